@@ -1,0 +1,122 @@
+"""Who and what an event is about: names, partitions, sessions, and the deterministic ids that make counts exactly-once.
+
+Every id here is a function of its inputs alone. Two runs over the same input therefore make the same ids, a message
+that is delivered twice is recognised, and comparing two runs is a join.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from pydantic import Field
+
+TOKEN_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+"""One token of a NATS subject: stores, cameras, lines, runs, pools and sessions are named so (a UUID fits)."""
+
+Token = Annotated[str, Field(pattern=TOKEN_PATTERN)]
+Nanoseconds = Annotated[int, Field(ge=0, description="Nanoseconds since 1970-01-01T00:00:00Z")]
+
+LIVE = "live"
+"""The run whose counts the dashboards show. Any other run name is a replay."""
+
+PARTITIONS = 32
+"""Tracker replicas share the cameras by partition. Changing it strands the detections in flight: it is final."""
+
+_NAMESPACE = uuid5(NAMESPACE_URL, "https://metrica.dev/ids/1")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Direction(StrEnum):
+    """Which way a person went over a counting line."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class Policy(StrEnum):
+    """What happens to a source's frames under overload."""
+
+    LATEST = "latest"
+    """The newest frame wins; older ones are dropped and counted. For live cameras."""
+    EVERY = "every"
+    """No frame is dropped; the source is slowed. For files and replays."""
+
+
+def token(text: str) -> str:
+    """The nearest valid token to a free name: `YOLO 26n.onnx` becomes `yolo-26n-onnx`.
+
+    Raises:
+        ValueError: nothing of the name is usable.
+    """
+    name = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:64]
+    if not name:
+        raise ValueError(f"{text!r} holds no letter or digit to make a name from")
+    return name
+
+
+def partition(camera: str) -> int:
+    """The tracker partition (0 … 31) that a camera's detections travel in."""
+    return zlib.crc32(camera.encode()) % PARTITIONS
+
+
+def file_session(content_sha256: str, *, fps: float | None, width: int, quality: int, start: int) -> str:
+    """A file's session: the same file, read the same way from the same start, is the same session.
+
+    Args:
+        content_sha256: of the file's bytes, or of a simulation's canonical address.
+        fps: target frames per second, None for the file's own.
+        width: greatest width in pixels of the published frames.
+        quality: JPEG quality of the published frames.
+        start: captured_at of the file's first instant, ns UTC.
+    """
+    recipe = f"{content_sha256}|{fps}|{width}|{quality}|{start}"
+    return hashlib.sha256(recipe.encode()).hexdigest()[:32]
+
+
+def frame_id(camera: str, session: str, seq: int) -> str:
+    """The name of one frame, and of the detections made from it: JetStream's deduplication key, less the run."""
+    return f"{camera}/{session}/{seq}"
+
+
+def crossing_id(
+    camera: str, line: str, line_revision: int, session: str, seq: int, direction: Direction, n: int
+) -> UUID:
+    """The identity of a crossing. It holds no track id and no run.
+
+    Args:
+        seq: the frame that decided the crossing.
+        n: rank among the crossings of one line, frame and direction, by their place along the line.
+    """
+    return uuid5(_NAMESPACE, f"crossing/{camera}/{line}/{line_revision}/{session}/{seq}/{direction}/{n}")
+
+
+def path_id(camera: str, session: str, track: int, part: int) -> UUID:
+    """The identity of one piece of a track's path."""
+    return uuid5(_NAMESPACE, f"path/{camera}/{session}/{track}/{part}")
+
+
+def session_end_id(camera: str, session: str) -> UUID:
+    """The identity of the note that closes a session."""
+    return uuid5(_NAMESPACE, f"end/{camera}/{session}")
+
+
+def to_datetime(ns: int) -> datetime:
+    """UTC time of a nanosecond stamp, cut to microseconds: what Postgres keeps."""
+    return _EPOCH + timedelta(microseconds=ns // 1000)
+
+
+def to_ns(moment: datetime) -> int:
+    """Nanoseconds since the epoch of an aware datetime.
+
+    Raises:
+        ValueError: the datetime has no time zone.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} has no time zone: write it as 2026-11-23T09:00:00+01:00")
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000

@@ -1,0 +1,134 @@
+"""A camera's spec: everything the services must agree on about one camera, under one revision.
+
+A line is given by two points normalised to the picture (0 … 1, y down) and the side that counts as IN, as seen by
+someone who walks from the first point to the second:
+
+        p1 (0.5, 0)                walking down the picture, the walker's right hand
+            │                      points to the picture's left
+     right  │  left
+            ▼
+        p2 (0.5, 1)
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from contracts.identity import Nanoseconds, Policy, Token, token
+
+MIN_LINE_LENGTH = 0.02
+"""Shorter than this part of the picture's side, a line can catch nobody."""
+
+
+class Side(StrEnum):
+    """A side of a line, for someone walking from its first point to its second."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+
+class Anchor(StrEnum):
+    """The point of a person's box that has to cross a line."""
+
+    CENTER = "center"
+    FOOT = "foot"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class CountingLine(_Frozen):
+    """A segment that people are counted over.
+
+    `revision` rises when the geometry, the side or the anchor changes: it is part of every crossing's identity.
+    """
+
+    id: Token
+    name: str = ""
+    revision: Annotated[int, Field(ge=1)] = 1
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    in_side: Side = Side.RIGHT
+    anchor: Anchor = Anchor.CENTER
+
+    @model_validator(mode="after")
+    def _can_count(self) -> Self:
+        points = ((self.x1, self.y1), (self.x2, self.y2))
+        for x, y in points:
+            if not (0.0 <= x <= 1.0 and 0.0 <= y <= 1.0):
+                raise ValueError(
+                    f"line {self.id}: the point ({x:g}, {y:g}) lies outside the picture; "
+                    "coordinates go from 0 (left, top) to 1 (right, bottom)"
+                )
+        if (self.x2 - self.x1) ** 2 + (self.y2 - self.y1) ** 2 < MIN_LINE_LENGTH**2:
+            raise ValueError(
+                f"line {self.id} is shorter than {MIN_LINE_LENGTH:.0%} of the picture, less than a person: "
+                "draw it longer"
+            )
+        return self
+
+
+class Capture(_Frozen):
+    """How a source becomes frames. Part of a file's session: changing it makes another session.
+
+    `fps` None keeps the source's own rate. `width` is the greatest width in pixels; smaller pictures are not enlarged.
+    """
+
+    fps: Annotated[float, Field(gt=0, le=120)] | None = None
+    width: Annotated[int, Field(ge=64, le=4096)] = 960
+    quality: Annotated[int, Field(ge=30, le=100)] = 85
+
+
+class CameraSpec(_Frozen):
+    """One camera at one revision. Immutable: a change makes the next revision."""
+
+    version: int = 1
+    revision: Annotated[int, Field(ge=1)] = 1
+    store: Token
+    camera: Token
+    name: str = ""
+    model: str = "person-detection-0200"
+    policy: Policy = Policy.LATEST
+    capture: Capture = Capture()
+    preview_fps: Annotated[float, Field(ge=0, le=5)] = 4.0
+    lines: tuple[CountingLine, ...] = ()
+    paused: bool = False
+
+    @property
+    def pool(self) -> str:
+        """The detectors that hold this camera's model."""
+        return token(self.model)
+
+    @model_validator(mode="after")
+    def _lines_have_own_ids(self) -> Self:
+        ids = [line.id for line in self.lines]
+        if len(set(ids)) != len(ids):
+            raise ValueError(f"camera {self.camera}: two of its lines have the same id: {', '.join(ids)}")
+        return self
+
+
+class Source(_Frozen):
+    """Where a camera's pictures come from. Only ingest may read it: an address can hold a password."""
+
+    version: int = 1
+    camera: Token
+    address: str
+    start: Nanoseconds | None = None
+    again: Annotated[int, Field(ge=0)] = 0
+    """How often the owner asked for a finished file to be counted anew."""
+
+
+def spec_key(camera: str, revision: int) -> str:
+    """KV key of one revision of a camera's spec: written once, never changed."""
+    return f"{camera}.{revision}"
+
+
+def current_key(camera: str) -> str:
+    """KV key of a camera's newest spec: what services watch."""
+    return f"{camera}.current"

@@ -1,0 +1,97 @@
+"""Streams and buckets: each is declared here once, and made by the one service that owns it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from contracts.identity import LIVE
+from contracts.subjects import DEAD_LETTERS, ROOT, Kind
+
+MIB = 1024 * 1024
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+
+class Owner(StrEnum):
+    """A service, as the owner of streams and the user of NATS."""
+
+    INGEST = "ingest"
+    DETECTOR = "detector"
+    TRACKER = "tracker"
+    PERSISTENCE = "persistence"
+    API = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A JetStream stream. Times are seconds, sizes bytes; 0 is no limit."""
+
+    name: str
+    subjects: tuple[str, ...]
+    owner: Owner
+    in_memory: bool = False
+    work_queue: bool = False
+    discard_new: bool = False
+    max_age: float = 0
+    max_bytes: int = 0
+    max_per_subject: int = 0
+    duplicate_window: float = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A key-value bucket. `ttl` in seconds, 0 keeps for ever."""
+
+    name: str
+    owner: Owner
+    ttl: float = 0
+    history: int = 1
+
+
+def _live(kind: Kind) -> tuple[str, ...]:
+    return (f"{ROOT}.{LIVE}.{kind}.>",)
+
+
+FRAMES = Stream(
+    "FRAMES",
+    _live(Kind.FRAMES),
+    Owner.INGEST,
+    in_memory=True,
+    max_per_subject=3,
+    max_age=10,
+    max_bytes=256 * MIB,
+    duplicate_window=5,
+)
+KEPT = Stream(
+    "KEPT",
+    _live(Kind.KEPT),
+    Owner.INGEST,
+    work_queue=True,
+    discard_new=True,
+    max_per_subject=64,
+    max_bytes=256 * MIB,
+)
+PREVIEW = Stream(
+    "PREVIEW", _live(Kind.PREVIEW), Owner.INGEST, in_memory=True, max_per_subject=1, max_age=60, duplicate_window=5
+)
+STATUS = Stream("STATUS", _live(Kind.STATUS), Owner.INGEST, max_per_subject=200, max_age=DAY, max_bytes=64 * MIB)
+DETECTIONS = Stream("DETECTIONS", _live(Kind.DETECTIONS), Owner.DETECTOR, max_age=7 * DAY, max_bytes=2048 * MIB)
+PATHS = Stream("PATHS", _live(Kind.PATHS), Owner.TRACKER, max_age=35 * DAY, max_bytes=512 * MIB)
+CROSSINGS = Stream("CROSSINGS", _live(Kind.CROSSINGS), Owner.TRACKER, max_age=35 * DAY, max_bytes=512 * MIB)
+DLQ = Stream("DLQ", (f"{DEAD_LETTERS}.>",), Owner.PERSISTENCE, max_age=35 * DAY, max_bytes=256 * MIB)
+
+STREAMS = (FRAMES, KEPT, PREVIEW, STATUS, DETECTIONS, PATHS, CROSSINGS, DLQ)
+
+CAMERAS = Bucket("cameras", Owner.API)
+SOURCES = Bucket("sources", Owner.API)
+INGEST_STATE = Bucket("ingest_state", Owner.INGEST)
+CHECKPOINTS = Bucket("checkpoints", Owner.TRACKER)
+LEASES = Bucket("leases", Owner.TRACKER, ttl=5)
+
+BUCKETS = (CAMERAS, SOURCES, INGEST_STATE, CHECKPOINTS, LEASES)
+
+
+def owned_by(owner: Owner) -> tuple[tuple[Stream, ...], tuple[Bucket, ...]]:
+    """The streams and buckets that a service declares."""
+    return tuple(s for s in STREAMS if s.owner is owner), tuple(b for b in BUCKETS if b.owner is owner)

@@ -1,0 +1,1 @@
+"""The local stack: real servers and the five services, without Docker."""

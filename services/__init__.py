@@ -1,0 +1,1 @@
+"""The services of Metrica, one package each, the kit that they share, and the command line."""

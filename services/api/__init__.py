@@ -1,0 +1,1 @@
+"""The API: counts to people and machines, live and by request."""

@@ -1,0 +1,1 @@
+"""Detector: frames in, detections out."""

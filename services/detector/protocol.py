@@ -1,0 +1,50 @@
+"""What every detector is: BGR frames in, boxes of people with scores out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.events import Model
+
+Image = NDArray[np.uint8]
+"""(height, width, 3) uint8, BGR as OpenCV reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The people in one frame, best score first.
+
+    Attributes:
+        boxes: (N, 4) float32 `x1, y1, x2, y2`, pixels of the given frame, inside it.
+        scores: (N,) float32, 0 … 1.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+class Detector(Protocol):
+    """Finds people in frames. One instance is used by one thread at a time."""
+
+    @property
+    def model(self) -> Model:
+        """The weights that count, as they travel with every detection."""
+        ...
+
+    @property
+    def stateful(self) -> bool:
+        """Whether a frame's result depends on the frames before it: then one detector must see them in order."""
+        ...
+
+    def detect(self, frame: Image, stream: str) -> Found:
+        """Find the people in a frame.
+
+        Args:
+            frame: the picture.
+            stream: camera and session, for detectors that learn a background; others ignore it.
+        """
+        ...

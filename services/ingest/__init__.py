@@ -1,0 +1,1 @@
+"""Ingest: cameras in, frames out."""

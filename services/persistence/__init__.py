@@ -1,0 +1,1 @@
+"""Persistence: crossings in, rows and counts out."""

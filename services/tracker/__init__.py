@@ -1,0 +1,1 @@
+"""Tracker: detections in, crossings, paths and live tracks out."""
