@@ -1,0 +1,117 @@
+"""The one frame codec: what ingest publishes, and what `metrica count` analyses, are the very same pixels.
+
+A frame travels as JPEG, BGR, never wider than the camera's `capture.width`. Every box, line and path downstream is in
+the pixels of that JPEG.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.spec import Capture
+
+Image = NDArray[np.uint8]
+"""(height, width, 3) uint8, BGR as OpenCV reads it."""
+
+_JPEG_START = b"\xff\xd8"
+_JPEG_END = b"\xff\xd9"
+_MAX_PIXELS = 64_000_000
+"""More than any camera sends; a header that promises more would have us allocate gigabytes for nothing."""
+
+
+class BrokenFrame(ValueError):
+    """Bytes that cannot be read as a picture; `reason` says what is wrong with them."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A frame as it travels. `width` and `height` are the pixels of the JPEG, not those of the source."""
+
+    jpeg: bytes
+    width: int
+    height: int
+
+
+def encode(image: NDArray[np.uint8], capture: Capture) -> Encoded:
+    """Shrink a picture to `capture.width`, keeping its shape, and press it into JPEG. Smaller pictures keep their size.
+
+    Args:
+        image: uint8; (height, width) or (height, width, 1) grey, (…, 3) BGR or (…, 4) BGRA, of which alpha is dropped.
+        capture: greatest width in pixels and JPEG quality.
+
+    Raises:
+        BrokenFrame: the array is no picture.
+    """
+    picture = _fit(_to_bgr(image), capture.width)
+    done, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, capture.quality])
+    if not done:
+        raise BrokenFrame(f"OpenCV cannot write a picture of {picture.shape[1]}x{picture.shape[0]} pixels as JPEG")
+    return Encoded(jpeg.tobytes(), width=picture.shape[1], height=picture.shape[0])
+
+
+def decode(jpeg: bytes) -> Image:
+    """The picture of a travelled frame.
+
+    Raises:
+        BrokenFrame: it is empty, not a JPEG, cut off, or damaged beyond reading.
+    """
+    if not jpeg:
+        raise BrokenFrame("the frame is empty: it holds no bytes")
+    if not jpeg.startswith(_JPEG_START):
+        raise BrokenFrame(f"the frame is not a JPEG: it begins with {jpeg[:4].hex()} instead of ffd8")
+    if not jpeg.rstrip(b"\0").endswith(_JPEG_END):
+        # OpenCV would paint the missing part grey and say nothing; a person there would be lost unseen.
+        raise BrokenFrame(f"the JPEG is cut off: its end mark is missing after {len(jpeg)} bytes")
+    promised = _promised_pixels(jpeg)
+    if promised > _MAX_PIXELS:
+        raise BrokenFrame(f"the JPEG claims {promised} pixels, more than the {_MAX_PIXELS} that are read")
+    try:
+        image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise BrokenFrame(f"the JPEG cannot be decoded: {error.err or error}") from error
+    # The stub says that a picture always comes back; OpenCV returns None for data that it cannot read.
+    if cast("object", image) is None:
+        raise BrokenFrame("the JPEG is damaged: OpenCV finds no picture in it")
+    return cast("Image", image)
+
+
+def _to_bgr(image: NDArray[np.uint8]) -> Image:
+    if image.dtype != np.uint8 or image.size == 0 or image.ndim not in (2, 3):
+        raise BrokenFrame(f"an array of {image.dtype}{list(image.shape)} is no picture: uint8 (height, width, 3) is")
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if channels == 3:
+        return image
+    if channels == 1:
+        return cast("Image", cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
+    if channels == 4:
+        return cast("Image", cv2.cvtColor(image, cv2.COLOR_BGRA2BGR))
+    raise BrokenFrame(f"a picture of {channels} channels cannot be read: 1 (grey), 3 (BGR) or 4 (BGRA) can")
+
+
+def _fit(image: Image, width: int) -> Image:
+    height, source_width = image.shape[:2]
+    if source_width <= width:
+        return image
+    # INTER_AREA averages what it shrinks: a thin person does not flicker between two columns of pixels.
+    size = (width, max(1, round(height * width / source_width)))
+    return cast("Image", cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+
+
+def _promised_pixels(jpeg: bytes) -> int:
+    """Width × height as the JPEG's frame header (SOFn, ITU T.81 B.2.2) has them; 0 where none is found."""
+    at = 2
+    while at + 9 < len(jpeg) and jpeg[at] == 0xFF:
+        marker, length = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4])
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(jpeg[at + 5 : at + 7]) * int.from_bytes(jpeg[at + 7 : at + 9])
+        at += 2 + length
+    return 0
