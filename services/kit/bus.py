@@ -1,0 +1,251 @@
+"""One way to connect to NATS.
+
+The connection comes back for ever; a service that owns streams declares them again after a broker restart lost them;
+publishing waits through an outage instead of losing or spinning. Durable reading is `services.kit.reader`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Self
+
+from faststream.nats import NatsBroker
+from faststream.security import BaseSecurity, SASLPlaintext
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
+from nats.js import JetStreamContext
+from nats.js.api import KeyValueConfig, PubAck, StorageType
+from nats.js.errors import APIError, BadRequestError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
+from nats.js.kv import KeyValue
+
+from contracts.streams import BUCKETS, Bucket, Owner, Stream, owned_by
+from services.kit.logs import logger
+from services.kit.settings import ServiceSettings
+from services.kit.streams import to_config
+
+REQUEST_TIMEOUT = 5.0
+FIRST_DELAY, LONGEST_DELAY = 0.05, 2.0
+_STREAM_FULL = {10077, 10122}  # maximum messages, bytes or messages per subject exceeded
+_NAME_IN_USE = 10058
+
+log = logger()
+
+
+class StreamFull(Exception):
+    """The stream takes no more now (discard-new): wait and publish the same message again."""
+
+
+class Backoff:
+    """Growing delays between tries, 0.05 s to 2 s. One object per outage; `reset` after a success."""
+
+    def __init__(self) -> None:
+        self._delay = FIRST_DELAY
+
+    async def wait(self) -> None:
+        """Sleep for the present delay and double it."""
+        await asyncio.sleep(self._delay)
+        self._delay = min(self._delay * 2, LONGEST_DELAY)
+
+    def reset(self) -> None:
+        """Begin anew with the shortest delay."""
+        self._delay = FIRST_DELAY
+
+
+class Bus:
+    """A service's connection to NATS, as the owner of its streams and buckets."""
+
+    def __init__(self, settings: ServiceSettings, name: str, owner: Owner | None = None) -> None:
+        self._streams, self._buckets = owned_by(owner) if owner else ((), ())
+        self.broker = NatsBroker(
+            settings.nats_url,
+            name=name,
+            security=_security(settings),
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.25,  # type: ignore[arg-type]  # nats-py takes fractions; FastStream's hint says int
+            connect_timeout=2,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            error_cb=self._on_error,
+            disconnected_cb=self._on_disconnect,
+            reconnected_cb=self._on_reconnect,
+            logger=None,
+        )
+        self._started = self._stopping = False
+        self._declaring: asyncio.Task[None] | None = None
+        self.generation = 0
+        """Rises at every reconnect: whoever holds server-side state compares it."""
+
+    @property
+    def client(self) -> Client:
+        """The connection itself, for core NATS."""
+        client: Client = self.broker.connection
+        return client
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server is there now."""
+        return self._started and self.client.is_connected
+
+    @property
+    def js(self) -> JetStreamContext:
+        """JetStream."""
+        context: JetStreamContext = self.broker.config.connection_state.stream
+        return context
+
+    async def start(self) -> Self:
+        """Connect, waiting for the server if it is not there yet, and declare what this service owns."""
+        await self.broker.connect()
+        self._started = True
+        await self.declare()
+        return self
+
+    async def stop(self) -> None:
+        """Flush what was published and close the connection."""
+        self._stopping = True
+        if self._declaring:
+            self._declaring.cancel()
+        await self.broker.stop()
+
+    async def declare(self) -> None:
+        """Create or update the streams and buckets that this service owns; tries until the server takes them."""
+        backoff = Backoff()
+        while True:
+            try:
+                for stream in self._streams:
+                    await self._declare_stream(stream)
+                for bucket in self._buckets:
+                    await self._declare_bucket(bucket)
+            except (NatsError, TimeoutError, OSError) as error:
+                if isinstance(error, APIError) and error.code == 400:
+                    raise
+                log.warning("declaring streams failed, trying again", error=_words(error))
+                await backoff.wait()
+            else:
+                return
+
+    async def publish(
+        self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None, msg_id: str | None = None
+    ) -> PubAck:
+        """Publish to JetStream and wait until it is stored, through any outage of the broker.
+
+        Args:
+            subject: one that a stream listens to.
+            payload: the message's bytes.
+            headers: the message's headers.
+            msg_id: JetStream's deduplication key, `{run}/{id}`.
+
+        Raises:
+            StreamFull: a discard-new stream has no room now.
+        """
+        backoff, told = Backoff(), False
+        while True:
+            try:
+                return await self.try_publish(subject, payload, headers=headers, msg_id=msg_id)
+            except (NoStreamResponseError, NoRespondersError):
+                self._declare_soon()  # the stream is gone: its owner makes it again, and that may be this service
+                problem = "no stream takes this subject yet"
+            except (ServiceUnavailableError, NatsError, TimeoutError, OSError) as error:
+                if isinstance(error, APIError) and error.code == 400:
+                    raise
+                problem = _words(error)
+            if not told:
+                log.warning("publishing waits", subject=subject, reason=problem)
+                told = True
+            await backoff.wait()
+
+    async def try_publish(
+        self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None, msg_id: str | None = None
+    ) -> PubAck:
+        """Publish once.
+
+        Raises:
+            StreamFull: a discard-new stream has no room now.
+            nats.errors.Error, TimeoutError: the message may not have been stored.
+        """
+        fields = dict(headers or {})
+        if msg_id is not None:
+            fields["Nats-Msg-Id"] = msg_id
+        try:
+            return await self.js.publish(subject, payload, timeout=REQUEST_TIMEOUT, headers=fields or None)
+        except APIError as error:
+            if error.err_code in _STREAM_FULL:
+                raise StreamFull(f"{subject}: {error.description}") from error
+            raise
+
+    async def bucket(self, bucket: Bucket) -> KeyValue:
+        """A key-value bucket, waiting until its owner has made it."""
+        backoff, told = Backoff(), False
+        while True:
+            try:
+                return await self.js.key_value(bucket.name)
+            except (NatsError, TimeoutError, OSError) as error:
+                if not told:
+                    log.info("waiting for a bucket", bucket=bucket.name, owner=bucket.owner, reason=_words(error))
+                    told = True
+                await backoff.wait()
+
+    async def _declare_stream(self, stream: Stream) -> None:
+        config = to_config(stream)
+        try:
+            await self.js.add_stream(config)
+        except BadRequestError as error:
+            if error.err_code != _NAME_IN_USE:
+                raise
+            await self.js.update_stream(config)
+
+    async def _declare_bucket(self, bucket: Bucket) -> None:
+        try:
+            await self.js.stream_info(f"KV_{bucket.name}")
+        except NotFoundError:
+            await self.js.create_key_value(
+                KeyValueConfig(
+                    bucket=bucket.name, history=bucket.history, ttl=bucket.ttl or None, storage=StorageType.FILE
+                )
+            )
+
+    def _declare_soon(self) -> None:
+        if self._streams and (self._declaring is None or self._declaring.done()):
+            self._declaring = asyncio.get_running_loop().create_task(self.declare(), name="declare streams")
+
+    async def _on_reconnect(self) -> None:
+        self.generation += 1
+        log.info("connected to NATS again")
+        self._declare_soon()
+
+    async def _on_disconnect(self) -> None:
+        if not self._stopping:
+            log.warning("NATS is away; reconnecting")
+
+    async def _on_error(self, error: Exception) -> None:
+        if not self._stopping:
+            log.warning("NATS connection", error=_words(error))
+
+
+async def persist(work: Callable[[], Awaitable[None]], what: str) -> None:
+    """Try something against the bus until it succeeds, with growing delays, saying once that it waits."""
+    backoff, told = Backoff(), False
+    while True:
+        try:
+            return await work()
+        except (NatsError, TimeoutError, OSError) as error:
+            if not told:
+                log.warning("waiting", what=what, reason=_words(error))
+                told = True
+            await backoff.wait()
+
+
+def bucket_named(name: str) -> Bucket:
+    """A bucket of the contracts by its name."""
+    return next(bucket for bucket in BUCKETS if bucket.name == name)
+
+
+def _security(settings: ServiceSettings) -> BaseSecurity | None:
+    if settings.nats_user is None or settings.nats_password is None:
+        return None
+    return SASLPlaintext(username=settings.nats_user, password=settings.nats_password.get_secret_value(), use_ssl=False)
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,198 @@
+"""Reading a stream: messages as they come, pulled ahead by a bounded number, through any outage.
+
+nats-py's own `fetch` waits for a full batch, FastStream's pull loop spins when a consumer is gone, and push consumers
+take many seconds to notice a restarted server. This reader keeps one pull request open with an idle heartbeat: a silent
+server or a lost consumer is noticed within three heartbeats, and the consumer is made again, with growing delays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import deque
+from dataclasses import replace
+
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import NotFoundError
+
+from services.kit.bus import Backoff, Bus
+from services.kit.logs import logger
+
+HEARTBEAT = 1.0
+SILENCE = 3 * HEARTBEAT
+EXPIRES = 20.0
+UNUSED_CONSUMER = 60.0
+"""A reader's own (ephemeral) consumer goes away by itself this many seconds after its reader."""
+
+log = logger()
+
+
+class Reader:
+    """The messages of one consumer, in the order of delivery.
+
+    With a durable `config`, replicas share the consumer and messages are acknowledged by whoever handles them. Without,
+    the reader has a consumer of its own, acknowledges nothing, sees every message in stream order, and goes on behind
+    the last one it saw after an outage.
+    """
+
+    def __init__(self, bus: Bus, stream: str, config: ConsumerConfig, *, ahead: int = 256) -> None:
+        self._bus, self._stream, self._config, self._ahead = bus, stream, config, ahead
+        self._ordered = config.durable_name is None
+        self._arrived: deque[Msg] = deque()
+        self._wake = asyncio.Event()
+        self._subscription: Subscription | None = None
+        self._consumer = ""
+        self._credit = 0
+        self._heard = 0.0
+        self._broken = True
+        self._generation = -1
+        self._last_stream_seq = 0
+        self._last_consumer_seq = 0
+
+    async def next(self) -> Msg:
+        """The next message; waits for it."""
+        while True:
+            if self._broken or self._generation != self._bus.generation:
+                await self._open()
+            if self._credit == 0 and len(self._arrived) <= self._ahead // 2:
+                await self._request()
+            if self._arrived:
+                msg = self._arrived.popleft()
+                if not self._ordered or self._in_order(msg):
+                    return msg
+                continue
+            await self._wait(SILENCE)
+            if not self._arrived and time.monotonic() - self._heard > SILENCE:
+                self._break("the consumer is silent")
+
+    async def batch(self, most: int, *, linger: float = 0.0) -> list[Msg]:
+        """At least one message, and what else is there by then: at most `most`, lingering for more up to `linger` s."""
+        msgs = [await self.next()]
+        deadline = time.monotonic() + linger
+        while len(msgs) < most:
+            if not self._arrived:
+                left = deadline - time.monotonic()
+                if left <= 0 or not await self._wait(left):
+                    break
+                continue
+            msgs.append(await self.next())
+        return msgs
+
+    async def close(self) -> None:
+        """Stop reading. Messages that were pulled ahead and not handled come back to others after their ack wait."""
+        await self._unsubscribe()
+        for msg in self._arrived:
+            if not self._ordered:
+                try:
+                    await msg.nak()
+                except NatsError:
+                    break  # no connection: the ack wait gives them back
+        self._arrived.clear()
+
+    async def __aenter__(self) -> Reader:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __aiter__(self) -> Reader:
+        return self
+
+    async def __anext__(self) -> Msg:
+        return await self.next()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing has arrived that was not read."""
+        return not self._arrived
+
+    async def _wait(self, seconds: float) -> bool:
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _open(self) -> None:
+        backoff, told = Backoff(), False
+        while True:
+            self._generation = self._bus.generation
+            try:
+                await self._unsubscribe()
+                self._arrived.clear()  # unacknowledged: the server delivers them again
+                info = await self._bus.js.add_consumer(self._stream, self._resumed())
+                self._consumer = info.name
+                self._last_consumer_seq = 0
+                self._subscription = await self._bus.client.subscribe(
+                    self._bus.client.new_inbox(), cb=self._on_message, pending_msgs_limit=-1, pending_bytes_limit=-1
+                )
+                self._broken, self._credit, self._heard = False, 0, time.monotonic()
+            except (NatsError, TimeoutError, OSError) as error:
+                if not told:
+                    reason = "its owner has not declared it yet" if isinstance(error, NotFoundError) else repr(error)
+                    log.info("waiting for a stream", stream=self._stream, reason=reason)
+                    told = True
+                await backoff.wait()
+            else:
+                return
+
+    def _resumed(self) -> ConsumerConfig:
+        if not self._ordered:
+            return self._config
+        config = replace(self._config, ack_policy=AckPolicy.NONE, mem_storage=True, inactive_threshold=UNUSED_CONSUMER)
+        if self._last_stream_seq and config.deliver_policy is not DeliverPolicy.LAST_PER_SUBJECT:
+            config = replace(
+                config, deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self._last_stream_seq + 1
+            )
+        return config
+
+    async def _request(self) -> None:
+        assert self._subscription is not None
+        self._credit = self._ahead - len(self._arrived)
+        request = {"batch": self._credit, "expires": int(EXPIRES * 1e9), "idle_heartbeat": int(HEARTBEAT * 1e9)}
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}"
+        try:
+            await self._bus.client.publish(subject, json.dumps(request).encode(), self._subscription.subject)
+        except NatsError as error:
+            self._break(repr(error))
+
+    async def _on_message(self, msg: Msg) -> None:
+        self._heard = time.monotonic()
+        status = (msg.headers or {}).get("Status") if not msg.data else None
+        if status is None:
+            self._credit = max(0, self._credit - 1)
+            self._arrived.append(msg)
+        elif status in {"404", "408"}:
+            self._credit = 0
+        elif status != "100":
+            self._break((msg.headers or {}).get("Description", status))
+        if status != "100":
+            self._wake.set()
+
+    def _in_order(self, msg: Msg) -> bool:
+        sequence = msg.metadata.sequence
+        if sequence.consumer != self._last_consumer_seq + 1:
+            self._break("messages were lost on the way")
+            return False
+        self._last_consumer_seq, self._last_stream_seq = sequence.consumer, sequence.stream
+        return True
+
+    def _break(self, reason: str) -> None:
+        if not self._broken:
+            log.info("reading anew", stream=self._stream, consumer=self._consumer, reason=reason)
+        self._broken = True
+        self._wake.set()
+
+    async def _unsubscribe(self) -> None:
+        if self._subscription is not None:
+            subscription, self._subscription = self._subscription, None
+            try:
+                await subscription.unsubscribe()
+            except NatsError:
+                return  # the connection is gone, and the subscription with it

@@ -1,0 +1,133 @@
+"""How a service runs: logs, bus, health and metrics around its work, and an orderly end on SIGTERM.
+
+`/livez` answers while the event loop turns; `/readyz` makes a round trip through JetStream to every stream the service
+uses; `/metrics` is Prometheus's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import uvicorn
+from faststream.asgi import AsgiFastStream, AsgiResponse, get
+from nats.errors import Error as NatsError
+from prometheus_client import make_asgi_app
+
+from contracts.streams import Owner
+from services.kit.bus import Bus
+from services.kit.logs import configure, logger
+from services.kit.settings import ServiceSettings
+
+READY_TIMEOUT = 2.0
+Check = Callable[[], Awaitable[None]]
+"""Raises when what it looks at is not in order; its message is shown at /readyz."""
+
+log = logger()
+
+
+@dataclass
+class Health:
+    """What readiness asks for: the streams a service uses, and checks of its own."""
+
+    bus: Bus
+    streams: Sequence[str]
+    checks: dict[str, Check] = field(default_factory=dict)
+
+    async def problems(self) -> dict[str, str]:
+        """What is not in order, by name; empty when the service can work."""
+        problems: dict[str, str] = {}
+        for name, check in {"jetstream": self._jetstream, **self.checks}.items():
+            try:
+                async with asyncio.timeout(READY_TIMEOUT):
+                    await check()
+            except (NatsError, TimeoutError, OSError, RuntimeError) as error:
+                problems[name] = str(error) or type(error).__name__
+        return problems
+
+    async def _jetstream(self) -> None:
+        if not self.bus.connected:
+            raise RuntimeError("NATS is away")
+        for stream in self.streams:
+            await self.bus.js.stream_info(stream)
+
+
+@asynccontextmanager
+async def working(work: Callable[[], Awaitable[None]], bus: Bus) -> AsyncIterator[None]:
+    """Run a service's work beside its HTTP server; a work that fails ends the process, to be started again."""
+
+    async def run() -> None:
+        started = time.monotonic()
+        await bus.start()
+        log.info("started", after=round(time.monotonic() - started, 3))
+        await work()
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("the service cannot go on", error=repr(error), exc_info=error)
+            os._exit(1)  # nothing is lost: what was not acknowledged comes again
+
+    task = asyncio.get_running_loop().create_task(run(), name="work")
+    task.add_done_callback(ended)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await bus.stop()
+        log.info("stopped")
+
+
+def serve(
+    owner: Owner, settings: ServiceSettings, work: Callable[[Bus, Health], Awaitable[None]], streams: Sequence[str]
+) -> None:
+    """Run a service until SIGTERM or SIGINT.
+
+    Args:
+        owner: which service this is.
+        settings: its settings.
+        work: runs until it is cancelled, and then leaves things in order.
+        streams: what `/readyz` looks for.
+    """
+    configure(owner, settings)
+    bus = Bus(settings, owner, owner)
+    health = Health(bus, streams)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with working(lambda: work(bus, health), bus):
+            yield
+
+    @get
+    async def livez(_scope: object) -> AsgiResponse:
+        return AsgiResponse(b"alive\n", 200)
+
+    @get
+    async def readyz(_scope: object) -> AsgiResponse:
+        problems = await health.problems()
+        lines = [f"{name}: {problem}" for name, problem in problems.items()] or ["ready"]
+        return AsgiResponse("\n".join([*lines, ""]).encode(), 503 if problems else 200)
+
+    app = AsgiFastStream(
+        lifespan=lifespan,
+        logger=None,
+        asgi_routes=[("/livez", livez), ("/readyz", readyz), ("/metrics", make_asgi_app())],
+    )
+    run_http(app, settings)
+
+
+def run_http(app: object, settings: ServiceSettings) -> None:
+    """Serve an ASGI application until SIGTERM or SIGINT."""
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]  # FastStream's and FastAPI's applications are both ASGI
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+    uvicorn.Server(config).run()

@@ -1,0 +1,49 @@
+"""Settings that every service has, read from the environment with the prefix METRICA_."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """What every service needs to know. A service adds its own fields in a subclass in its own package."""
+
+    model_config = SettingsConfigDict(env_prefix="METRICA_", extra="ignore", frozen=True)
+
+    nats_url: str = "nats://127.0.0.1:4222"
+    nats_user: str | None = None
+    nats_password: SecretStr | None = None
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Where /livez, /readyz and /metrics (and the API) answer; 0 takes any free port."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "json"
+
+    @model_validator(mode="after")
+    def _stay_on_this_machine(self) -> Self:
+        if not _is_loopback(self.host):
+            raise ValueError(
+                f"METRICA_HOST={self.host} would let other machines in, and Metrica has no sign-in yet: "
+                "use 127.0.0.1, and a tunnel or an authenticating proxy to look from elsewhere"
+            )
+        return self
+
+
+class DatabaseSettings(ServiceSettings):
+    """Settings of a service that talks to Postgres."""
+
+    database_url: SecretStr
+    """postgresql://user:password@host:port/database"""
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,164 @@
+"""The tables of Postgres: configuration (organizations, stores, cameras, lines) and the record of counts.
+
+Persistence owns the migrations that make them and writes the record; the api owns the configuration and reads the record.
+Times are timestamptz. Every count is keyed by run, so that a replay lives beside the live one.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, DateTime, Index
+from sqlmodel import Field, SQLModel
+
+
+class Organization(SQLModel, table=True):
+    """Who owns stores."""
+
+    id: str = Field(primary_key=True)
+    name: str
+
+
+class Store(SQLModel, table=True):
+    """A shop. Its days begin and end in its time zone."""
+
+    id: str = Field(primary_key=True)
+    organization: str = Field(foreign_key="organization.id")
+    name: str
+    time_zone: str = "UTC"
+
+
+class Camera(SQLModel, table=True):
+    """A camera of a store, its spec's revision, and where its pictures come from."""
+
+    id: str = Field(primary_key=True)
+    store: str = Field(foreign_key="store.id", index=True)
+    name: str = ""
+    revision: int = 1
+    """Rises with every change of the camera or its lines."""
+    address: str
+    """Source address. Never returned by the API, never logged."""
+    start: int | None = Field(default=None, sa_type=BigInteger)
+    """Of a file: captured_at of its first instant, ns UTC; None lets ingest choose the time of the first opening."""
+    again: int = 0
+    model: str
+    policy: str
+    fps: float | None = None
+    width: int = 960
+    quality: int = 85
+    preview_fps: float = 4.0
+    paused: bool = False
+
+
+class Line(SQLModel, table=True):
+    """A counting line of a camera, normalised coordinates."""
+
+    camera: str = Field(primary_key=True, foreign_key="camera.id")
+    id: str = Field(primary_key=True)
+    name: str = ""
+    revision: int = 1
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    in_side: str
+    anchor: str
+
+
+class CrossingRow(SQLModel, table=True):
+    """A crossing: the record. In month partitions by `at`, which is therefore part of the key."""
+
+    __tablename__ = "crossing"
+    __table_args__ = (
+        Index("crossing_by_line", "run", "store", "line", "at"),
+        {"postgresql_partition_by": "RANGE (at)"},
+    )
+
+    run: str = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    at: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))  # type: ignore[call-overload]  # SQLModel's hint wants the class
+    at_ns: int = Field(sa_type=BigInteger)
+    """`at` to the nanosecond, as the event had it."""
+    store: str
+    camera: str
+    line: str
+    line_revision: int
+    direction: str
+    session: str
+    seq: int = Field(sa_type=BigInteger)
+    place: float
+    spec_revision: int
+    model: str | None = None
+    model_sha256: str | None = None
+    model_precision: str | None = None
+
+
+class CountQuarter(SQLModel, table=True):
+    """INs and OUTs of a line in a quarter of an hour, UTC."""
+
+    __tablename__ = "count_quarter"
+
+    run: str = Field(primary_key=True)
+    store: str = Field(primary_key=True)
+    camera: str = Field(primary_key=True)
+    line: str = Field(primary_key=True)
+    bucket: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))  # type: ignore[call-overload]  # as above
+    ins: int = 0
+    outs: int = 0
+
+
+class CountMinute(SQLModel, table=True):
+    """INs and OUTs of a line in a minute, UTC; kept for 48 hours."""
+
+    __tablename__ = "count_minute"
+
+    run: str = Field(primary_key=True)
+    store: str = Field(primary_key=True)
+    camera: str = Field(primary_key=True)
+    line: str = Field(primary_key=True)
+    bucket: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))  # type: ignore[call-overload]  # as above
+    ins: int = 0
+    outs: int = 0
+
+
+class CountDay(SQLModel, table=True):
+    """INs and OUTs of a line on a local date of its store."""
+
+    __tablename__ = "count_day"
+
+    run: str = Field(primary_key=True)
+    store: str = Field(primary_key=True)
+    camera: str = Field(primary_key=True)
+    line: str = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    ins: int = 0
+    outs: int = 0
+
+
+class StoreVersion(SQLModel, table=True):
+    """Rises with every commit that changed a store's counts: the id of its server-sent events."""
+
+    __tablename__ = "store_version"
+
+    run: str = Field(primary_key=True)
+    store: str = Field(primary_key=True)
+    version: int = Field(sa_type=BigInteger)
+    last_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))  # type: ignore[call-overload]  # as above
+
+
+class RunSession(SQLModel, table=True):
+    """A session that ended: what tests and the command line wait for, never for quiet."""
+
+    __tablename__ = "run_session"
+
+    run: str = Field(primary_key=True)
+    session: str = Field(primary_key=True)
+    store: str
+    camera: str
+    reason: str
+    at: datetime = Field(sa_type=DateTime(timezone=True))  # type: ignore[call-overload]  # as above
+    frames: int
+    skipped: int
+    missed: int
+    count: int
