@@ -51,11 +51,18 @@ def encode(image: NDArray[np.uint8], capture: Capture) -> Encoded:
     Raises:
         BrokenFrame: the array is no picture.
     """
-    picture = _fit(_to_bgr(image), capture.width)
+    picture = _fit(_to_bgr(image), capture)
     done, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, capture.quality])
     if not done:
         raise BrokenFrame(f"OpenCV cannot write a picture of {picture.shape[1]}x{picture.shape[0]} pixels as JPEG")
     return Encoded(jpeg.tobytes(), width=picture.shape[1], height=picture.shape[0])
+
+
+def published_size(width: int, height: int, capture: Capture) -> tuple[int, int]:
+    """Width and height in pixels of the frame that `encode` makes of a picture of this size."""
+    if width <= capture.width:
+        return width, height
+    return capture.width, max(1, round(height * capture.width / width))
 
 
 def decode(jpeg: bytes) -> Image:
@@ -97,12 +104,12 @@ def _to_bgr(image: NDArray[np.uint8]) -> Image:
     raise BrokenFrame(f"a picture of {channels} channels cannot be read: 1 (grey), 3 (BGR) or 4 (BGRA) can")
 
 
-def _fit(image: Image, width: int) -> Image:
-    height, source_width = image.shape[:2]
-    if source_width <= width:
+def _fit(image: Image, capture: Capture) -> Image:
+    height, width = image.shape[:2]
+    size = published_size(width, height, capture)
+    if size == (width, height):
         return image
     # INTER_AREA averages what it shrinks: a thin person does not flicker between two columns of pixels.
-    size = (width, max(1, round(height * width / source_width)))
     return cast("Image", cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 

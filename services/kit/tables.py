@@ -1,7 +1,7 @@
 """The tables of Postgres: configuration (organizations, stores, cameras, lines) and the record of counts.
 
-Persistence owns the migrations that make them and writes the record; the api owns the configuration and reads the record.
-Times are timestamptz. Every count is keyed by run, so that a replay lives beside the live one.
+Persistence owns the migrations that make them and writes the record; the api owns the configuration and reads the
+record. Times are timestamptz. Every count is keyed by run, so that a replay lives beside the live one.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class CrossingRow(SQLModel, table=True):
 
     run: str = Field(primary_key=True)
     id: UUID = Field(primary_key=True)
-    at: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))  # type: ignore[call-overload]  # SQLModel's hint wants the class
+    at: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))
     at_ns: int = Field(sa_type=BigInteger)
     """`at` to the nanosecond, as the event had it."""
     store: str
@@ -103,7 +103,7 @@ class CountQuarter(SQLModel, table=True):
     store: str = Field(primary_key=True)
     camera: str = Field(primary_key=True)
     line: str = Field(primary_key=True)
-    bucket: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))  # type: ignore[call-overload]  # as above
+    bucket: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))
     ins: int = 0
     outs: int = 0
 
@@ -117,7 +117,7 @@ class CountMinute(SQLModel, table=True):
     store: str = Field(primary_key=True)
     camera: str = Field(primary_key=True)
     line: str = Field(primary_key=True)
-    bucket: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))  # type: ignore[call-overload]  # as above
+    bucket: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))
     ins: int = 0
     outs: int = 0
 
@@ -144,7 +144,7 @@ class StoreVersion(SQLModel, table=True):
     run: str = Field(primary_key=True)
     store: str = Field(primary_key=True)
     version: int = Field(sa_type=BigInteger)
-    last_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))  # type: ignore[call-overload]  # as above
+    last_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
 
 class RunSession(SQLModel, table=True):
@@ -157,7 +157,7 @@ class RunSession(SQLModel, table=True):
     store: str
     camera: str
     reason: str
-    at: datetime = Field(sa_type=DateTime(timezone=True))  # type: ignore[call-overload]  # as above
+    at: datetime = Field(sa_type=DateTime(timezone=True))
     frames: int
     skipped: int
     missed: int
