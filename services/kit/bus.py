@@ -25,7 +25,8 @@ from services.kit.logs import logger
 from services.kit.settings import ServiceSettings
 from services.kit.streams import to_config
 
-REQUEST_TIMEOUT = 5.0
+PUBLISH_TIMEOUT = 2.0
+"""What a restarted server will never acknowledge is given up after this; ids make the second try harmless."""
 FIRST_DELAY, LONGEST_DELAY = 0.05, 2.0
 _STREAM_FULL = {10077, 10122}  # maximum messages, bytes or messages per subject exceeded
 _NAME_IN_USE = 10058
@@ -72,7 +73,9 @@ class Bus:
             reconnected_cb=self._on_reconnect,
             logger=None,
         )
-        self._started = self._stopping = False
+        self._stopping = False
+        self._online = asyncio.Event()
+        self._reconnected: list[Callable[[], None]] = []
         self._declaring: asyncio.Task[None] | None = None
         self.generation = 0
         """Rises at every reconnect: whoever holds server-side state compares it."""
@@ -86,7 +89,7 @@ class Bus:
     @property
     def connected(self) -> bool:
         """Whether the server is there now."""
-        return self._started and self.client.is_connected
+        return self._online.is_set()
 
     @property
     def js(self) -> JetStreamContext:
@@ -97,7 +100,7 @@ class Bus:
     async def start(self) -> Self:
         """Connect, waiting for the server if it is not there yet, and declare what this service owns."""
         await self.broker.connect()
-        self._started = True
+        self._online.set()
         await self.declare()
         return self
 
@@ -107,6 +110,11 @@ class Bus:
         if self._declaring:
             self._declaring.cancel()
         await self.broker.stop()
+
+    def on_reconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back after every reconnect; returns what ends that."""
+        self._reconnected.append(callback)
+        return lambda: self._reconnected.remove(callback)
 
     async def declare(self) -> None:
         """Create or update the streams and buckets that this service owns; tries until the server takes them."""
@@ -141,6 +149,7 @@ class Bus:
         """
         backoff, told = Backoff(), False
         while True:
+            await self._online.wait()
             try:
                 return await self.try_publish(subject, payload, headers=headers, msg_id=msg_id)
             except (NoStreamResponseError, NoRespondersError):
@@ -168,7 +177,7 @@ class Bus:
         if msg_id is not None:
             fields["Nats-Msg-Id"] = msg_id
         try:
-            return await self.js.publish(subject, payload, timeout=REQUEST_TIMEOUT, headers=fields or None)
+            return await self.js.publish(subject, payload, timeout=PUBLISH_TIMEOUT, headers=fields or None)
         except APIError as error:
             if error.err_code in _STREAM_FULL:
                 raise StreamFull(f"{subject}: {error.description}") from error
@@ -211,16 +220,20 @@ class Bus:
 
     async def _on_reconnect(self) -> None:
         self.generation += 1
+        self._online.set()
         log.info("connected to NATS again")
         self._declare_soon()
+        for callback in self._reconnected:
+            callback()
 
     async def _on_disconnect(self) -> None:
+        self._online.clear()
         if not self._stopping:
             log.warning("NATS is away; reconnecting")
 
     async def _on_error(self, error: Exception) -> None:
-        if not self._stopping:
-            log.warning("NATS connection", error=_words(error))
+        if not self._stopping:  # while it is away, every try to connect fails alike: that was said once
+            (log.warning if self.connected else log.debug)("NATS connection", error=_words(error))
 
 
 async def persist(work: Callable[[], Awaitable[None]], what: str) -> None:

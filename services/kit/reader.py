@@ -51,6 +51,7 @@ class Reader:
         self._broken = True
         self._generation = -1
         self._last_stream_seq = 0
+        self._forget = bus.on_reconnect(self._wake.set)
         self._last_consumer_seq = 0
 
     async def next(self) -> Msg:
@@ -84,6 +85,7 @@ class Reader:
 
     async def close(self) -> None:
         """Stop reading. Messages that were pulled ahead and not handled come back to others after their ack wait."""
+        self._forget()
         await self._unsubscribe()
         for msg in self._arrived:
             if not self._ordered:
