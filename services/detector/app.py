@@ -1,0 +1,151 @@
+"""The detector service: a worker for every pool whose model this replica can open."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+from contracts.events import State, Status
+from contracts.identity import LIVE
+from contracts.streams import DETECTIONS, FRAMES, KEPT, Owner
+from contracts.subjects import status
+from services.detector.catalogue import ModelUnavailable
+from services.detector.opening import open_detector
+from services.detector.pools import Demand, run_pools
+from services.detector.protocol import Detector
+from services.detector.settings import DetectorSettings
+from services.detector.worker import SERVICE, PoolWorker
+from services.kit.bus import Bus
+from services.kit.lease import hold
+from services.kit.logs import logger
+from services.kit.service import Health, serve
+
+RETRY_MODEL = 20.0
+
+log = logger()
+
+
+class DetectorService:
+    """One replica: opens models as cameras ask for them, and tells each camera how that went."""
+
+    def __init__(self, bus: Bus, settings: DetectorSettings) -> None:
+        self._bus, self._settings = bus, settings
+        self._demand = Demand()
+        self._token = uuid4().hex
+        self._backends = _load_backends(settings.backends)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._demand.follow(self._bus))
+            group.create_task(run_pools(self._demand, self._settings.pools, self._pool))
+
+    async def _pool(self, pool: str, model: str) -> None:
+        # A thread of its own: a detector's state belongs to one thread, and inference never blocks the loop.
+        with ThreadPoolExecutor(1, thread_name_prefix=pool) as thread:
+            detector = await self._open(pool, model, thread)
+            worker = PoolWorker(self._bus, pool, detector, thread)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._tell_for_ever(pool, detector))
+                if not detector.stateful:
+                    await worker.run()
+                while True:  # a stateful detector's frames must all come to one replica, in order
+                    async with hold(self._bus, f"pool.{pool}", self._token) as lost:
+                        await _until(lost, worker.run())
+
+    async def _open(self, pool: str, model: str, thread: ThreadPoolExecutor) -> Detector:
+        settings = self._settings
+        folders = [settings.models.expanduser()] if settings.models else []
+
+        def open_it() -> Detector:
+            return open_detector(
+                model,
+                folders=folders,
+                cache=settings.cache.expanduser(),
+                precision=settings.precision,
+                threads=settings.threads,
+                backends=self._backends,
+            )
+
+        while True:
+            await self._tell(pool, State.STARTING, f"Opening the model {model}.")
+            try:
+                detector = await asyncio.get_running_loop().run_in_executor(thread, open_it)
+            except ModelUnavailable as error:
+                log.error("no model", pool=pool, reason=str(error))
+                await self._tell(pool, State.NO_MODEL, str(error))
+                await asyncio.sleep(RETRY_MODEL)
+            else:
+                log.info("model open", pool=pool, model=detector.model.model_dump())
+                return detector
+
+    async def _tell_for_ever(self, pool: str, detector: Detector) -> None:
+        """Tell each camera of the pool which model counts: now, and for cameras that come later."""
+        told: set[str] = set()
+        while True:
+            cameras = {spec.camera for spec in self._demand.cameras(pool)}
+            for camera in cameras - told:
+                await self._tell(pool, State.RUNNING, "", detector, only=camera)
+            told = cameras
+            await asyncio.sleep(1)
+
+    async def _tell(
+        self, pool: str, state: State, message: str, detector: Detector | None = None, *, only: str | None = None
+    ) -> None:
+        for spec in self._demand.cameras(pool):
+            if only in (None, spec.camera):
+                event = Status(
+                    run=LIVE,
+                    store=spec.store,
+                    camera=spec.camera,
+                    service=SERVICE,
+                    state=state,
+                    message=message,
+                    at=time.time_ns(),
+                    model=detector.model if detector else None,
+                )
+                await self._bus.publish(status(LIVE, spec.store, spec.camera, SERVICE), event.encode())
+
+
+async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Run some work until an event is set; what the work raises goes up."""
+    task = asyncio.create_task(work)
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        for one in (task, stopped):
+            one.cancel()
+        await asyncio.gather(task, stopped, return_exceptions=True)
+
+
+def _load_backends(names: Mapping[str, str]) -> dict[str, Callable[[], Detector]]:
+    """Import `package.module:factory` for each named model.
+
+    Raises:
+        ValueError: a name cannot be imported.
+    """
+    backends: dict[str, Callable[[], Detector]] = {}
+    for model, path in names.items():
+        module, _, factory = path.partition(":")
+        try:
+            backends[model] = getattr(importlib.import_module(module), factory)
+        except (ImportError, AttributeError) as error:
+            raise ValueError(f"METRICA_BACKENDS: {model} = {path!r} cannot be imported: {error}") from error
+    return backends
+
+
+def main() -> None:
+    """Run the detector until SIGTERM."""
+    settings = DetectorSettings()
+
+    async def work(bus: Bus, _health: Health) -> None:
+        await DetectorService(bus, settings).run()
+
+    serve(Owner.DETECTOR, settings, work, [FRAMES.name, KEPT.name, DETECTIONS.name])

@@ -1,0 +1,61 @@
+"""Which pools there is work for: the models that cameras ask for, as the configuration changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine
+
+from pydantic import ValidationError
+
+from contracts.spec import CameraSpec
+from contracts.streams import CAMERAS
+from services.kit.bus import Bus
+from services.kit.logs import logger
+from services.kit.watch import watch
+
+log = logger()
+
+
+class Demand:
+    """The cameras that ask for each pool, kept up to date while `follow` runs."""
+
+    def __init__(self) -> None:
+        self._specs: dict[str, CameraSpec] = {}
+        self.changed = asyncio.Event()
+
+    def cameras(self, pool: str) -> list[CameraSpec]:
+        """The cameras whose frames come to a pool."""
+        return [spec for spec in self._specs.values() if spec.pool == pool]
+
+    def models(self) -> dict[str, str]:
+        """The model's name for each pool."""
+        return {spec.pool: spec.model for spec in self._specs.values()}
+
+    async def follow(self, bus: Bus) -> None:
+        """Read the configuration for ever."""
+        async for entry in watch(bus, CAMERAS, "*.current"):
+            key = entry.key.removesuffix(".current")
+            if entry.value is None:
+                self._specs.pop(key, None)
+            else:
+                try:
+                    self._specs[key] = CameraSpec.model_validate_json(entry.value)
+                except ValidationError as error:
+                    log.error("a camera's spec cannot be read", camera=key, error=str(error))
+            self.changed.set()
+
+
+async def run_pools(
+    demand: Demand, only: Collection[str], work: Callable[[str, str], Coroutine[None, None, None]]
+) -> None:
+    """Keep one `work(pool, model)` running for each pool that cameras ask for; what one raises ends them all."""
+    running: dict[str, asyncio.Task[None]] = {}
+    async with asyncio.TaskGroup() as group:
+        while True:
+            await demand.changed.wait()
+            demand.changed.clear()
+            wanted = {pool: model for pool, model in demand.models().items() if not only or pool in only}
+            for pool in running.keys() - wanted.keys():
+                running.pop(pool).cancel()
+            for pool in wanted.keys() - running.keys():
+                running[pool] = group.create_task(work(pool, wanted[pool]), name=f"pool {pool}")

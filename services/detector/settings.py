@@ -1,0 +1,25 @@
+"""The detector's settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from services.kit.settings import ServiceSettings
+
+
+class DetectorSettings(ServiceSettings):
+    """Where models are, and how they run."""
+
+    models: Path | None = None
+    """A folder searched for models before any download."""
+    cache: Path = Path("~/.cache/metrica")
+    precision: str = "f32"
+    """f32 gives the same detections on every machine; bf16 is faster where the CPU has it."""
+    threads: Annotated[int, Field(ge=1)] | None = None
+    pools: tuple[str, ...] = ()
+    """Only these pools; empty takes every pool that a camera asks for."""
+    backends: dict[str, str] = Field(default_factory=dict)
+    """Further detectors by model name, as `package.module:factory`."""
