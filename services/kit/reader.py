@@ -49,6 +49,7 @@ class Reader:
         self._credit = 0
         self._heard = 0.0
         self._broken = True
+        self._told = False
         self._generation = -1
         self._last_stream_seq = 0
         self._forget = bus.on_reconnect(self._wake.set)
@@ -122,7 +123,7 @@ class Reader:
         return True
 
     async def _open(self) -> None:
-        backoff, told = Backoff(), False
+        backoff = Backoff()
         while True:
             self._generation = self._bus.generation
             try:
@@ -135,11 +136,12 @@ class Reader:
                     self._bus.client.new_inbox(), cb=self._on_message, pending_msgs_limit=-1, pending_bytes_limit=-1
                 )
                 self._broken, self._credit, self._heard = False, 0, time.monotonic()
+                self._told = False
             except (NatsError, TimeoutError, OSError) as error:
-                if not told:
+                if not self._told:
                     reason = "its owner has not declared it yet" if isinstance(error, NotFoundError) else repr(error)
                     log.info("waiting for a stream", stream=self._stream, reason=reason)
-                    told = True
+                    self._told = True
                 await backoff.wait()
             else:
                 return

@@ -1,0 +1,5 @@
+"""`python -m services.tracker`."""
+
+from services.tracker.app import main
+
+main()

@@ -1,0 +1,239 @@
+"""One partition: reads its detections in stream order, and keeps each of its cameras."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Iterable
+from contextlib import suppress
+
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.api import ConsumerConfig, DeliverPolicy
+from prometheus_client import Counter, Gauge, Histogram
+
+from contracts.events import Crossing, Detections, Path, SessionEnd
+from contracts.streams import CHECKPOINTS, DETECTIONS
+from contracts.subjects import parse, partition_filter, tracks
+from services.kit.bus import Backoff, Bus
+from services.kit.dead_letters import bury
+from services.kit.logs import bound_contextvars, logger
+from services.kit.reader import Reader
+from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, key, load, publish
+from services.tracker.counting import CameraCounter, Step
+from services.tracker.ordering import Arrival, Sequencer
+from services.tracker.specs import Specs
+
+SERVICE = "tracker"
+CHECKPOINT_EVERY = 1.0
+"""Seconds between checkpoints while nothing crosses: what a crash makes the next owner track again."""
+IDLE_CHECKPOINT_EVERY = 30.0
+"""Seconds after which a quiet camera's low water is moved up, so that a restart does not read on from long ago."""
+LEAVE_TIMEOUT = 3.0
+LONGEST_WAIT, SHORTEST_WAIT = 0.5, 0.02
+
+FRAMES_TRACKED = Counter("metrica_tracker_frames_total", "Frames tracked", ["camera"])
+CROSSINGS = Counter("metrica_tracker_crossings_total", "Crossings found", ["camera", "direction"])
+STEP_SECONDS = Histogram(
+    "metrica_tracker_step_seconds", "Tracking of one frame", buckets=[1e-4 * 2**n for n in range(12)]
+)
+LAG = Gauge("metrica_tracker_lag_messages", "Detections not read yet", ["partition"])
+
+log = logger()
+
+
+class CameraWork:
+    """One camera: its order, its counter, its checkpoint."""
+
+    def __init__(self, bus: Bus, specs: Specs, slot: Slot, checkpoint: Checkpoint) -> None:
+        self._bus, self._specs, self._slot, self._saved = bus, specs, slot, checkpoint
+        self.order = Sequencer(checkpoint.order)
+        self._counter = CameraCounter.restore(checkpoint.run, checkpoint.store, checkpoint.camera, checkpoint.counter)
+        self._outbox: list[Outgoing] = []
+        self._dirty = False
+        self._saved_at = time.monotonic()
+
+    async def take(self, ready: Iterable[Detections], position: int) -> None:
+        """Track what is in order; a crossing or an end is saved, then published, at once.
+
+        Raises:
+            Fenced: another tracker has this camera.
+        """
+        urgent = False
+        for event in ready:
+            spec = await self._specs.get(event.camera, event.spec_revision)
+            with STEP_SECONDS.time():
+                step = self._counter.step(event, spec)
+            self._dirty = True
+            urgent = urgent or bool(step.crossings) or step.end is not None
+            self._outbox += [Outgoing.of(event) for event in _in_order(step)]
+            await self._show(event, step)
+        if urgent or (self._dirty and time.monotonic() - self._saved_at > CHECKPOINT_EVERY):
+            await self.save(position)
+
+    async def save(self, position: int) -> None:
+        """Store a checkpoint, then publish what it holds.
+
+        Raises:
+            Fenced: another tracker has this camera.
+        """
+        held = self.order.oldest_held
+        self._saved = self._saved.model_copy(
+            update={
+                "low_water": position if held is None else held - 1,
+                "order": self.order.state,
+                "counter": self._counter.state(),
+                "outbox": tuple(self._outbox),
+            }
+        )
+        await self._slot.store(self._saved)
+        self._dirty, self._saved_at = False, time.monotonic()
+        await publish(self._bus, self._saved.outbox)
+        self._outbox.clear()
+
+    async def save_if_due(self, position: int) -> None:
+        """Checkpoint a camera that has gone quiet."""
+        age = time.monotonic() - self._saved_at
+        if (self._dirty and age > CHECKPOINT_EVERY) or (
+            self._saved.low_water < position and age > IDLE_CHECKPOINT_EVERY
+        ):
+            await self.save(position)
+
+    async def _show(self, event: Detections, step: Step) -> None:
+        FRAMES_TRACKED.labels(event.camera).inc()
+        for crossing in step.crossings:
+            CROSSINGS.labels(event.camera, crossing.direction).inc()
+            with bound_contextvars(camera=event.camera, trace=event.traceparent):
+                log.info("crossing", line=crossing.line, direction=crossing.direction, seq=crossing.seq)
+        if self._bus.connected:
+            try:
+                await self._bus.client.publish(tracks(event.run, event.store, event.camera), step.tracks.encode())
+            except NatsError:
+                return  # at most once: overlays do without
+
+
+class Partition:
+    """Reads one partition and counts its cameras until cancelled or fenced."""
+
+    def __init__(self, bus: Bus, specs: Specs, run: str, number: int, token: str) -> None:
+        self._bus, self._specs, self._run, self._number, self._token = bus, specs, run, number, token
+        self._cameras: dict[str, CameraWork] = {}
+        self._position = 0
+
+    async def run(self) -> None:
+        """Take the partition over, and read on.
+
+        Raises:
+            Fenced: another tracker has taken over.
+        """
+        self._bucket = await self._bus.bucket(CHECKPOINTS)
+        start = await self._take_over()
+        config = ConsumerConfig(
+            filter_subject=partition_filter(self._run, self._number),
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+            opt_start_seq=start,
+        )
+        self._position = start - 1
+        async with Reader(self._bus, DETECTIONS.name, config) as reader:
+            try:
+                while True:
+                    await self._turn(reader)
+            finally:
+                await self._leave()
+
+    async def _leave(self) -> None:
+        """Spare the next owner the way back; nothing is lost where this does not succeed."""
+        with suppress(Fenced, TimeoutError):
+            async with asyncio.timeout(LEAVE_TIMEOUT):
+                for camera in self._cameras.values():
+                    await camera.save(self._position)
+
+    async def _take_over(self) -> int:
+        """Fence the last owner, publish what it may not have, and find where to read on."""
+        backoff = Backoff()
+        while True:
+            try:
+                found = await load(self._bus, self._bucket, self._run, self._number)
+                newest = (await self._bus.js.stream_info(DETECTIONS.name)).state.last_seq
+                break
+            except (NatsError, TimeoutError, OSError) as error:
+                log.info("waiting to take a partition", partition=self._number, reason=str(error))
+                await backoff.wait()
+        for name, (checkpoint, revision) in found.items():
+            if checkpoint.low_water > newest:
+                log.warning("the detections stream was made anew; reading it from its beginning", camera=name)
+                checkpoint = checkpoint.model_copy(update={"low_water": 0})
+            mine = checkpoint.model_copy(update={"owner": self._token})
+            slot = Slot(self._bucket, key(self._run, self._number, name), revision)
+            await slot.store(mine)
+            await publish(self._bus, mine.outbox)
+            self._cameras[name] = CameraWork(self._bus, self._specs, slot, mine)
+            found[name] = (mine, revision)
+        return 1 + min((checkpoint.low_water for checkpoint, _ in found.values()), default=0)
+
+    async def _turn(self, reader: Reader) -> None:
+        try:
+            async with asyncio.timeout(self._patience()):
+                msg = await reader.next()
+        except TimeoutError:
+            await _whole(self._wait_no_longer())
+        else:
+            await _whole(self._handle(msg))
+
+    async def _wait_no_longer(self) -> None:
+        now = time.monotonic()
+        for camera in self._cameras.values():
+            await camera.take(camera.order.waited(now), self._position)
+            await camera.save_if_due(self._position)
+
+    def _patience(self) -> float:
+        deadlines = [camera.order.deadline for camera in self._cameras.values()]
+        soonest = min((deadline for deadline in deadlines if deadline is not None), default=None)
+        if soonest is None:
+            return LONGEST_WAIT
+        return min(LONGEST_WAIT, max(SHORTEST_WAIT, soonest - time.monotonic()))
+
+    async def _handle(self, msg: Msg) -> None:
+        sequence = msg.metadata.sequence.stream
+        LAG.labels(self._number).set(msg.metadata.num_pending)
+        try:
+            event = _read(msg)
+        except ValueError as error:
+            await bury(self._bus, SERVICE, msg, str(error))
+            self._position = sequence
+            return
+        camera = self._cameras.get(event.camera) or await self._admit(event, sequence)
+        arrival = Arrival(event, sequence, msg.metadata.timestamp.timestamp(), time.monotonic())
+        self._position = sequence
+        await camera.take(camera.order.offer(arrival), sequence)
+
+    async def _admit(self, event: Detections, sequence: int) -> CameraWork:
+        """A camera's first detections: its checkpoint is made before anything is made of them."""
+        first = Checkpoint(
+            run=event.run, store=event.store, camera=event.camera, owner=self._token, low_water=sequence - 1
+        )
+        slot = Slot(self._bucket, key(self._run, self._number, event.camera))
+        await slot.store(first)
+        camera = self._cameras[event.camera] = CameraWork(self._bus, self._specs, slot, first)
+        return camera
+
+
+def _read(msg: Msg) -> Detections:
+    event, named = Detections.model_validate_json(msg.data), parse(msg.subject)
+    if (named.run, named.store, named.camera) != (event.run, event.store, event.camera):
+        raise ValueError(f"the event names {event.run}/{event.store}/{event.camera}, its subject {msg.subject}")
+    return event
+
+
+async def _whole(work: Coroutine[None, None, None]) -> None:
+    """Do a piece of work to its end even when cancelled in it: half a compare-and-set is nobody's."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=LEAVE_TIMEOUT)
+        raise
+
+
+def _in_order(step: Step) -> list[Path | Crossing | SessionEnd]:
+    return [*step.paths, *step.crossings, *([step.end] if step.end else [])]
