@@ -14,6 +14,14 @@ Image = NDArray[np.uint8]
 """(height, width, 3) uint8, BGR as OpenCV reads it."""
 
 
+LOWEST_SCORE = 0.1
+"""What scores less is no detection. So low because the tracker's second pass keeps hidden people by weak ones."""
+
+
+class ModelUnavailable(Exception):
+    """A model cannot be used. The message says what is wrong and what to do, for the person at the dashboard."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """The people in one frame, best score first.
@@ -25,6 +33,12 @@ class Found:
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+NOBODY = Found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
 
 
 class Detector(Protocol):

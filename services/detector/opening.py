@@ -1,0 +1,126 @@
+"""From a model's name to a detector that is ready to look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from contracts.events import Model
+from services.detector.catalogue import MOTION, catalogue, download
+from services.detector.checksums import check_pins, weights_sum
+from services.detector.download import Progress
+from services.detector.motion import MotionDetector
+from services.detector.openvino_backend import OpenVinoDetector
+from services.detector.protocol import Detector, ModelUnavailable
+from services.detector.reading import told
+
+WEIGHTS = (".xml", ".onnx")
+PRECISIONS = ("f32", "bf16", "f16")
+NO_BACKENDS: Mapping[str, Callable[[], Detector]] = MappingProxyType({})
+
+
+def open_detector(
+    name: str,
+    *,
+    folders: Sequence[Path] = (),
+    cache: Path,
+    precision: str = "f32",
+    threads: int | None = None,
+    progress: Progress | None = None,
+    backends: Mapping[str, Callable[[], Detector]] = NO_BACKENDS,
+) -> Detector:
+    """Open the detector that a name stands for. Reads, may download, and compiles: seconds, so never on an event loop.
+
+    Args:
+        name: one of `backends`; `motion`; a model in `folders` or of the catalogue; or the path of an .xml or .onnx.
+        folders: searched before anything is downloaded, each for `<name>/<name>.xml`, `<name>.xml` and the same as
+            .onnx. They are their owner's word: files in them need no published sum, only those of their own list.
+        cache: where downloads are kept, one folder per model.
+        precision: computed in; `f32` gives the same bits with any number of threads.
+        threads: of the processor, at most; by default all.
+        progress: is told how far a download is.
+        backends: further detectors, by name.
+
+    Raises:
+        ModelUnavailable: what is wrong, and what to do.
+    """
+    if name in backends:
+        return backends[name]()
+    if name == MOTION:
+        return MotionDetector()
+    if precision not in PRECISIONS:
+        raise ModelUnavailable(f"There is no precision {precision!r}; choose one of {', '.join(PRECISIONS)}.")
+    entry = catalogue().get(name)
+    weights = _own(name, folders)
+    if weights is None:
+        if entry is None:
+            raise ModelUnavailable(_unknown(name, folders))
+        weights = download(name, entry, cache=cache, progress=progress)
+    entry = entry or catalogue().get(weights.stem)
+    try:
+        parts = _parts(weights)
+        check_pins(parts)
+        model = Model(
+            name=name if name in catalogue() else weights.stem, sha256=weights_sum(parts), precision=precision
+        )
+    except OSError as error:
+        raise ModelUnavailable(f"{error.filename or weights} cannot be read ({error.strerror or error}).") from error
+    reading = told(weights) or (entry.reading if entry else None)
+    return OpenVinoDetector(weights, model, reading=reading, threads=threads)
+
+
+def _own(name: str, folders: Sequence[Path]) -> Path | None:
+    """The owner's file for a name, if there is one."""
+    given = Path(name).expanduser()
+    if given.suffix in WEIGHTS:
+        for place in (given, *(folder / given for folder in folders)):
+            if place.is_file():
+                return place
+        raise ModelUnavailable(f"There is no file {given}{_searched(folders)}.")
+    for folder in folders:
+        for place in (folder / name / name, folder / name):
+            for suffix in WEIGHTS:
+                weights = place.with_name(place.name + suffix)
+                if weights.is_file():
+                    return weights
+        if found := _only_one(folder / name):
+            return found
+    return None
+
+
+def _only_one(folder: Path) -> Path | None:
+    """The one network in a folder, whatever it is called, as exports of Ultralytics lie: `yolo_model/yolo.xml`."""
+    found = sorted(file for suffix in WEIGHTS for file in folder.glob(f"*{suffix}"))
+    if len(found) > 1:
+        names = " and ".join(file.name for file in found)
+        raise ModelUnavailable(
+            f"{folder} holds {names}, and none is called {folder.name}: rename the one that is meant."
+        )
+    return found[0] if found else None
+
+
+def _parts(weights: Path) -> list[Path]:
+    """All files that make up a network."""
+    if weights.suffix != ".xml":
+        return [weights]
+    numbers = weights.with_suffix(".bin")
+    if not numbers.is_file():
+        raise ModelUnavailable(f"{weights} lacks its weights: {numbers.name} must lie beside it.")
+    return [weights, numbers]
+
+
+def _unknown(name: str, folders: Sequence[Path]) -> str:
+    if Path(name).suffix in (".pt", ".pth", ".engine", ".torchscript"):
+        return (
+            f"{name} cannot be run as it is. Export it to ONNX or OpenVINO first (`yolo export model={name} "
+            "format=openvino` does it for Ultralytics' weights), and give the .onnx or .xml."
+        )
+    known = ", ".join([*catalogue(), MOTION])
+    return (
+        f"There is no model {name!r}{_searched(folders)}. Known are {known}; or give the path of an .xml or .onnx file."
+    )
+
+
+def _searched(folders: Sequence[Path]) -> str:
+    return f" (looked in {', '.join(str(folder) for folder in folders)} too)" if folders else ""

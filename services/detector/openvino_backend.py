@@ -1,0 +1,160 @@
+"""The `openvino` backend: IR (.xml) and ONNX networks on the CPU.
+
+Conversion to floats, channel order and layout are compiled into the network, so that a frame enters as the bytes it is.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+from openvino.preprocess import ColorFormat, PrePostProcessor
+
+from contracts.events import Model
+from services.detector.heads import people
+from services.detector.placement import GREY, Placement
+from services.detector.protocol import NOBODY, Found, Image, ModelUnavailable
+from services.detector.reading import Reading, guess, told
+
+DEFAULT_SIDE = 640
+"""Pixels of an input that a network leaves open (Ultralytics' `dynamic=True`)."""
+
+
+class OpenVinoDetector:
+    """A network that finds people in each frame by itself.
+
+    At precision `f32` its results are the same bits with any number of threads; `bf16` and `f16` are faster on some
+    processors, and differ.
+    """
+
+    stateful = False
+
+    def __init__(
+        self, weights: Path, model: Model, *, reading: Reading | None = None, threads: int | None = None
+    ) -> None:
+        """Load a network.
+
+        Args:
+            weights: an .xml, its .bin beside it, or an .onnx.
+            model: what these weights are called; its precision is the one computed in.
+            reading: how to read the output; by default as the file beside the weights says, or a guess from shapes.
+            threads: of the processor, at most; by default all of them.
+
+        Raises:
+            ModelUnavailable: the file is no such network, or its output cannot be read.
+        """
+        self._model = model
+        core = ov.Core()
+        try:
+            network = core.read_model(weights)
+        except RuntimeError as error:
+            raise ModelUnavailable(
+                f"{weights} cannot be read as a network: {_first_line(error)}. Is the file whole?"
+            ) from error
+        width, height = self._size = _fixed_size(network, weights)
+        self._reading = reading or told(weights) or guess(_shapes(network), self._size, _names(network), str(weights))
+        config: dict[str, object] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_PRECISION_HINT": model.precision,
+        }
+        if threads is not None:
+            config["INFERENCE_NUM_THREADS"] = threads
+        try:
+            compiled = core.compile_model(_from_bytes(network, self._reading), "CPU", config)
+        except RuntimeError as error:
+            raise ModelUnavailable(
+                f"{weights} cannot run on this processor at precision {model.precision}: {_first_line(error)}"
+            ) from error
+        self._request = compiled.create_infer_request()
+        # The network reads the canvas where it lies: drawing the next frame into it is all the copying there is.
+        self._canvas = np.full((1, height, width, 3), GREY, np.uint8)
+        self._request.set_input_tensor(ov.Tensor(self._canvas, shared_memory=True))
+        self._placement: Placement | None = None
+
+    @property
+    def model(self) -> Model:
+        """The weights that count."""
+        return self._model
+
+    @property
+    def reading(self) -> Reading:
+        """How its output is read."""
+        return self._reading
+
+    def detect(self, frame: Image, stream: str = "") -> Found:  # noqa: ARG002 - each frame is looked at by itself
+        """Find the people in a frame."""
+        height, width = frame.shape[:2]
+        if width == 0 or height == 0:
+            return NOBODY
+        placement = Placement.of((width, height), self._size, self._reading.head.fit)
+        if placement != self._placement:
+            self._canvas.fill(GREY)
+            self._placement = placement
+        placement.draw(frame, self._canvas[0])
+        self._request.infer()
+        output: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = self._request.get_output_tensor().data
+        boxes, scores = people(self._reading.head, output, self._size, self._reading.person)
+        boxes = placement.to_frame(boxes)
+        boxes[:, 0::2] = boxes[:, 0::2].clip(0, width)
+        boxes[:, 1::2] = boxes[:, 1::2].clip(0, height)
+        visible = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
+        best_first = visible[np.argsort(-scores[visible], kind="stable")]
+        return Found(boxes[best_first], scores[best_first].clip(0, 1))
+
+
+def _fixed_size(network: ov.Model, weights: Path) -> tuple[int, int]:
+    """Width and height of the network's one input, fixed where the file leaves them open."""
+    inputs = network.inputs
+    shape = inputs[0].partial_shape
+    if len(inputs) != 1 or shape.rank.is_dynamic or len(shape) != 4 or shape[1] not in (3, -1):
+        given = " and ".join(str(each.partial_shape) for each in inputs)
+        raise ModelUnavailable(
+            f"{weights} takes {given}, but a detector must take one picture as [1, 3, height, width]."
+        )
+    if shape.is_dynamic:
+        sides = [DEFAULT_SIDE if side.is_dynamic else side.get_length() for side in list(shape)[2:]]
+        network.reshape({inputs[0]: [1, 3, *sides]})
+    _, _, height, width = network.inputs[0].shape
+    return width, height
+
+
+def _shapes(network: ov.Model) -> list[tuple[int, ...]]:
+    return [
+        tuple(-1 if side.is_dynamic else side.get_length() for side in output.partial_shape)
+        for output in network.outputs
+    ]
+
+
+def _names(network: ov.Model) -> dict[int, str] | None:
+    """What the labels mean: OpenVINO's model info, or Ultralytics' metadata in an ONNX file."""
+    if network.has_rt_info(["model_info", "labels"]):
+        return dict(enumerate(str(network.get_rt_info(["model_info", "labels"]).value).split()))
+    if network.has_rt_info(["framework", "names"]):
+        try:
+            names = ast.literal_eval(str(network.get_rt_info(["framework", "names"]).value))
+        except (ValueError, SyntaxError):
+            return None
+        return {int(label): str(name) for label, name in names.items()} if isinstance(names, dict) else None
+    return None
+
+
+def _from_bytes(network: ov.Model, reading: Reading) -> ov.Model:
+    """The same network, taking a frame as OpenCV holds it: [1, height, width, 3] bytes, BGR."""
+    steps = PrePostProcessor(network)
+    given = steps.input()
+    given.tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(ColorFormat.BGR)
+    given.model().set_layout(ov.Layout("NCHW"))
+    given.preprocess().convert_element_type(ov.Type.f32)
+    if reading.head.rgb_unit:
+        given.preprocess().convert_color(ColorFormat.RGB).scale(255.0)
+    steps.output().tensor().set_element_type(ov.Type.f32)
+    return steps.build()
+
+
+def _first_line(error: Exception) -> str:
+    """What OpenVINO says, without its source lines."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and "src/" not in line]
+    return (lines or [type(error).__name__])[-1].rstrip(".")
