@@ -1,0 +1,132 @@
+"""Live cameras: RTSP and HTTP streams and the cameras of this machine, with time-outs and words for what went wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+
+from contracts.identity import Policy
+from services.ingest.capture import Capture
+from services.ingest.diagnosis import diagnose
+from services.ingest.sources import SourceLost, SourceRefused, redact
+from services.kit.codec import Image
+
+BURST_NS = 15_000_000
+"""Frames that come closer than this were waiting in a buffer, after a stall of ours or of the network: they are passed
+over, so that no stale picture is taken for a new one. No camera that counts people sends more than 60 a second."""
+
+
+class LiveCamera:
+    """A camera as a source of frames: the time of a frame is the time of its arrival."""
+
+    policy = Policy.LATEST
+    length = None
+
+    def __init__(self, name: str, capture: Capture, read_timeout: float, clock: Callable[[], int]) -> None:
+        self._name = name
+        self._capture = capture
+        self._read_timeout = read_timeout
+        self._clock = clock
+        if not capture.grab():
+            capture.close()
+            raise SourceLost(f"{name} answers, but sent no picture within {read_timeout:g} s")
+        image = capture.retrieve()
+        if image is None:
+            capture.close()
+            raise SourceRefused(f"{name} sends pictures in a form that cannot be unpacked: set it to H.264 or MJPEG")
+        self._size = (image.shape[1], image.shape[0])
+        self._first_arrival = self._last_arrival = clock()
+        self._pending = True
+
+    @property
+    def name(self) -> str:
+        """The address without its credentials."""
+        return self._name
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the first frame, pixels."""
+        return self._size
+
+    @property
+    def fps(self) -> float | None:
+        """Frames per second that the camera announces; many announce nonsense."""
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        return fps if 0 < fps <= 240 else None
+
+    def grab(self) -> int | None:
+        """Wait for the next frame: its time of arrival, counted from the first one's."""
+        if self._pending:
+            self._pending = False
+            return 0
+        while True:
+            asked = self._clock()
+            if not self._capture.grab():
+                if self._capture.closed:
+                    return None
+                waited = (self._clock() - asked) / 1e9
+                if waited >= self._read_timeout * 0.9:
+                    raise SourceLost(f"{self._name} sent no picture for {waited:.0f} s")
+                raise SourceLost(f"{self._name} ended the stream")
+            arrival = self._clock()
+            if arrival - self._last_arrival >= BURST_NS:
+                self._last_arrival = arrival
+                return arrival - self._first_arrival
+
+    def retrieve(self) -> Image:
+        """The picture of the frame that `grab` went to."""
+        image = self._capture.retrieve()
+        if image is None:
+            raise SourceLost(f"{self._name} sent a picture that cannot be unpacked")
+        return image
+
+    def content_sha256(self) -> str:
+        """Refused: nobody knows what a camera will show."""
+        raise SourceRefused(f"{self._name} is live: it cannot be read twice")
+
+    def close(self) -> None:
+        """Hang up."""
+        self._capture.close()
+
+
+def open_stream(
+    address: str, *, open_timeout: float, read_timeout: float, clock: Callable[[], int] = time.monotonic_ns
+) -> LiveCamera:
+    """Open an RTSP or HTTP stream. Over RTSP the pictures come by TCP, OpenCV's default: UDP loses parts of them.
+
+    Raises:
+        SourceRefused: the address, user name or password is wrong.
+        SourceLost: the camera does not answer, or sends nothing.
+    """
+    capture = Capture(
+        address,
+        cv2.CAP_FFMPEG,
+        {
+            cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: round(open_timeout * 1000),
+            cv2.CAP_PROP_READ_TIMEOUT_MSEC: round(read_timeout * 1000),
+            # More threads decode ahead, each by a frame: that many frames of delay.
+            cv2.CAP_PROP_N_THREADS: 1,
+        },
+    )
+    if not capture.opened:
+        raise diagnose(address, timeout=min(open_timeout, 3.0))
+    return LiveCamera(redact(address), capture, read_timeout, clock)
+
+
+def open_device(number: int, *, clock: Callable[[], int] = time.monotonic_ns) -> LiveCamera:
+    """Open a camera of this machine.
+
+    Raises:
+        SourceLost: it is not plugged in, or in use by somebody else.
+    """
+    path = Path(f"/dev/video{number}")
+    if not path.exists():
+        raise SourceLost(f"there is no camera {number} on this machine ({path} is missing): plug it in")
+    capture = Capture(number, cv2.CAP_V4L2, {cv2.CAP_PROP_BUFFERSIZE: 1})
+    if not capture.opened:
+        raise SourceLost(f"camera {number} ({path}) will not open: another program uses it, or it may not be read")
+    # The driver waits 10 s for a frame, and has no option for it.
+    return LiveCamera(f"camera {number}", capture, 10.0, clock)

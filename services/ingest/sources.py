@@ -1,0 +1,184 @@
+"""Where frames come from: one small protocol over video files, cameras and the simulation, and how to open each.
+
+The calls block, and are meant for a thread of its own per camera. `open_source` returns once the first frame is there;
+`frames` then reads on at the wanted rate:
+
+    source = open_source("rtsp://user:secret@10.0.0.5/stream")
+    for grabbed in frames(source, fps=10):
+        ...
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from contracts.identity import Policy
+from services.ingest.pacing import Decimator
+from services.kit.codec import Image
+
+OPEN_TIMEOUT = 10.0
+"""Seconds until a camera that does not answer is given up. Waking a battery camera takes up to 8."""
+READ_TIMEOUT = 10.0
+"""Seconds without a frame after which a stream counts as broken."""
+
+_SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(?<=://)\S*@")  # to the last @: a password may hold / and @ itself
+_SECRETS = re.compile(r"(?<=[?&])((?:\w*(?:pass|pwd|token|secret|key|user|auth)\w*))=[^&#\s]*", re.IGNORECASE)
+
+
+class SourceError(Exception):
+    """A source gives no frames; the text tells the person at the dashboard why. It never holds a password."""
+
+
+class SourceRefused(SourceError):
+    """The source cannot work until somebody changes it: no such file, no video, a wrong password, a bad parameter."""
+
+
+class SourceLost(SourceError):
+    """The source gives nothing now and may come back: connection refused, time-out, broken stream. Try again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grabbed:
+    """A frame of a source.
+
+    Attributes:
+        image: (height, width, 3) uint8, BGR.
+        pts_ns: time since the source's first frame. A file's and a simulation's own time; of a camera, the time of
+            arrival on a monotonic clock.
+        index: rank among the frames kept, from 0: the frame's seq.
+    """
+
+    image: Image
+    pts_ns: int
+    index: int
+
+
+class FrameSource(Protocol):
+    """An open source of frames. Read by one thread; only `close` may be called from another."""
+
+    @property
+    def name(self) -> str:
+        """The address without its credentials, for people to read."""
+        ...
+
+    @property
+    def policy(self) -> Policy:
+        """What suits the source under overload: `every` where it can wait, `latest` where time goes on without us."""
+        ...
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the first frame, pixels."""
+        ...
+
+    @property
+    def fps(self) -> float | None:
+        """Frames per second that the source says it has."""
+        ...
+
+    @property
+    def length(self) -> int | None:
+        """About how many frames there will be; None where nobody knows."""
+        ...
+
+    def grab(self) -> int | None:
+        """Go to the next frame without unpacking its picture; waits for it where the source is live.
+
+        Returns:
+            The frame's `pts_ns`, growing from frame to frame; None at the end, or after `close`.
+
+        Raises:
+            SourceLost: the stream broke, or no frame came within the read time-out.
+        """
+        ...
+
+    def retrieve(self) -> Image:
+        """The picture of the frame that `grab` went to.
+
+        Raises:
+            SourceLost: the frame cannot be unpacked.
+        """
+        ...
+
+    def content_sha256(self) -> str:
+        """What identifies the content of a source that can be read again: equal sums mean equal frames.
+
+        Raises:
+            SourceRefused: a live source, whose content nobody knows beforehand.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the source back. Safe from any thread: a `grab` under way ends by itself, at the latest by time-out."""
+        ...
+
+
+def open_source(address: str, *, open_timeout: float = OPEN_TIMEOUT, read_timeout: float = READ_TIMEOUT) -> FrameSource:
+    """Open a source and wait for its first frame.
+
+    Args:
+        address: a video file, an `rtsp://`, `rtsps://`, `http://` or `https://` address, the number of a camera on this
+            machine (`0`, or `/dev/video0`), or `sim://door?…`.
+        open_timeout: seconds a camera may take to answer.
+        read_timeout: seconds a camera may take over a frame.
+
+    Raises:
+        SourceRefused: it cannot work until somebody changes it.
+        SourceLost: it gives nothing now.
+    """
+    # OpenCV takes a quarter of a second to import, and a bad address needs none of it.
+    from services.ingest import live, simulation, videofile
+
+    address = address.strip()
+    scheme = _SCHEME.match(address)
+    if scheme:
+        match scheme[1].lower():
+            case "sim":
+                return simulation.open_simulation(address)
+            case "rtsp" | "rtsps" | "http" | "https":
+                return live.open_stream(address, open_timeout=open_timeout, read_timeout=read_timeout)
+            case "file":
+                return videofile.open_video(Path(address[len("file://") :]))
+            case other:
+                raise SourceRefused(
+                    f"{other}:// is no kind of source: give a video file, an rtsp:// or http:// address, "
+                    "the number of a camera on this machine, or sim://door"
+                )
+    device = re.fullmatch(r"(?:/dev/video)?(\d{1,3})", address)
+    if device and not Path(address).is_file():
+        return live.open_device(int(device[1]))
+    if not address:
+        raise SourceRefused(
+            "the source is empty: give a video file, an rtsp:// address, a camera's number or sim://door"
+        )
+    return videofile.open_video(Path(address))
+
+
+def frames(source: FrameSource, fps: float | None, *, begin: int = 0) -> Iterator[Grabbed]:
+    """The frames of a source at a target rate, until its end.
+
+    Frames are chosen by their time alone: reading a file twice, or going on at `begin`, gives the very same frames.
+
+    Args:
+        source: freshly opened.
+        fps: target frames per second, None for the source's own.
+        begin: the index of the first frame wanted; those before it are passed over without unpacking them.
+    """
+    decimator = Decimator(fps)
+    index = 0
+    while (pts_ns := source.grab()) is not None:
+        if not decimator.keeps(pts_ns):
+            continue
+        if index >= begin:
+            yield Grabbed(source.retrieve(), pts_ns, index)
+        index += 1
+
+
+def redact(address: str) -> str:
+    """An address as people may see it: user names, passwords and tokens are gone."""
+    return _SECRETS.sub(r"\1=***", _CREDENTIALS.sub("***@", address))
