@@ -12,9 +12,9 @@ import numpy as np
 from services.kit.codec import Image
 
 # FFmpeg writes complaints to stderr, addresses with passwords among them; what goes wrong is told in our own words.
-# It looks here at the first capture of the process; -8 is AV_LOG_QUIET. OpenCV, likewise, has 0 for silence.
+# It looks here at the first capture of the process; -8 is AV_LOG_QUIET. OpenCV warns of every source that will not open.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-cv2.setLogLevel(0)
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 class Capture:
