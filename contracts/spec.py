@@ -12,8 +12,10 @@ someone who walks from the first point to the second:
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, Self
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -132,3 +134,23 @@ def spec_key(camera: str, revision: int) -> str:
 def current_key(camera: str) -> str:
     """KV key of a camera's newest spec: what services watch."""
     return f"{camera}.current"
+
+
+def default_policy(address: str) -> Policy:
+    """The policy that suits a source: `every` where it can wait (files, `sim` with `pace=max`), else `latest`.
+
+    Args:
+        address: a video file, `rtsp://…`, `http://…`, `file://…`, `sim://…`, a camera's number or `/dev/video…`.
+    """
+    address = address.strip()
+    scheme = re.match(r"([a-z][a-z0-9+.-]*)://", address, re.IGNORECASE)
+    if scheme is None:
+        device = address.isdecimal() or address.startswith("/dev/")
+        return Policy.LATEST if device else Policy.EVERY
+    match scheme[1].lower():
+        case "file":
+            return Policy.EVERY
+        case "sim":
+            return Policy.EVERY if parse_qs(urlsplit(address).query).get("pace") == ["max"] else Policy.LATEST
+        case _:
+            return Policy.LATEST
