@@ -145,17 +145,33 @@ class StoreVersion(SQLModel, table=True):
     store: str = Field(primary_key=True)
     version: int = Field(sa_type=BigInteger)
     last_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    time_zone: str = "UTC"
+    """The zone by which this store's `count_day` is folded now; where the store's own differs, it is to be rebuilt."""
+
+
+class SessionCount(SQLModel, table=True):
+    """Crossings of a session that are in `crossing`: shows when all that came before the session's end have arrived."""
+
+    __tablename__ = "session_count"
+
+    run: str = Field(primary_key=True)
+    camera: str = Field(primary_key=True)
+    session: str = Field(primary_key=True)
+    crossings: int = 0
 
 
 class RunSession(SQLModel, table=True):
-    """A session that ended: what tests and the command line wait for, never for quiet."""
+    """A session that ended, once all its crossings are in: what tests and the command line wait for, never for quiet.
+
+    The camera is part of the key: two cameras that play the same file from the same start have the same session.
+    """
 
     __tablename__ = "run_session"
 
     run: str = Field(primary_key=True)
+    camera: str = Field(primary_key=True)
     session: str = Field(primary_key=True)
     store: str
-    camera: str
     reason: str
     at: datetime = Field(sa_type=DateTime(timezone=True))
     frames: int

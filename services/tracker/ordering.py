@@ -31,7 +31,7 @@ REMEMBERED = 16
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Detections as they came: at which place of the stream, and when, in seconds of the stream's and the local clock."""
+    """Detections as they came: their place in the stream, and when, by the stream's and the local clock (seconds)."""
 
     event: Detections
     stream_seq: int

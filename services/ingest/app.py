@@ -1,0 +1,84 @@
+"""The ingest service: a worker for every camera of the configuration, as it changes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from contracts.spec import CameraSpec, Source
+from contracts.streams import CAMERAS, FRAMES, KEPT, PREVIEW, SOURCES, STATUS, Bucket, Owner
+from services.ingest.camera import CameraWorker
+from services.ingest.settings import IngestSettings
+from services.ingest.state import ProgressStore
+from services.kit.bus import Bus
+from services.kit.logs import logger
+from services.kit.service import Health, serve
+from services.kit.watch import watch
+
+M = TypeVar("M", bound=BaseModel)
+log = logger()
+
+
+class IngestService:
+    """Keeps a worker per camera. A change that leaves the source as it is reaches the running worker."""
+
+    def __init__(self, bus: Bus, settings: IngestSettings) -> None:
+        self._bus, self._settings = bus, settings
+        self._progress = ProgressStore(bus)
+        self._specs: dict[str, CameraSpec] = {}
+        self._sources: dict[str, Source] = {}
+        self._workers: dict[str, tuple[CameraWorker, asyncio.Task[None], tuple[object, ...]]] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled; then every camera is left in order."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._follow(CAMERAS, "*.current", CameraSpec, self._specs))
+                group.create_task(self._follow(SOURCES, "*", Source, self._sources))
+        finally:
+            await asyncio.gather(*(self._end(camera) for camera in list(self._workers)))
+
+    async def _follow(self, bucket: Bucket, pattern: str, kind: type[M], known: dict[str, M]) -> None:
+        async for entry in watch(self._bus, bucket, pattern):
+            camera = entry.key.removesuffix(".current")
+            if entry.value is None:
+                known.pop(camera, None)
+            else:
+                try:
+                    known[camera] = kind.model_validate_json(entry.value)
+                except ValidationError as error:
+                    log.error("a camera's configuration cannot be read", camera=camera, error=str(error))
+            await self._apply(camera)
+
+    async def _apply(self, camera: str) -> None:
+        """Bring one camera's worker in line with its configuration."""
+        spec, source = self._specs.get(camera), self._sources.get(camera)
+        wanted = spec is not None and source is not None and not spec.paused
+        recipe = (source, spec.capture, spec.store) if spec is not None else ()
+        if camera in self._workers:
+            worker, task, running = self._workers[camera]
+            if wanted and recipe == running and not task.done() and spec is not None:
+                worker.update(spec)
+                return
+            await self._end(camera)
+        if wanted and spec is not None and source is not None:
+            worker = CameraWorker(self._bus, self._progress, self._settings, spec, source)
+            task = asyncio.create_task(worker.run(), name=f"camera {camera}")
+            self._workers[camera] = (worker, task, recipe)
+
+    async def _end(self, camera: str) -> None:
+        _, task, _ = self._workers.pop(camera)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def main() -> None:
+    """Run ingest until SIGTERM."""
+    settings = IngestSettings()
+
+    async def work(bus: Bus, _health: Health) -> None:
+        await IngestService(bus, settings).run()
+
+    serve(Owner.INGEST, settings, work, [FRAMES.name, KEPT.name, PREVIEW.name, STATUS.name])

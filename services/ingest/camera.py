@@ -1,0 +1,295 @@
+"""One camera's work: open its source, publish its frames, and come back when it breaks. It touches no other camera."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TypeVar
+from uuid import uuid4
+
+from contracts.events import State
+from contracts.frames import EndReason, FrameHeader
+from contracts.identity import LIVE, Policy
+from contracts.spec import CameraSpec, Source
+from services.ingest.publishing import Publisher
+from services.ingest.reporting import Reporter
+from services.ingest.session import Frame, file_frames, session_of
+from services.ingest.settings import IngestSettings
+from services.ingest.sources import FrameSource, SourceClosed, SourceLost, SourceRefused, frames, open_source
+from services.ingest.state import Progress, ProgressStore
+from services.kit.bus import Bus
+from services.kit.codec import Encoded, encode
+from services.kit.logs import bound_contextvars, logger
+
+FIRST_RETRY, LONGEST_RETRY = 1.0, 30.0
+"""Seconds until a lost camera is tried again, doubling, each time with a jitter of a half."""
+SAVE_EVERY = 1.0
+STEADY = 60.0
+"""A connection that held this long makes the next retry a first one."""
+ABANDONED = 1_000_000_000
+"""The seq of an end that ingest puts after a session which it left long ago: past any frame of it."""
+
+T = TypeVar("T")
+log = logger()
+
+
+class CameraWorker:
+    """Publishes one camera's frames until cancelled. `update` takes a new spec that needs no new connection."""
+
+    def __init__(
+        self, bus: Bus, progress: ProgressStore, settings: IngestSettings, spec: CameraSpec, source: Source
+    ) -> None:
+        self._progress, self._settings, self._source = progress, settings, source
+        self._spec = spec
+        self._publisher = Publisher(bus, spec.camera)
+        self._report = Reporter(bus, spec.store, spec.camera, self._publisher)
+
+    def update(self, spec: CameraSpec) -> None:
+        """Stamp the coming frames with a new revision."""
+        self._spec = spec
+
+    async def run(self) -> None:
+        """Work for ever."""
+        with bound_contextvars(camera=self._spec.camera):
+            retry = FIRST_RETRY
+            while True:
+                started = time.monotonic()
+                try:
+                    await self._session()
+                except SourceRefused as error:
+                    await self._report.say(State.REFUSED, str(error))
+                    retry = LONGEST_RETRY
+                except SourceLost as error:
+                    await self._report.say(State.RETRYING, f"{error}. Trying again.")
+                    if time.monotonic() - started > STEADY:
+                        retry = FIRST_RETRY
+                except Exception as error:  # whatever breaks one camera, it is told there, and tried again
+                    log.exception("a camera's work failed")
+                    await self._report.say(State.RETRYING, f"Unexpected: {error!r}. Trying again.")
+                await asyncio.sleep(retry * random.uniform(0.5, 1.0))  # noqa: S311  # jitter, no secret
+                retry = min(retry * 2, LONGEST_RETRY)
+
+    async def _session(self) -> None:
+        await self._report.say(State.STARTING, "Opening the source.")
+        source = await in_thread(
+            lambda: open_source(
+                self._source.address,
+                open_timeout=self._settings.open_timeout,
+                read_timeout=self._settings.read_timeout,
+            )
+        )
+        try:
+            await (self._file(source) if source.policy is Policy.EVERY else self._live(source))
+        finally:
+            source.close()
+
+    # A source that can be read again: every frame, from where it was left.
+
+    async def _file(self, source: FrameSource) -> None:
+        progress = await self._resume(source)
+        if not progress.finished:
+            await self._publish_file(source, progress)
+            await self._report.say(State.FINISHED, "Counted to its end.", session=progress.session)
+        else:
+            await self._report.say(
+                State.ALREADY_COUNTED,
+                f"{source.name} is already counted; `metrica camera set … --again` counts it anew.",
+                session=progress.session,
+            )
+        await asyncio.Event().wait()  # until its configuration changes
+
+    async def _resume(self, source: FrameSource) -> Progress:
+        known = await self._progress.read(self._spec.camera)
+        wanted = self._source.start
+        if known is not None and self._source.again <= known.again:
+            start = known.start if wanted is None else wanted
+        else:
+            start = time.time_ns() if wanted is None or (known is not None and wanted == known.start) else wanted
+        session = await in_thread(lambda: session_of(source, self._spec.capture, start))
+        if known is not None and known.session == session:
+            return known
+        if known is not None and not known.finished:
+            await self._abandon(known, source)
+        progress = Progress(session=session, start=start, again=self._source.again)
+        await self._progress.write(self._spec.camera, progress)
+        return progress
+
+    async def _publish_file(self, source: FrameSource, progress: Progress) -> None:
+        loop = asyncio.get_running_loop()
+        saved_at = time.monotonic()
+
+        async def keep(frame: Frame) -> None:
+            nonlocal progress, saved_at
+            header = frame.header.model_copy(update={"spec_revision": self._spec.revision, "policy": Policy.EVERY})
+            await self._publisher.keep(header, frame.jpeg, self._spec)
+            progress = progress.model_copy(update={"next_seq": header.seq + 1, "finished": header.end is not None})
+            if header.end is not None or time.monotonic() - saved_at > SAVE_EVERY:
+                saved_at = time.monotonic()
+                await self._progress.write(self._spec.camera, progress)
+                await self._report.say(State.RUNNING, session=progress.session)
+
+        def pump(items: Iterator[Frame]) -> None:
+            with suppress(SourceClosed):
+                for frame in items:
+                    asyncio.run_coroutine_threadsafe(keep(frame), loop).result()
+
+        await self._report.say(State.RUNNING, session=progress.session)
+        items = file_frames(source, self._spec, session=progress.session, start=progress.start, begin=progress.next_seq)
+        try:
+            await in_thread(lambda: pump(items))
+        finally:
+            if not progress.finished:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(1):
+                        await self._progress.write(self._spec.camera, progress)
+
+    async def _abandon(self, known: Progress, source: FrameSource) -> None:
+        """Close a session that will not be gone on with, so that its tracks and its count are closed too."""
+        width, height = source.size
+        await self._publisher.keep(
+            FrameHeader(
+                run=LIVE,
+                store=self._spec.store,
+                camera=self._spec.camera,
+                session=known.session,
+                seq=ABANDONED,
+                previous=known.next_seq - 1 if known.next_seq else None,
+                captured_at=known.start,
+                width=width,
+                height=height,
+                spec_revision=self._spec.revision,
+                policy=Policy.EVERY,
+                end=EndReason.STOPPED,
+            ),
+            b"",
+            self._spec,
+        )
+
+    # A live source: the newest frame, dropped where it cannot be published in time.
+
+    async def _live(self, source: FrameSource) -> None:
+        loop = asyncio.get_running_loop()
+        newest = _Newest(self._publisher.drop)
+        session = _LiveSession(uuid4().hex, time.time_ns())
+
+        def pump() -> None:
+            for grabbed in frames(source, self._spec.capture.fps):
+                loop.call_soon_threadsafe(newest.put, (grabbed.pts_ns, encode(grabbed.image, self._spec.capture)))
+
+        reading = in_thread(pump)
+        reading.add_done_callback(lambda _: newest.close())
+        reason = EndReason.STOPPED
+        try:
+            while (item := await newest.get()) is not None:
+                pts_ns, picture = item
+                header = session.header(self._spec, pts_ns, picture)
+                if await self._publisher.offer(header, picture.jpeg, self._spec):
+                    session.published(header)
+                await self._report.say(State.RUNNING, session=session.id)
+            reason = EndReason.LOST
+            await reading
+            raise SourceLost(f"{source.name} ended the stream")
+        finally:
+            if (end := session.end(self._spec, reason)) is not None:
+                await self._publisher.offer(end, b"", self._spec)
+
+
+class _Newest:
+    """Hands the newest picture from the reading thread to the loop; an older one that was not taken is dropped."""
+
+    def __init__(self, dropped: Callable[[], None]) -> None:
+        self._dropped = dropped
+        self._item: tuple[int, Encoded] | None = None
+        self._closed = False
+        self._changed = asyncio.Event()
+
+    def put(self, item: tuple[int, Encoded]) -> None:
+        if self._item is not None:
+            self._dropped()
+        self._item = item
+        self._changed.set()
+
+    def close(self) -> None:
+        self._closed = True
+        self._changed.set()
+
+    async def get(self) -> tuple[int, Encoded] | None:
+        await self._changed.wait()
+        item, self._item = self._item, None
+        if not self._closed:
+            self._changed.clear()
+        return item
+
+
+class _LiveSession:
+    """One unbroken connection: numbers its frames. `captured_at` is the wall clock at its start plus monotonic time."""
+
+    def __init__(self, name: str, started_at: int) -> None:
+        self.id = name
+        self._started_at = started_at
+        self._next_seq = 0
+        self._last: FrameHeader | None = None
+
+    def header(self, spec: CameraSpec, pts_ns: int, picture: Encoded) -> FrameHeader:
+        seq, self._next_seq = self._next_seq, self._next_seq + 1
+        return FrameHeader(
+            run=LIVE,
+            store=spec.store,
+            camera=spec.camera,
+            session=self.id,
+            seq=seq,
+            previous=None if self._last is None else self._last.seq,
+            captured_at=self._started_at + pts_ns,
+            width=picture.width,
+            height=picture.height,
+            spec_revision=spec.revision,
+            policy=Policy.LATEST,
+        )
+
+    def published(self, header: FrameHeader) -> None:
+        self._last = header
+
+    def end(self, spec: CameraSpec, reason: EndReason) -> FrameHeader | None:
+        if self._last is None:
+            return None
+        return self._last.model_copy(
+            update={
+                "seq": self._next_seq,
+                "previous": self._last.seq,
+                "spec_revision": spec.revision,
+                "end": reason,
+            }
+        )
+
+
+def in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
+    """Run blocking work in a thread of its own, which does not keep the process alive.
+
+    Not the loop's shared pool: a few cameras that hang would stop all others there.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]  # a result where there is no error
+
+    def body() -> None:
+        result, failure = None, None
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001  # carried over to the one who awaits it
+            failure = error
+        with suppress(RuntimeError):  # the loop has ended: nobody waits
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=body, daemon=True).start()
+    return future
