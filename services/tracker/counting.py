@@ -1,0 +1,311 @@
+"""Counts the people of one camera: detections in, crossings, paths and live tracks out.
+
+This is what the tracker service and the one-process `metrica count` both call. It is a pure function of the detections,
+in their order, and of the state it was restored from: no clock, no chance, no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from contracts.events import Crossing, Detections, Path, SessionEnd, TrackBox, Tracks
+from contracts.frames import EndReason
+from contracts.identity import Direction
+from contracts.spec import CameraSpec, CountingLine
+from services.tracker.kalman import MIN_SIZE, Floats
+from services.tracker.paths import PathRecorder, Walked
+from services.tracker.trace import Trace
+from services.tracker.tracker import Sighting, Tracker, TrackerState
+from services.tracker.watch import LineState, LineWatch
+
+MIN_STEP: Final = 0.001
+"""Seconds that pass between two frames at least, where the camera's clock stands still or jumps back."""
+MAX_STEP: Final = 60.0
+SHOWN_SECONDS: Final = 0.35
+"""A track that was seen this lately is still shown, so that its box does not flicker."""
+
+
+class CounterState(BaseModel):
+    """All that a camera's next frame depends on. Its JSON is exact: a counter restored from it goes on bit for bit.
+
+    Attributes:
+        session: None before the first frame, and after the end of a session.
+        seq, at: of the last frame, at in ns.
+        width, height: of the last frame, the pixels that tracks and traces are in. 0 before the first.
+        frames: that came, `skipped` among them; `missed` never did.
+        count: crossings made in this session.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int = 1
+    session: str | None = None
+    seq: int | None = None
+    at: int = 0
+    width: int = 0
+    height: int = 0
+    spec_revision: int = 1
+    frames: int = 0
+    skipped: int = 0
+    missed: int = 0
+    count: int = 0
+    tracker: TrackerState = TrackerState()
+    lines: tuple[LineState, ...] = ()
+    traces: dict[int, Trace] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one detections event led to."""
+
+    crossings: tuple[Crossing, ...]
+    paths: tuple[Path, ...]
+    tracks: Tracks
+    end: SessionEnd | None
+
+
+@dataclass(slots=True)
+class _Session:
+    """What a counter knows of the session it is in. The next one starts from nothing."""
+
+    name: str | None = None
+    seq: int | None = None
+    at: int = 0
+    width: int = 0
+    height: int = 0
+    spec_revision: int = 1
+    frames: int = 0
+    skipped: int = 0
+    missed: int = 0
+    count: int = 0
+    tracker: Tracker = field(default_factory=Tracker)
+    recorder: PathRecorder = field(default_factory=PathRecorder)
+    watches: dict[tuple[str, int], LineWatch] = field(default_factory=dict)
+    unclaimed: dict[tuple[str, int], LineState] = field(default_factory=dict)
+    """States of lines from a checkpoint, until the first spec comes with the lines themselves."""
+
+    def arrive(self, detections: Detections) -> None:
+        """Count the frames that never came between the last event and this one."""
+        last = -1 if self.seq is None else self.seq
+        if detections.previous is not None:
+            self.missed += max(0, detections.previous - last)
+        self.seq = detections.seq
+
+    def elapse(self, captured_at: int) -> float:
+        """Seconds since the frame before, made to go forward."""
+        seconds = (captured_at - self.at) / 1e9
+        self.at = captured_at
+        return min(max(seconds, MIN_STEP), MAX_STEP)
+
+    def follow(self, lines: Iterable[CountingLine]) -> None:
+        """Watch these lines: those that have not changed go on, new ones start, others are forgotten."""
+        watches: dict[tuple[str, int], LineWatch] = {}
+        for line in lines:
+            key = (line.id, line.revision)
+            if key in self.watches:
+                watches[key] = self.watches[key]
+            elif key in self.unclaimed:
+                watches[key] = LineWatch.restore(line, self.unclaimed[key])
+            else:
+                watches[key] = LineWatch(line)
+        self.watches, self.unclaimed = watches, {}
+
+    def resize(self, width: int, height: int) -> list[Walked]:
+        """Go on in pixels of this frame size."""
+        x, y = width / (self.width or width), height / (self.height or height)
+        if (x, y) == (1.0, 1.0):
+            return []
+        self.tracker.resize(x, y)
+        return self.recorder.resize(x, y)
+
+
+class CameraCounter:
+    """One camera's people, through all its sessions."""
+
+    def __init__(self, run: str, store: str, camera: str) -> None:
+        self._run, self._store, self._camera = run, store, camera
+        self._session = _Session()
+
+    def step(self, detections: Detections, spec: CameraSpec) -> Step:
+        """Take in what was seen in one frame. In order of seq, each at most once.
+
+        Args:
+            detections: of this camera. `skipped` ones are frames nobody could look at; `end` closes the session.
+            spec: at the revision that the detections name.
+
+        Raises:
+            ValueError: there is not one score to each box; nothing has been changed.
+        """
+        boxes, scores = _people(detections)
+        published: list[Path] = []
+        if detections.session != self._session.name:
+            published += self._flush()
+            self._session = _Session(detections.session)
+        session = self._session
+        session.arrive(detections)
+        if detections.end is not None:
+            published += self._flush()
+            return Step((), tuple(published), self._tracks(detections, ()), self._close(detections, detections.end))
+        published += self._paths(session.resize(detections.width, detections.height))
+        session.width, session.height, session.spec_revision = detections.width, detections.height, spec.revision
+        session.follow(spec.lines)
+        session.frames += 1
+        seconds = session.elapse(detections.captured_at)
+        if detections.skipped is not None:
+            session.skipped += 1
+            sightings = session.tracker.skip(seconds)
+        else:
+            sightings = session.tracker.step(boxes, scores, seconds)
+        crossings = self._cross(sightings.seen, detections)
+        published += self._paths(session.recorder.see(sightings.seen, detections.captured_at))
+        published += self._paths(session.recorder.forget(sightings.gone))
+        for watch in session.watches.values():
+            watch.forget(sightings.gone)
+        shown = session.tracker.visible(SHOWN_SECONDS)
+        return Step(crossings, tuple(published), self._tracks(detections, shown), None)
+
+    def _cross(self, seen: tuple[Sighting, ...], detections: Detections) -> tuple[Crossing, ...]:
+        """The crossings that this frame decides, ranked by their place along each line."""
+        session = self._session
+        found: list[Crossing] = []
+        for watch in session.watches.values():
+            line, rank = watch.line, dict.fromkeys(Direction, 0)
+            for direction, met in watch.see(seen, detections.captured_at, session.width, session.height):
+                identity = (line.id, line.revision, detections.session, detections.seq, direction, rank[direction])
+                rank[direction] += 1
+                found.append(
+                    Crossing(
+                        run=self._run,
+                        id=Crossing.identify(self._camera, *identity),
+                        store=self._store,
+                        camera=self._camera,
+                        line=line.id,
+                        line_revision=line.revision,
+                        direction=direction,
+                        session=detections.session,
+                        seq=detections.seq,
+                        at=met.at,
+                        place=met.place,
+                        spec_revision=session.spec_revision,
+                        model=detections.model,
+                    )
+                )
+        session.count += len(found)
+        return tuple(found)
+
+    def _flush(self) -> list[Path]:
+        """End all tracks of the session."""
+        return self._paths(self._session.recorder.forget(self._session.tracker.flush()))
+
+    def _close(self, detections: Detections, reason: EndReason) -> SessionEnd:
+        session, self._session = self._session, _Session()
+        return SessionEnd(
+            run=self._run,
+            id=SessionEnd.identify(self._camera, detections.session),
+            store=self._store,
+            camera=self._camera,
+            session=detections.session,
+            at=detections.captured_at,
+            reason=reason,
+            frames=session.frames,
+            skipped=session.skipped,
+            missed=session.missed,
+            count=session.count,
+        )
+
+    def _paths(self, walked: Iterable[Walked]) -> list[Path]:
+        session = self._session
+        return [
+            Path(
+                run=self._run,
+                id=Path.identify(self._camera, session.name or "", track, piece.part),
+                store=self._store,
+                camera=self._camera,
+                session=session.name or "",
+                track=track,
+                part=piece.part,
+                final=final,
+                at=piece.at,
+                width=session.width,
+                height=session.height,
+                spec_revision=session.spec_revision,
+                points=piece.points,
+            )
+            for track, piece, final in walked
+        ]
+
+    def _tracks(self, detections: Detections, shown: Iterable[Sighting]) -> Tracks:
+        return Tracks(
+            run=self._run,
+            store=self._store,
+            camera=self._camera,
+            session=detections.session,
+            seq=detections.seq,
+            captured_at=detections.captured_at,
+            width=detections.width,
+            height=detections.height,
+            tracks=tuple(TrackBox(track=person.track, box=person.box, score=person.score) for person in shown),
+        )
+
+    def state(self) -> CounterState:
+        """Everything that the next step depends on, but for the lines: `step` is given those."""
+        session = self._session
+        watched = (watch.state() for watch in session.watches.values())
+        return CounterState(
+            session=session.name,
+            seq=session.seq,
+            at=session.at,
+            width=session.width,
+            height=session.height,
+            spec_revision=session.spec_revision,
+            frames=session.frames,
+            skipped=session.skipped,
+            missed=session.missed,
+            count=session.count,
+            tracker=session.tracker.state(),
+            lines=(*watched, *session.unclaimed.values()),
+            traces=session.recorder.state(),
+        )
+
+    @classmethod
+    def restore(cls, run: str, store: str, camera: str, state: CounterState) -> Self:
+        """Go on from a state, bit for bit."""
+        counter = cls(run, store, camera)
+        confirmed = (track.number for track in state.tracker.tracks if track.confirmed)
+        counter._session = _Session(
+            name=state.session,
+            seq=state.seq,
+            at=state.at,
+            width=state.width,
+            height=state.height,
+            spec_revision=state.spec_revision,
+            frames=state.frames,
+            skipped=state.skipped,
+            missed=state.missed,
+            count=state.count,
+            tracker=Tracker.restore(state.tracker),
+            recorder=PathRecorder.restore(state.traces, confirmed),
+            unclaimed={(line.line, line.revision): line for line in state.lines},
+        )
+        return counter
+
+
+def _people(detections: Detections) -> tuple[Floats, Floats]:
+    """The boxes (N, 4), cut to the frame, and scores (N,) that can be a person's: finite, and at least `MIN_SIZE`."""
+    if len(detections.boxes) != len(detections.scores):
+        raise ValueError(
+            f"detections {detections.id}: {len(detections.boxes)} boxes but {len(detections.scores)} scores; "
+            "the detector that sent them is broken"
+        )
+    boxes = np.array(detections.boxes, np.float64).reshape(-1, 4)
+    scores = np.array(detections.scores, np.float64)
+    finite = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)
+    boxes, scores = boxes[finite], scores[finite]
+    boxes = np.clip(boxes, 0.0, [detections.width, detections.height] * 2)
+    solid = (boxes[:, 2:] - boxes[:, :2] >= MIN_SIZE).all(axis=1)
+    return boxes[solid], scores[solid]

@@ -1,0 +1,143 @@
+"""The crossing rule: when a path over a counting line is a crossing. Pure geometry, knows nothing of tracking.
+
+    side −          ┊     │     ┊          side +
+                    ┊     │     ┊
+    ●───────────────┊──╮  │     ┊             turned back inside the band: nothing
+                    ┊  │  │     ┊
+    ●───────────────┊──╯  │     ┊
+    ●───────────────┊─────╳──╮  ┊             one crossing, at ╳ where it last met the line,
+                    ┊     │  ╰──┊──●          decided at ● when it had left the band
+
+A person is on a side once the anchor has been beyond the band there. A crossing is the change from one side to the
+other by way of the segment: a path around its end changes sides and counts nothing. The band is as wide as a part of
+the person's own box, measured across the line, so that swaying, and a box that breathes, never count.
+
+Sides: with y down, `s = (x2−x1)·(py−y1) − (y2−y1)·(px−x1)` is positive on the right of someone who walks from the
+line's first point to its second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import copysign, hypot
+from typing import NamedTuple, Self
+
+from contracts.events import Box
+from contracts.identity import Direction
+from contracts.spec import Anchor, CountingLine, Side
+
+BAND = 0.2
+"""Half the band's width, in parts of the person's extent across the line."""
+
+
+class Met(NamedTuple):
+    """Where and when a path met the line: ns, and 0 … 1 from its first to its second point."""
+
+    at: int
+    place: float
+
+
+class Passage(NamedTuple):
+    """How one person stands to one line.
+
+    Attributes:
+        x, y: the anchor when last seen, normalised to the frame, so that a change of its size changes nothing.
+        at: when that was, ns.
+        side: the side they are on: 1 right, −1 left, 0 not known yet.
+        met: set while the path since leaving that side's ground has gone over the segment an odd number of times.
+    """
+
+    x: float
+    y: float
+    at: int
+    side: int
+    met: Met | None = None
+
+
+class Decision(NamedTuple):
+    """A crossing that has just been decided."""
+
+    direction: Direction
+    met: Met
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A counting line in the pixels of a frame."""
+
+    line: CountingLine
+    width: int
+    height: int
+    x1: float
+    y1: float
+    dx: float
+    dy: float
+    length: float
+
+    @classmethod
+    def of(cls, line: CountingLine, width: int, height: int) -> Self:
+        """The line on a frame of this size."""
+        x1, y1 = line.x1 * width, line.y1 * height
+        dx, dy = line.x2 * width - x1, line.y2 * height - y1
+        return cls(line, width, height, x1, y1, dx, dy, hypot(dx, dy))
+
+    def distance(self, x: float, y: float) -> float:
+        """Pixels from the (endless) line, positive on its right."""
+        return (self.dx * (y - self.y1) - self.dy * (x - self.x1)) / self.length
+
+    def place(self, x: float, y: float) -> float:
+        """How far along the line: 0 at its first point, 1 at its second."""
+        return (self.dx * (x - self.x1) + self.dy * (y - self.y1)) / (self.length * self.length)
+
+    def band(self, box: Box) -> float:
+        """Half the band's width for this person, pixels."""
+        across = abs(self.dy) * (box[2] - box[0]) + abs(self.dx) * (box[3] - box[1])
+        return BAND * across / self.length
+
+    def anchor(self, box: Box) -> tuple[float, float]:
+        """The point of the box that has to cross, pixels."""
+        x1, y1, x2, y2 = box
+        return (x1 + x2) / 2, (y2 if self.line.anchor is Anchor.FOOT else (y1 + y2) / 2)
+
+    def advance(self, passage: Passage | None, box: Box, at: int) -> tuple[Passage | None, Decision | None]:
+        """Go one sighting further.
+
+        Args:
+            passage: how the person stood to the line before, None at first.
+            box: of the person now, x1, y1, x2, y2 in pixels.
+            at: when, ns.
+
+        Returns:
+            how they stand now, and the crossing that this decides, if any.
+        """
+        x, y = self.anchor(box)
+        now = self.distance(x, y)
+        if now == 0.0:
+            return passage, None  # exactly on the line: on neither side, and the next sighting knows more
+        band = self.band(box)
+        side, met = (passage.side, passage.met) if passage else (0, None)
+        if passage is not None:
+            met = self._meet(passage, x, y, now, at)
+        decision = None
+        if abs(now) > band or side == 0:
+            here = int(copysign(1.0, now))
+            if side == -here and met is not None:
+                decision = Decision(self._direction(here), met)
+            side, met = here, None
+        return Passage(x=x / self.width, y=y / self.height, at=at, side=side, met=met), decision
+
+    def _meet(self, passage: Passage, x: float, y: float, now: float, at: int) -> Met | None:
+        """Go straight on from the last sighting. Returns the meeting that now stands, see `Passage.met`."""
+        x0, y0 = passage.x * self.width, passage.y * self.height
+        before = self.distance(x0, y0)
+        if before * now >= 0.0:
+            return passage.met
+        part = before / (before - now)
+        place = self.place(x0 + part * (x - x0), y0 + part * (y - y0))
+        if not 0.0 <= place <= 1.0:
+            return passage.met
+        return None if passage.met else Met(passage.at + round(part * (at - passage.at)), place)
+
+    def _direction(self, side: int) -> Direction:
+        inside = 1 if self.line.in_side is Side.RIGHT else -1
+        return Direction.IN if side == inside else Direction.OUT

@@ -1,0 +1,72 @@
+"""Records where tracks go, as pieces of simplified paths: all that moved lines, heat maps and dwell need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, Self
+
+from services.tracker import trace as tracing
+from services.tracker.trace import Piece, Trace
+from services.tracker.tracker import Gone, Sighting
+
+
+class Walked(NamedTuple):
+    """A finished piece of a track's path; the `final` one is its last."""
+
+    track: int
+    piece: Piece
+    final: bool
+
+
+class PathRecorder:
+    """The paths that are being walked, by track number. Only those of confirmed tracks are handed out."""
+
+    def __init__(self) -> None:
+        self._traces: dict[int, Trace] = {}
+        self._confirmed: set[int] = set()
+
+    def see(self, sightings: Iterable[Sighting], at: int) -> list[Walked]:
+        """Take in a frame's sightings, captured at a time in ns. Returns the pieces that became long enough."""
+        walked: list[Walked] = []
+        for person in sightings:
+            if person.confirmed:
+                self._confirmed.add(person.track)
+            before = self._traces.get(person.track)
+            if before is None:
+                self._traces[person.track] = tracing.begin(at, person.box)
+                continue
+            self._traces[person.track], piece = tracing.extend(before, at, person.box)
+            if piece is not None and person.confirmed:
+                walked.append(Walked(person.track, piece, final=False))
+        return walked
+
+    def forget(self, gone: Iterable[Gone]) -> list[Walked]:
+        """Close the paths of tracks that ended."""
+        walked: list[Walked] = []
+        for person in gone:
+            trace = self._traces.pop(person.track, None)
+            self._confirmed.discard(person.track)
+            if trace is not None and person.confirmed:
+                walked.append(Walked(person.track, tracing.finish(trace), final=True))
+        return walked
+
+    def resize(self, x: float, y: float) -> list[Walked]:
+        """Go on in pixels of a frame `x` times as wide and `y` times as high: pieces in the old ones are closed."""
+        walked: list[Walked] = []
+        for track, trace in self._traces.items():
+            if track in self._confirmed:
+                walked.append(Walked(track, tracing.finish(trace), final=False))
+            at, (x1, y1, x2, y2) = trace.last
+            self._traces[track] = tracing.begin(at, (x1 * x, y1 * y, x2 * x, y2 * y), trace.part + 1)
+        return walked
+
+    def state(self) -> dict[int, Trace]:
+        """Everything that the next sighting depends on, but for which tracks are confirmed."""
+        return dict(self._traces)
+
+    @classmethod
+    def restore(cls, traces: dict[int, Trace], confirmed: Iterable[int]) -> Self:
+        """Go on from a state."""
+        recorder = cls()
+        recorder._traces, recorder._confirmed = dict(traces), set(confirmed)
+        return recorder

@@ -1,0 +1,119 @@
+"""A path, simplified while it is walked: few points, each gap between two of them straight enough.
+
+The swinging door (E. H. Bristol, "Swinging door trending", ISA 1990) on all coordinates of the box at once: from the
+last kept point, each later box opens a door of the slopes that pass within the tolerance of it. While the way to the
+newest box lies within all the doors, the boxes between need not be kept. It decides at once, remembers one door per
+coordinate however long the track, and its error is bounded, in place and in time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from contracts.events import Box, PathPoint
+from contracts.identity import Nanoseconds
+
+PIECE_NS: Final = 10_000_000_000
+"""A longer path is published in pieces."""
+PIECE_POINTS: Final = 48
+"""So is one with more points: what a checkpoint holds of a track stays small."""
+TOLERANCE: Final = (0.01, 0.01, 0.03, 0.02)
+"""Of cx, cy, w, h, in heights of the person: the anchors are kept best, they are what crosses lines."""
+
+_MS: Final = 1_000_000
+_Slopes = tuple[float, float, float, float]
+_OPEN: Final[_Slopes] = (1e300, 1e300, 1e300, 1e300)
+_SHUT: Final[_Slopes] = (-1e300, -1e300, -1e300, -1e300)
+
+
+class Point(NamedTuple):
+    """A box at a time."""
+
+    at: int
+    box: Box
+
+
+class Trace(NamedTuple):
+    """A path that is still being walked.
+
+    Attributes:
+        part: number of this piece of the track's path.
+        kept: the points that are decided, at least one.
+        last: the newest point, not decided yet.
+        least, most: per coordinate, the slopes (per ms) from the last kept point that miss no box between.
+    """
+
+    part: int
+    kept: tuple[Point, ...]
+    last: Point
+    least: _Slopes = _SHUT
+    most: _Slopes = _OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A finished piece of a path."""
+
+    part: int
+    at: Nanoseconds
+    points: tuple[PathPoint, ...]
+
+
+def begin(at: int, box: Box, part: int = 0) -> Trace:
+    """A path of one point."""
+    point = Point(at, box)
+    return Trace(part, (point,), point)
+
+
+def extend(trace: Trace, at: int, box: Box) -> tuple[Trace, Piece | None]:
+    """Go on to a box (x1, y1, x2, y2 in pixels), seen at a time (ns).
+
+    Returns:
+        the path, and its last piece, if that has become long enough to publish. A piece begins where the one before
+        ended. Where time stands still or goes back, the path is taken up anew.
+    """
+    if at - trace.last.at < _MS:
+        return begin(at, box, trace.part + 1), finish(trace)
+    trace = _swing(trace, Point(at, box))
+    if len(trace.kept) < PIECE_POINTS and at - trace.kept[0].at < PIECE_NS:
+        return trace, None
+    return begin(at, box, trace.part + 1), finish(trace)
+
+
+def finish(trace: Trace) -> Piece:
+    """The piece as far as it has come."""
+    points = trace.kept if trace.last == trace.kept[-1] else (*trace.kept, trace.last)
+    start = points[0].at
+    return Piece(trace.part, start, tuple(_travelling(point, start) for point in points))
+
+
+def _swing(trace: Trace, point: Point) -> Trace:
+    """Add a point: keep the last one if the way from the last kept point to this one misses a box between."""
+    pivot = trace.kept[-1]
+    slopes = _slopes(pivot, point)
+    if any(not low <= slope <= high for low, slope, high in zip(trace.least, slopes, trace.most, strict=True)):
+        pivot = trace.last
+        trace = Trace(trace.part, (*trace.kept, pivot), point)
+        slopes = _slopes(pivot, point)
+    ms, height = (point.at - pivot.at) / _MS, point.box[3] - point.box[1]
+    slack = [tolerance * height / ms for tolerance in TOLERANCE]
+    a, b, c, d = (max(low, slope - s) for low, slope, s in zip(trace.least, slopes, slack, strict=True))
+    e, f, g, h = (min(high, slope + s) for high, slope, s in zip(trace.most, slopes, slack, strict=True))
+    return trace._replace(last=point, least=(a, b, c, d), most=(e, f, g, h))
+
+
+def _slopes(start: Point, end: Point) -> _Slopes:
+    ms = (end.at - start.at) / _MS
+    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = start.box, end.box
+    return (
+        (bx1 + bx2 - ax1 - ax2) / 2 / ms,
+        (by1 + by2 - ay1 - ay2) / 2 / ms,
+        (bx2 - bx1 - ax2 + ax1) / ms,
+        (by2 - by1 - ay2 + ay1) / ms,
+    )
+
+
+def _travelling(point: Point, start: int) -> PathPoint:
+    x1, y1, x2, y2 = point.box
+    return PathPoint(t=(point.at - start) // _MS, box=(round(x1, 2), round(y1, 2), round(x2, 2), round(y2, 2)))

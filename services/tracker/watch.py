@@ -1,0 +1,73 @@
+"""Watches one counting line: how each tracked person stands to it, and which crossings that makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from contracts.spec import CountingLine
+from services.tracker.lines import Decision, Gate, Passage
+from services.tracker.tracker import Gone, Sighting
+
+
+class LineState(BaseModel):
+    """A watched line as a checkpoint keeps it, by track number."""
+
+    model_config = ConfigDict(frozen=True)
+
+    line: str
+    revision: int
+    passages: dict[int, Passage] = {}
+    waiting: dict[int, tuple[Decision, ...]] = {}
+
+
+class LineWatch:
+    """One revision of a line, in one session.
+
+    A track that is not confirmed yet may cross already: its crossings wait, and are decided when it is confirmed. So
+    somebody who comes into the picture one step before the line is counted, and a shadow is not.
+    """
+
+    def __init__(self, line: CountingLine) -> None:
+        self.line = line
+        self._passages: dict[int, Passage] = {}
+        self._waiting: dict[int, tuple[Decision, ...]] = {}
+
+    def see(self, sightings: Iterable[Sighting], at: int, width: int, height: int) -> list[Decision]:
+        """Take in a frame's sightings, in pixels of a frame of this size, captured at a time in ns.
+
+        Returns:
+            the crossings decided by it, by their place along the line.
+        """
+        gate = Gate.of(self.line, width, height)
+        decided: list[Decision] = []
+        for person in sightings:
+            passage, decision = gate.advance(self._passages.get(person.track), person.box, at)
+            if passage is not None:
+                self._passages[person.track] = passage
+            if decision is not None:
+                self._waiting[person.track] = (*self._waiting.get(person.track, ()), decision)
+            if person.confirmed and person.track in self._waiting:
+                decided.extend(self._waiting.pop(person.track))
+        return sorted(decided, key=lambda decision: (decision.met.place, decision.met.at))
+
+    def forget(self, gone: Iterable[Gone]) -> None:
+        """Drop what is known of tracks that ended."""
+        for track in gone:
+            self._passages.pop(track.track, None)
+            self._waiting.pop(track.track, None)
+
+    def state(self) -> LineState:
+        """Everything that the next sighting depends on."""
+        return LineState(
+            line=self.line.id, revision=self.line.revision, passages=dict(self._passages), waiting=dict(self._waiting)
+        )
+
+    @classmethod
+    def restore(cls, line: CountingLine, state: LineState) -> Self:
+        """Go on from a state of the same line at the same revision."""
+        watch = cls(line)
+        watch._passages, watch._waiting = dict(state.passages), dict(state.waiting)
+        return watch
