@@ -9,10 +9,11 @@ from typing import cast
 import cv2
 import numpy as np
 
+from services.ingest.sources import SourceClosed
 from services.kit.codec import Image
 
 # FFmpeg writes complaints to stderr, addresses with passwords among them; what goes wrong is told in our own words.
-# It looks here at the first capture of the process; -8 is AV_LOG_QUIET. OpenCV warns of every source that will not open.
+# It looks here at the first capture of the process; -8 is AV_LOG_QUIET. OpenCV warns of every source it cannot open.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
@@ -35,6 +36,15 @@ class Capture:
     def closed(self) -> bool:
         """Whether `close` was called."""
         return self._closed.is_set()
+
+    def stop_if_closed(self) -> None:
+        """Tell a failed read of a source that was closed from one of a source that broke.
+
+        Raises:
+            SourceClosed: `close` was called.
+        """
+        if self.closed:
+            raise SourceClosed("the source was closed")
 
     def get(self, prop: int) -> float:
         """A property of the capture; 0 where it is not known."""

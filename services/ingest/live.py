@@ -57,7 +57,7 @@ class LiveCamera:
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         return fps if 0 < fps <= 240 else None
 
-    def grab(self) -> int | None:
+    def grab(self) -> int:
         """Wait for the next frame: its time of arrival, counted from the first one's."""
         if self._pending:
             self._pending = False
@@ -65,8 +65,7 @@ class LiveCamera:
         while True:
             asked = self._clock()
             if not self._capture.grab():
-                if self._capture.closed:
-                    return None
+                self._capture.stop_if_closed()
                 waited = (self._clock() - asked) / 1e9
                 if waited >= self._read_timeout * 0.9:
                     raise SourceLost(f"{self._name} sent no picture for {waited:.0f} s")
@@ -80,6 +79,7 @@ class LiveCamera:
         """The picture of the frame that `grab` went to."""
         image = self._capture.retrieve()
         if image is None:
+            self._capture.stop_if_closed()
             raise SourceLost(f"{self._name} sent a picture that cannot be unpacked")
         return image
 

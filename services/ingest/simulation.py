@@ -30,7 +30,7 @@ from services.ingest.door.geometry import HEIGHT, LINE_LEFT, LINE_RIGHT, LINE_Y,
 from services.ingest.door.rendering import Renderer
 from services.ingest.door.walks import Spacing, TrueCrossing, Walk, script
 from services.ingest.pacing import SECOND
-from services.ingest.sources import SourceRefused
+from services.ingest.sources import SourceClosed, SourceRefused
 from services.kit.codec import Image
 
 RECIPE = 1
@@ -149,7 +149,9 @@ class SimulatedDoor:
             wait = (self._started + self._pts(index) - now) / SECOND
             if wait > 0:
                 self._closed.wait(wait)
-        if self._closed.is_set() or (self.length is not None and index >= self.length):
+        if self._closed.is_set():
+            raise SourceClosed("the simulation was closed")
+        if self.length is not None and index >= self.length:
             return None
         self._index = index
         return self._pts(index)

@@ -42,6 +42,10 @@ class SourceLost(SourceError):
     """The source gives nothing now and may come back: connection refused, time-out, broken stream. Try again later."""
 
 
+class SourceClosed(SourceError):
+    """`close` was called, most likely from another thread: nothing is wrong, and nothing more comes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grabbed:
     """A frame of a source.
@@ -90,9 +94,10 @@ class FrameSource(Protocol):
         """Go to the next frame without unpacking its picture; waits for it where the source is live.
 
         Returns:
-            The frame's `pts_ns`, growing from frame to frame; None at the end, or after `close`.
+            The frame's `pts_ns`, growing from frame to frame; None at the end.
 
         Raises:
+            SourceClosed: `close` was called.
             SourceLost: the stream broke, or no frame came within the read time-out.
         """
         ...
@@ -101,6 +106,7 @@ class FrameSource(Protocol):
         """The picture of the frame that `grab` went to.
 
         Raises:
+            SourceClosed: `close` was called.
             SourceLost: the frame cannot be unpacked.
         """
         ...
@@ -159,24 +165,30 @@ def open_source(address: str, *, open_timeout: float = OPEN_TIMEOUT, read_timeou
     return videofile.open_video(Path(address))
 
 
-def frames(source: FrameSource, fps: float | None, *, begin: int = 0) -> Iterator[Grabbed]:
-    """The frames of a source at a target rate, until its end.
+def kept(source: FrameSource, fps: float | None) -> Iterator[tuple[int, int]]:
+    """Go through a source at a target rate, until its end, leaving it to the caller which pictures to `retrieve`.
 
-    Frames are chosen by their time alone: reading a file twice, or going on at `begin`, gives the very same frames.
+    Frames are chosen by their time alone: reading a file twice chooses the very same ones.
 
     Args:
         source: freshly opened.
         fps: target frames per second, None for the source's own.
-        begin: the index of the first frame wanted; those before it are passed over without unpacking them.
+
+    Yields:
+        The kept frame's index, counted from 0 (its seq), and its `pts_ns`.
     """
     decimator = Decimator(fps)
     index = 0
     while (pts_ns := source.grab()) is not None:
-        if not decimator.keeps(pts_ns):
-            continue
-        if index >= begin:
-            yield Grabbed(source.retrieve(), pts_ns, index)
-        index += 1
+        if decimator.keeps(pts_ns):
+            yield index, pts_ns
+            index += 1
+
+
+def frames(source: FrameSource, fps: float | None) -> Iterator[Grabbed]:
+    """The frames of a source at a target rate, pictures and all, until its end; see `kept`."""
+    for index, pts_ns in kept(source, fps):
+        yield Grabbed(source.retrieve(), pts_ns, index)
 
 
 def redact(address: str) -> str:

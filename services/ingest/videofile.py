@@ -65,6 +65,7 @@ class VideoFile:
         """Go to the next frame: its time, or None at the end."""
         # The first frame was grabbed when the file was opened.
         if not self._pending and not self._grab():
+            self._capture.stop_if_closed()
             return None
         self._pending = False
         self._last_pts = self._pts()
@@ -74,6 +75,7 @@ class VideoFile:
         """The picture of the frame that `grab` went to."""
         image = self._capture.retrieve()
         if image is None:
+            self._capture.stop_if_closed()
             raise SourceLost(f"{self._path}: the frame at {(self._last_pts or 0) / SECOND:.2f} s cannot be unpacked")
         return image
 
