@@ -1,0 +1,109 @@
+"""Starting processes that never outlive us, and ending them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+_LAUNCH = Path(__file__).with_name("launch.py")
+
+# The kernel's death signal fires when the *thread* that forked ends: all children are forked by this one, which lives
+# as long as the process. Callers may start servers from short-lived threads.
+_forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forker")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An ordinary user for a server that refuses to run as root."""
+
+    uid: int
+    gid: int
+    through_private_folders: bool = False
+    """Let it pass through folders that are closed to it, as root may."""
+
+
+def spawn(
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    user: User | None = None,
+    stdin: bytes | None = None,
+    death_signal: signal.Signals = signal.SIGKILL,
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own (a Ctrl-C in our terminal is not its business), tied to our life.
+
+    Args:
+        command: the program's absolute path, and its arguments.
+        log: its standard output and error are appended here.
+        env: its whole environment; ours where None.
+        user: who it runs as, if we are root.
+        stdin: what it reads, at most a pipe's buffer (64 KiB); nothing where None.
+        death_signal: what the kernel sends it when we end without having stopped it.
+    """
+    options = ["--parent", str(os.getpid()), "--death-signal", str(int(death_signal))]
+    if user is not None:
+        options += ["--user", str(user.uid), str(user.gid)]
+        if user.through_private_folders:
+            options.append("--through-private-folders")
+    full = [sys.executable, "-I", "-S", str(_LAUNCH), *options, *map(str, command)]
+
+    def fork() -> subprocess.Popen[bytes]:
+        with log.open("ab") as out:
+            return subprocess.Popen(
+                full,
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=out,
+                stderr=out,
+                env=None if env is None else dict(env),
+                cwd="/",
+                start_new_session=True,
+            )
+
+    process = _forker.submit(fork).result()
+    if stdin is not None and process.stdin is not None:
+        with process.stdin as pipe:
+            pipe.write(stdin)
+    return process
+
+
+def end(process: subprocess.Popen[bytes], how: signal.Signals, *, patience: float) -> bool:
+    """Ask a process to end and wait; what is left of its session after `patience` seconds is killed.
+
+    Returns:
+        Whether it ended by itself.
+    """
+    asked_in_vain = False
+    if process.poll() is None:
+        process.send_signal(how)
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            asked_in_vain = True
+    kill_session(process)
+    return not asked_in_vain
+
+
+def kill_session(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL the process and whatever it started itself."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def tail(log: Path, lines: int = 5) -> str:
+    """The last lines of a log, for an error message."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 4096))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.strip().splitlines()[-lines:])

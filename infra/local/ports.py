@@ -1,0 +1,46 @@
+"""Free TCP ports on 127.0.0.1."""
+
+from __future__ import annotations
+
+import errno
+import random
+import socket
+
+# Below Linux's ephemeral range (32768 …): a port that is free while its server is down is not taken by an outgoing
+# connection, so the server comes back on it.
+_LOWEST, _HIGHEST = 20_000, 32_000
+
+
+def is_free(port: int) -> bool:
+    """Whether a server can listen on 127.0.0.1:port, and nobody else answers to localhost:port.
+
+    Raises:
+        OSError: it can't be tried, for example for want of rights (ports below 1024).
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise
+    try:  # a browser asks ::1 first for localhost
+        socket.create_connection(("::1", port), timeout=0.5).close()
+    except OSError:
+        return True
+    return False
+
+
+def free_port() -> int:
+    """A port that nobody listens on now.
+
+    Raises:
+        OSError: none was found.
+    """
+    chance = random.SystemRandom()
+    for _ in range(200):
+        port = chance.randint(_LOWEST, _HIGHEST)
+        if is_free(port):
+            return port
+    raise OSError(f"no free TCP port was found between {_LOWEST} and {_HIGHEST} on 127.0.0.1")
