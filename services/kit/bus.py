@@ -7,7 +7,7 @@ publishing waits through an outage instead of losing or spinning. Durable readin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Self
 
 from faststream.nats import NatsBroker
@@ -20,7 +20,7 @@ from nats.js.api import KeyValueConfig, PubAck, StorageType
 from nats.js.errors import APIError, BadRequestError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
 from nats.js.kv import KeyValue
 
-from contracts.streams import BUCKETS, Bucket, Owner, Stream, owned_by
+from contracts.streams import Bucket, Owner, Stream, owned_by
 from services.kit.logs import logger
 from services.kit.settings import ServiceSettings
 from services.kit.streams import to_config
@@ -104,9 +104,13 @@ class Bus:
         await self.declare()
         return self
 
+    def leaving(self) -> None:
+        """From now on a lost connection is no news."""
+        self._stopping = True
+
     async def stop(self) -> None:
         """Flush what was published and close the connection."""
-        self._stopping = True
+        self.leaving()
         if self._declaring:
             self._declaring.cancel()
         await self.broker.stop()
@@ -195,6 +199,20 @@ class Bus:
                     told = True
                 await backoff.wait()
 
+    async def wait_for(self, stream: Stream) -> None:
+        """Wait until a stream's owner has declared it."""
+        backoff, told = Backoff(), False
+        while True:
+            try:
+                await self.js.stream_info(stream.name)
+            except (NatsError, TimeoutError, OSError) as error:
+                if not told:
+                    log.info("waiting for a stream", stream=stream.name, owner=stream.owner, reason=_words(error))
+                    told = True
+                await backoff.wait()
+            else:
+                return
+
     async def _declare_stream(self, stream: Stream) -> None:
         config = to_config(stream)
         try:
@@ -234,24 +252,6 @@ class Bus:
     async def _on_error(self, error: Exception) -> None:
         if not self._stopping:  # while it is away, every try to connect fails alike: that was said once
             (log.warning if self.connected else log.debug)("NATS connection", error=_words(error))
-
-
-async def persist(work: Callable[[], Awaitable[None]], what: str) -> None:
-    """Try something against the bus until it succeeds, with growing delays, saying once that it waits."""
-    backoff, told = Backoff(), False
-    while True:
-        try:
-            return await work()
-        except (NatsError, TimeoutError, OSError) as error:
-            if not told:
-                log.warning("waiting", what=what, reason=_words(error))
-                told = True
-            await backoff.wait()
-
-
-def bucket_named(name: str) -> Bucket:
-    """A bucket of the contracts by its name."""
-    return next(bucket for bucket in BUCKETS if bucket.name == name)
 
 
 def _security(settings: ServiceSettings) -> BaseSecurity | None:

@@ -56,30 +56,49 @@ class Health:
             await self.bus.js.stream_info(stream)
 
 
+class Worker:
+    """A service's work beside its HTTP server. A work that fails ends the process, to be started again."""
+
+    def __init__(self, work: Callable[[], Awaitable[None]], bus: Bus) -> None:
+        self._work, self._bus = work, bus
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Connect, declare what the service owns, and work; returns at once."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="work")
+        self._task.add_done_callback(_end_process_on_failure)
+
+    async def stop(self) -> None:
+        """End the work in order; the connection stays."""
+        self._bus.leaving()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            log.info("stopped")
+
+    async def _run(self) -> None:
+        started = time.monotonic()
+        await self._bus.start()
+        log.info("started", after=round(time.monotonic() - started, 3))
+        await self._work()
+
+
+def _end_process_on_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("the service cannot go on", error=repr(error), exc_info=error)
+        os._exit(1)  # nothing is lost: what was not acknowledged comes again
+
+
 @asynccontextmanager
 async def working(work: Callable[[], Awaitable[None]], bus: Bus) -> AsyncIterator[None]:
-    """Run a service's work beside its HTTP server; a work that fails ends the process, to be started again."""
-
-    async def run() -> None:
-        started = time.monotonic()
-        await bus.start()
-        log.info("started", after=round(time.monotonic() - started, 3))
-        await work()
-
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.critical("the service cannot go on", error=repr(error), exc_info=error)
-            os._exit(1)  # nothing is lost: what was not acknowledged comes again
-
-    task = asyncio.get_running_loop().create_task(run(), name="work")
-    task.add_done_callback(ended)
+    """A worker for as long as the context lasts, and the connection with it: FastAPI's lifespan."""
+    worker = Worker(work, bus)
+    await worker.start()
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await worker.stop()
         await bus.stop()
-        log.info("stopped")
 
 
 def serve(
@@ -96,11 +115,7 @@ def serve(
     configure(owner, settings)
     bus = Bus(settings, owner, owner)
     health = Health(bus, streams)
-
-    @asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
-        async with working(lambda: work(bus, health), bus):
-            yield
+    worker = Worker(lambda: work(bus, health), bus)
 
     @get
     async def livez(_scope: object) -> AsgiResponse:
@@ -113,8 +128,10 @@ def serve(
         return AsgiResponse("\n".join([*lines, ""]).encode(), 503 if problems else 200)
 
     app = AsgiFastStream(
-        lifespan=lifespan,
+        bus.broker,
         logger=None,
+        after_startup=[worker.start],  # the broker is connected by then
+        on_shutdown=[worker.stop],  # and still is
         asgi_routes=[("/livez", livez), ("/readyz", readyz), ("/metrics", make_asgi_app())],
     )
     run_http(app, settings)

@@ -20,6 +20,7 @@ log = logger()
 
 async def track(bus: Bus, health: Health) -> None:
     """Work on all partitions until cancelled. Partitions that another tracker took over are left to it."""
+    await bus.wait_for(DETECTIONS)
     specs, token = Specs(bus), uuid4().hex
     fenced: set[int] = set()
 

@@ -157,7 +157,7 @@ class Partition:
                 newest = (await self._bus.js.stream_info(DETECTIONS.name)).state.last_seq
                 break
             except (NatsError, TimeoutError, OSError) as error:
-                log.info("waiting to take a partition", partition=self._number, reason=str(error))
+                log.debug("waiting to take a partition", partition=self._number, reason=str(error))
                 await backoff.wait()
         for name, (checkpoint, revision) in found.items():
             if checkpoint.low_water > newest:
