@@ -15,8 +15,7 @@ from infra.local.errors import LocalError
 def server_user(data: Path, programs: Path) -> User | None:
     """The user for a server; None where we are an ordinary user ourselves.
 
-    As root: whoever owns the data already, or the folder that it lies in (a checkout of an ordinary user's, started
-    with sudo), else `nobody`.
+    As root: whoever owns the data already (an ordinary user's, now started with sudo), else `nobody`.
 
     Args:
         data: the server's own folder, existing.
@@ -28,11 +27,8 @@ def server_user(data: Path, programs: Path) -> User | None:
     if os.geteuid() != 0:
         _entry(os.geteuid())
         return None
-    for uid in (data.stat().st_uid, data.parent.stat().st_uid):
-        if uid != 0 and (entry := _lookup(uid)):
-            break
-    else:
-        entry = pwd.getpwnam("nobody")
+    owner = data.stat().st_uid
+    entry = (_lookup(owner) if owner != 0 else None) or pwd.getpwnam("nobody")
     user = User(entry.pw_uid, entry.pw_gid)
     if all(_may_enter(user, folder) for path in (data.resolve(), programs.resolve()) for folder in path.parents):
         return user
