@@ -14,6 +14,7 @@ from services.kit.logs import logger
 
 HEADER = "Metrica-Dead-Letter"
 """Carries the `DeadLetter` event as JSON; the message's own headers and body travel on unchanged."""
+_HEADER_ROOM = 16 * 1024
 
 log = logger()
 
@@ -33,6 +34,12 @@ async def bury(bus: Bus, service: str, msg: Msg, reason: str, *, run: str = LIVE
     headers = {name: value for name, value in (msg.headers or {}).items() if not name.startswith("Nats-")}
     headers[HEADER] = letter.encode().decode()
     log.error("dead letter", subject=msg.subject, reason=reason, stream_seq=sequence)
+    room = (
+        bus.client.max_payload - _HEADER_ROOM
+    )  # the longest message a server takes could not be kept with a header more
     await bus.publish(
-        dead_letter(service, run), msg.data, headers=headers, msg_id=f"{run}/{service}/{msg.metadata.stream}/{sequence}"
+        dead_letter(service, run),
+        msg.data[:room],
+        headers=headers,
+        msg_id=f"{run}/{service}/{msg.metadata.stream}/{sequence}",
     )

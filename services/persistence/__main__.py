@@ -1,0 +1,5 @@
+"""`python -m services.persistence` starts the service."""
+
+from services.persistence.app import main
+
+main()

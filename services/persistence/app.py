@@ -1,0 +1,213 @@
+"""Persistence at work: batches of crossings from the stream into the database, then the new totals onto the bus.
+
+A message is acknowledged after the commit that holds it. What cannot be stored goes to the dead letters, and the rest
+goes on. Replicas share one durable consumer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import asyncpg
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from contracts.events import SessionEnd
+from contracts.identity import LIVE
+from contracts.streams import CROSSINGS, DLQ, Owner
+from contracts.subjects import counts
+from services.kit.bus import Bus
+from services.kit.dead_letters import bury
+from services.kit.logs import logger
+from services.kit.reader import Reader
+from services.kit.service import Health, serve
+from services.kit.settings import DatabaseSettings
+from services.kit.totals import Key, all_totals
+from services.persistence import metrics
+from services.persistence.faults import UNABLE, in_words
+from services.persistence.incoming import MalformedEvent, Record, read
+from services.persistence.writer import Outcome, Writer
+
+SERVICE = Owner.PERSISTENCE
+ACK_WAIT = 30.0
+CONSUMER = ConsumerConfig(
+    durable_name=SERVICE,
+    deliver_policy=DeliverPolicy.ALL,
+    ack_policy=AckPolicy.EXPLICIT,
+    ack_wait=ACK_WAIT,
+    max_ack_pending=4096,
+)
+BATCH = 500
+LINGER = 0.02
+GRACE = 5.0
+"""Seconds that a batch in hand has to be finished in when the service is told to stop."""
+
+PATIENT_DELIVERIES = 20
+"""An end whose crossings are missing is delivered so often, over about 75 s: what a replica that died had in hand is
+delivered again after `ACK_WAIT`, twice if the next one dies too. After that the missing ones will not come."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
+
+BEAT = 60.0
+PRUNE_EVERY = 60  # beats
+MINUTES_KEPT = timedelta(hours=48)
+
+Clock = Callable[[], datetime]
+
+log = logger()
+
+
+def utc_now() -> datetime:
+    """The present moment."""
+    return datetime.now(UTC)
+
+
+class Persistence:
+    """The work of one replica.
+
+    Args:
+        bus: the connection to NATS.
+        pool: the connections to Postgres; it may be away.
+        clock: tells the present moment, with a time zone.
+    """
+
+    def __init__(self, bus: Bus, pool: asyncpg.Pool, clock: Clock = utc_now) -> None:
+        self._bus, self._pool, self._clock = bus, pool, clock
+        self._writer = Writer(pool)
+
+    async def run(self) -> None:
+        """Work until cancelled; a batch in hand is finished first."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._read())
+            group.create_task(self._keep_house())
+
+    async def check(self) -> None:
+        """Whether the database can be written.
+
+        Raises:
+            RuntimeError: it cannot; says why.
+        """
+        if self._writer.problem is not None:
+            raise RuntimeError(self._writer.problem)
+        try:
+            await self._pool.fetch("SELECT 1 FROM store_version LIMIT 0")
+        except UNABLE as error:
+            raise RuntimeError(in_words(error)) from error
+
+    async def _read(self) -> None:
+        async with Reader(self._bus, CROSSINGS.name, CONSUMER, ahead=2 * BATCH) as reader:
+            while True:
+                msgs = await reader.batch(BATCH, linger=LINGER)
+                await self._finish(self._handle(msgs))
+
+    async def _finish(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if self._writer.problem is None:  # otherwise it would only wait; the batch comes again
+                await asyncio.wait({task}, timeout=GRACE)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise
+
+    async def _handle(self, msgs: Sequence[Msg]) -> None:
+        started = time.monotonic()
+        metrics.LAG.set(msgs[-1].metadata.num_pending)
+        records: list[tuple[Msg, Record]] = []
+        malformed: list[tuple[Msg, str]] = []
+        for msg in msgs:
+            try:
+                records.append((msg, read(msg.subject, msg.data)))
+            except MalformedEvent as error:
+                malformed.append((msg, str(error)))
+        overdue = {
+            record
+            for msg, record in records
+            if isinstance(record, SessionEnd) and msg.metadata.num_delivered >= PATIENT_DELIVERIES
+        }
+        outcome = await self._writer.write([record for _, record in records], overdue)
+        self._measure(outcome, msgs, started)
+        await self._announce(outcome.changed)
+        await self._answer(records, outcome)
+        for msg, reason in malformed:
+            await self._bury(msg, "malformed", reason)
+
+    async def _answer(self, records: Sequence[tuple[Msg, Record]], outcome: Outcome) -> None:
+        incomplete = set(outcome.incomplete)
+        for msg, record in records:
+            if record in outcome.refused:
+                await self._bury(msg, "refused", outcome.refused[record])
+            elif record in incomplete:
+                pause = FIRST_PAUSE * 2 ** min(msg.metadata.num_delivered - 1, 10)
+                await _say(msg.nak(delay=min(pause, LONGEST_PAUSE)))
+            else:
+                await _say(msg.ack())
+
+    async def _bury(self, msg: Msg, why: str, reason: str) -> None:
+        await bury(self._bus, SERVICE, msg, reason, run=LIVE)
+        metrics.DEAD_LETTERS.labels(why).inc()
+        await _say(msg.ack())
+
+    async def _announce(self, keys: Collection[Key]) -> None:
+        """Publish stores' totals as committed. Best effort: the next commit or a reader's own look mends a lost one."""
+        if not keys:
+            return
+        try:
+            for totals in await all_totals(self._pool, sorted(keys), self._clock()):
+                await self._bus.client.publish(counts(totals.run, totals.store), totals.encode())
+        except (*UNABLE, NatsError) as error:
+            log.info("counts could not be announced; they are in the database", reason=in_words(error))
+
+    def _measure(self, outcome: Outcome, msgs: Sequence[Msg], started: float) -> None:
+        metrics.CROSSINGS.inc(outcome.new)
+        metrics.DUPLICATES.inc(outcome.duplicates)
+        metrics.BATCH_SECONDS.observe(time.monotonic() - started)
+        metrics.DELAY.observe((self._clock() - msgs[0].metadata.timestamp).total_seconds())
+
+    async def _keep_house(self) -> None:
+        for beat in count():
+            try:
+                await self._announce(await self._writer.follow_time_zones())
+                if beat % PRUNE_EVERY == 0:
+                    await self._writer.prune_minutes(self._clock() - MINUTES_KEPT)
+            except UNABLE as error:
+                log.debug("housekeeping waits for the database", reason=in_words(error))
+            await asyncio.sleep(BEAT)
+
+
+async def _say(answer: Coroutine[None, None, None]) -> None:
+    try:
+        await answer
+    except NatsError as error:
+        log.debug("an acknowledgement was lost; the message comes again and adds nothing", reason=in_words(error))
+
+
+def open_pool(database_url: str) -> asyncpg.Pool:
+    """Connections to Postgres, made when needed: the database may be away at the start as at any other time."""
+    return asyncpg.create_pool(
+        database_url,
+        min_size=0,
+        max_size=4,
+        timeout=5,
+        command_timeout=15,
+        server_settings={"application_name": f"metrica-{SERVICE}"},
+    )
+
+
+async def work(bus: Bus, health: Health, settings: DatabaseSettings) -> None:
+    """Run the service on a connected bus until cancelled."""
+    async with open_pool(settings.database_url.get_secret_value()) as pool:
+        persistence = Persistence(bus, pool)
+        health.checks["database"] = persistence.check
+        await persistence.run()
+
+
+def main() -> None:
+    """Start the service."""
+    settings = DatabaseSettings()
+    serve(SERVICE, settings, lambda bus, health: work(bus, health, settings), streams=[CROSSINGS.name, DLQ.name])

@@ -1,0 +1,43 @@
+"""Whose fault a failure is: the row's, or the database's.
+
+A bad row fails every time: it goes to the dead letters, alone. Anything else that Postgres or the way to it reports
+(away, restarting, read-only, deadlock, disk full, tables not yet made, a right missing) may pass or be mended, and the
+rows are good: they are tried again for as long as it takes.
+"""
+
+from __future__ import annotations
+
+import asyncpg
+
+BAD_ROW = (
+    asyncpg.DataError,  # class 22, and asyncpg's own refusal to encode: out of range, a NUL in a text …
+    asyncpg.IntegrityConstraintViolationError,  # class 23
+    asyncpg.ProgramLimitExceededError,  # class 54: too long for an index or a row
+)
+"""The row can never be stored."""
+
+AWAY = (
+    OSError,  # refused, reset, unreachable, no such host; TimeoutError is one
+    asyncpg.PostgresConnectionError,  # class 08
+    asyncpg.OperatorInterventionError,  # class 57: shutting down, starting up
+    asyncpg.TooManyConnectionsError,
+)
+"""The database cannot be reached now."""
+
+UNABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""The database did not do it now, `BAD_ROW` aside."""
+
+_HINTS = {
+    asyncpg.UndefinedTableError: "run `python -m services.persistence.migrate`",
+    asyncpg.InsufficientPrivilegeError: "METRICA_DATABASE_URL must name the role that ran the migrations",
+    asyncpg.DiskFullError: "free some space on the database's disk; nothing is lost meanwhile",
+    asyncpg.InvalidPasswordError: "correct the password in METRICA_DATABASE_URL",
+    asyncpg.InvalidCatalogNameError: "create it, or correct its name in METRICA_DATABASE_URL",
+}
+
+
+def in_words(error: BaseException) -> str:
+    """What happened, and what to do where that is known, on one line."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    hint = next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), None)
+    return f"{words}: {hint}" if hint else words

@@ -1,0 +1,93 @@
+"""Folding crossings into counts by minute and quarter of an hour (UTC), local day of the store, and session. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from contracts.events import Crossing
+from contracts.identity import Direction, to_datetime
+from services.kit.zones import local_day
+
+QUARTER = 15
+"""Minutes. The offset of every time zone of today is a multiple of it, so that days can be rebuilt from quarters."""
+
+
+class LineKey(NamedTuple):
+    """Which line of which run."""
+
+    run: str
+    store: str
+    camera: str
+    line: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """INs and OUTs."""
+
+    ins: int = 0
+    outs: int = 0
+
+
+Counted = dict[tuple[LineKey, datetime], Tally]
+"""By line and the bucket's first instant, UTC."""
+CountedDays = dict[tuple[LineKey, date], Tally]
+SessionKey = tuple[str, str, str]
+"""Run, camera, session."""
+
+
+@dataclass(slots=True)
+class Folded:
+    """What a batch adds to each rollup, keys in order: no two writers wait for each other in a ring."""
+
+    minutes: Counted = field(default_factory=dict)
+    quarters: Counted = field(default_factory=dict)
+    days: CountedDays = field(default_factory=dict)
+    sessions: dict[SessionKey, int] = field(default_factory=dict)
+
+
+def fold(crossings: Iterable[Crossing], zones: Mapping[str, ZoneInfo]) -> Folded:
+    """What crossings add to the counts.
+
+    Args:
+        crossings: none of them counted before.
+        zones: the time zone of each store, by its id.
+    """
+    folded = Folded()
+    sessions: Counter[SessionKey] = Counter()
+    for crossing in crossings:
+        line = LineKey(crossing.run, crossing.store, crossing.camera, crossing.line)
+        at = to_datetime(crossing.at)
+        minute = at.replace(second=0, microsecond=0)
+        quarter = minute.replace(minute=minute.minute // QUARTER * QUARTER)
+        for tally in (
+            folded.minutes.setdefault((line, minute), Tally()),
+            folded.quarters.setdefault((line, quarter), Tally()),
+            folded.days.setdefault((line, local_day(at, zones[crossing.store])), Tally()),
+        ):
+            if crossing.direction is Direction.IN:
+                tally.ins += 1
+            else:
+                tally.outs += 1
+        sessions[crossing.run, crossing.camera, crossing.session] += 1
+    return Folded(
+        minutes=dict(sorted(folded.minutes.items(), key=lambda item: item[0])),
+        quarters=dict(sorted(folded.quarters.items(), key=lambda item: item[0])),
+        days=dict(sorted(folded.days.items(), key=lambda item: item[0])),
+        sessions=dict(sorted(sessions.items())),
+    )
+
+
+def days_of(quarters: Counted, zone: ZoneInfo) -> CountedDays:
+    """The counts by local day in a zone, from those by quarter."""
+    days: CountedDays = {}
+    for (line, bucket), quarter in quarters.items():
+        day = days.setdefault((line, local_day(bucket.astimezone(UTC), zone)), Tally())
+        day.ins += quarter.ins
+        day.outs += quarter.outs
+    return dict(sorted(days.items(), key=lambda item: item[0]))

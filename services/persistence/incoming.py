@@ -1,0 +1,41 @@
+"""From a message to an event that may be stored: read, and held against the subject it came on."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from contracts.events import CROSSING_EVENT, Crossing, SessionEnd
+from contracts.subjects import Kind, parse
+
+LATEST_TIME = 2**63 - 1
+"""The last nanosecond that a bigint holds, in the year 2262: a camera's clock that says later is wrong."""
+
+Record = Crossing | SessionEnd
+"""What the crossings' subjects carry."""
+
+
+class MalformedEvent(ValueError):
+    """A message that is no crossing and no session's end; says why."""
+
+
+def read(subject: str, body: bytes) -> Record:
+    """The event of a message.
+
+    Raises:
+        MalformedEvent: the body or the subject cannot be read, or they name different runs, stores or cameras.
+    """
+    try:
+        event = CROSSING_EVENT.validate_json(body)
+        named = parse(subject)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise MalformedEvent(f"{where}: {problem['msg']}" if where else problem["msg"]) from error
+    except ValueError as error:
+        raise MalformedEvent(str(error)) from error
+    said, told = (event.run, event.store, event.camera), (named.run, named.store, named.camera)
+    if named.kind is not Kind.CROSSINGS or said != told:
+        raise MalformedEvent(f"the event is of {'/'.join(said)}, but its subject is {subject}")
+    if event.at > LATEST_TIME:
+        raise MalformedEvent(f"at: {event.at} ns is after the year 2262; correct the clock of camera {event.camera}")
+    return event

@@ -1,0 +1,76 @@
+"""The month partitions of `crossing`, made when their first row comes.
+
+A table of its own is made and then attached, which lets others read and write `crossing` meanwhile; CREATE … PARTITION
+OF would stop them all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import asyncpg
+
+_LOCK = 0x6D657472_70617274  # "metrpart"
+_NAME = re.compile(r"crossing_y\d{4}m\d{2}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Month:
+    """A month of UTC."""
+
+    year: int
+    month: int
+
+    @classmethod
+    def of(cls, moment: datetime) -> Month:
+        """The month of a moment."""
+        utc = moment.astimezone(UTC)
+        return cls(utc.year, utc.month)
+
+    @property
+    def next(self) -> Month:
+        """The month after it."""
+        return Month(self.year + self.month // 12, self.month % 12 + 1)
+
+    @property
+    def first(self) -> str:
+        """Its first instant, as Postgres reads it."""
+        return f"{self.year:04}-{self.month:02}-01 00:00:00+00"
+
+    @property
+    def table(self) -> str:
+        """Its partition."""
+        return f"crossing_y{self.year:04}m{self.month:02}"
+
+
+def is_partition(table: str) -> bool:
+    """Whether a table is one of the month partitions."""
+    return _NAME.fullmatch(table) is not None
+
+
+class Partitions:
+    """The months that are known to have a partition."""
+
+    def __init__(self) -> None:
+        self._known: set[Month] = set()
+
+    async def ensure(self, connection: asyncpg.Connection, moments: Iterable[datetime]) -> None:
+        """Make the partitions that rows of these moments need. Not inside a transaction that holds other locks."""
+        for month in sorted({Month.of(moment) for moment in moments} - self._known):
+            async with connection.transaction():
+                # Replicas that meet a new month together: the second waits, and finds it made.
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+                if await connection.fetchval("SELECT to_regclass($1)", month.table) is None:
+                    await connection.execute(f"CREATE TABLE {month.table} (LIKE crossing INCLUDING DEFAULTS)")
+                    await connection.execute(
+                        f"ALTER TABLE crossing ATTACH PARTITION {month.table}"
+                        f" FOR VALUES FROM ('{month.first}') TO ('{month.next.first}')"
+                    )
+            self._known.add(month)
+
+    def forget(self) -> None:
+        """Look again: somebody has taken a partition away."""
+        self._known.clear()

@@ -1,0 +1,100 @@
+"""The rollups in Postgres: what a batch adds, and a store's days built anew when its time zone changes.
+
+Every writer first locks the stores' rows of `store_version`, in key order, and keeps them until its commit. Versions
+therefore rise in the order of the commits, and no two writers touch a store's rollups at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from services.kit.totals import Key
+from services.kit.zones import UTC_NAME, zone
+from services.persistence.fold import Counted, CountedDays, Folded, LineKey, Tally, days_of
+
+_RAISE_VERSIONS = """
+INSERT INTO store_version AS v (run, store, version, last_at, time_zone)
+SELECT run, store, 1, last_at, $4 FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS n (run, store, last_at)
+ON CONFLICT (run, store) DO UPDATE
+SET version = v.version + 1, last_at = GREATEST(v.last_at, excluded.last_at)
+RETURNING run, store, time_zone
+"""
+_ZONES = "SELECT id, time_zone FROM store WHERE id = ANY($1::text[])"
+_ADD = """
+INSERT INTO {table} AS c (run, store, camera, line, {bucket}, ins, outs)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::{type}[], $6::int[], $7::int[])
+ON CONFLICT (run, store, camera, line, {bucket}) DO UPDATE
+SET ins = c.ins + excluded.ins, outs = c.outs + excluded.outs
+"""
+_ADD_MINUTES = _ADD.format(table="count_minute", bucket="bucket", type="timestamptz")
+_ADD_QUARTERS = _ADD.format(table="count_quarter", bucket="bucket", type="timestamptz")
+_ADD_DAYS = _ADD.format(table="count_day", bucket="day", type="date")
+_ADD_SESSIONS = """
+INSERT INTO session_count AS c (run, camera, session, crossings)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[])
+ON CONFLICT (run, camera, session) DO UPDATE SET crossings = c.crossings + excluded.crossings
+"""
+_QUARTERS = "SELECT camera, line, bucket, ins, outs FROM count_quarter WHERE run = $1 AND store = $2"
+_MOVED = """
+SELECT v.run, v.store FROM store_version v LEFT JOIN store s ON s.id = v.store
+WHERE v.time_zone IS DISTINCT FROM coalesce(s.time_zone, $1) ORDER BY v.run, v.store
+"""
+
+
+async def raise_versions(connection: asyncpg.Connection, last: Mapping[Key, datetime | None]) -> dict[str, ZoneInfo]:
+    """Lock stores and raise their versions; days folded by another zone than the store's are built anew.
+
+    Args:
+        connection: inside the batch's transaction.
+        last: the time of the newest crossing by run and store, None to leave it.
+
+    Returns:
+        The time zone of each store, by its id.
+    """
+    keys = sorted(last)
+    runs, stores = [run for run, _ in keys], [store for _, store in keys]
+    versions = await connection.fetch(_RAISE_VERSIONS, runs, stores, [last[key] for key in keys], UTC_NAME)
+    # A statement of its own, after the locks: it sees the zones by which those who held them before folded.
+    names = {row["id"]: row["time_zone"] for row in await connection.fetch(_ZONES, stores)}
+    for version in versions:
+        name = names.get(version["store"], UTC_NAME)
+        if version["time_zone"] != name:
+            await _rebuild_days(connection, version["run"], version["store"], name)
+    return {store: zone(names.get(store)) for store in stores}
+
+
+async def add(connection: asyncpg.Connection, folded: Folded) -> None:
+    """Add what a batch folded to; the stores are locked."""
+    await connection.execute(_ADD_MINUTES, *_columns(folded.minutes))
+    await connection.execute(_ADD_QUARTERS, *_columns(folded.quarters))
+    await connection.execute(_ADD_DAYS, *_columns(folded.days))
+    sessions = folded.sessions
+    await connection.execute(_ADD_SESSIONS, *(list(part) for part in zip(*sessions, strict=True)), [*sessions.values()])
+
+
+async def moved(connection: asyncpg.Connection) -> list[Key]:
+    """The stores whose days are folded by another time zone than their own."""
+    return [(row["run"], row["store"]) for row in await connection.fetch(_MOVED, UTC_NAME)]
+
+
+async def _rebuild_days(connection: asyncpg.Connection, run: str, store: str, name: str) -> None:
+    quarters: Counted = {
+        (LineKey(run, store, row["camera"], row["line"]), row["bucket"]): Tally(row["ins"], row["outs"])
+        for row in await connection.fetch(_QUARTERS, run, store)
+    }
+    await connection.execute("DELETE FROM count_day WHERE run = $1 AND store = $2", run, store)
+    await connection.execute(_ADD_DAYS, *_columns(days_of(quarters, zone(name))))
+    await connection.execute("UPDATE store_version SET time_zone = $3 WHERE run = $1 AND store = $2", run, store, name)
+
+
+def _columns(counted: Counted | CountedDays) -> Iterable[list[str] | list[date] | list[int]]:
+    lines = [line for line, _ in counted]
+    for name in LineKey._fields:
+        yield [getattr(line, name) for line in lines]
+    yield [bucket for _, bucket in counted]
+    yield [tally.ins for tally in counted.values()]
+    yield [tally.outs for tally in counted.values()]

@@ -1,0 +1,151 @@
+"""Writing batches: one transaction each, tried until the database takes it, without what it can never take.
+
+A batch either stands whole (rows, rollups, versions, ended sessions) or not at all, and a row that comes again adds
+nothing. A batch that a bad row spoils is halved until the row is alone. While the database is away nothing is given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import asyncpg
+
+from contracts.events import Crossing, SessionEnd
+from contracts.identity import to_datetime
+from services.kit.bus import Backoff
+from services.kit.logs import logger
+from services.kit.totals import Key
+from services.persistence.faults import BAD_ROW, UNABLE, in_words
+from services.persistence.fold import fold
+from services.persistence.incoming import Record
+from services.persistence.metrics import DATABASE_UP
+from services.persistence.partitions import Partitions
+from services.persistence.record import insert_crossings, insert_ends
+from services.persistence.rollups import add, moved, raise_versions
+
+log = logger()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch. All of it is in the database but `refused` and `incomplete`."""
+
+    new: int = 0
+    duplicates: int = 0
+    changed: set[Key] = field(default_factory=set)
+    """Whose counts are others now."""
+    refused: dict[Record, str] = field(default_factory=dict)
+    """What the database can never store, and why."""
+    incomplete: list[SessionEnd] = field(default_factory=list)
+    """Ends of sessions of which crossings are missing yet: to be written again later."""
+
+
+class Writer:
+    """Writes to the tables of the record. Replicas may write at the same time, also the same rows."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._partitions = Partitions()
+        self.problem: str | None = None
+        """Why the database does not take a batch now; None while it does."""
+
+    async def write(self, batch: Sequence[Record], overdue: Collection[SessionEnd] = ()) -> Outcome:
+        """Write a batch. Returns once all that can ever be stored is committed, however long that takes.
+
+        Args:
+            batch: crossings and ends of sessions; the same one may occur more than once.
+            overdue: ends that are to be written though crossings of their sessions are missing.
+        """
+        outcome, backoff = Outcome(), Backoff()
+        parts = [batch] if batch else []
+        while parts:
+            part = parts.pop()
+            try:
+                await self._commit(part, overdue, outcome)
+            except BAD_ROW as error:
+                if len(part) == 1:
+                    outcome.refused[part[0]] = in_words(error)
+                else:
+                    middle = len(part) // 2
+                    parts += [part[middle:], part[:middle]]
+            except UNABLE as error:
+                self._unable(error)
+                # It may have been committed with only the answer lost: its rows are then no longer new next time.
+                outcome.changed |= {(event.run, event.store) for event in part if isinstance(event, Crossing)}
+                parts.append(part)
+                await backoff.wait()
+            else:
+                backoff.reset()
+                self._able()
+        return outcome
+
+    async def follow_time_zones(self) -> set[Key]:
+        """Build the days anew of stores whose time zone was changed; returns whose counts are others now.
+
+        Raises:
+            asyncpg.PostgresError, OSError: the database cannot now; the next call does it.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
+            keys = await moved(connection)
+            await raise_versions(connection, dict.fromkeys(keys))
+        return set(keys)
+
+    async def prune_minutes(self, before: datetime) -> None:
+        """Forget the counts of minutes before a moment.
+
+        Raises:
+            asyncpg.PostgresError, OSError: the database cannot now; the next call does it.
+        """
+        await self._pool.execute("DELETE FROM count_minute WHERE bucket < $1", before)
+
+    async def _commit(self, part: Sequence[Record], overdue: Collection[SessionEnd], outcome: Outcome) -> None:
+        crossings = [event for event in part if isinstance(event, Crossing)]
+        ends = [event for event in part if isinstance(event, SessionEnd)]
+        async with self._pool.acquire() as connection:
+            try:
+                new, incomplete = await self._transact(connection, crossings, ends, overdue)
+            except asyncpg.CheckViolationError:
+                self._partitions.forget()  # one may have been taken away since it was seen
+                new, incomplete = await self._transact(connection, crossings, ends, overdue)
+        outcome.new += len(new)
+        outcome.duplicates += len(crossings) - len(new)
+        outcome.changed |= {(crossing.run, crossing.store) for crossing in new}
+        outcome.incomplete += incomplete
+
+    async def _transact(
+        self,
+        connection: asyncpg.Connection,
+        crossings: Sequence[Crossing],
+        ends: Sequence[SessionEnd],
+        overdue: Collection[SessionEnd],
+    ) -> tuple[list[Crossing], list[SessionEnd]]:
+        await self._partitions.ensure(connection, (to_datetime(crossing.at) for crossing in crossings))
+        async with connection.transaction():
+            new = await _add(connection, crossings) if crossings else []
+            incomplete = await insert_ends(connection, ends, overdue) if ends else []
+        return new, incomplete
+
+    def _unable(self, error: Exception) -> None:
+        if self.problem is None:
+            log.warning("the database takes nothing now; crossings wait in their stream", reason=in_words(error))
+        self.problem = in_words(error)
+        DATABASE_UP.set(0)
+
+    def _able(self) -> None:
+        if self.problem is not None:
+            log.info("the database takes crossings again")
+        self.problem = None
+        DATABASE_UP.set(1)
+
+
+async def _add(connection: asyncpg.Connection, crossings: Sequence[Crossing]) -> list[Crossing]:
+    new = await insert_crossings(connection, crossings)
+    last: dict[Key, datetime | None] = {}
+    for crossing in sorted(new, key=lambda crossing: crossing.at):
+        last[crossing.run, crossing.store] = to_datetime(crossing.at)
+    if last:
+        zones = await raise_versions(connection, last)
+        await add(connection, fold(new, zones))
+    return new
