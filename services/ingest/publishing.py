@@ -15,8 +15,8 @@ from contracts.spec import CameraSpec
 from contracts.subjects import frames, kept, preview
 from services.kit.bus import Bus, StreamFull
 
-FULL_DELAY = 0.01
-"""Seconds until a frame is offered again to a full stream: about one inference."""
+FULL_DELAY = 0.05
+"""Seconds until a frame is offered again to a full stream: a few inferences of the 64 that are queued."""
 
 PUBLISHED = Counter("metrica_ingest_frames_total", "Frames published", ["camera"])
 DROPPED = Counter("metrica_ingest_dropped_total", "Frames of live cameras that were not published", ["camera"])
