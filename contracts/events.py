@@ -7,10 +7,10 @@ are `x1, y1, x2, y2` in pixels of the frame as published (y down), `width` × `h
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from contracts.frames import EndReason, FrameHeader
 from contracts.identity import Direction, Nanoseconds, Policy, Token, crossing_id, frame_id, path_id, session_end_id
@@ -54,8 +54,8 @@ class Detections(Event):
     seq: Seq
     previous: Seq | None = None
     captured_at: Nanoseconds
-    width: int
-    height: int
+    width: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=1)]
     spec_revision: int
     policy: Policy
     end: EndReason | None = None
@@ -64,6 +64,12 @@ class Detections(Event):
     boxes: tuple[Box, ...] = ()
     scores: tuple[float, ...] = ()
     skipped: str | None = None
+
+    @model_validator(mode="after")
+    def _one_score_per_box(self) -> Self:
+        if len(self.boxes) != len(self.scores):
+            raise ValueError(f"{len(self.boxes)} boxes but {len(self.scores)} scores")
+        return self
 
     @property
     def id(self) -> str:
