@@ -6,19 +6,97 @@ Real footage is found by METRICA_TEST_DATA; the last line of every run says how 
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, sync_playwright
 
 from infra.local.nats import NatsServer
 from infra.local.postgres import API, PERSISTENCE, PostgresServer
 from services.kit.settings import ServiceSettings
 from services.persistence.migrate import upgrade
+from tests.support.machine import chromium, complaint
 
 FOOTAGE = "METRICA_TEST_DATA"
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to begin on a machine that lacks what the selected tests need; watch how many tests see real footage."""
+    if hasattr(config, "workerinput"):  # an xdist worker: its controller has looked
+        return
+    selected = [Path(config.invocation_params.dir, arg.split("::")[0]).resolve() for arg in config.args]
+    if not config.option.keyword and (problem := complaint(selected, config.rootpath)):
+        raise pytest.UsageError(problem)
+    config.pluginmanager.register(FootageCount(), "footage-count")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what needs real footage where there is none."""
+    if (reason := no_footage()) is not None:
+        for item in items:
+            if item.get_closest_marker("footage"):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def no_footage() -> str | None:
+    """Why there is no real footage here; None if there is."""
+    folder = os.environ.get(FOOTAGE)
+    if not folder:
+        return f"{FOOTAGE} is not set"
+    return None if Path(folder, "videos", "truth.json").is_file() else f"{FOOTAGE}={folder} holds no videos/truth.json"
+
+
+class FootageCount:
+    """Says at the very end how many tests on real footage ran: a green run on none must not go unnoticed."""
+
+    def __init__(self) -> None:
+        self._ran = self._left_out = 0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count a test once: at its call, or at the set-up that skipped or failed it."""
+        if "footage" in report.keywords and (report.when == "call" or (report.when == "setup" and not report.passed)):
+            if report.skipped:
+                self._left_out += 1
+            else:
+                self._ran += 1
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
+        """Outermost, so that this comes after pytest's own last line."""
+        yield
+        reporter: pytest.TerminalReporter | None = session.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and not session.config.option.collectonly:
+            why = f" ({reason})" if (reason := no_footage()) else ""
+            reporter.write_line(f"real footage: {self._ran} tests ran, {self._left_out} left out{why}")
+
+
+@pytest.fixture(scope="session")
+def footage() -> Path:
+    """The folder of real clips, truth and models, for tests marked `footage`: `videos/`, `models/`, `mot/`."""
+    if (reason := no_footage()) is not None:
+        pytest.skip(reason)
+    return Path(os.environ[FOOTAGE])
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page of a real Chromium, for tests without an event loop of their own."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
+        yield browser.new_page()
+        browser.close()
 
 
 @pytest.fixture
