@@ -1,0 +1,1 @@
+"""Counts: the totals of a day, by quarter hour and hour of the store."""

@@ -1,0 +1,54 @@
+"""Reading the counts of a day."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.kit.tables import CountQuarter
+
+
+class QuarterRow(NamedTuple):
+    """INs and OUTs of a line in the quarter hour that begins at `bucket`, UTC."""
+
+    camera: str
+    line: str
+    bucket: datetime
+    ins: int
+    outs: int
+
+
+async def read_quarters(
+    session: AsyncSession, run: str, store: str, start: datetime, end: datetime
+) -> list[QuarterRow]:
+    """The quarter hours of a store from `start` until before `end`. The caller has asked `access` for the store."""
+    row = CountQuarter
+    query = (
+        select(row)
+        .where(row.run == run, row.store == store, row.bucket >= start, row.bucket < end)
+        .order_by(col(row.camera), col(row.line), col(row.bucket))
+    )
+    rows = (await session.exec(query)).all()
+    return [QuarterRow(one.camera, one.line, one.bucket, one.ins, one.outs) for one in rows]
+
+
+def by_bucket(rows: list[QuarterRow]) -> dict[datetime, tuple[int, int]]:
+    """(INs, OUTs) of all lines together, by the quarter's start."""
+    sums: defaultdict[datetime, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for row in rows:
+        ins, outs = sums[row.bucket]
+        sums[row.bucket] = ins + row.ins, outs + row.outs
+    return dict(sums)
+
+
+def by_line(rows: list[QuarterRow]) -> dict[tuple[str, str], tuple[int, int]]:
+    """(INs, OUTs) of all quarters together, by camera and line."""
+    sums: defaultdict[tuple[str, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for row in rows:
+        ins, outs = sums[row.camera, row.line]
+        sums[row.camera, row.line] = ins + row.ins, outs + row.outs
+    return dict(sums)

@@ -1,0 +1,59 @@
+"""Counts of a day, as the API shows them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.events import LineCount
+
+
+class Period(StrEnum):
+    """How long a bucket is."""
+
+    QUARTER = "quarter"
+    HOUR = "hour"
+
+
+class Now(BaseModel):
+    """How it is at this moment."""
+
+    inside: int = Field(description="People inside: INs minus OUTs of today, never below 0.")
+    revision: int = Field(description="The store's version: the id of its server-sent events.")
+    last_at: datetime | None = Field(description="When the newest crossing was, by the camera's clock.")
+
+
+class DayTotals(BaseModel):
+    """INs and OUTs of the day."""
+
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
+    in_: int = Field(alias="in")
+    out: int
+    lines: list[LineCount]
+
+
+class BucketOut(BaseModel):
+    """INs and OUTs of a piece of the day. `start` and `end` carry the store's offset, which summer time changes."""
+
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
+    start: datetime
+    end: datetime
+    in_: int = Field(alias="in")
+    out: int
+
+
+class DayCounts(BaseModel):
+    """A store's day."""
+
+    store: str
+    run: str
+    time_zone: str
+    day: date = Field(description="The store's local date.")
+    today: bool = Field(description="Whether that day is today in the store.")
+    now: Now
+    totals: DayTotals
+    buckets: dict[Period, list[BucketOut]] = Field(description="The whole day, empty buckets and hours to come too.")

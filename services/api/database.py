@@ -1,0 +1,63 @@
+"""Reading from Postgres: one pool, short transactions, each of them one consistent picture."""
+
+from __future__ import annotations
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.engine.interfaces import IsolationLevel
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+CONNECT_TIMEOUT = 3.0
+POOL_SIZE, POOL_OVERFLOW, POOL_TIMEOUT = 5, 10, 3.0
+
+Sessions = async_sessionmaker[AsyncSession]
+
+
+def open_engine(database_url: str, *, isolation_level: IsolationLevel = "REPEATABLE READ") -> AsyncEngine:
+    """The pool. For reading, repeatable: the totals and the version that stands beside them are of one moment.
+
+    Args:
+        database_url: postgresql://user:password@host:port/database
+        isolation_level: of its transactions.
+    """
+
+    async def connect() -> asyncpg.Connection:
+        return await asyncpg.connect(
+            database_url, timeout=CONNECT_TIMEOUT, server_settings={"application_name": "metrica-api"}
+        )
+
+    # asyncpg reads the address itself: SQLAlchemy's dialect does not know all of its parameters, sslmode for one.
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        isolation_level=isolation_level,
+        pool_pre_ping=True,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        pool_timeout=POOL_TIMEOUT,
+    )
+
+
+def open_sessions(engine: AsyncEngine) -> Sessions:
+    """What opens sessions on a pool."""
+    return async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False)
+
+
+async def driver(session: AsyncSession) -> asyncpg.Connection:
+    """The asyncpg connection below a session, inside its transaction: for queries that services share."""
+    connection = await (await session.connection()).get_raw_connection()
+    return connection.driver_connection
+
+
+async def ping(sessions: Sessions) -> None:
+    """A round trip.
+
+    Raises:
+        RuntimeError: the database does not answer.
+    """
+    try:
+        async with sessions() as session:
+            await (await session.connection()).execute(text("SELECT 1"))
+    except Exception as error:
+        raise RuntimeError(f"the database does not answer: {error}") from error

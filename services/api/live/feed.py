@@ -1,0 +1,194 @@
+"""What goes into the hub: counts, statuses and tracks from the bus, and what the database knows better.
+
+A notice on the bus can be lost, the bus itself can be away, a day can end without a crossing: every few seconds the
+versions of the watched stores are read from the database, and where one differs from what was handed out, its totals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from nats.aio.msg import Msg
+from prometheus_client import Counter
+from pydantic import ValidationError
+
+from contracts import subjects
+from contracts.events import Counts, Status, Tracks
+from contracts.identity import LIVE
+from services.api.access import LOCAL, readable_store
+from services.api.clock import Clock
+from services.api.counts.buckets import day_bounds
+from services.api.database import Sessions
+from services.api.live import messages
+from services.api.live.hub import Hub, Room
+from services.api.live.mailbox import Message
+from services.api.live.pace import Pace
+from services.api.live.statuses import Statuses
+from services.api.problems import DATABASE_ERRORS, NotFound
+from services.api.stores.repository import StoreRecord, read_stores, read_versions
+from services.kit.bus import Bus
+from services.kit.logs import logger
+from services.kit.zones import local_day, zone
+
+TRACKS_PER_SECOND = 10.0
+
+MENDED = Counter("metrica_api_notices_mended", "Totals that were read from the database because no notice had come.")
+
+log = logger()
+
+
+class Feed:
+    """Fills the hub."""
+
+    def __init__(
+        self, bus: Bus, sessions: Sessions, hub: Hub, statuses: Statuses, clock: Clock, reread_seconds: float
+    ) -> None:
+        self._bus, self._sessions, self._hub, self._statuses, self._clock = bus, sessions, hub, statuses, clock
+        self._reread_seconds = reread_seconds
+        self._pace = Pace(TRACKS_PER_SECOND)
+        self._look = asyncio.Event()
+        self._stale: set[str] = set()
+        statuses.on_change(self._on_status)
+
+    async def run(self) -> None:
+        """Subscribe, and look at the database from time to time; for ever. The bus is connected."""
+        for subject, handle in (
+            (subjects.counts(LIVE, "*"), self._on_counts),
+            (subjects.tracks(LIVE, "*", "*"), self._on_tracks),
+        ):
+            await self._bus.client.subscribe(subject, cb=handle)
+        forget = self._bus.on_reconnect(self._look.set)  # what was announced meanwhile is lost
+        told = False
+        try:
+            while True:
+                await self._pause()
+                try:
+                    await self.look()
+                except DATABASE_ERRORS as error:
+                    if not told:
+                        log.warning("the database is away; live counts wait for it", error=str(error))
+                    told = True
+                else:
+                    told = False
+        finally:
+            forget()
+
+    async def snapshot(self, store: str) -> Message:
+        """What a stream of a store begins with.
+
+        Raises:
+            NotFound: there is no such store.
+        """
+        record = await self._read(store)
+        room = self._hub.rooms.get(store)
+        while room is not None and record.counts.revision < room.revision:  # a notice overtook the reading
+            record = await self._read(store)
+        if room is not None:
+            self._note(room, record)
+        now = self._clock()
+        return messages.snapshot(record.show(self._statuses.of_store(store)), now)
+
+    def refresh(self, stores: Iterable[str] | None = None) -> None:
+        """Send new snapshots of stores whose configuration changed, or of all, as soon as may be."""
+        self._stale.update(self._hub.rooms if stores is None else stores)
+        self._look.set()
+
+    async def look(self) -> None:
+        """Compare what was handed out with the database and the calendar, and hand out what differs."""
+        rooms = self._hub.rooms
+        self._stale &= rooms.keys()
+        if not rooms:
+            return
+        before = {store: room.revision for store, room in rooms.items()}
+        async with self._sessions() as session:
+            versions = await read_versions(session, before)
+        for store, revision in before.items():
+            room = rooms.get(store)
+            if room is None or revision < 0:
+                continue
+            if versions[store] < revision:  # the database is not the one it was: restored, or set up anew
+                room.revision = versions[store]
+                self._stale.add(store)
+            elif versions[store] > revision:
+                await self._mend(store, room)
+            if store in self._stale or room.day != local_day(self._clock(), zone(room.time_zone)):
+                await self._send_snapshot(store)
+
+    async def _mend(self, store: str, room: Room) -> None:
+        record = await self._read(store)
+        if record.counts.revision > room.revision:
+            MENDED.inc()
+            self._note(room, record)
+            self._hub.broadcast(store, messages.counts(record.counts))
+
+    async def _send_snapshot(self, store: str) -> None:
+        try:
+            self._hub.broadcast(store, await self.snapshot(store))
+        except NotFound:
+            log.info("a store that is watched is no more", store=store)
+        self._stale.discard(store)
+
+    async def _read(self, store: str) -> StoreRecord:
+        async with self._sessions() as session:
+            # What is handed out to a room is the same for all in it; who may enter is asked at the door.
+            found = await readable_store(session, LOCAL, store)
+            (record,) = await read_stores(session, [found], self._clock())
+            return record
+
+    def _note(self, room: Room, record: StoreRecord) -> None:
+        room.revision = max(room.revision, record.counts.revision)
+        room.day = datetime.fromisoformat(record.counts.day).date()
+        room.time_zone = record.store.time_zone
+
+    async def _pause(self) -> None:
+        """Wait until there is something to look at: the next reading, a midnight, or a call."""
+        now = self._clock()
+        midnights = [_until_midnight(now, room) for room in self._hub.rooms.values()]
+        # A midnight that has passed was tried already: the database is away, or the store is no more.
+        seconds = min([self._reread_seconds, *(left for left in midnights if left > 0)])
+        try:
+            async with asyncio.timeout(max(seconds, 0.01)):
+                await self._look.wait()
+        except TimeoutError:
+            pass
+        self._look.clear()
+
+    async def _on_counts(self, msg: Msg) -> None:
+        room = self._hub.rooms.get(msg.subject.rpartition(".")[2])
+        if room is None:
+            return  # nobody listens
+        try:
+            event = Counts.model_validate_json(msg.data)
+        except ValidationError as error:
+            log.warning("counts cannot be read", subject=msg.subject, error=str(error))
+            return
+        if event.revision <= room.revision or msg.subject != subjects.counts(LIVE, event.store):
+            return
+        if room.day is not None and event.day != room.day.isoformat():
+            self._look.set()  # who announced it lives in another day than the dashboards: the database knows
+            return
+        room.revision = event.revision
+        self._hub.broadcast(event.store, messages.counts(event))
+
+    async def _on_tracks(self, msg: Msg) -> None:
+        *_, store, camera = msg.subject.split(".")
+        if store not in self._hub.rooms or not self._pace.allows(camera, asyncio.get_running_loop().time()):
+            return
+        try:
+            Tracks.model_validate_json(msg.data)
+        except ValidationError as error:
+            log.warning("tracks cannot be read", subject=msg.subject, error=str(error))
+            return
+        self._hub.broadcast(store, messages.tracks(camera, msg.data))
+
+    def _on_status(self, status: Status) -> None:
+        self._hub.broadcast(status.store, messages.status(status))
+
+
+def _until_midnight(now: datetime, room: Room) -> float:
+    if room.day is None:
+        return float("inf")
+    _, end = day_bounds(room.day, zone(room.time_zone))
+    return (end - now) / timedelta(seconds=1)

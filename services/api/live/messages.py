@@ -1,0 +1,67 @@
+"""The server-sent events of a live stream: snapshot, counts, status, tracks, heartbeat."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from contracts.events import Counts, Status
+from contracts.identity import to_ns
+from services.api.live.mailbox import Message
+from services.api.stores.schemas import StoreOut
+
+RETRY_MS = 1000
+"""A browser that lost its stream comes back after this."""
+
+
+class Snapshot(BaseModel):
+    """What a stream begins with, and gets again at the store's midnight and when its configuration changes."""
+
+    now: int = Field(
+        description="The API's clock, ns UTC: tells the age of what follows on a browser whose clock is off."
+    )
+    store: StoreOut
+
+
+class Heartbeat(BaseModel):
+    """The stream lives."""
+
+    now: int
+    bus: bool = Field(description="Whether the API hears the services; without, counts come from the database, late.")
+
+
+def encode(event: str, data: str | bytes, *, id: int | None = None) -> bytes:  # noqa: A002  # the field's name
+    """A server-sent event. `data` is JSON on one line."""
+    body = data.encode() if isinstance(data, str) else data
+    head = f"event: {event}\n" + (f"id: {id}\n" if id is not None else "")
+    return head.encode() + b"data: " + body + b"\n\n"
+
+
+def snapshot(store: StoreOut, now: datetime) -> Message:
+    """Everything at once."""
+    data = Snapshot(now=to_ns(now), store=store).model_dump_json(by_alias=True)
+    revision = store.counts.revision
+    return Message(
+        ("snapshot",), f"retry: {RETRY_MS}\n".encode() + encode("snapshot", data, id=revision), revision, resets=True
+    )
+
+
+def counts(event: Counts) -> Message:
+    """A store's totals. The id of the event is the store's version."""
+    return Message(("counts",), encode("counts", event.encode(), id=event.revision), event.revision)
+
+
+def status(event: Status) -> Message:
+    """How a camera does."""
+    return Message(("status", event.camera, event.service), encode("status", event.encode()))
+
+
+def tracks(camera: str, data: bytes) -> Message:
+    """The tracked people of one frame, as the tracker encoded them."""
+    return Message(("tracks", camera), encode("tracks", data))
+
+
+def heartbeat(now: datetime, *, bus: bool) -> bytes:
+    """The sign of life."""
+    return encode("heartbeat", Heartbeat(now=to_ns(now), bus=bus).model_dump_json())

@@ -1,0 +1,68 @@
+"""One live stream: a browser that listens to a store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
+from starlette.types import Receive, Scope, Send
+
+from services.api.live.hub import Hub, Listener
+from services.api.live.mailbox import Message
+from services.kit.logs import logger
+
+SEND_TIMEOUT = 30.0
+"""A browser that takes nothing for so long is gone: a closed laptop says no goodbye."""
+
+log = logger()
+
+
+class LiveStream(EventSourceResponse):
+    """Sends a listener's mailbox until the browser goes or the API stops; then the listener leaves the hub.
+
+    sse-starlette ends the stream when uvicorn is told to stop. It holds no database session.
+    """
+
+    def __init__(
+        self, hub: Hub, listener: Listener, first: Message, heartbeat: Callable[[], bytes], heartbeat_seconds: float
+    ) -> None:
+        super().__init__(
+            _events(listener, first),
+            ping=heartbeat_seconds,
+            ping_message_factory=lambda: _Encoded(heartbeat()),
+            send_timeout=SEND_TIMEOUT,
+        )
+        self._hub, self._listener = hub, listener
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Stream."""
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            log.info("a live stream took nothing and was closed", store=self._listener.store)
+        finally:
+            self._hub.leave(self._listener)
+
+
+class _Encoded(ServerSentEvent):
+    """An event that is encoded already."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__()
+        self._body = body
+
+    def encode(self) -> bytes:
+        return self._body
+
+
+async def _events(listener: Listener, first: Message) -> AsyncIterator[bytes]:
+    shown = first.revision or 0
+    yield first.body
+    while True:
+        message = await listener.mailbox.take()
+        if message.revision is not None:
+            if message.revision <= shown and not message.resets:
+                continue  # the snapshot held it
+            shown = message.revision
+        yield message.body

@@ -1,0 +1,132 @@
+"""Errors as the API tells them: problem+json (RFC 9457), whatever went wrong and wherever."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import asyncpg
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from services.kit.logs import logger
+
+MEDIA_TYPE = "application/problem+json"
+DATABASE_ERRORS = (DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+"""What talking to Postgres raises while it is away. A refused connection is an OSError that nobody wraps."""
+
+log = logger()
+
+
+class InvalidParameter(BaseModel):
+    """One thing that is wrong with a request."""
+
+    parameter: str
+    detail: str
+
+
+class ProblemDetails(BaseModel):
+    """What went wrong, where, and what to do (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    instance: str = ""
+    invalid: list[InvalidParameter] = []
+
+
+class Problem(Exception):
+    """An error that the caller is told of. Subclasses name it."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    retry_after: int | None = None
+    """Seconds after which trying again makes sense."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class NotFound(Problem):
+    """There is no such thing, or not for this caller: the two look alike from outside."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class Unavailable(Problem):
+    """It cannot be answered now, and may be soon."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    retry_after = 2
+
+
+def describe(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """The problems that a route may answer with, for OpenAPI."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
+    return {int(s): {"description": s.phrase, "model": ProblemDetails, "content": content} for s in statuses}
+
+
+def answer(
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    invalid: list[InvalidParameter] | None = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """A problem as a response."""
+    problem = ProblemDetails(
+        title=HTTPStatus(status).phrase, status=status, detail=detail, instance=request.url.path, invalid=invalid or []
+    )
+    return JSONResponse(
+        problem.model_dump(exclude_defaults=False, exclude=None if invalid else {"invalid"}),
+        status,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+        media_type=MEDIA_TYPE,
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Make the application tell all its errors so."""
+
+    async def on_problem(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, Problem)
+        headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
+        return answer(request, error.status, error.detail, headers=headers)
+
+    async def on_http(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        nothing = f"Nothing is at {request.url.path}. What there is stands at /docs."
+        detail = nothing if error.status_code == HTTPStatus.NOT_FOUND else str(error.detail)
+        return answer(request, error.status_code, detail, headers=dict(error.headers or {}))
+
+    async def on_invalid(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        wrong = [
+            InvalidParameter(parameter=".".join(str(part) for part in one["loc"][1:]), detail=one["msg"])
+            for one in error.errors()
+        ]
+        detail = "; ".join(f"{one.parameter}: {one.detail}" for one in wrong)
+        return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, invalid=wrong)
+
+    async def on_database(request: Request, error: Exception) -> JSONResponse:
+        log.warning("the database did not answer", path=request.url.path, error=f"{type(error).__name__}: {error}")
+        detail = "The database is away. Counting goes on and nothing is lost; try again in a moment."
+        return answer(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "2"})
+
+    async def on_bug(request: Request, error: Exception) -> JSONResponse:
+        log.error("a request failed", path=request.url.path, exc_info=error)
+        return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "An error of the API's own; its log has the details.")
+
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    for kind in DATABASE_ERRORS:
+        app.add_exception_handler(kind, on_database)
+    app.add_exception_handler(Exception, on_bug)

@@ -1,0 +1,1 @@
+"""Stores: what there is, and how it does now."""

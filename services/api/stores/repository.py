@@ -1,0 +1,108 @@
+"""Reading stores, with their cameras, lines and totals."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from contracts.events import Counts, Status
+from contracts.identity import LIVE, Policy
+from contracts.spec import Anchor, Side
+from services.api.database import driver
+from services.api.live.statuses import worst
+from services.api.stores.schemas import CameraOut, LineOut, StoreOut
+from services.kit.tables import Camera, Line, Store, StoreVersion
+from services.kit.totals import all_totals
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRecord:
+    """What the database knows of a store. Statuses are not in it: they live on the bus."""
+
+    store: Store
+    cameras: tuple[tuple[Camera, tuple[Line, ...]], ...]
+    counts: Counts
+
+    def show(self, statuses: Sequence[Status]) -> StoreOut:
+        """The store as the API shows it, with the last words of the services about its cameras."""
+        return StoreOut(
+            id=self.store.id,
+            name=self.store.name,
+            time_zone=self.store.time_zone,
+            counts=self.counts,
+            cameras=[
+                _show_camera(camera, lines, [status for status in statuses if status.camera == camera.id])
+                for camera, lines in self.cameras
+            ],
+        )
+
+
+async def read_stores(session: AsyncSession, stores: Sequence[Store], now: datetime) -> list[StoreRecord]:
+    """Stores that the caller may read, with all that belongs to them.
+
+    Args:
+        session: one transaction, so that totals and version are of one moment.
+        stores: from `services.api.access`.
+        now: decides which local day "today" is.
+    """
+    names = [store.id for store in stores]
+    cameras = (await session.exec(select(Camera).where(col(Camera.store).in_(names)).order_by(col(Camera.id)))).all()
+    lines = (
+        await session.exec(
+            select(Line).where(col(Line.camera).in_([camera.id for camera in cameras])).order_by(col(Line.id))
+        )
+    ).all()
+    of_camera: defaultdict[str, list[Line]] = defaultdict(list)
+    for line in lines:
+        of_camera[line.camera].append(line)
+    counted = await all_totals(await driver(session), [(LIVE, name) for name in names], now)
+    counts = {one.store: one for one in counted}
+    return [
+        StoreRecord(
+            store,
+            tuple((camera, tuple(of_camera[camera.id])) for camera in cameras if camera.store == store.id),
+            counts[store.id],
+        )
+        for store in stores
+    ]
+
+
+async def read_versions(session: AsyncSession, stores: Iterable[str]) -> dict[str, int]:
+    """The live versions of some stores; one that nobody was counted in yet has 0."""
+    names = list(stores)
+    query = select(StoreVersion.store, StoreVersion.version).where(
+        StoreVersion.run == LIVE, col(StoreVersion.store).in_(names)
+    )
+    return dict.fromkeys(names, 0) | dict((await session.exec(query)).all())
+
+
+def _show_camera(camera: Camera, lines: tuple[Line, ...], statuses: list[Status]) -> CameraOut:
+    return CameraOut(
+        id=camera.id,
+        name=camera.name,
+        revision=camera.revision,
+        policy=Policy(camera.policy),
+        paused=camera.paused,
+        model=camera.model,
+        lines=[
+            LineOut(
+                id=line.id,
+                name=line.name,
+                revision=line.revision,
+                x1=line.x1,
+                y1=line.y1,
+                x2=line.x2,
+                y2=line.y2,
+                in_side=Side(line.in_side),
+                anchor=Anchor(line.anchor),
+            )
+            for line in lines
+        ],
+        state=worst(statuses),
+        statuses=statuses,
+    )
