@@ -233,7 +233,7 @@ class Bus:
             )
 
     def _declare_soon(self) -> None:
-        if self._streams and (self._declaring is None or self._declaring.done()):
+        if (self._streams or self._buckets) and (self._declaring is None or self._declaring.done()):
             self._declaring = asyncio.get_running_loop().create_task(self.declare(), name="declare streams")
 
     async def _on_reconnect(self) -> None:
