@@ -1,0 +1,120 @@
+"""A video that shows what was counted: boxes with track numbers, the line with its IN side, running totals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import cv2
+import numpy as np
+
+from contracts.events import TrackBox
+from contracts.identity import Direction
+from contracts.spec import CountingLine, Side
+from services.cli.errors import Refused
+from services.cli.pipeline import Looked
+from services.kit.codec import Image, decode
+
+Colour = tuple[int, int, int]
+Pixel = tuple[int, int]
+
+IN_COLOUR: Colour = (96, 200, 64)
+OUT_COLOUR: Colour = (64, 120, 240)
+_LINE: Colour = (0, 215, 255)
+_WHITE: Colour = (255, 255, 255)
+_FLASH_SECONDS = 0.6
+_TRACK_COLOURS: tuple[Colour, ...] = (
+    (255, 160, 80), (120, 220, 120), (220, 120, 220), (90, 190, 250), (230, 220, 110), (140, 140, 255),
+)  # fmt: skip
+
+
+class AnnotatedVideo:
+    """Writes an mp4 (MPEG-4 part 2: OpenCV brings no H.264 writer). Use it as a context: leaving it closes the file."""
+
+    def __init__(self, path: Path, size: tuple[int, int], fps: float, line: CountingLine) -> None:
+        """Open the file.
+
+        Args:
+            path: of the video, ending in .mp4.
+            size: width and height of the published frames, pixels.
+            fps: frames per second of the video.
+            line: the line that is counted over.
+
+        Raises:
+            Refused: the file cannot be written.
+        """
+        if path.suffix.lower() != ".mp4":
+            raise Refused(f"--annotate {path}: the video is an .mp4; give it a name that ends so")
+        try:
+            with path.open("ab"):
+                pass
+        except OSError as error:
+            raise Refused(f"--annotate {path}: cannot write there: {error.strerror}") from error
+        self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
+        if not self._writer.isOpened():
+            raise Refused(f"--annotate {path}: OpenCV cannot write a video of {size[0]}x{size[1]} there")
+        self._line = line
+        self._flash_frames = max(1, round(fps * _FLASH_SECONDS))
+        self._flash: tuple[int, Colour] = (0, _WHITE)
+        self._totals = {Direction.IN: 0, Direction.OUT: 0}
+
+    def write(self, looked: Looked) -> None:
+        """Add a frame; that of the session's end, which has no picture, is left out."""
+        for crossing in looked.step.crossings:
+            self._totals[crossing.direction] += 1
+            self._flash = (self._flash_frames, IN_COLOUR if crossing.direction is Direction.IN else OUT_COLOUR)
+        if looked.frame.header.end is not None:
+            return
+        picture = decode(looked.frame.jpeg)
+        self._draw_line(picture)
+        for track in looked.step.tracks.tracks:
+            _draw_track(picture, track)
+        self._draw_totals(picture)
+        self._writer.write(picture)
+
+    def _draw_line(self, picture: Image) -> None:
+        height, width = picture.shape[:2]
+        line = self._line
+        a, b = np.array((line.x1 * width, line.y1 * height)), np.array((line.x2 * width, line.y2 * height))
+        left_frames, flash = self._flash
+        self._flash = (max(0, left_frames - 1), flash)
+        colour = flash if left_frames else _LINE
+        cv2.line(picture, _pixel(a), _pixel(b), colour, 4 if left_frames else 2, cv2.LINE_AA)
+        # With y down, the right hand of who walks along (dx, dy) points along (-dy, dx).
+        dx, dy = (b - a) / np.hypot(*(b - a))
+        to_in = np.array((-dy, dx)) * (1 if line.in_side is Side.RIGHT else -1)
+        middle = (a + b) / 2
+        cv2.arrowedLine(picture, _pixel(middle), _pixel(middle + to_in * 34), IN_COLOUR, 2, cv2.LINE_AA, tipLength=0.35)
+        _text(picture, "IN", _pixel(middle + to_in * 46 - (10, -6)), IN_COLOUR)
+
+    def _draw_totals(self, picture: Image) -> None:
+        words = f"IN {self._totals[Direction.IN]}   OUT {self._totals[Direction.OUT]}"
+        (width, height), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, 0.8, 2)
+        shade = picture[: height + 22, : width + 24]
+        shade[:] = shade // 3
+        _text(picture, words, (12, height + 11), _WHITE, scale=0.8)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.release()
+
+
+def _draw_track(picture: Image, track: TrackBox) -> None:
+    colour = _TRACK_COLOURS[track.track % len(_TRACK_COLOURS)]
+    x1, y1, x2, y2 = (round(edge) for edge in track.box)
+    cv2.rectangle(picture, (x1, y1), (x2, y2), colour, 2, cv2.LINE_AA)
+    _text(picture, str(track.track), (x1 + 3, max(14, y1 - 5)), colour)
+
+
+def _text(picture: Image, words: str, at: Pixel, colour: Colour, scale: float = 0.55) -> None:
+    cv2.putText(picture, words, at, cv2.FONT_HERSHEY_SIMPLEX, scale, (20, 20, 20), 4, cv2.LINE_AA)
+    cv2.putText(picture, words, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 2, cv2.LINE_AA)
+
+
+def _pixel(point: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Pixel:
+    return round(float(point[0])), round(float(point[1]))

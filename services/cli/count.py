@@ -1,0 +1,138 @@
+"""`metrica count`: count the people in one video, in one process."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.cli.errors import Refused, plainly
+from services.cli.options import AnchorPoint, InSide, points, start_ns
+
+if TYPE_CHECKING:
+    from contracts.spec import CountingLine
+    from services.cli.report import Truth
+    from services.ingest.sources import FrameSource
+
+STORE = "store"
+
+
+def count(
+    source: Annotated[str, typer.Argument(help="A video file, or sim://door?people=20&pace=max.", show_default=False)],
+    line: Annotated[
+        str | None,
+        typer.Option(help="x1,y1,x2,y2 from 0 to 1, y down. A simulation has its own.", show_default=False),
+    ] = None,
+    in_: Annotated[
+        InSide | None,
+        typer.Option(
+            "--in", help="The side of the line where an IN ends, walking from x1,y1 to x2,y2.", show_default=False
+        ),
+    ] = None,
+    anchor: Annotated[AnchorPoint, typer.Option(help="The point of a person that crosses.")] = AnchorPoint.CENTER,
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            help="A model's name, an .xml or .onnx file, or motion. \\[default: person-detection-0200; motion for sim://]",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on stdout.")] = False,
+    annotate: Annotated[
+        Path | None, typer.Option(help="Write an .mp4 with boxes, the line and totals.", show_default=False)
+    ] = None,
+    camera: Annotated[str, typer.Option(help="The camera's name, a part of every crossing's id.")] = "camera",
+    line_id: Annotated[str, typer.Option(help="The line's name, likewise.")] = "line",
+    start: Annotated[
+        str | None,
+        typer.Option(help="When the video begins, as 2026-11-23T09:00:00+01:00. \\[default: now]", show_default=False),
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="Look at so many frames a second. \\[default: all]", show_default=False)
+    ] = None,
+    width: Annotated[int, typer.Option(help="Greatest width of the frames, pixels.")] = 960,
+) -> None:
+    """Count the people in SOURCE who cross a line.
+
+    The frames go through the same codec, detector, tracker and rules as in the services: with the same camera, line and
+    start the crossings have the same ids.
+    """
+    began = time.time_ns() // 1000 * 1000 if start is None else start_ns(start)
+    with plainly(), ExitStack() as stack:
+        from contracts.spec import CameraSpec, Capture
+        from services.cli import report
+        from services.cli.pipeline import Pipeline, open_model
+        from services.cli.progress import Progress
+
+        frames = _open(source)
+        stack.callback(frames.close)
+        capture = Capture(fps=fps, width=width)
+        counted = _line(frames, line, in_, anchor, line_id)
+        model = detector or ("motion" if source.startswith("sim:") else CameraSpec.model_fields["model"].default)
+        spec = CameraSpec(
+            store=STORE, camera=camera, model=model, policy=frames.policy, capture=capture, lines=(counted,)
+        )
+        progress = stack.enter_context(Progress())
+        pipeline = Pipeline(frames, spec, open_model(model, progress.download), start=began)
+        video = None
+        if annotate is not None:
+            from services.cli.annotation import AnnotatedVideo
+
+            video = stack.enter_context(AnnotatedVideo(annotate, pipeline.size, pipeline.rate, counted))
+        for looked in progress.over(pipeline.run(), length=frames.length):
+            if video is not None:
+                video.write(looked)
+        truth = _truth(frames)
+    if as_json:
+        print(json.dumps(report.as_json(pipeline.tally, truth)))
+    else:
+        report.show(pipeline.tally, truth, began)
+
+
+def _open(address: str) -> FrameSource:
+    from contracts.identity import Policy
+    from services.ingest.simulation import SimulatedDoor
+    from services.ingest.sources import SourceRefused, open_source
+
+    source = open_source(address)
+    if isinstance(source, SimulatedDoor):
+        if source.length is None:
+            source.close()
+            raise SourceRefused(f"{address} never ends: say how many people come, as in sim://door?people=20&pace=max")
+    elif source.policy is Policy.LATEST:
+        source.close()
+        raise SourceRefused(f"{source.name} is live: `metrica count` reads files; a camera is counted by the services")
+    return source
+
+
+def _line(source: FrameSource, line: str | None, in_: InSide | None, anchor: AnchorPoint, line_id: str) -> CountingLine:
+    from contracts.spec import Anchor, CountingLine, Side
+    from services.ingest.simulation import SimulatedDoor
+
+    if line is not None:
+        if in_ is None:
+            raise Refused("--in is missing: say on which side of the line an IN ends, left or right")
+        x1, y1, x2, y2 = points(line)
+        return CountingLine(
+            id=line_id, x1=x1, y1=y1, x2=x2, y2=y2, in_side=Side(in_.value), anchor=Anchor(anchor.value)
+        )
+    if not isinstance(source, SimulatedDoor):
+        raise Refused("--line is missing: say where to count, as in --line 0.5,0,0.5,1 --in right")
+    side = source.line.in_side if in_ is None else Side(in_.value)
+    return source.line.model_copy(update={"id": line_id, "anchor": Anchor(anchor.value), "in_side": side})
+
+
+def _truth(source: FrameSource) -> Truth | None:
+    from contracts.identity import Direction
+    from services.cli.report import Truth
+    from services.ingest.simulation import SimulatedDoor
+
+    if not isinstance(source, SimulatedDoor):
+        return None
+    crossings = source.truth()
+    ins = sum(crossing.direction is Direction.IN for crossing in crossings)
+    return Truth(ins, len(crossings) - ins)

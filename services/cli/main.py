@@ -1,0 +1,43 @@
+"""The `metrica` command: its verbs, and how an error that people can mend is told."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from services.cli import count, evaluate
+from services.cli.errors import Refused
+
+app = typer.Typer(
+    name="metrica",
+    help="People counting for shops, from ordinary cameras.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+# A verb's module imports what is heavy inside its functions, so that `metrica --help` stays quick. A group of verbs is
+# added by `app.add_typer(module.app, name="…")`.
+app.command("count")(count.count)
+app.command("eval")(evaluate.evaluate)
+
+
+@app.callback()
+def _metrica() -> None:
+    """People counting for shops, from ordinary cameras."""
+
+
+def main() -> None:
+    """Run the command; what it refuses is one line on stderr and exit code 2."""
+    try:
+        app()
+    except Refused as refused:
+        print(f"metrica: {refused}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("metrica: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Counted crossings against true ones: which belong together, and what is left over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from contracts.identity import Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A crossing, reduced to its frame and direction. `frame` counts the clip's own frames; fractions are meant."""
+
+    frame: float
+    direction: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """How a count compares with the truth.
+
+    Attributes:
+        matched: pairs of a counted and a true crossing: same direction, near in time, each used once.
+        missed: true crossings without a partner.
+        false: counted crossings without a partner; those in the wrong direction are among them.
+        wrong_direction: of the false ones, those that have a missed one of the other direction near them.
+    """
+
+    matched: int
+    missed: int
+    false: int
+    wrong_direction: int
+
+
+def match(counted: Sequence[Instant], true: Sequence[Instant], *, tolerance: float) -> Matching:
+    """Compare a count with the truth; of all ways to pair them, one with the most pairs.
+
+    Args:
+        counted: in any order.
+        true: in any order.
+        tolerance: frames that a pair may lie apart.
+    """
+    matched = 0
+    missed: dict[Direction, list[float]] = {}
+    false: dict[Direction, list[float]] = {}
+    for direction in Direction:
+        pairs, false[direction], missed[direction] = _pair(
+            [instant.frame for instant in counted if instant.direction is direction],
+            [instant.frame for instant in true if instant.direction is direction],
+            tolerance,
+        )
+        matched += pairs
+    wrong = sum(
+        _pair(false[direction], missed[other], tolerance)[0]
+        for direction, other in ((Direction.IN, Direction.OUT), (Direction.OUT, Direction.IN))
+    )
+    return Matching(matched, sum(map(len, missed.values())), sum(map(len, false.values())), wrong)
+
+
+def _pair(counted: list[float], true: list[float], tolerance: float) -> tuple[int, list[float], list[float]]:
+    """Pair frames that lie near each other: the number of pairs, and what is left of both.
+
+    All windows being equally wide, taking the earliest partner that is still near leaves no better choice for later.
+    """
+    left_counted, left_true = sorted(counted), sorted(true)
+    pairs, single_counted, single_true = 0, [], []
+    while left_counted and left_true:
+        if left_counted[0] < left_true[0] - tolerance:
+            single_counted.append(left_counted.pop(0))
+        elif left_true[0] < left_counted[0] - tolerance:
+            single_true.append(left_true.pop(0))
+        else:
+            left_counted.pop(0)
+            left_true.pop(0)
+            pairs += 1
+    return pairs, single_counted + left_counted, single_true + left_true

@@ -1,0 +1,101 @@
+"""The services in one process, without the bus: a source's frames, encoded and decoded, detected, tracked, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from contracts.events import Crossing, Model
+from contracts.identity import LIVE, Direction
+from contracts.spec import CameraSpec
+from services.cli.options import ModelPlaces
+from services.detector.analyze import analyze
+from services.detector.download import Progress
+from services.detector.opening import open_detector
+from services.detector.protocol import Detector
+from services.ingest.session import Frame, file_frames, session_of
+from services.ingest.sources import FrameSource
+from services.kit.codec import published_size
+from services.tracker.counting import CameraCounter, Step
+
+COMMON_FPS = 25.0
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A frame, and what came of it."""
+
+    frame: Frame
+    step: Step
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a session came to, as far as it has gone.
+
+    Attributes:
+        session: its name.
+        model: the weights that counted.
+        frames: seen; `skipped` of them could not be read.
+        crossings: in the order in which they were decided.
+    """
+
+    session: str
+    model: Model
+    frames: int = 0
+    skipped: int = 0
+    crossings: list[Crossing] = field(default_factory=list)
+
+    def count(self, direction: Direction) -> int:
+        """The crossings of one direction."""
+        return sum(crossing.direction is direction for crossing in self.crossings)
+
+
+def open_model(name: str, progress: Progress) -> Detector:
+    """The detector of a model's name, looked for where the environment says.
+
+    Raises:
+        ModelUnavailable: what is wrong, and what to do.
+    """
+    places = ModelPlaces.of_environment()
+    return open_detector(name, folders=places.folders, cache=places.cache, progress=progress)
+
+
+class Pipeline:
+    """Counts the people of one source, from its first frame to its last."""
+
+    def __init__(self, source: FrameSource, spec: CameraSpec, detector: Detector, *, start: int) -> None:
+        """Prepare the count.
+
+        Args:
+            source: freshly opened.
+            spec: the camera's, with its line.
+            detector: of the model that the spec names.
+            start: captured_at of the source's first instant, ns UTC.
+        """
+        self._source, self._spec, self._detector, self._start = source, spec, detector, start
+        self._counter = CameraCounter(LIVE, spec.store, spec.camera)
+        self.tally = Tally(session_of(source, spec.capture, start), detector.model)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frames that are looked at, pixels."""
+        return published_size(*self._source.size, self._spec.capture)
+
+    @property
+    def rate(self) -> float:
+        """Frames that are looked at per second of the source; where it does not say, a common rate."""
+        rates = [rate for rate in (self._source.fps, self._spec.capture.fps) if rate]
+        return min(rates, default=COMMON_FPS)
+
+    def run(self) -> Iterator[Looked]:
+        """Look at every frame; `tally` grows along."""
+        tally = self.tally
+        for frame in file_frames(self._source, self._spec, session=tally.session, start=self._start):
+            detections = analyze(frame.header, frame.jpeg, self._detector)
+            step = self._counter.step(detections, self._spec)
+            tally.crossings += step.crossings
+            if frame.header.end is None:
+                tally.frames += 1
+                tally.skipped += detections.skipped is not None
+            yield Looked(frame, step)

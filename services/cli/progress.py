@@ -1,0 +1,52 @@
+"""How far the work is, on stderr; silent where nobody watches a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Self, TypeVar
+
+from rich import progress
+from rich.console import Console
+
+Item = TypeVar("Item")
+
+
+class Progress:
+    """Progress bars. Use it as a context."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._bars = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.TaskProgressColumn(),
+            progress.TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._files: dict[str, progress.TaskID] = {}
+
+    def over(self, items: Iterable[Item], *, length: int | None, what: str = "counting") -> Iterator[Item]:
+        """Pass items on, of which there are about `length`, and show how many have gone by."""
+        task = self._bars.add_task(what, total=length)
+        for item in items:
+            yield item
+            self._bars.advance(task)
+        self._bars.remove_task(task)
+
+    def download(self, file: str, done: int, total: int) -> None:
+        """`done` of `total` bytes of a file are there."""
+        if file not in self._files:
+            self._files[file] = self._bars.add_task(f"fetching {file}")
+        self._bars.update(self._files[file], completed=done, total=total)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
