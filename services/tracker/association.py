@@ -1,4 +1,4 @@
-"""Which box belongs to which track.
+"""What a pair of a track and a box costs, and the cheapest pairing.
 
 The cost of a pair is the negative log-likelihood that the track's filter gives to the box, lengths in sizes of the
 person (see `kalman`): ½·Σ(z − x)²/S + ½·log det S. The first term asks for a near box; the second lets a track that
@@ -17,6 +17,9 @@ from services.tracker.kalman import Floats, Motion, size
 SHAPE_CAP = 6.0
 """Most that a box's shape adds to the squared distance: a shelf that hides the legs halves the box, not the person."""
 
+IMPOSSIBLE = 1e6
+"""Added to the cost of a pair beyond the limit."""
+
 Indices = NDArray[np.intp]
 
 
@@ -34,34 +37,38 @@ def costs(motion: Motion, measured: Floats) -> Floats:
     np.minimum(shape, SHAPE_CAP, out=shape)
     shape += squared[0]
     shape += squared[1]
-    shape += np.log(np.prod(spread / size(motion.position) ** 2, axis=1))[:, None]
+    shape += _log_volume(motion, spread)[:, None]
     shape *= 0.5
     return shape
+
+
+def _log_volume(motion: Motion, spread: Floats) -> Floats:
+    """(N,) log det S, lengths in sizes of the person."""
+    volume = spread / size(motion.position) ** 2
+    return np.log(volume[:, 0] * volume[:, 1] * volume[:, 2] * volume[:, 3])
 
 
 def assign(cost: Floats, limit: float) -> tuple[Indices, Indices]:
     """The cheapest pairing of rows and columns, without pairs that cost more than the limit.
 
+    Most people stand apart: where a row and a column have nobody else, they are a pair. Only the rest is given to the
+    solver (Jonker-Volgenant).
+
     Returns:
-        rows, columns: the pairs, by row.
+        rows and columns of the pairs.
     """
     possible = cost <= limit
     by_row, by_column = possible.sum(axis=1), possible.sum(axis=0)
-    alone = possible & (by_row == 1)[:, None] & (by_column == 1)[None, :]
-    rows, columns = np.nonzero(alone)
-    hard_rows = np.nonzero((by_row > 0) & ~alone.any(axis=1))[0]
+    plain = possible & (by_row == 1)[:, None] & (by_column == 1)
+    rows, columns = np.nonzero(plain)
+    hard_rows, hard_columns = np.nonzero(by_row - plain.sum(axis=1))[0], np.nonzero(by_column - plain.sum(axis=0))[0]
     if len(hard_rows) == 0:
         return rows, columns
-    hard_columns = np.nonzero((by_column > 0) & ~alone.any(axis=0))[0]
-    part = cost[np.ix_(hard_rows, hard_columns)]
-    part = np.where(part <= limit, part, limit + 1e6)
-    shift = min(0.0, float(part.min()))
-    found, _ = lap.lapjv(part - shift, extend_cost=True, cost_limit=limit - shift, return_cost=False)
-    paired = found >= 0
-    rows = np.concatenate([rows, hard_rows[paired]])
-    columns = np.concatenate([columns, hard_columns[found[paired]]])
-    order = np.argsort(rows, kind="stable")
-    return rows[order], columns[order]
+    rest = np.ix_(hard_rows, hard_columns)
+    part = np.where(possible[rest], cost[rest], limit + IMPOSSIBLE)
+    _, column_of, _ = lap.lapjv(part - part.min(), extend_cost=True, cost_limit=limit - part.min())
+    paired = np.nonzero(column_of >= 0)[0]
+    return np.concatenate([rows, hard_rows[paired]]), np.concatenate([columns, hard_columns[column_of[paired]]])
 
 
 def overlaps(a: Floats, b: Floats) -> tuple[Floats, Floats]:
@@ -70,10 +77,15 @@ def overlaps(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     Returns:
         (N, M) intersection over union, and intersection over the smaller of the two.
     """
-    corner = np.maximum(a[:, None, :2], b[None, :, :2])
-    extent = np.minimum(a[:, None, 2:], b[None, :, 2:]) - corner
-    common = np.prod(np.maximum(extent, 0.0), axis=2)
-    area_a, area_b = np.prod(a[:, 2:] - a[:, :2], axis=1), np.prod(b[:, 2:] - b[:, :2], axis=1)
+    common = _common(a, b, 0) * _common(a, b, 1)
+    area_a = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1])
+    area_b = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
     union = area_a[:, None] + area_b[None, :] - common
     smaller = np.minimum(area_a[:, None], area_b[None, :])
     return common / np.maximum(union, 1e-9), common / np.maximum(smaller, 1e-9)
+
+
+def _common(a: Floats, b: Floats, axis: int) -> Floats:
+    """(N, M) how much of an axis the boxes share."""
+    extent: Floats = np.minimum.outer(a[:, axis + 2], b[:, axis + 2]) - np.maximum.outer(a[:, axis], b[:, axis])
+    return np.maximum(extent, 0.0, out=extent)
