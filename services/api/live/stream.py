@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
+from starlette.types import Message as AsgiMessage
 from starlette.types import Receive, Scope, Send
 
 from services.api.live.hub import Hub, Listener
@@ -37,8 +38,17 @@ class LiveStream(EventSourceResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream."""
+        ended = False
+
+        async def watched(message: AsgiMessage) -> None:
+            nonlocal ended
+            ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, watched)
+            if not ended:  # cut off because the API stops: say so, and the browser comes back at once
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
         except SendTimeoutError:
             log.info("a live stream took nothing and was closed", store=self._listener.store)
         finally:
