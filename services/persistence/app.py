@@ -195,7 +195,8 @@ def open_pool(database_url: str) -> asyncpg.Pool:
         max_size=4,
         timeout=5,
         command_timeout=15,
-        server_settings={"application_name": f"metrica-{SERVICE}"},
+        # Where the server is set to answer before a commit is safe, an acknowledged message could be lost with it.
+        server_settings={"application_name": f"metrica-{SERVICE}", "synchronous_commit": "on"},
     )
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from services.kit.bus import Backoff
@@ -75,9 +75,9 @@ async def _run(database_url: str, step: Callable[[Config], object]) -> None:
         _grant(connection)
 
     # asyncpg reads the address itself: SQLAlchemy's dialect does not know all of its parameters, sslmode for one.
+    await _await_database(connect)
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
-        await _await_database(engine)
         async with engine.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             await connection.run_sync(migrate)
@@ -85,17 +85,18 @@ async def _run(database_url: str, step: Callable[[Config], object]) -> None:
         await engine.dispose()
 
 
-async def _await_database(engine: AsyncEngine) -> None:
+async def _await_database(connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
     backoff, told = Backoff(), False
     while True:
         try:
-            async with engine.connect():
-                return
+            await (await connect()).close()
         except AWAY as error:
             if not told:
                 log.warning("waiting for the database", reason=in_words(error))
                 told = True
             await backoff.wait()
+        else:
+            return
 
 
 def _grant(connection: Connection) -> None:

@@ -64,7 +64,9 @@ class Partitions:
                 # Replicas that meet a new month together: the second waits, and finds it made.
                 await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
                 if await connection.fetchval("SELECT to_regclass($1)", month.table) is None:
-                    await connection.execute(f"CREATE TABLE {month.table} (LIKE crossing INCLUDING DEFAULTS)")
+                    await connection.execute(
+                        f"CREATE TABLE {month.table} (LIKE crossing INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
+                    )
                     await connection.execute(
                         f"ALTER TABLE crossing ATTACH PARTITION {month.table}"
                         f" FOR VALUES FROM ('{month.first}') TO ('{month.next.first}')"

@@ -1,0 +1,81 @@
+"""What the tests of persistence share: connections to a fresh database, and what is in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import pytest
+
+from services.persistence.app import open_pool
+from services.persistence.writer import Writer
+
+
+@dataclass
+class Stored:
+    """A look into the database."""
+
+    pool: asyncpg.Pool
+
+    async def add_store(self, store: str, time_zone: str) -> None:
+        await self.pool.execute("INSERT INTO organization VALUES ('chain', 'Chain') ON CONFLICT DO NOTHING")
+        await self.pool.execute("INSERT INTO store VALUES ($1, 'chain', $1, $2)", store, time_zone)
+
+    async def ids(self) -> Counter[str]:
+        """Ids of the crossings, and how often each is there."""
+        return Counter(str(row["id"]) for row in await self.pool.fetch("SELECT id FROM crossing"))
+
+    async def version(self, store: str = "shop") -> int:
+        return await self.pool.fetchval("SELECT version FROM store_version WHERE store = $1", store) or 0
+
+    async def days(self, store: str = "shop") -> dict[str, tuple[int, int]]:
+        rows = await self.pool.fetch(
+            "SELECT day, sum(ins), sum(outs) FROM count_day WHERE store = $1 GROUP BY day ORDER BY day", store
+        )
+        return {str(day): (ins, outs) for day, ins, outs in rows}
+
+    async def sessions(self) -> dict[str, int]:
+        return {row["session"]: row["count"] for row in await self.pool.fetch("SELECT * FROM run_session")}
+
+    async def rollup(self, table: str, bucket: str) -> set[tuple[Any, ...]]:
+        """A rollup's rows; `bucket` is its column."""
+        rows = await self.pool.fetch(f"SELECT run, store, camera, line, {bucket}, ins, outs FROM {table}")
+        assert len(set(rows)) == len(rows)
+        return {tuple(row) for row in rows}
+
+    async def recount(self, bucket: str) -> set[tuple[Any, ...]]:
+        """What a rollup must hold, counted anew from the record; `bucket` is an expression of `at`."""
+        rows = await self.pool.fetch(
+            f"""SELECT run, c.store, camera, line, {bucket}, count(*) FILTER (WHERE direction = 'in'),
+                       count(*) FILTER (WHERE direction = 'out')
+                FROM crossing c LEFT JOIN store s ON s.id = c.store GROUP BY 1, 2, 3, 4, 5"""
+        )
+        return {tuple(row) for row in rows}
+
+    async def assert_rollups_equal_record(self) -> None:
+        assert await self.rollup("count_minute", "bucket") == await self.recount("date_trunc('minute', at)")
+        assert await self.rollup("count_quarter", "bucket") == await self.recount(
+            "date_bin('15 minutes', at, timestamptz '2000-01-01 00:00Z')"
+        )
+        assert await self.rollup("count_day", "day") == await self.recount(
+            "(at AT TIME ZONE coalesce(s.time_zone, 'UTC'))::date"
+        )
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
+    async with open_pool(database_url) as pool:
+        yield pool
+
+
+@pytest.fixture
+def writer(pool: asyncpg.Pool) -> Writer:
+    return Writer(pool)
+
+
+@pytest.fixture
+def stored(pool: asyncpg.Pool) -> Stored:
+    return Stored(pool)

@@ -1,0 +1,89 @@
+"""The rules of the migrations."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+
+import asyncpg
+import pytest
+
+from infra.local.postgres import PERSISTENCE, PostgresServer
+from services.kit.settings import DatabaseSettings
+from services.persistence.migrate import check, downgrade, upgrade
+from services.persistence.writer import Writer
+from tests.persistence.builders import crossing
+from tests.persistence.conftest import Stored
+
+
+@pytest.fixture
+def empty_database_url(postgres_server: PostgresServer) -> Iterator[str]:
+    name = f"empty_{secrets.token_hex(4)}"
+    postgres_server.execute(f"CREATE DATABASE {name} OWNER {PERSISTENCE}")
+    yield postgres_server.url(PERSISTENCE, name)
+    postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def test_migrated_database_has_the_declared_tables_partitions_aside(database_url: str, writer: Writer) -> None:
+    await writer.write([crossing()])
+
+    await check(database_url)
+
+
+async def test_several_may_migrate_at_once(empty_database_url: str) -> None:
+    await asyncio.gather(*(upgrade(empty_database_url) for _ in range(3)))
+
+    await check(empty_database_url)
+
+
+async def test_upgrade_keeps_data_and_downgrade_leaves_nothing(
+    database_url: str, pool: asyncpg.Pool, writer: Writer, stored: Stored
+) -> None:
+    await writer.write([crossing()])
+
+    await upgrade(database_url)
+    assert len(await stored.ids()) == 1
+
+    await downgrade(database_url, "base")
+    tables = await pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    assert [row["tablename"] for row in tables] == ["alembic_version"]
+
+    await upgrade(database_url)
+    await check(database_url)
+
+
+async def test_migration_waits_for_the_database(postgres_server: PostgresServer, database_url: str) -> None:
+    await asyncio.to_thread(postgres_server.stop)
+    migration = asyncio.create_task(upgrade(database_url))
+    await asyncio.sleep(0)
+
+    await asyncio.to_thread(postgres_server.start)
+
+    await migration
+
+
+async def test_wrong_password_is_an_error_at_once(database_url: str) -> None:
+    user, _, rest = database_url.rpartition("@")
+    wrong = f"{user.rpartition(':')[0]}:wrong@{rest}"
+
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await upgrade(DatabaseSettings(database_url=wrong).database_url.get_secret_value())
+
+
+async def test_api_reads_all_and_writes_only_the_configuration(
+    api_database_url: str, writer: Writer, stored: Stored
+) -> None:
+    await stored.add_store("shop", "Africa/Tunis")
+    await writer.write([crossing()])  # makes a partition, after the grants
+
+    connection = await asyncpg.connect(api_database_url)
+    try:
+        assert await connection.fetchval("SELECT count(*) FROM crossing") == 1
+        assert await connection.fetchval("SELECT count(*) FROM crossing_y2026m11") == 1
+        await connection.execute("UPDATE store SET time_zone = 'Europe/Paris'")
+        for forbidden in ("DELETE FROM crossing", "UPDATE count_day SET ins = 0", "DELETE FROM alembic_version"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(forbidden)
+    finally:
+        await connection.close()
