@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+_GRAVE = ("FATAL", "PANIC", "[FTL]", "[ERR]", "rror:", "critical", "can't be started")
 _LAUNCH = Path(__file__).with_name("launch.py")
 
 # The kernel's death signal fires when the *thread* that forked ends: all children are forked by this one, which lives
@@ -34,6 +35,7 @@ def spawn(
     *,
     log: Path,
     env: Mapping[str, str] | None = None,
+    cwd: Path = Path("/"),
     user: User | None = None,
     stdin: bytes | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
@@ -44,6 +46,7 @@ def spawn(
         command: the program's absolute path, and its arguments.
         log: its standard output and error are appended here.
         env: its whole environment; ours where None.
+        cwd: the folder it works in.
         user: who it runs as, if we are root.
         stdin: what it reads, at most a pipe's buffer (64 KiB); nothing where None.
         death_signal: what the kernel sends it when we end without having stopped it.
@@ -63,7 +66,7 @@ def spawn(
                 stdout=out,
                 stderr=out,
                 env=None if env is None else dict(env),
-                cwd="/",
+                cwd=cwd,
                 start_new_session=True,
             )
 
@@ -98,12 +101,13 @@ def kill_session(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def tail(log: Path, lines: int = 5) -> str:
-    """The last lines of a log, for an error message."""
+def tail(log: Path) -> str:
+    """The line of a log's last ones that tells why a process ended: one line, for an error message."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 4096))
-            text = file.read().decode(errors="replace")
+            file.seek(max(0, log.stat().st_size - 8192))
+            lines = file.read().decode(errors="replace").strip().splitlines()
     except OSError:
-        return ""
-    return "\n".join(text.strip().splitlines()[-lines:])
+        return "nothing"
+    grave = [line for line in lines if any(word in line for word in _GRAVE)]
+    return (grave or lines or ["nothing"])[-1].strip()

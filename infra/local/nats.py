@@ -23,6 +23,9 @@ DEVELOPER = "developer"
 """The user of the command line and of tests."""
 USERS = (*(owner.value for owner in Owner), DEVELOPER)
 MAX_PAYLOAD = 8 * 1024 * 1024
+MEMORY_STORE, FILE_STORE = 1024 * 1024 * 1024, 64 * 1024 * 1024 * 1024
+"""What streams may reserve together, bytes. By itself nats-server takes three quarters of the free disk, and then
+refuses streams for the sum of what they might hold one day."""
 START_TIMEOUT = 20.0
 """Seconds. It starts in 0.02 s; a store of many gigabytes is read first."""
 
@@ -31,18 +34,25 @@ class NatsServer:
     """A nats-server that can be stopped, killed and started again on the same port with the same data.
 
     Args:
-        folder: configuration, JetStream's files and the log go here; made where missing.
+        folder: configuration and JetStream's files go here; made where missing.
         passwords: one per name in `USERS`; chosen at random where None.
         port: 0 takes a free one.
+        log: `folder/nats.log` where None.
     """
 
-    def __init__(self, folder: Path, passwords: Mapping[str, str] | None = None, *, port: int = 0) -> None:
+    name = "nats"
+
+    def __init__(
+        self, folder: Path, passwords: Mapping[str, str] | None = None, *, port: int = 0, log: Path | None = None
+    ) -> None:
         self.folder = folder
         self.port = port or free_port()
         self.passwords = dict(passwords or {user: secrets.token_urlsafe(24) for user in USERS})
-        self.log = folder / "nats.log"
-        self._name = f"metrica-{secrets.token_hex(4)}"
+        self.log = log or folder / "nats.log"
+        self._server_name = f"metrica-{secrets.token_hex(4)}"
         self._process: subprocess.Popen[bytes] | None = None
+        self.wanted = False
+        """Whether it should run: started, and not stopped since. A kill changes nothing."""
 
     @property
     def url(self) -> str:
@@ -87,10 +97,12 @@ class NatsServer:
             file.write(self._config())
         self._process = spawn([_binary(), "-c", config], log=self.log)
         self._wait_until_it_answers(self._process)
+        self.wanted = True
         return self
 
     def stop(self) -> None:
         """End it in order."""
+        self.wanted = False
         if self._process is not None:
             end(self._process, signal.SIGTERM, patience=10)
 
@@ -108,11 +120,15 @@ class NatsServer:
     def _config(self) -> str:
         return json.dumps(  # nats-server reads JSON too
             {
-                "server_name": self._name,
+                "server_name": self._server_name,
                 "host": "127.0.0.1",
                 "port": self.port,
                 "max_payload": MAX_PAYLOAD,
-                "jetstream": {"store_dir": str(self.folder / "jetstream")},
+                "jetstream": {
+                    "store_dir": str(self.folder / "jetstream"),
+                    "max_memory_store": MEMORY_STORE,
+                    "max_file_store": FILE_STORE,
+                },
                 "authorization": {
                     "users": [{"user": user, "password": self.passwords[user]} for user in sorted(self.passwords)]
                 },
@@ -125,7 +141,7 @@ class NatsServer:
         while True:
             if process.poll() is not None:
                 raise LocalError(f"nats-server ended at once; {self.log} says: {tail(self.log)}")
-            if self._greeting() == self._name:  # its own name: another server may have taken the port
+            if self._greeting() == self._server_name:  # its own name: another server may have taken the port
                 return
             if time.monotonic() > deadline:
                 self.kill()

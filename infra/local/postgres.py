@@ -27,33 +27,45 @@ API = "metrica_api"
 ROLES = (ADMIN, PERSISTENCE, API)
 DATABASE = "metrica"
 INITDB_TIMEOUT, ALONE_TIMEOUT, STOP_TIMEOUT = 60.0, 120.0, 20.0
+OLD_PROCESSES_TIMEOUT = 15.0
 START_TIMEOUT = 120.0
 """Seconds. It starts in 0.1 s; after a kill it first replays its log."""
 
 _ACCESS = "host all all 127.0.0.1/32 scram-sha-256\n"
-_OLD_BACKENDS = "is still in use"
+_OLD_PROCESSES = ("is still in use", 'lock file "postmaster.pid" already exists')
 
 
 class PostgresServer:
     """A Postgres that can be stopped, killed and started again on the same port with the same data.
 
     Args:
-        folder: the data (`data/`) and the log go here; made where missing.
+        folder: the data goes here, into `data/`; made where missing.
         passwords: one per role in `ROLES`; chosen at random where None.
         port: 0 takes a free one.
+        log: `folder/postgres.log` where None.
         durable: False saves the syncs to disk, for tests: a killed process loses nothing even so, a power cut does.
     """
 
+    name = "postgres"
+
     def __init__(
-        self, folder: Path, passwords: Mapping[str, str] | None = None, *, port: int = 0, durable: bool = True
+        self,
+        folder: Path,
+        passwords: Mapping[str, str] | None = None,
+        *,
+        port: int = 0,
+        log: Path | None = None,
+        durable: bool = True,
     ) -> None:
         self.folder = folder
         self.port = port or free_port()
         self.passwords = dict(passwords or {role: secrets.token_urlsafe(24) for role in ROLES})
-        self.log = folder / "postgres.log"
+        self.log = log or folder / "postgres.log"
         self._data = folder / "data"
         self._durable = durable
         self._process: subprocess.Popen[bytes] | None = None
+        self.wanted = False
+        """Whether it should run: started, and not stopped since. A kill changes nothing."""
 
     @property
     def running(self) -> bool:
@@ -90,13 +102,15 @@ class PostgresServer:
             self._make_cluster(user)
         self._set_passwords(user)
         self._remove_stale_lock()
-        deadline = time.monotonic() + START_TIMEOUT
-        while not self._comes_up(user, deadline):
+        patience = time.monotonic() + OLD_PROCESSES_TIMEOUT
+        while not self._comes_up(user, time.monotonic() < patience):
             time.sleep(0.1)
+        self.wanted = True
         return self
 
     def stop(self) -> None:
         """End it in order: connections are closed, the data is written out."""
+        self.wanted = False
         if self._process is not None:
             end(self._process, signal.SIGINT, patience=STOP_TIMEOUT)
 
@@ -191,7 +205,9 @@ class PostgresServer:
         if code != 0:
             raise LocalError(f"Postgres could not {task}; {self.log} says: {tail(self.log)}")
 
-    def _comes_up(self, user: User | None, deadline: float) -> bool:
+    def _comes_up(self, user: User | None, patient: bool) -> bool:
+        """Start it once. False: processes of a killed server still hold the data, which they let go in a moment."""
+        deadline = time.monotonic() + START_TIMEOUT
         command: list[str | Path] = [programs() / "postgres", "-D", self._data, "-p", str(self.port)]
         for setting in self._settings():
             command += ["-c", setting]
@@ -200,8 +216,8 @@ class PostgresServer:
         while not self._says_ready(process.pid):
             if process.poll() is not None:
                 said = tail(self.log)
-                if _OLD_BACKENDS in said and time.monotonic() < deadline:
-                    return False  # after a kill: they notice within a moment that their server is gone
+                if patient and any(words in said for words in _OLD_PROCESSES):
+                    return False
                 raise LocalError(f"Postgres ended at once; {self.log} says: {said}")
             if time.monotonic() > deadline:
                 self.kill()

@@ -1,0 +1,126 @@
+"""`./taskw up`: run all of Metrica here until Ctrl-C, saying what is done.
+
+python -m infra.local CAMERA=video.mp4 LINE=0.5,0,0.5,1
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from infra.local.errors import LocalError
+from infra.local.options import Options, read_options
+from infra.local.ports import is_free
+
+USAGE_ERROR = 2
+
+
+def main() -> None:
+    """The command line."""
+    sys.exit(up(sys.argv[1:]))
+
+
+def up(arguments: Sequence[str]) -> int:
+    """Run until a signal comes, and return the exit code."""
+    try:
+        options = read_options(arguments, os.environ)
+        _check_port(options.port)
+        asyncio.run(_run(options))
+    except LocalError as error:
+        return _complain(str(error))
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        return _complain(f"this machine refuses: {error.strerror or error}{where}; data folder {_home_in_words()}")
+    return 0
+
+
+async def _run(options: Options) -> None:
+    # Only now, so that a wrong option or a taken port is told at once: this brings the database's libraries.
+    from infra.local.camera import configure_camera
+    from infra.local.news import tell_news
+    from infra.local.stack import Aborted, Stack
+
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(name) is not signal.SIG_IGN:  # nohup
+            loop.add_signal_handler(name, stopping.set)
+
+    began, since = time.monotonic(), datetime.now(UTC)
+    _tell(f"Metrica starts; its data is in {options.home}")
+    stack = Stack(options.home, port=options.port, detectors=options.detectors, tell=_tell_step)
+    stack.home.note_owner(stack.url)
+    stopped = asyncio.create_task(stopping.wait())
+    try:
+        starting = asyncio.create_task(asyncio.to_thread(stack.start))
+        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if stopping.is_set():
+            _tell("Stopping while it starts …")
+            stack.abort()
+        await starting
+        setup = await configure_camera(stack.api_database_url, options)
+        _tell(f"\nMetrica runs after {time.monotonic() - began:.1f} s: {stack.url}")
+        _tell(f"Stop it with Ctrl-C. Logs are in {stack.home.folder / 'logs'}\n")
+        async with asyncio.TaskGroup() as tasks:
+            news = tasks.create_task(tell_news(stack.nats_environment, setup.camera, since, _tell))
+            watch = tasks.create_task(_end_with_parent(stopping))
+            await stopping.wait()
+            news.cancel()
+            watch.cancel()
+    except Aborted:
+        pass
+    finally:
+        stopped.cancel()
+        _tell("\nStopping: the services first, then Postgres and nats-server …")
+        await asyncio.to_thread(stack.stop)
+        _tell("Stopped. The data is kept.")
+
+
+async def _end_with_parent(stopping: asyncio.Event) -> None:
+    """A task runner that was killed can't pass a signal on: ending with it leaves nothing behind."""
+    parent = os.getppid()
+    while os.environ.get("METRICA_END_WITH_PARENT") and not stopping.is_set():
+        await asyncio.sleep(0.5)
+        if os.getppid() != parent:
+            stopping.set()
+
+
+def _check_port(port: int) -> None:
+    try:
+        deadline = time.monotonic() + 2.0  # a killed run's API lets its port go within a moment
+        while not is_free(port):
+            if time.monotonic() > deadline:
+                raise LocalError(
+                    f"port {port} is taken by another program: stop that, or choose another port by PORT=8081"
+                )
+            time.sleep(0.1)
+    except PermissionError:
+        raise LocalError(f"you may not listen on port {port}: choose one above 1023 by PORT=8081") from None
+
+
+def _tell(line: str) -> None:
+    with contextlib.suppress(OSError):  # the terminal may be gone; stopping goes on
+        print(line, flush=True)
+
+
+def _tell_step(line: str) -> None:
+    _tell(f"  {line}")
+
+
+def _complain(line: str) -> int:
+    print(f"metrica: {line}", file=sys.stderr, flush=True)
+    return USAGE_ERROR
+
+
+def _home_in_words() -> str:
+    return os.environ.get("METRICA_HOME") or ".metrica"
+
+
+if __name__ == "__main__":
+    main()

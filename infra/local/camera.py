@@ -1,0 +1,116 @@
+"""The camera of `./taskw up`: what was asked for, what was there before, and the defaults, made into one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from zoneinfo import available_timezones
+
+from pydantic import ValidationError
+
+from contracts.identity import token
+from contracts.spec import CountingLine, Side
+from infra.local.errors import LocalError
+from infra.local.options import Options, Points
+from services.api.configuration import CameraSetup, NoSuchCamera, ensure_camera, find_camera, in_words
+
+CAMERA, LINE, STORE = "camera", "line", "store"
+"""The ids, the same as `metrica count` takes unless told."""
+SIMULATED_DOOR = "sim://door"
+MIDDLE: Points = (0.5, 0.0, 0.5, 1.0)
+
+
+async def configure_camera(database_url: str, options: Options) -> CameraSetup:
+    """Make the configuration hold the wished camera.
+
+    Raises:
+        LocalError: it can't count so; says why.
+    """
+    try:
+        before = await find_camera(database_url, CAMERA)
+    except NoSuchCamera:
+        before = None
+    try:
+        setup = merged(options, before)
+    except ValueError as error:
+        raise LocalError(in_words(error)) from None
+    await ensure_camera(database_url, setup)
+    return setup
+
+
+def merged(options: Options, before: CameraSetup | None) -> CameraSetup:
+    """The camera that the options mean. What they don't say stays as it was, as long as it is the same source.
+
+    Raises:
+        ValueError: it makes no sense.
+    """
+    address = options.camera or (before.address if before else SIMULATED_DOOR)
+    same = before if before is not None and before.address == address else None
+    fresh = CameraSetup(
+        camera=CAMERA,
+        name="Camera",
+        store=STORE,
+        address=address,
+        model=default_model(address),
+        lines=(default_line(address),),
+        time_zone=local_time_zone() if before is None else None,
+        store_name="My store" if before is None else None,
+    )
+    setup = (same or fresh).model_copy(update={"again": options.again, "start": None})
+    line = setup.lines[0] if setup.lines else default_line(address)
+    if options.line is not None:
+        line = _line(options.line, line.in_side)
+    if options.in_side is not None:
+        line = line.model_copy(update={"in_side": options.in_side})
+    changes: dict[str, object] = {"lines": (line, *setup.lines[1:])}
+    if options.model is not None:
+        changes["model"] = options.model
+    if options.store is not None:
+        changes |= {"store": token(options.store), "store_name": options.store}
+    if options.time_zone is not None:
+        changes["time_zone"] = options.time_zone
+    # Through validation again: model_copy has none.
+    return CameraSetup.model_validate({**dict(setup), **changes})
+
+
+def default_model(address: str) -> str:
+    """The simulated door's people are drawn figures, which no person detector was trained on: motion finds them."""
+    return "motion" if address.startswith("sim://") else CameraSetup.model_fields["model"].default
+
+
+def default_line(address: str) -> CountingLine:
+    """The simulated door's own line; of other pictures the upright through the middle.
+
+    Raises:
+        LocalError: the address is none of the simulation's.
+    """
+    if not address.startswith("sim://"):
+        return _line(MIDDLE, Side.RIGHT)
+    from services.ingest.simulation import open_simulation  # brings OpenCV, a quarter of a second
+    from services.ingest.sources import SourceRefused
+
+    try:
+        return open_simulation(address).line.model_copy(update={"id": LINE})
+    except SourceRefused as error:
+        raise LocalError(f"CAMERA={error}") from None
+
+
+def local_time_zone() -> str:
+    """This machine's time zone by its name, UTC where it has none."""
+    candidates = [os.environ.get("TZ", "").lstrip(":")]
+    try:
+        candidates.append(str(Path("/etc/localtime").resolve()).partition("zoneinfo/")[2])
+        candidates.append(Path("/etc/timezone").read_text().strip())
+    except OSError:
+        pass
+    known = available_timezones()
+    found = next((name for name in candidates if name in known), "UTC")
+    return "UTC" if found == "Etc/UTC" else found
+
+
+def _line(points: Points, in_side: Side) -> CountingLine:
+    x1, y1, x2, y2 = points
+    try:
+        return CountingLine(id=LINE, x1=x1, y1=y1, x2=x2, y2=y2, in_side=in_side)
+    except ValidationError as error:
+        raise LocalError(f"LINE={','.join(f'{p:g}' for p in points)}: {in_words(error)}") from None

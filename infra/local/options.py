@@ -1,0 +1,115 @@
+"""What `./taskw up` was asked for: `CAMERA=… LINE=…`, as arguments or in the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from contracts.spec import Side, default_policy
+from infra.local.errors import LocalError
+from infra.local.service import ROOT
+from services.kit.settings import ServiceSettings
+
+NAMES = {
+    "CAMERA": "camera",
+    "LINE": "line",
+    "IN": "in_side",
+    "MODEL": "model",
+    "STORE": "store",
+    "TIME_ZONE": "time_zone",
+    "AGAIN": "again",
+    "PORT": "port",
+    "DETECTORS": "detectors",
+    "METRICA_HOME": "home",
+}
+Points = tuple[float, float, float, float]
+
+
+class Options(BaseModel):
+    """The wishes. None: as it was in the last run, or the default."""
+
+    model_config = ConfigDict(frozen=True)
+
+    camera: str | None = None
+    line: Points | None = None
+    in_side: Side | None = None
+    model: str | None = None
+    store: str | None = None
+    time_zone: str | None = None
+    again: bool = False
+    port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    detectors: Annotated[int, Field(ge=1, le=64)] = 1
+    home: Path = ROOT / ".metrica"
+
+    @field_validator("line", mode="before")
+    @classmethod
+    def _four_numbers(cls, text: str) -> Points:
+        try:
+            x1, y1, x2, y2 = (float(part) for part in text.split(","))
+        except ValueError:
+            raise ValueError("give four numbers from 0 to 1, as in LINE=0.5,0,0.5,1") from None
+        return x1, y1, x2, y2
+
+    @field_validator("camera")
+    @classmethod
+    def _absolute(cls, address: str) -> str:
+        """A file is meant from where the command was given."""
+        if re.match(r"[a-z][a-z0-9+.-]*://", address, re.IGNORECASE) or address.isdecimal():
+            return address
+        path = Path(address).expanduser().absolute()
+        if not path.exists():
+            raise ValueError(
+                f"there is no file {path}; give a video file, an rtsp:// or http:// address, a device number or sim://door"
+            )
+        return str(path)
+
+    @model_validator(mode="after")
+    def _again_of_a_file(self) -> Self:
+        if self.again and self.camera and not default_policy(self.camera).value == "every":
+            raise ValueError("AGAIN= counts a file anew, and this camera is none")
+        return self
+
+
+def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
+    """The options of a command line over those of the environment.
+
+    Raises:
+        LocalError: one is unknown or wrong; names it.
+    """
+    given = {name: environment[name] for name in NAMES if environment.get(name)}
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if not equals or name not in {*NAMES, "HOST", "METRICA_HOST"}:
+            raise LocalError(f"{argument!r} is not understood: give {', '.join(f'{name}=…' for name in NAMES)}")
+        given[name] = value
+    _stay_on_this_machine({**environment, **given})
+    try:
+        return Options.model_validate({NAMES[name]: value for name, value in given.items() if name in NAMES and value})
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        field = wrong["loc"][0] if wrong["loc"] else ""
+        name = next((name for name, known in NAMES.items() if known == field), "")
+        said = f"{name}={given[name]}: " if name else ""
+        raise LocalError(said + wrong["msg"].removeprefix("Value error, ")) from None
+
+
+def _stay_on_this_machine(environment: Mapping[str, str]) -> None:
+    for name in ("HOST", "METRICA_HOST"):
+        host = environment.get(name)
+        if not host or host == socket.gethostname():  # some shells set HOST to the machine's name
+            continue
+        try:
+            ServiceSettings(host=host)
+        except ValidationError as error:
+            raise LocalError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+
+
+def default_home() -> Path:
+    """Where the data goes unless METRICA_HOME says otherwise."""
+    return Path(os.environ.get("METRICA_HOME") or ROOT / ".metrica")

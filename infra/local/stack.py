@@ -1,0 +1,231 @@
+"""All of Metrica on this machine: nats-server, Postgres, migrations and the services as processes, without Docker."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self, TypeVar
+
+from contracts.streams import Owner
+from infra.local.errors import LocalError
+from infra.local.home import Home
+from infra.local.nats import DEVELOPER, USERS, NatsServer
+from infra.local.passwords import load_passwords, write_private
+from infra.local.ports import free_port
+from infra.local.postgres import API, PERSISTENCE, ROLES, PostgresServer
+from infra.local.service import Service
+from infra.local.supervisor import Supervisor
+from services.persistence.migrate import upgrade
+
+READY_TIMEOUT = 60.0
+DATABASE_ROLES = {Owner.PERSISTENCE: PERSISTENCE, Owner.API: API}
+_PATHS = ("METRICA_MODELS", "METRICA_CACHE")
+T = TypeVar("T")
+
+
+class Aborted(Exception):
+    """`stop` was called while the stack started."""
+
+
+class Stack:
+    """The servers and services, started and stopped together; each can be reached, killed and started alone.
+
+        with Stack(tmp_path, detectors=2, restart=False) as stack:
+            asyncio.run(ensure_camera(stack.api_database_url, …))
+            stack.services["tracker"].kill()
+            stack.services["tracker"].start()
+
+    Its calls block; in asynchronous code use `asyncio.to_thread`.
+
+    Args:
+        folder: all data; may hold an earlier run's.
+        port: of the dashboard and the API; 0 takes a free one.
+        detectors: how many; they are named `detector`, `detector-2` …
+        environment: further settings of the services, over those of this process.
+        restart: start again what dies.
+        durable: False saves Postgres's syncs to disk, for tests.
+        tell: gets a line for each step and each death.
+
+    Raises:
+        LocalError: the folder can't be used, or another stack runs there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int = 0,
+        detectors: int = 1,
+        environment: Mapping[str, str] | None = None,
+        restart: bool = True,
+        durable: bool = True,
+        tell: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        self.home = Home(folder)
+        self._tell, self._extra = tell, dict(environment or {})
+        self._ending = threading.Event()
+        secrets = self.home.secrets
+        self.nats = NatsServer(
+            self.home.nats,
+            load_passwords(secrets, "nats", USERS),
+            port=self.home.port("nats"),
+            log=self.home.begin_log("nats"),
+        )
+        self.postgres = PostgresServer(
+            self.home.postgres,
+            load_passwords(secrets, "postgres", ROLES),
+            port=self.home.port("postgres"),
+            log=self.home.begin_log("postgres"),
+            durable=durable,
+        )
+        self.port = port or free_port()
+        self.services = self._make_services(detectors)
+        self._supervisor: Supervisor | None = None
+        self._restart = restart
+
+    @property
+    def url(self) -> str:
+        """The dashboard's address, and the API's."""
+        return f"http://localhost:{self.port}"
+
+    @property
+    def nats_url(self) -> str:
+        """The address of NATS; `nats_environment` has the user to it."""
+        return self.nats.url
+
+    @property
+    def nats_environment(self) -> dict[str, str]:
+        """METRICA_NATS_URL, METRICA_NATS_USER and METRICA_NATS_PASSWORD of a user who may do everything."""
+        return self.nats.environment(DEVELOPER)
+
+    @property
+    def database_url(self) -> str:
+        """The database as persistence reaches it."""
+        return self.postgres.url(PERSISTENCE)
+
+    @property
+    def api_database_url(self) -> str:
+        """The database as the API reaches it: it may write the configuration."""
+        return self.postgres.url(API)
+
+    def start(self) -> Self:
+        """Start everything and wait until every service is ready.
+
+        Raises:
+            LocalError: something does not start; says what and why.
+            Aborted: `abort` was called meanwhile.
+        """
+        try:
+            self.start_servers()
+            self.start_services()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def start_servers(self) -> None:
+        """NATS, and Postgres with the present schema."""
+        self._step(self.nats.start, "nats-server is up")
+        self._step(self.postgres.start, "Postgres is up")
+        self._step(self._migrate, "the database has the present schema")
+        self._write_developer_environment()
+
+    def start_services(self) -> None:
+        """The services, all at once; returns when all are ready."""
+        for service in self.services.values():
+            self._abort_if_asked()
+            service.start()
+        waiting = dict(self.services)
+        deadline = time.monotonic() + READY_TIMEOUT
+        while waiting:
+            self._abort_if_asked()
+            for name, service in list(waiting.items()):
+                if not service.running or time.monotonic() > deadline:
+                    service.wait_ready(0)  # says what is wrong
+                if service.ready():
+                    del waiting[name]
+                    self._tell(f"{name} is ready")
+            time.sleep(0.05)
+        if self._restart:
+            self._supervisor = Supervisor(
+                [self.nats, self.postgres, *self.services.values()], self._tell, self.home.bound_logs
+            )
+            self._supervisor.start()
+
+    def abort(self) -> None:
+        """Let a `start` under way in another thread end soon."""
+        self._ending.set()
+
+    def stop(self) -> None:
+        """Stop everything in order: each service has handed over its work when the next one ends."""
+        self._ending.set()
+        if self._supervisor is not None:
+            self._supervisor.stop()
+        for owner in Owner:
+            replicas = [service for service in self.services.values() if service.owner is owner]
+            for service in replicas:
+                service.ask_to_stop()
+            for service in replicas:
+                service.stop()
+        self.postgres.stop()
+        self.nats.stop()
+        self.home.release()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _make_services(self, detectors: int) -> dict[str, Service]:
+        services: dict[str, Service] = {}
+        for owner in Owner:
+            for number in range(1, (detectors if owner is Owner.DETECTOR else 1) + 1):
+                name = owner.value if number == 1 else f"{owner.value}-{number}"
+                port = self.port if owner is Owner.API else self.home.port(name)
+                services[name] = Service(name, owner, self._environment(owner, port), port, self.home.begin_log(name))
+        return services
+
+    def _environment(self, owner: Owner, port: int) -> dict[str, str]:
+        environment = {**os.environ, **self._extra}
+        for name in _PATHS:  # they are meant from where the command was given
+            if places := environment.get(name):
+                environment[name] = os.pathsep.join(str(Path(place).absolute()) for place in places.split(os.pathsep))
+        environment |= self.nats.environment(owner.value)
+        environment |= {"METRICA_HOST": "127.0.0.1", "METRICA_PORT": str(port), "METRICA_LOG_FORMAT": "json"}
+        environment.pop("METRICA_DATABASE_URL", None)
+        if role := DATABASE_ROLES.get(owner):
+            environment["METRICA_DATABASE_URL"] = self.postgres.url(role)
+        return environment
+
+    def _write_developer_environment(self) -> None:
+        lines = {**self.nats_environment, "METRICA_DATABASE_URL": self.api_database_url}
+        text = "".join(f"{name}={value}\n" for name, value in lines.items())
+        write_private(self.home.developer_environment, text)
+
+    def _migrate(self) -> None:
+        run_apart(upgrade(self.database_url))
+
+    def _step(self, work: Callable[[], object], done: str) -> None:
+        self._abort_if_asked()
+        began = time.monotonic()
+        work()
+        self._tell(f"{done} ({time.monotonic() - began:.1f} s)")
+
+    def _abort_if_asked(self) -> None:
+        if self._ending.is_set():
+            raise Aborted
+
+
+def run_apart(work: Coroutine[object, object, T]) -> T:
+    """Run asynchronous work from code that may itself be called from an event loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+__all__ = ["Aborted", "LocalError", "Stack"]
