@@ -12,7 +12,7 @@ _LIBRARIES = Path("/usr/lib")
 
 def chromium() -> str | None:
     """The Chromium that browser tests drive."""
-    return shutil.which("chromium") or shutil.which("chromium-browser")
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def _library(pattern: str) -> bool:
