@@ -1,0 +1,78 @@
+// What is drawn over a camera's picture: the counting lines with their IN side, and the people who are tracked.
+
+import { element } from "./chart.js";
+
+export class Overlay {
+  constructor(svg) {
+    this.svg = svg;
+    this.lines = element("g");
+    this.boxes = element("g", { class: "boxes" });
+    svg.append(this.lines, this.boxes);
+    this.resize(16, 9);
+  }
+
+  // Pixels of the frames: all of what is drawn is in them.
+  resize(width, height) {
+    if (this.width === width && this.height === height) return false;
+    [this.width, this.height] = [width, height];
+    this.unit = Math.hypot(width, height) / 60; // the size of letters and arrows
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.drawLines();
+    return true;
+  }
+
+  setLines(lines) {
+    this.given = lines;
+    this.drawLines();
+  }
+
+  drawLines() {
+    this.lines.replaceChildren();
+    for (const line of this.given ?? []) this.lines.append(...this.line(line));
+  }
+
+  line({ x1, y1, x2, y2, in_side: inSide }) {
+    const ends = { x1: x1 * this.width, y1: y1 * this.height, x2: x2 * this.width, y2: y2 * this.height };
+    const [dx, dy] = [ends.x2 - ends.x1, ends.y2 - ends.y1];
+    const length = Math.hypot(dx, dy) || 1;
+    // The right hand of somebody who walks down the picture (0, 1) points to its left (-1, 0): y grows downwards.
+    const turn = inSide === "right" ? 1 : -1;
+    const [nx, ny] = [(-dy / length) * turn, (dx / length) * turn];
+    const [mx, my] = [(ends.x1 + ends.x2) / 2, (ends.y1 + ends.y2) / 2];
+    const u = this.unit;
+    const [tx, ty] = [mx + nx * u * 2.6, my + ny * u * 2.6];
+    const wing = (side) => `${tx - nx * u * 0.9 + side * (dx / length) * u * 0.8},${ty - ny * u * 0.9 + side * (dy / length) * u * 0.8}`;
+    const arrow = `M${mx + nx * u * 0.7},${my + ny * u * 0.7}L${tx},${ty}M${wing(1)}L${tx},${ty}L${wing(-1)}`;
+    const text = { class: "in-text", x: tx + nx * u * 1.5, y: ty + ny * u * 1.1 + u * 0.5, "text-anchor": "middle", "font-size": u * 1.25, "stroke-width": u * 0.25 };
+    return [
+      element("line", { ...ends, class: "line-edge" }),
+      element("line", { ...ends, class: "line" }),
+      element("path", { d: arrow, class: "in-arrow", "stroke-width": u * 0.28 }),
+      element("text", text, "IN"),
+    ];
+  }
+
+  showTracks({ width, height, tracks }) {
+    this.resize(width, height);
+    this.boxes.classList.remove("stale");
+    this.boxes.replaceChildren(...tracks.flatMap((track) => this.box(track)));
+  }
+
+  box({ track, box: [x1, y1, x2, y2] }) {
+    const u = this.unit;
+    const rect = { x: x1, y: y1, width: x2 - x1, height: y2 - y1, rx: u * 0.35 };
+    const label = String(track);
+    const wide = u * (0.7 + 0.62 * label.length);
+    const top = Math.max(y1 - u * 1.4, 0);
+    return [
+      element("rect", { ...rect, class: "box-edge" }),
+      element("rect", { ...rect, class: "box" }),
+      element("rect", { class: "tag", x: x1, y: top, width: wide, height: u * 1.3, rx: u * 0.3 }),
+      element("text", { class: "tag-text", x: x1 + wide / 2, y: top + u, "font-size": u, "text-anchor": "middle" }, label),
+    ];
+  }
+
+  fade() {
+    this.boxes.classList.add("stale");
+  }
+}
