@@ -17,6 +17,8 @@ from services.kit.codec import Image
 BURST_NS = 15_000_000
 """Frames that come closer than this were waiting in a buffer, after a stall of ours or of the network: they are passed
 over, so that no stale picture is taken for a new one. No camera that counts people sends more than 60 a second."""
+PATIENCE_NS = 500_000_000
+"""For so long frames are passed over at most: a camera that does send that fast is not waited for in vain."""
 
 
 class LiveCamera:
@@ -38,8 +40,9 @@ class LiveCamera:
             capture.close()
             raise SourceRefused(f"{name} sends pictures in a form that cannot be unpacked: set it to H.264 or MJPEG")
         self._size = (image.shape[1], image.shape[0])
-        self._first_arrival = self._last_arrival = clock()
-        self._pending = True
+        # That first picture is as old as the opening took: it is shown to nobody.
+        self._last_arrival = clock()
+        self._first_arrival: int | None = None
 
     @property
     def name(self) -> str:
@@ -59,21 +62,20 @@ class LiveCamera:
 
     def grab(self) -> int:
         """Wait for the next frame: its time of arrival, counted from the first one's."""
-        if self._pending:
-            self._pending = False
-            return 0
+        began = self._clock()
         while True:
-            asked = self._clock()
+            waits_since = self._clock()
             if not self._capture.grab():
                 self._capture.stop_if_closed()
-                waited = (self._clock() - asked) / 1e9
-                if waited >= self._read_timeout * 0.9:
-                    raise SourceLost(f"{self._name} sent no picture for {waited:.0f} s")
-                raise SourceLost(f"{self._name} ended the stream")
+                raise self._broken((self._clock() - waits_since) / 1e9)
             arrival = self._clock()
-            if arrival - self._last_arrival >= BURST_NS:
-                self._last_arrival = arrival
-                return arrival - self._first_arrival
+            fresh = arrival - self._last_arrival >= BURST_NS
+            self._last_arrival = arrival
+            if fresh or arrival - began >= PATIENCE_NS:
+                break
+        if self._first_arrival is None:
+            self._first_arrival = arrival
+        return arrival - self._first_arrival
 
     def retrieve(self) -> Image:
         """The picture of the frame that `grab` went to."""
@@ -90,6 +92,12 @@ class LiveCamera:
     def close(self) -> None:
         """Hang up."""
         self._capture.close()
+
+    def _broken(self, waited: float) -> SourceLost:
+        # FFmpeg gives up a little early or late, by its own clock.
+        if waited >= self._read_timeout * 0.9:
+            return SourceLost(f"{self._name} sent no picture for {waited:.0f} s")
+        return SourceLost(f"{self._name} ended the stream")
 
 
 def open_stream(

@@ -85,7 +85,6 @@ class SimulatedDoor:
         self._parameters = parameters
         self._clock = clock
         self._closed = threading.Event()
-        self._renderer = Renderer(parameters.width, parameters.height, parameters.seed)
         self._cast = _Cast(self._script())
         self._index = -1
         self._started: int | None = None
@@ -116,6 +115,10 @@ class SimulatedDoor:
         if self._parameters.people is None:
             return None
         return math.ceil((max(walk.end for walk in self._script()) + TAIL) * self.fps)
+
+    @cached_property
+    def _renderer(self) -> Renderer:
+        return Renderer(*self.size, self._parameters.seed)
 
     @property
     def line(self) -> CountingLine:

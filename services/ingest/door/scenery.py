@@ -12,7 +12,7 @@ import numpy as np
 from services.ingest.door.geometry import DOOR_LEFT, DOOR_RIGHT, DOOR_TOP, HEIGHT, MIDDLE, THRESHOLD, WIDTH
 from services.kit.codec import Image
 
-_FINE = 3
+_FINE = 2
 """Painted this much larger than the reference picture, for smooth edges."""
 _SUBPIXEL_BITS = 4
 

@@ -1,0 +1,169 @@
+"""The rules of live cameras, against real servers: refused, let in, cut, brought back, hanging."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from services.ingest.live import LiveCamera, open_stream
+from services.ingest.sources import SourceClosed, SourceLost, SourceRefused, frames
+from tests.support.http_camera import http_camera
+from tests.support.rtsp import RtspCamera
+
+
+def connect(address: str) -> LiveCamera:
+    return open_stream(address, open_timeout=20, read_timeout=2)
+
+
+@pytest.fixture(scope="module")
+def locked_camera() -> Iterator[RtspCamera]:
+    with RtspCamera("--user", "admin", "--password", "se/cret") as camera:
+        yield camera
+
+
+def test_cut_camera_is_lost_and_comes_back_at_the_same_address() -> None:
+    with RtspCamera() as camera:
+        stream = connect(camera.address)
+        assert len(list(itertools.islice(frames(stream, None), 5))) == 5
+
+        camera.cut()
+        with pytest.raises(SourceLost, match=r"ended the stream|sent no picture"):
+            list(itertools.islice(frames(stream, None), 200))
+        stream.close()
+        with pytest.raises(SourceLost, match=r"connection refused at 127\.0\.0\.1"):
+            connect(camera.address)
+
+        camera.switch_on()
+        again = connect(camera.address)
+        assert len(list(itertools.islice(frames(again, None), 5))) == 5
+        again.close()
+
+
+def test_camera_that_hangs_is_given_up_after_the_time_out() -> None:
+    with RtspCamera() as camera:
+        stream = connect(camera.address)
+        stream.grab()
+
+        camera.hang()
+        began = time.monotonic()
+        with pytest.raises(SourceLost, match="sent no picture for 2 s"):
+            list(itertools.islice(frames(stream, None), 200))
+        stream.close()
+
+        assert time.monotonic() - began < 8
+
+
+def test_close_does_not_wait_for_a_camera_that_hangs() -> None:
+    with RtspCamera() as camera:
+        stream = connect(camera.address)
+        stream.grab()
+        camera.hang()
+        outcome: list[Exception] = []
+
+        def read() -> None:
+            try:
+                list(itertools.islice(frames(stream, None), 200))
+            except SourceClosed as closed:
+                outcome.append(closed)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        began = time.monotonic()
+        stream.close()
+        assert time.monotonic() - began < 1
+        reader.join(10)
+
+        assert len(outcome) == 1
+
+
+def test_time_is_that_of_arrival() -> None:
+    with RtspCamera() as camera:
+        stream = connect(camera.address)
+        stream.grab()
+        began = time.monotonic_ns()
+        times = [grabbed.pts_ns for grabbed in itertools.islice(frames(stream, None), 30)]
+        passed = time.monotonic_ns() - began
+        stream.close()
+
+    assert times[-1] - times[0] == pytest.approx(passed, rel=0.2)
+
+
+def test_pictures_that_waited_in_a_buffer_are_passed_over() -> None:
+    with RtspCamera() as camera:
+        stream = connect(camera.address)
+        stream.grab()
+        time.sleep(1.0)  # as a reader that was held up: the network goes on buffering meanwhile
+        began = time.monotonic()
+        stream.grab()
+        stream.grab()
+        stream.close()
+
+    # Of the 30 frames that waited none but one is shown, and that takes no longer than a few frames of real time.
+    assert 0.02 < time.monotonic() - began < 0.6
+
+
+class TestLogin:
+    def test_camera_with_a_password_is_refused_without_one(self, locked_camera: RtspCamera) -> None:
+        with pytest.raises(SourceRefused, match="asks for a user name and password"):
+            connect(locked_camera.address)
+
+    def test_wrong_password_is_refused_and_not_repeated(self, locked_camera: RtspCamera) -> None:
+        with pytest.raises(SourceRefused, match="are user name and password right") as refused:
+            connect(locked_camera.with_login("admin", "guess"))
+
+        assert "guess" not in str(refused.value)
+        assert "admin" not in str(refused.value)
+
+    def test_right_password_lets_in_and_stays_secret(self, locked_camera: RtspCamera) -> None:
+        stream = connect(locked_camera.with_login("admin", "se%2Fcret"))
+
+        assert stream.grab() is not None
+        assert "cret" not in stream.name
+        stream.close()
+
+
+def test_wrong_path_says_that_the_camera_answers() -> None:
+    with RtspCamera() as camera, pytest.raises(SourceLost, match="has no stream at this path"):
+        connect(camera.address + "era")
+
+
+def test_unknown_machine() -> None:
+    with pytest.raises(SourceLost, match=r"no machine named nowhere\.invalid is known"):
+        connect("rtsp://nowhere.invalid/cam")
+
+
+def test_machine_that_takes_the_call_and_never_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        began = time.monotonic()
+        with pytest.raises(SourceLost, match=f"127.0.0.1:{port} did not answer within 1 s"):
+            open_stream(f"rtsp://127.0.0.1:{port}/cam", open_timeout=1, read_timeout=1)
+
+        assert time.monotonic() - began < 5
+
+
+def test_motion_jpeg_over_http_is_a_camera_too() -> None:
+    with http_camera() as address:
+        stream = connect(address)
+        pictures = [grabbed.image.shape for grabbed in itertools.islice(frames(stream, None), 5)]
+        stream.close()
+
+    assert pictures == [(120, 160, 3)] * 5
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "words"),
+    [
+        (401, SourceRefused, "asks for a user name and password"),
+        (404, SourceLost, "has no stream at this path"),
+        (503, SourceLost, "answers with status 503"),
+    ],
+)
+def test_http_camera_that_will_not_show_anything(status: int, error: type[Exception], words: str) -> None:
+    with http_camera(status) as address, pytest.raises(error, match=words):
+        connect(address)
