@@ -13,10 +13,21 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from contracts.frames import EndReason, FrameHeader
-from contracts.identity import Direction, Nanoseconds, Policy, Token, crossing_id, frame_id, path_id, session_end_id
+from contracts.identity import (
+    Direction,
+    Nanoseconds,
+    Pixels,
+    Policy,
+    Revision,
+    Seq,
+    Token,
+    crossing_id,
+    frame_id,
+    path_id,
+    session_end_id,
+)
 
 Box = tuple[float, float, float, float]
-Seq = Annotated[int, Field(ge=0)]
 
 
 class Event(BaseModel):
@@ -54,9 +65,9 @@ class Detections(Event):
     seq: Seq
     previous: Seq | None = None
     captured_at: Nanoseconds
-    width: Annotated[int, Field(ge=1)]
-    height: Annotated[int, Field(ge=1)]
-    spec_revision: int
+    width: Pixels
+    height: Pixels
+    spec_revision: Revision
     policy: Policy
     end: EndReason | None = None
     traceparent: str = ""

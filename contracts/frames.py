@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from contracts.identity import Nanoseconds, Policy, Token, frame_id
+from contracts.identity import Nanoseconds, Pixels, Policy, Revision, Seq, Token, frame_id
 
 PREFIX = "Metrica-"
 
@@ -39,12 +38,12 @@ class FrameHeader(BaseModel):
     store: Token
     camera: Token
     session: Token
-    seq: Annotated[int, Field(ge=0)]
-    previous: Annotated[int, Field(ge=0)] | None = None
+    seq: Seq
+    previous: Seq | None = None
     captured_at: Nanoseconds
-    width: Annotated[int, Field(ge=1)]
-    height: Annotated[int, Field(ge=1)]
-    spec_revision: Annotated[int, Field(ge=1)]
+    width: Pixels
+    height: Pixels
+    spec_revision: Revision
     policy: Policy
     end: EndReason | None = None
     traceparent: str = ""

@@ -20,7 +20,10 @@ TOKEN_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 """One token of a NATS subject: stores, cameras, lines, runs, pools and sessions are named so (a UUID fits)."""
 
 Token = Annotated[str, Field(pattern=TOKEN_PATTERN)]
-Nanoseconds = Annotated[int, Field(ge=0, description="Nanoseconds since 1970-01-01T00:00:00Z")]
+Nanoseconds = Annotated[int, Field(ge=0, lt=2**63, description="Nanoseconds since 1970-01-01T00:00:00Z")]
+Seq = Annotated[int, Field(ge=0, lt=2**63, description="A frame's place in its session, growing from 0")]
+Pixels = Annotated[int, Field(ge=1)]
+Revision = Annotated[int, Field(ge=1)]
 
 LIVE = "live"
 """The run whose counts the dashboards show. Any other run name is a replay."""
@@ -75,7 +78,8 @@ def file_session(content_sha256: str, *, fps: float | None, width: int, quality:
         quality: JPEG quality of the published frames.
         start: captured_at of the file's first instant, ns UTC.
     """
-    recipe = f"{content_sha256}|{fps}|{width}|{quality}|{start}"
+    rate = None if fps is None else float(fps)  # 10 and 10.0 are the same rate
+    recipe = f"{content_sha256}|{rate}|{width}|{quality}|{start}"
     return hashlib.sha256(recipe.encode()).hexdigest()[:32]
 
 

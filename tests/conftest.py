@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import hypothesis
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
@@ -22,6 +23,10 @@ from services.persistence.migrate import upgrade
 from tests.support.machine import chromium, complaint
 
 FOOTAGE = "METRICA_TEST_DATA"
+
+# A loaded machine is slow, not wrong: how long an example takes is pytest-timeout's business.
+hypothesis.settings.register_profile("metrica", deadline=None)
+hypothesis.settings.load_profile("metrica")
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",

@@ -1,0 +1,84 @@
+"""JSON Schemas of everything that travels, for consumers in other languages and as the record of what was promised.
+
+`python -m contracts.schema` writes them to `contracts/schemas`. It refuses a change that old readers could not read, or
+that could not read old messages: that is another version of the event, under another name.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Final
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import JsonSchemaValue
+
+from contracts.compatibility import breaking_changes
+from contracts.events import CROSSING_EVENT, Counts, Crossing, DeadLetter, Detections, Path, SessionEnd, Status, Tracks
+from contracts.frames import FrameHeader
+from contracts.spec import CameraSpec, Source
+
+FOLDER: Final = FilePath(__file__).with_name("schemas")
+VERSION: Final = 1
+
+TRAVELS: Final[Mapping[str, type[BaseModel] | TypeAdapter[Crossing | SessionEnd]]] = {
+    "detections": Detections,
+    "path": Path,
+    "crossing": CROSSING_EVENT,
+    "counts": Counts,
+    "status": Status,
+    "tracks": Tracks,
+    "dead_letter": DeadLetter,
+    "frame_header": FrameHeader,
+    "camera_spec": CameraSpec,
+    "source": Source,
+}
+"""What travels or is kept, by the name of its schema. `crossing` is a crossing or the end of a session."""
+
+
+def generate() -> dict[str, JsonSchemaValue]:
+    """The schemas of today's models, by file name."""
+    return {f"{name}.v{VERSION}.json": _schema(name, model) for name, model in TRAVELS.items()}
+
+
+def committed() -> dict[str, JsonSchemaValue]:
+    """The schemas that were promised, by file name."""
+    return {path.name: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+
+
+def broken_promises() -> list[str]:
+    """What today's models break of the committed schemas, in sentences."""
+    today = generate()
+    return [
+        f"{name}: {change}"
+        for name, promised in committed().items()
+        for change in (breaking_changes(promised, today[name]) if name in today else ["was removed"])
+    ]
+
+
+def _schema(name: str, model: type[BaseModel] | TypeAdapter[Crossing | SessionEnd]) -> JsonSchemaValue:
+    schema = model.json_schema() if isinstance(model, TypeAdapter) else model.model_json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"https://metrica.dev/schemas/{name}.v{VERSION}.json",
+        **schema,
+    }
+
+
+def main() -> int:
+    """Write the schemas. Returns the exit status: 1 where a promise would be broken, and nothing is written then."""
+    broken = broken_promises()
+    if broken:
+        print("These changes break what is promised; give the event another version instead:", file=sys.stderr)
+        print(*(f"  {change}" for change in broken), sep="\n", file=sys.stderr)
+        return 1
+    FOLDER.mkdir(exist_ok=True)
+    for name, schema in generate().items():
+        (FOLDER / name).write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
