@@ -26,7 +26,6 @@ from contracts.events import Box
 from contracts.identity import Direction
 from contracts.spec import Anchor, CountingLine, Side
 
-FIRST = 0.5
 BAND = 0.2
 """Half the band's width, in parts of the person's extent across the line."""
 
@@ -120,7 +119,7 @@ class Gate:
         if passage is not None:
             met = self._meet(passage, x, y, now, at)
         decision = None
-        if abs(now) > band * (1.0 if side else FIRST):
+        if abs(now) > band:
             here = int(copysign(1.0, now))
             if side == -here and met is not None:
                 decision = Decision(self._direction(here), met)

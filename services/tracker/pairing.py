@@ -24,15 +24,17 @@ GOOD_SCORE: Final = 0.4
 WEAK_SCORE: Final = 0.1
 GOOD_LIMIT: Final = 2.0
 """Nats above which a good box is likelier to show somebody new; see `association`."""
-WEAK_LIMIT: Final = -2.0
+WEAK_LIMIT: Final = -4.0
 """The same for a weak box, which is likelier to show nobody at all."""
 NEAR_IOU: Final = 0.3
 """Overlap with the expected box that the third pass asks for."""
 SAME_IOU: Final = 0.75
 """Two boxes of one frame that overlap so much are one person."""
 COVERED_IOU: Final = 0.55
-COVERED_PART: Final = 0.85
-"""A box that overlaps a person's so much, or lies so far inside it, shows nobody else: a torso, a double."""
+"""A box that overlaps a person's so much shows nobody else: a double."""
+TORSO_PART: Final = 0.85
+TORSO_IOU: Final = 0.15
+"""Nor does one that lies so far inside it without being tiny: a torso."""
 MAX_BOXES: Final = 512
 
 
@@ -51,10 +53,10 @@ def pair(motion: Motion, recent: Mask, boxes: Floats, scores: Floats) -> Pairs:
     Args:
         motion: the tracks, predicted to now.
         recent: (N,) whether a track was seen a moment ago.
-        boxes: (M, 4) x1, y1, x2, y2 in pixels, each person once; see `distinct`.
+        boxes: (M, 4) x1, y1, x2, y2 in pixels, best first; see `distinct`.
         scores: (M,) 0 … 1.
     """
-    cost, expected = costs(motion, centred(boxes)), cornered(motion.position)
+    cost = costs(motion, centred(boxes))
     good, weak = scores >= GOOD_SCORE, (scores >= WEAK_SCORE) & (scores < GOOD_SCORE)
     board = _Board(np.ones(len(motion), np.bool_), np.full(len(boxes), -1, np.intp))
 
@@ -65,15 +67,15 @@ def pair(motion: Motion, recent: Mask, boxes: Floats, scores: Floats) -> Pairs:
     board.settle(rows, columns, cost[np.ix_(rows, columns)], WEAK_LIMIT)
 
     rows, columns = board.open(recent, good)
-    iou, _ = overlaps(expected[rows], boxes[columns])
+    iou, _ = overlaps(cornered(motion.position[rows]), boxes[columns])
     board.settle(rows, columns, 1.0 - iou, 1.0 - NEAR_IOU)
 
     rows, columns = board.open(~recent, good)
-    columns = columns[~_covered(boxes[columns], boxes[board.owner >= 0])]
+    columns = columns[~_shows(boxes[columns], boxes[board.owner >= 0]).any(axis=1)]
     board.settle(rows, columns, cost[np.ix_(rows, columns)], GOOD_LIMIT)
 
-    found = np.nonzero(board.owner >= 0)[0]
-    return Pairs(tracks=board.owner[found], boxes=found, new=columns[board.owner[columns] < 0])
+    found, new = np.flatnonzero(board.owner >= 0), columns[board.owner[columns] < 0]
+    return Pairs(board.owner[found], found, new[_best(_shows(boxes[new], boxes[new]))])
 
 
 def distinct(boxes: Floats, scores: Floats) -> Rows:
@@ -85,12 +87,7 @@ def distinct(boxes: Floats, scores: Floats) -> Rows:
     """
     order = np.argsort(-scores, kind="stable")[:MAX_BOXES]
     iou, _ = overlaps(boxes[order], boxes[order])
-    same = np.triu(iou > SAME_IOU, 1)
-    kept = np.ones(len(order), np.bool_)
-    for better in np.nonzero(same.any(axis=1))[0]:
-        if kept[better]:
-            kept &= ~same[better]
-    return order[kept]
+    return order[_best(iou > SAME_IOU)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +99,27 @@ class _Board:
 
     def open(self, tracks: Mask, boxes: Mask) -> tuple[Rows, Rows]:
         """Which of these tracks and boxes are not paired yet."""
-        return np.nonzero(self.free & tracks)[0], np.nonzero((self.owner < 0) & boxes)[0]
+        return np.flatnonzero(self.free & tracks), np.flatnonzero((self.owner < 0) & boxes)
 
     def settle(self, rows: Rows, columns: Rows, cost: Floats, limit: float) -> None:
         """Pair among these tracks and boxes as cheaply as can be."""
+        if not cost.size:
+            return
         tracks, boxes = assign(cost, limit)
         self.owner[columns[boxes]] = rows[tracks]
         self.free[rows[tracks]] = False
 
 
-def _covered(boxes: Floats, people: Floats) -> Mask:
-    """(N,) whether a box shows one of the people once more."""
+def _shows(boxes: Floats, people: Floats) -> Mask:
+    """(N, M) whether a box shows one of the people once more."""
     iou, part = overlaps(boxes, people)
-    return np.asarray(((iou > COVERED_IOU) | (part > COVERED_PART)).any(axis=1))
+    return np.asarray((iou > COVERED_IOU) | ((part > TORSO_PART) & (iou > TORSO_IOU)))
+
+
+def _best(same: Mask) -> Mask:
+    """(N,) which of N boxes, best first, to keep, where (N, N) some are the same: a box falls to a better one kept."""
+    kept, same = np.ones(len(same), np.bool_), np.triu(same, 1)
+    for better in np.flatnonzero(same.any(axis=1)):
+        if kept[better]:
+            kept &= ~same[better]
+    return kept

@@ -9,7 +9,7 @@ coordinate however long the track, and its error is bounded, in place and in tim
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from contracts.events import Box, PathPoint
 from contracts.identity import Nanoseconds
@@ -28,10 +28,16 @@ _SHUT: Final[_Slopes] = (-1e300, -1e300, -1e300, -1e300)
 
 
 class Point(NamedTuple):
-    """A box at a time."""
+    """A box at a time, ns. It is kept to 1/100 pixel, as it travels: that also keeps checkpoints small."""
 
     at: int
     box: Box
+
+    @classmethod
+    def of(cls, at: int, box: Box) -> Self:
+        """The point, rounded."""
+        x1, y1, x2, y2 = box
+        return cls(at, (round(x1, 2), round(y1, 2), round(x2, 2), round(y2, 2)))
 
 
 class Trace(NamedTuple):
@@ -62,7 +68,7 @@ class Piece:
 
 def begin(at: int, box: Box, part: int = 0) -> Trace:
     """A path of one point."""
-    point = Point(at, box)
+    point = Point.of(at, box)
     return Trace(part, (point,), point)
 
 
@@ -75,7 +81,7 @@ def extend(trace: Trace, at: int, box: Box) -> tuple[Trace, Piece | None]:
     """
     if at - trace.last.at < _MS:
         return begin(at, box, trace.part + 1), finish(trace)
-    trace = _swing(trace, Point(at, box))
+    trace = _swing(trace, Point.of(at, box))
     if len(trace.kept) < PIECE_POINTS and at - trace.kept[0].at < PIECE_NS:
         return trace, None
     return begin(at, box, trace.part + 1), finish(trace)
@@ -85,7 +91,7 @@ def finish(trace: Trace) -> Piece:
     """The piece as far as it has come."""
     points = trace.kept if trace.last == trace.kept[-1] else (*trace.kept, trace.last)
     start = points[0].at
-    return Piece(trace.part, start, tuple(_travelling(point, start) for point in points))
+    return Piece(trace.part, start, tuple(PathPoint(t=(at - start) // _MS, box=box) for at, box in points))
 
 
 def _swing(trace: Trace, point: Point) -> Trace:
@@ -98,8 +104,8 @@ def _swing(trace: Trace, point: Point) -> Trace:
         slopes = _slopes(pivot, point)
     ms, height = (point.at - pivot.at) / _MS, point.box[3] - point.box[1]
     slack = [tolerance * height / ms for tolerance in TOLERANCE]
-    a, b, c, d = (max(low, slope - s) for low, slope, s in zip(trace.least, slopes, slack, strict=True))
-    e, f, g, h = (min(high, slope + s) for high, slope, s in zip(trace.most, slopes, slack, strict=True))
+    a, b, c, d = (max(low, round(slope - s, 7)) for low, slope, s in zip(trace.least, slopes, slack, strict=True))
+    e, f, g, h = (min(high, round(slope + s, 7)) for high, slope, s in zip(trace.most, slopes, slack, strict=True))
     return trace._replace(last=point, least=(a, b, c, d), most=(e, f, g, h))
 
 
@@ -112,8 +118,3 @@ def _slopes(start: Point, end: Point) -> _Slopes:
         (bx2 - bx1 - ax2 + ax1) / ms,
         (by2 - by1 - ay2 + ay1) / ms,
     )
-
-
-def _travelling(point: Point, start: int) -> PathPoint:
-    x1, y1, x2, y2 = point.box
-    return PathPoint(t=(point.at - start) // _MS, box=(round(x1, 2), round(y1, 2), round(x2, 2), round(y2, 2)))

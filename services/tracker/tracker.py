@@ -163,10 +163,9 @@ class Tracker:
         return tuple(Gone(number, confirmed) for number, confirmed in gone)
 
     def _sightings(self, rows: Rows) -> tuple[Sighting, ...]:
-        people = self._tracks.take(np.sort(rows))
-        numbers, scores, confirmed = people.number.tolist(), people.score.tolist(), people.confirmed.tolist()
-        boxes = cornered(people.motion.position).tolist()
-        return tuple(
-            Sighting(number, tuple(box), score, sure)
-            for number, box, score, sure in zip(numbers, boxes, scores, confirmed, strict=True)
+        rows, tracks = np.sort(rows), self._tracks
+        numbers, scores, confirmed = (
+            column[rows].tolist() for column in (tracks.number, tracks.score, tracks.confirmed)
         )
+        boxes = cornered(tracks.motion.position[rows]).tolist()
+        return tuple(map(Sighting, numbers, map(tuple, boxes), scores, confirmed))
