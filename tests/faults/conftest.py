@@ -1,0 +1,64 @@
+"""What the fault tests count, and the undisturbed count of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from infra.local.stack import Stack
+from services.api.configuration import ensure_camera
+from services.ingest.simulation import open_simulation
+from tests.conftest import FOOTAGE
+from tests.support.record import Row, crossings, wait_for_end
+from tests.support.scene import CAMERA, LINE, Scene, clip, today_at_noon
+
+PATIENCE = 150.0
+
+
+@pytest.fixture(scope="session")
+def scene() -> Scene:
+    """A real clip with many crossings where there is footage; elsewhere the simulated door."""
+    if folder := os.environ.get(FOOTAGE):
+        return clip(Path(folder), "vtest_480x360.mp4")
+    address = "sim://door?people=40&pace=max&spacing=natural&people_per_min=60"
+    return Scene(
+        address=address,
+        line=open_simulation(address).line.model_copy(update={"id": LINE}),
+        model="empty-door",
+        start=today_at_noon(),
+        environment={
+            "METRICA_BACKENDS": '{"empty-door": "tests.support.empty_door:EmptyDoor"}',
+            "METRICA_THREADS": "1",
+        },
+    )
+
+
+def make_stack(folder: Path, scene: Scene) -> Stack:
+    """The services with two detectors, none of which comes back by itself."""
+    return Stack(folder, detectors=2, restart=False, durable=False, environment=scene.environment)
+
+
+def run(stack: Stack, scene: Scene, disturb: Callable[[Stack], None] = lambda stack: None) -> list[Row]:
+    """Count the scene to its end, disturbed meanwhile from another thread; returns its crossings."""
+
+    async def count() -> list[Row]:
+        await ensure_camera(stack.api_database_url, scene.camera())
+        await asyncio.gather(
+            asyncio.to_thread(disturb, stack), wait_for_end(stack.database_url, CAMERA, within=PATIENCE)
+        )
+        return await crossings(stack.database_url, CAMERA)
+
+    return asyncio.run(count())
+
+
+@pytest.fixture(scope="session")
+def undisturbed(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
+    """The crossings when nothing goes wrong."""
+    with make_stack(tmp_path_factory.mktemp("undisturbed"), scene) as stack:
+        found = run(stack, scene)
+    assert len(found) >= 10, "too few crossings for a fault to lose one"
+    return found

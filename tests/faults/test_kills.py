@@ -1,0 +1,92 @@
+"""kill -9 of anything at any moment: the crossings stay the same, id by id.
+
+Moments are places in the stream of detections, not times: a seed kills at the same frames on any machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from pathlib import Path
+
+import nats
+import pytest
+
+from contracts.streams import DETECTIONS
+from infra.local.stack import Stack
+from services.ingest.sources import open_source
+from tests.faults.conftest import PATIENCE, make_stack, run
+from tests.support.record import Row
+from tests.support.scene import Scene
+
+SERVICES = ("ingest", "detector", "tracker", "persistence", "api")
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_killing_each_service_in_turn_changes_no_crossing(
+    scene: Scene, undisturbed: list[Row], tmp_path: Path, seed: int
+) -> None:
+    victims = list(SERVICES)
+    chance = random.Random(seed)
+    chance.shuffle(victims)
+
+    def disturb(stack: Stack) -> None:
+        for victim, moment in zip(victims, _moments(scene, chance, len(victims)), strict=True):
+            _wait_for_detections(stack, moment)
+            stack.services[victim].kill()
+            stack.services[victim].start()
+
+    with make_stack(tmp_path, scene) as stack:
+        assert run(stack, scene, disturb) == undisturbed
+        _all_run(stack)
+
+
+@pytest.mark.timeout(400)
+def test_killing_the_broker_and_the_database_changes_no_crossing(
+    scene: Scene, undisturbed: list[Row], tmp_path: Path
+) -> None:
+    chance = random.Random(4)
+
+    def disturb(stack: Stack) -> None:
+        for server, moment in zip((stack.nats, stack.postgres), _moments(scene, chance, 2), strict=True):
+            _wait_for_detections(stack, moment)
+            server.kill()
+            server.start()
+
+    with make_stack(tmp_path, scene) as stack:
+        assert run(stack, scene, disturb) == undisturbed
+        _all_run(stack)
+
+
+def _moments(scene: Scene, chance: random.Random, count: int) -> list[int]:
+    """Numbers of detections at which to strike, spread over the scene; the last leaves something to be done."""
+    source = open_source(scene.address)
+    length = source.length or 0
+    source.close()
+    assert length > 100
+    return sorted(chance.sample(range(length // 20, length * 9 // 10), count))
+
+
+def _wait_for_detections(stack: Stack, number: int) -> None:
+    """Wait until so many detections were stored."""
+
+    async def wait() -> None:
+        user, password = stack.nats_environment["METRICA_NATS_USER"], stack.nats_environment["METRICA_NATS_PASSWORD"]
+        client = await nats.connect(stack.nats_url, user=user, password=password)
+        try:
+            js = client.jetstream()
+            while (await js.stream_info(DETECTIONS.name)).state.messages < number:  # noqa: ASYNC110  # the server has no event for it
+                await asyncio.sleep(0.02)
+        finally:
+            await client.close()
+
+    asyncio.run(asyncio.wait_for(wait(), PATIENCE))
+
+
+def _all_run(stack: Stack) -> None:
+    """Nobody fell over something that happened to somebody else."""
+    deadline = time.monotonic() + 20
+    for service in stack.services.values():
+        service.wait_ready(max(0.0, deadline - time.monotonic()))

@@ -1,0 +1,50 @@
+"""A video through the running services ends in Postgres and on the dashboard as `metrica count` counts it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from playwright.async_api import async_playwright
+
+from infra.local.stack import Stack
+from services.api.configuration import ensure_camera
+from tests.conftest import CHROMIUM_FLAGS
+from tests.support.machine import chromium
+from tests.support.record import counted, crossings, rolled_up, wait_for_end
+from tests.support.scene import CAMERA, clip
+
+
+@pytest.mark.footage
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("detectors", [1, 2])
+def test_a_clip_ends_in_the_record_and_on_the_dashboard_as_it_is_counted_in_one_process(
+    footage: Path, tmp_path: Path, detectors: int
+) -> None:
+    scene = clip(footage, "one_by_one.mp4")
+
+    async def look(stack: Stack) -> None:
+        await ensure_camera(stack.api_database_url, scene.camera())
+        session = await wait_for_end(stack.database_url, CAMERA, within=180)
+        expected = await asyncio.to_thread(scene.count)
+        assert (expected["in"], expected["out"]) == (0, 6)
+        assert await crossings(stack.database_url, CAMERA) == counted(expected)
+        assert session["session"] == expected["session"]
+        assert (session["frames"], session["skipped"], session["missed"], session["count"]) == (1394, 0, 0, 6)
+        for table in ("count_minute", "count_quarter", "count_day"):
+            assert await rolled_up(stack.database_url, CAMERA, table) == (0, 6)
+        await _dashboard_shows(stack.url, ins="0", outs="6")
+
+    with Stack(tmp_path, detectors=detectors, restart=False, durable=False, environment=scene.environment) as stack:
+        asyncio.run(look(stack))
+
+
+async def _dashboard_shows(url: str, *, ins: str, outs: str) -> None:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
+        page = await browser.new_page()
+        await page.goto(url)
+        await page.get_by_test_id("out").get_by_text(outs, exact=True).wait_for()
+        await page.get_by_test_id("in").get_by_text(ins, exact=True).wait_for()
+        await browser.close()

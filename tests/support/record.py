@@ -1,0 +1,70 @@
+"""Reading what ended in Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+Row = tuple[UUID, str, str, int, int, float]
+"""id, line, direction, seq, at in ns, place."""
+
+
+async def wait_for_end(database_url: str, camera: str, *, within: float) -> dict[str, Any]:
+    """Wait for the row that says a camera's session is counted to its end; survives a database that is away."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        try:
+            connection = await asyncpg.connect(database_url, timeout=2)
+            try:
+                row = await connection.fetchrow(
+                    "SELECT session, reason, frames, skipped, missed, count FROM run_session WHERE camera = $1", camera
+                )
+            finally:
+                await connection.close()
+        except (OSError, TimeoutError, asyncpg.PostgresError):
+            row = None
+        if row is not None:
+            return dict(row)
+        await asyncio.sleep(0.05)
+    raise TimeoutError(f"camera {camera} was not counted to its end within {within:g} s")
+
+
+async def crossings(database_url: str, camera: str) -> list[Row]:
+    """A camera's crossings in the order of their time."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        rows = await connection.fetch(
+            "SELECT id, line, direction, seq, at_ns, place FROM crossing WHERE run = 'live' AND camera = $1"
+            " ORDER BY at_ns, id",
+            camera,
+        )
+    finally:
+        await connection.close()
+    return [tuple(row) for row in rows]
+
+
+async def rolled_up(database_url: str, camera: str, table: str) -> tuple[int, int]:
+    """INs and OUTs of a camera as a rollup has them."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        row = await connection.fetchrow(
+            f"SELECT coalesce(sum(ins), 0), coalesce(sum(outs), 0) FROM {table} WHERE run = 'live' AND camera = $1",
+            camera,
+        )
+    finally:
+        await connection.close()
+    assert row is not None
+    return int(row[0]), int(row[1])
+
+
+def counted(result: dict[str, Any]) -> list[Row]:
+    """The crossings of `metrica count --json`, as `crossings` gives those of Postgres."""
+    rows = [
+        (UUID(one["id"]), one["line"], one["direction"], one["seq"], one["at"], one["place"])
+        for one in result["crossings"]
+    ]
+    return sorted(rows, key=lambda row: (row[4], row[0]))
