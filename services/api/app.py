@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.responses import RedirectResponse
 from starlette.staticfiles import StaticFiles
 
 from contracts.streams import CAMERAS, SOURCES, Owner
-from services.api import health, problems, security
+from services.api import description, health, problems, security
 from services.api.cameras.endpoints import router as cameras
 from services.api.clock import Clock, utc_now
 from services.api.counts.endpoints import router as counts
@@ -77,9 +78,11 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now) -> FastAPI:
     )
     problems.install(app)
     security.install(app)
+    description.install(app)
     for router in (stores, counts, live, cameras):
         app.include_router(router, prefix="/v1")
     app.include_router(health.router)
-    app.mount("/docs", StaticFiles(directory=DOCS, html=True), name="docs")
+    app.add_route("/docs", lambda _request: RedirectResponse("/docs/"), include_in_schema=False)
+    app.mount("/docs/", StaticFiles(directory=DOCS, html=True), name="docs")
     app.mount("/", StaticFiles(directory=DASHBOARD, html=True), name="dashboard")
     return app

@@ -68,8 +68,7 @@ class Unavailable(Problem):
 
 def describe(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """The problems that a route may answer with, for OpenAPI."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
-    return {int(s): {"description": s.phrase, "model": ProblemDetails, "content": content} for s in statuses}
+    return {int(status): {"description": status.phrase, "model": ProblemDetails} for status in statuses}
 
 
 def answer(

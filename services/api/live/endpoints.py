@@ -39,6 +39,7 @@ LAST_EVENT_ID = {
     "/stores/{store}/events",
     summary="Follow a store live",
     description=DESCRIPTION,
+    status_code=HTTPStatus.OK,
     response_class=LiveStream,
     openapi_extra={"parameters": [LAST_EVENT_ID]},
     responses={
