@@ -75,13 +75,17 @@ class Reader:
         """At least one message, and what else is there by then: at most `most`, lingering for more up to `linger` s."""
         msgs = [await self.next()]
         deadline = time.monotonic() + linger
-        while len(msgs) < most:
-            if not self._arrived:
-                left = deadline - time.monotonic()
-                if left <= 0 or not await self._wait(left):
-                    break
-                continue
-            msgs.append(await self.next())
+        try:
+            while len(msgs) < most:
+                if not self._arrived:
+                    left = deadline - time.monotonic()
+                    if left <= 0 or not await self._wait(left):
+                        break
+                    continue
+                msgs.append(await self.next())
+        except asyncio.CancelledError:
+            self._arrived.extendleft(reversed(msgs))  # nobody has them: `close` gives them back
+            raise
         return msgs
 
     async def close(self) -> None:
@@ -128,7 +132,8 @@ class Reader:
             self._generation = self._bus.generation
             try:
                 await self._unsubscribe()
-                self._arrived.clear()  # unacknowledged: the server delivers them again
+                if self._ordered:  # read again from the last one handed out
+                    self._arrived.clear()  # a shared consumer's stay: the server would keep them for the ack wait
                 info = await self._bus.js.add_consumer(self._stream, self._resumed())
                 self._consumer = info.name
                 self._last_consumer_seq = 0

@@ -29,7 +29,7 @@ from services.kit.service import Health, serve
 from services.kit.settings import DatabaseSettings
 from services.kit.totals import Key, all_totals
 from services.persistence import metrics
-from services.persistence.faults import UNABLE, in_words
+from services.persistence.faults import UNABLE, in_words, stay_cancelled
 from services.persistence.incoming import MalformedEvent, Record, read
 from services.persistence.writer import Outcome, Writer
 
@@ -161,6 +161,7 @@ class Persistence:
             for totals in await all_totals(self._pool, sorted(keys), self._clock()):
                 await self._bus.client.publish(counts(totals.run, totals.store), totals.encode())
         except (*UNABLE, NatsError) as error:
+            stay_cancelled()
             log.info("counts could not be announced; they are in the database", reason=in_words(error))
 
     def _measure(self, outcome: Outcome, msgs: Sequence[Msg], started: float) -> None:
@@ -176,6 +177,7 @@ class Persistence:
                 if beat % PRUNE_EVERY == 0:
                     await self._writer.prune_minutes(self._clock() - MINUTES_KEPT)
             except UNABLE as error:
+                stay_cancelled()
                 log.debug("housekeeping waits for the database", reason=in_words(error))
             await asyncio.sleep(BEAT)
 

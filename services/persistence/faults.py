@@ -7,6 +7,8 @@ rows are good: they are tried again for as long as it takes.
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncpg
 
 BAD_ROW = (
@@ -34,6 +36,19 @@ _HINTS = {
     asyncpg.InvalidPasswordError: "correct the password in METRICA_DATABASE_URL",
     asyncpg.InvalidCatalogNameError: "create it, or correct its name in METRICA_DATABASE_URL",
 }
+
+
+def stay_cancelled() -> None:
+    """Where a failure was caught: go on ending if this task was told to end.
+
+    asyncpg, cancelled on a connection that breaks at that moment, raises its own error in place of the cancellation.
+
+    Raises:
+        asyncio.CancelledError: the task was cancelled.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def in_words(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from contracts.identity import to_datetime
 from services.kit.bus import Backoff
 from services.kit.logs import logger
 from services.kit.totals import Key
-from services.persistence.faults import BAD_ROW, UNABLE, in_words
+from services.persistence.faults import BAD_ROW, UNABLE, in_words, stay_cancelled
 from services.persistence.fold import fold
 from services.persistence.incoming import Record
 from services.persistence.metrics import DATABASE_UP
@@ -71,6 +71,7 @@ class Writer:
                     middle = len(part) // 2
                     parts += [part[middle:], part[:middle]]
             except UNABLE as error:
+                stay_cancelled()
                 self._unable(error)
                 # It may have been committed with only the answer lost: its rows are then no longer new next time.
                 outcome.changed |= {(event.run, event.store) for event in part if isinstance(event, Crossing)}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +65,31 @@ class Stored:
         assert await self.rollup("count_day", "day") == await self.recount(
             "(at AT TIME ZONE coalesce(s.time_zone, 'UTC'))::date"
         )
+
+    async def a_writer_waits(self) -> bool:
+        """Whether a lock holds a writer up. Asked outside of any transaction, which would see the same for ever."""
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return int(await self.pool.fetchval(waiting)) > 0
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+    """Wait for a state that nobody announces."""
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110  # the database and the broker have no event for it
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def locked(database_url: str, table: str) -> AsyncIterator[asyncpg.Connection]:
+    """A lock on a table that holds writers up in the middle of their transaction; a commit releases it."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        yield connection
+    finally:
+        connection.terminate()
 
 
 @pytest.fixture

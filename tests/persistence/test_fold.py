@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.events import Crossing
@@ -33,6 +33,7 @@ def total(counted: Counted | CountedDays) -> tuple[int, int]:
     return sum(tally.ins for tally in counted.values()), sum(tally.outs for tally in counted.values())
 
 
+@settings(max_examples=40)
 @given(crossings())
 def test_each_crossing_is_in_each_rollup_once(events: list[Crossing]) -> None:
     folded = fold(events, {store: zone(name) for store, name in STORES.items()})
@@ -42,6 +43,7 @@ def test_each_crossing_is_in_each_rollup_once(events: list[Crossing]) -> None:
     assert sum(folded.sessions.values()) == len(events)
 
 
+@settings(max_examples=40)
 @given(crossings(), st.data())
 def test_a_batch_folds_to_the_sum_of_its_parts(events: list[Crossing], data: st.DataObject) -> None:
     zones = {store: zone(name) for store, name in STORES.items()}
@@ -57,6 +59,7 @@ def test_a_batch_folds_to_the_sum_of_its_parts(events: list[Crossing], data: st.
     assert summed == fold(events, zones).days
 
 
+@settings(max_examples=40)
 @given(crossings())
 def test_keys_are_in_order(events: list[Crossing]) -> None:
     folded = fold(events, {store: zone(name) for store, name in STORES.items()})
@@ -65,6 +68,7 @@ def test_keys_are_in_order(events: list[Crossing]) -> None:
         assert keys == sorted(keys)
 
 
+@settings(max_examples=40)
 @given(crossings(), st.sampled_from(ZONES))
 def test_days_can_be_rebuilt_from_quarters_in_any_zone(events: list[Crossing], name: str) -> None:
     folded = fold(events, dict.fromkeys(STORES, zone(name)))
