@@ -13,10 +13,9 @@ from contracts.events import State, Status
 from contracts.identity import LIVE
 from contracts.streams import DETECTIONS, FRAMES, KEPT, Owner
 from contracts.subjects import status
-from services.detector.catalogue import ModelUnavailable
 from services.detector.opening import open_detector
 from services.detector.pools import Demand, run_pools
-from services.detector.protocol import Detector
+from services.detector.protocol import Detector, ModelUnavailable
 from services.detector.settings import DetectorSettings
 from services.detector.worker import SERVICE, PoolWorker
 from services.kit.bus import Bus

@@ -14,6 +14,8 @@ import nats
 import pytest
 
 from contracts.streams import DETECTIONS
+from infra.local.nats import NatsServer
+from infra.local.postgres import PostgresServer
 from infra.local.stack import Stack
 from services.ingest.sources import open_source
 from tests.faults.conftest import PATIENCE, make_stack, run
@@ -50,7 +52,8 @@ def test_killing_the_broker_and_the_database_changes_no_crossing(
     chance = random.Random(4)
 
     def disturb(stack: Stack) -> None:
-        for server, moment in zip((stack.nats, stack.postgres), _moments(scene, chance, 2), strict=True):
+        servers: tuple[NatsServer | PostgresServer, ...] = (stack.nats, stack.postgres)
+        for server, moment in zip(servers, _moments(scene, chance, len(servers)), strict=True):
             _wait_for_detections(stack, moment)
             server.kill()
             server.start()
