@@ -12,8 +12,9 @@ session wait out the same patience, and then an end is put in its place.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,11 +22,15 @@ from contracts.events import Detections
 from contracts.frames import EndReason
 from contracts.identity import Policy
 
-PATIENCE = {Policy.LATEST: 0.2, Policy.EVERY: 60.0}
-"""Seconds that a gap is waited for. `every`: longer than three deliveries of a frame to detectors that die with it."""
-SLACK = 0.3
-"""A local clock triggers this much later than the stream's own would: a message may be on its way."""
-REMEMBERED = 16
+PATIENCE: Final = {Policy.LATEST: 0.2, Policy.EVERY: 60.0}
+"""Seconds of the stream's clock that a gap is waited for. `every`: longer than three deliveries of a frame to detectors
+that die with it."""
+SILENCE: Final = {Policy.LATEST: 0.5, Policy.EVERY: 600.0}
+"""Seconds of the local clock after which a gap is given up although nothing more came. `latest`: as much later than its
+patience as a message may be on its way. `every`: nothing is lost while somebody starts the detectors again."""
+LONGEST_PAUSE: Final = 1.0
+"""What a pause in the stream counts for at most, in seconds: while no detector works, no frame is late."""
+REMEMBERED: Final = 16
 """Ended sessions whose late frames are recognised."""
 
 
@@ -49,6 +54,16 @@ class OrderState(BaseModel):
     ended: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An arrival that is held back, since when by the stream's clock (µs) and by the local one (s)."""
+
+    event: Detections
+    stream_seq: int
+    since: int
+    received_at: float
+
+
 class Sequencer:
     """Puts one camera's detections in order. Pure: time comes with the arrivals."""
 
@@ -56,7 +71,9 @@ class Sequencer:
         state = state or OrderState()
         self._session, self._last = state.session, state.last
         self._ended = deque(state.ended, maxlen=REMEMBERED)
-        self._held: dict[str, dict[int, Arrival]] = {}
+        self._held: dict[str, dict[int, _Held]] = {}
+        self._clock = 0
+        self._stored_at: float | None = None
 
     @property
     def state(self) -> OrderState:
@@ -64,94 +81,105 @@ class Sequencer:
         return OrderState(session=self._session, last=self._last, ended=tuple(self._ended))
 
     def offer(self, arrival: Arrival) -> Iterator[Detections]:
-        """Take an arrival; yields what is now in order."""
+        """Take an arrival; yields what is now in order. Arrivals come in stream order."""
+        self._tick(arrival.stored_at)
+        # What ran out of patience before this came is given up first: so did whoever waited for it live.
+        yield from self._release(self._out_of_patience)
         event = arrival.event
         if event.session in self._ended or (event.session == self._session and self._taken(event)):
             return
-        self._held.setdefault(event.session, {}).setdefault(event.seq, arrival)
-        yield from self._release(stored_now=arrival.stored_at)
+        held = _Held(event, arrival.stream_seq, self._clock, arrival.received_at)
+        self._held.setdefault(event.session, {}).setdefault(event.seq, held)
+        yield from self._release(self._out_of_patience)
 
     def waited(self, now: float) -> Iterator[Detections]:
         """Nothing arrived until `now` (local clock): yields what need not wait any longer."""
-        yield from self._release(received_now=now - SLACK)
+        yield from self._release(lambda held: now - held.received_at >= SILENCE[self._policy])
+
+    def wait_anew(self, now: float) -> None:
+        """Until `now` (local clock) nothing could arrive: only from now on does silence mean something."""
+        for frames in self._held.values():
+            for seq, held in frames.items():
+                frames[seq] = replace(held, received_at=now)
 
     @property
     def oldest_held(self) -> int | None:
         """The lowest place in the stream that is held back and must be read again after a restart."""
-        return min((a.stream_seq for held in self._held.values() for a in held.values()), default=None)
+        return min((held.stream_seq for frames in self._held.values() for held in frames.values()), default=None)
 
     @property
     def deadline(self) -> float | None:
         """The local time at which `waited` has something to do."""
-        firsts = [self._patience_ends(held) for held in self._held.values() if held]
-        return min(firsts, default=None)
+        first = self._first()
+        return None if first is None else first.received_at + SILENCE[self._policy]
 
     @property
-    def _last_seq(self) -> int | None:
-        return None if self._last is None else self._last.seq
+    def _policy(self) -> Policy:
+        """The patience in force: a live session does not wait for what a file left behind."""
+        known = [next(iter(frames.values())).event for frames in self._held.values()]
+        if self._last is not None:
+            known.append(self._last)
+        return Policy.LATEST if any(event.policy is Policy.LATEST for event in known) else Policy.EVERY
+
+    def _tick(self, stored_at: float) -> None:
+        if self._stored_at is not None:
+            pause = min(max(stored_at - self._stored_at, 0.0), LONGEST_PAUSE)
+            self._clock += round(pause * 1e6)
+        self._stored_at = stored_at
+
+    def _out_of_patience(self, held: _Held) -> bool:
+        return self._clock - held.since >= PATIENCE[self._policy] * 1e6
 
     def _taken(self, event: Detections) -> bool:
-        return self._last_seq is not None and event.seq <= self._last_seq
+        return self._last is not None and event.seq <= self._last.seq
 
-    def _release(self, *, stored_now: float | None = None, received_now: float | None = None) -> Iterator[Detections]:
-        while self._held:
+    def _first(self) -> _Held | None:
+        """What is next, if anything is held: of the present session by seq, then of the one that has waited longest."""
+        present = self._held.get(self._session or "")
+        if present:
+            return present[min(present)]
+        held = [held for frames in self._held.values() for held in frames.values()]
+        return min(held, key=lambda one: one.stream_seq, default=None)
+
+    def _release(self, given_up: Callable[[_Held], bool]) -> Iterator[Detections]:
+        while (first := self._first()) is not None:
+            session = first.event.session
             if self._session is None:
-                self._begin()
-            held = self._held.get(self._session or "", {})
-            if held:
-                first = held[min(held)]
-                if self._follows(first.event) or _impatient(first, stored_now, received_now):
-                    del held[first.event.seq]
-                    yield from self._take(first.event)
-                    continue
-                return
-            self._held.pop(self._session or "", None)
-            others = [min(h.values(), key=lambda a: a.stream_seq) for h in self._held.values() if h]
-            if not others or not _impatient(min(others, key=lambda a: a.stream_seq), stored_now, received_now):
-                return
-            yield from self._close()
-
-    def _begin(self) -> None:
-        """Open the session whose frames have waited longest."""
-        self._session = min(self._held, key=lambda s: min(a.stream_seq for a in self._held[s].values()))
-        self._last = None
+                self._session, self._last = session, None
+            elif session == self._session:
+                if not self._follows(first.event) and not given_up(first):
+                    return
+                yield from self._take(first.event)
+            else:
+                if not given_up(first):
+                    return
+                yield from self._close()
 
     def _follows(self, event: Detections) -> bool:
-        if self._last_seq is None:
-            return event.previous is None
-        return event.previous is None or event.previous <= self._last_seq
+        if event.previous is None:
+            return True
+        return self._last is not None and event.previous <= self._last.seq
 
     def _take(self, event: Detections) -> Iterator[Detections]:
+        frames = self._held[event.session]
+        del frames[event.seq]
+        if not frames:
+            del self._held[event.session]
         self._last = event.model_copy(update={"boxes": (), "scores": ()})
-        yield event
         if event.end is not None:
             self._forget()
+        yield event
 
     def _close(self) -> Iterator[Detections]:
-        if self._last is not None:
-            yield self._last.model_copy(
-                update={
-                    "seq": self._last.seq + 1,
-                    "previous": self._last.seq,
-                    "end": EndReason.LOST,
-                    "skipped": None,
-                }
-            )
+        """End the present session, whose own end never came."""
+        last = self._last
         self._forget()
+        if last is not None:
+            end = {"seq": last.seq + 1, "previous": last.seq, "end": EndReason.LOST, "skipped": None}
+            yield last.model_copy(update=end)
 
     def _forget(self) -> None:
         if self._session is not None:
             self._held.pop(self._session, None)
             self._ended.append(self._session)
         self._session = self._last = None
-
-    def _patience_ends(self, held: dict[int, Arrival]) -> float:
-        first = held[min(held)]
-        return first.received_at + PATIENCE[first.event.policy] + SLACK
-
-
-def _impatient(arrival: Arrival, stored_now: float | None, received_now: float | None) -> bool:
-    patience = PATIENCE[arrival.event.policy]
-    if stored_now is not None:
-        return stored_now - arrival.stored_at >= patience
-    return received_now is not None and received_now - arrival.received_at >= patience
