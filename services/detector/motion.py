@@ -16,8 +16,8 @@ from services.detector.background import Background
 from services.detector.protocol import NOBODY, Found, Image
 from services.detector.silhouettes import Silhouettes
 
-WIDTH = 400
-"""Pixels that a frame is shrunk to: enough to see a gap between two people, at a third of the work."""
+WIDTH = 360
+"""Pixels that a frame is shrunk to, about: enough to see a gap between two people, at a quarter of the work."""
 SMALLEST_SIDE = 16
 """Frames below this many pixels show nobody."""
 STREAMS = 64
@@ -58,8 +58,9 @@ class _Scene:
 
     def __init__(self, width: int, height: int) -> None:
         self.frame_size = (width, height)
-        shrink = min(1.0, WIDTH / width)
-        self._size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+        # By a whole number, which OpenCV does several times faster.
+        shrink = max(1, round(width / WIDTH))
+        self._size = (width // shrink, height // shrink)
         self._background = Background(*self._size)
         self._silhouettes = Silhouettes(*self._size)
 

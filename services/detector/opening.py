@@ -33,7 +33,8 @@ def open_detector(
     """Open the detector that a name stands for. Reads, may download, and compiles: seconds, so never on an event loop.
 
     Args:
-        name: one of `backends`; `motion`; a model in `folders` or of the catalogue; or the path of an .xml or .onnx.
+        name: one of `backends`; `motion`; a model in `folders` or of the catalogue; or the path of an .xml or .onnx,
+            or the absolute one of a folder that holds it.
         folders: searched before anything is downloaded, each for `<name>/<name>.xml`, `<name>.xml` and the same as
             .onnx. They are their owner's word: files in them need no published sum, only those of their own list.
         cache: where downloads are kept, one folder per model.
@@ -78,6 +79,8 @@ def _own(name: str, folders: Sequence[Path]) -> Path | None:
             if place.is_file():
                 return place
         raise ModelUnavailable(f"There is no file {given}{_searched(folders)}.")
+    if given.is_absolute():
+        return _only_one(given)
     for folder in folders:
         for place in (folder / name / name, folder / name):
             for suffix in WEIGHTS:

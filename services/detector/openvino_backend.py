@@ -89,10 +89,7 @@ class OpenVinoDetector:
         height, width = frame.shape[:2]
         if width == 0 or height == 0:
             return NOBODY
-        placement = Placement.of((width, height), self._size, self._reading.head.fit)
-        if placement != self._placement:
-            self._canvas.fill(GREY)
-            self._placement = placement
+        placement = self._place(width, height)
         placement.draw(frame, self._canvas[0])
         self._request.infer()
         output: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = self._request.get_output_tensor().data
@@ -103,6 +100,15 @@ class OpenVinoDetector:
         visible = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
         best_first = visible[np.argsort(-scores[visible], kind="stable")]
         return Found(boxes[best_first], scores[best_first].clip(0, 1))
+
+    def _place(self, width: int, height: int) -> Placement:
+        """Where frames of this size go; the canvas around that place is grey."""
+        old = self._placement
+        if old is not None and (old.frame_width, old.frame_height) == (width, height):
+            return old
+        self._canvas.fill(GREY)
+        self._placement = Placement.of((width, height), self._size, self._reading.head.fit)
+        return self._placement
 
 
 def _fixed_size(network: ov.Model, weights: Path) -> tuple[int, int]:

@@ -11,8 +11,10 @@ Coordinates are those of pixel edges: the frame's right edge, x = width, lies on
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from typing import Self
 
 import cv2
@@ -68,9 +70,9 @@ class Placement:
         frame_width, frame_height = frame
         if fit is Fit.STRETCH:
             return cls(0, 0, into[0], into[1], frame_width, frame_height)
-        scale = min(into[0] / frame_width, into[1] / frame_height)
+        scale = min(Fraction(into[0], frame_width), Fraction(into[1], frame_height))
         if fit is Fit.CORNER:
-            width, height = max(1, int(frame_width * scale)), max(1, int(frame_height * scale))
+            width, height = max(1, math.floor(frame_width * scale)), max(1, math.floor(frame_height * scale))
             return cls(0, 0, width, height, frame_width, frame_height)
         width, height = max(1, round(frame_width * scale)), max(1, round(frame_height * scale))
         # An odd pixel of padding goes to the right and below, as in training.
