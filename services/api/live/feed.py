@@ -7,7 +7,6 @@ versions of the watched stores are read from the database, and where one differs
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from nats.aio.msg import Msg
@@ -85,20 +84,18 @@ class Feed:
         room = self._hub.rooms.get(store)
         while room is not None and record.counts.revision < room.revision:  # a notice overtook the reading
             record = await self._read(store)
-        if room is not None:
+        if room is not None and room.revision < 0:  # later ones change nothing of what the others have been shown
             self._note(room, record)
-        now = self._clock()
-        return messages.snapshot(record.show(self._statuses.of_store(store)), now)
+        return self._encode(record)
 
-    def refresh(self, stores: Iterable[str] | None = None) -> None:
-        """Send new snapshots of stores whose configuration changed, or of all, as soon as may be."""
-        self._stale.update(self._hub.rooms if stores is None else stores)
+    def refresh(self) -> None:
+        """The configuration may have changed: look soon, and send new snapshots of the stores where it did."""
+        self._stale.update(self._hub.rooms)
         self._look.set()
 
     async def look(self) -> None:
         """Compare what was handed out with the database and the calendar, and hand out what differs."""
         rooms = self._hub.rooms
-        self._stale &= rooms.keys()
         if not rooms:
             return
         before = {store: room.revision for store, room in rooms.items()}
@@ -108,27 +105,33 @@ class Feed:
             room = rooms.get(store)
             if room is None or revision < 0:
                 continue
-            if versions[store] < revision:  # the database is not the one it was: restored, or set up anew
-                room.revision = versions[store]
-                self._stale.add(store)
-            elif versions[store] > revision:
-                await self._mend(store, room)
-            if store in self._stale or room.day != local_day(self._clock(), zone(room.time_zone)):
-                await self._send_snapshot(store)
+            try:
+                await self._look_at(store, room, revision, versions[store])
+            except NotFound:
+                log.info("a store that is watched is no more", store=store)
+
+    async def _look_at(self, store: str, room: Room, before: int, version: int) -> None:
+        if version < before:  # the database is not the one it was: restored, or set up anew
+            room.revision = version
+        elif version > before:
+            await self._mend(store, room)
+        anew = version < before or room.day != local_day(self._clock(), zone(room.time_zone))
+        if not anew and store not in self._stale:
+            return
+        record = await self._read(store)
+        if record.counts.revision < room.revision:  # a notice overtook the reading: next time
+            return
+        if anew or record.configuration != room.configuration:
+            self._note(room, record)
+            self._hub.broadcast(store, self._encode(record))
+        self._stale.discard(store)
 
     async def _mend(self, store: str, room: Room) -> None:
         record = await self._read(store)
         if record.counts.revision > room.revision:
             MENDED.inc()
-            self._note(room, record)
+            room.revision = record.counts.revision
             self._hub.broadcast(store, messages.counts(record.counts))
-
-    async def _send_snapshot(self, store: str) -> None:
-        try:
-            self._hub.broadcast(store, await self.snapshot(store))
-        except NotFound:
-            log.info("a store that is watched is no more", store=store)
-        self._stale.discard(store)
 
     async def _read(self, store: str) -> StoreRecord:
         async with self._sessions() as session:
@@ -137,10 +140,14 @@ class Feed:
             (record,) = await read_stores(session, [found], self._clock())
             return record
 
+    def _encode(self, record: StoreRecord) -> Message:
+        return messages.snapshot(record.show(self._statuses.of_store(record.store.id)), self._clock())
+
     def _note(self, room: Room, record: StoreRecord) -> None:
         room.revision = max(room.revision, record.counts.revision)
         room.day = datetime.fromisoformat(record.counts.day).date()
         room.time_zone = record.store.time_zone
+        room.configuration = record.configuration
 
     async def _pause(self) -> None:
         """Wait until there is something to look at: the next reading, a midnight, or a call."""

@@ -40,6 +40,8 @@ class Room:
     day: date | None = None
     """The store's local date as its listeners see it."""
     time_zone: str = "UTC"
+    configuration: str = ""
+    """The store's configuration as its listeners see it."""
 
 
 class Hub:

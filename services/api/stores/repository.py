@@ -28,6 +28,12 @@ class StoreRecord:
     cameras: tuple[tuple[Camera, tuple[Line, ...]], ...]
     counts: Counts
 
+    @property
+    def configuration(self) -> str:
+        """What of it people set, in a form to be compared."""
+        rows = [self.store, *(row for camera, lines in self.cameras for row in (camera, *lines))]
+        return "".join(row.model_dump_json() for row in rows)
+
     def show(self, statuses: Sequence[Status]) -> StoreOut:
         """The store as the API shows it, with the last words of the services about its cameras."""
         return StoreOut(

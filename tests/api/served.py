@@ -1,0 +1,155 @@
+"""The real API in the test's own process, on a free port, with a clock that the test sets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import httpx
+import uvicorn
+
+from contracts import subjects
+from contracts.events import Counts, Crossing, Status
+from contracts.identity import LIVE, Direction
+from services.api.app import create_app
+from services.api.configuration import CameraSetup, ensure_camera
+from services.api.dependencies import Parts
+from services.api.settings import ApiSettings
+from services.kit.bus import Bus
+from services.kit.settings import ServiceSettings
+from services.kit.totals import totals
+from services.persistence.writer import Writer
+from tests.persistence.builders import crossing
+
+SOON = 5.0
+
+
+@dataclass
+class FakeClock:
+    """Stands still until it is set."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass(frozen=True)
+class SentEvent:
+    """A server-sent event."""
+
+    kind: str
+    id: str | None
+    data: Any
+
+
+class Follower:
+    """A browser's side of a live stream."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self._events = self._read()
+
+    async def next(self, *kinds: str) -> SentEvent:
+        """The next event of one of the kinds; of any but the heartbeat where none is named."""
+        async with asyncio.timeout(SOON):
+            async for event in self._events:
+                if event.kind in kinds or (not kinds and event.kind != "heartbeat"):
+                    return event
+        raise AssertionError("the stream has ended")
+
+    async def _read(self) -> AsyncIterator[SentEvent]:
+        fields: dict[str, str] = {}
+        async for line in self.response.aiter_lines():
+            name, _, value = line.partition(": ")
+            if line:
+                fields[name] = value
+            elif "event" in fields:
+                yield SentEvent(fields["event"], fields.get("id"), json.loads(fields["data"]))
+                fields = {}
+
+
+@dataclass
+class Served:
+    """The running API, and what a test does around it."""
+
+    client: httpx.AsyncClient
+    parts: Parts
+    clock: FakeClock
+    bus: Bus
+    """Of somebody who may do everything, ingest's streams included."""
+    pool: asyncpg.Pool
+    """Of persistence."""
+    database_url: str
+    """Of the api."""
+
+    async def set_up(self, camera: str = "door", **said: object) -> int:
+        """A camera in the configuration."""
+        line = {"id": "entrance", "x1": 0.5, "y1": 0.0, "x2": 0.5, "y2": 1.0}
+        fields = {"address": "sim://door", "store": "shop", "lines": [line], "model": "motion", **said}
+        return await ensure_camera(self.database_url, CameraSetup.model_validate({"camera": camera, **fields}))
+
+    async def count(self, *crossings: Crossing) -> None:
+        """Commit crossings as persistence does, announcing nothing."""
+        await Writer(self.pool).write(list(crossings))
+
+    async def cross(self, seqs: Sequence[int], direction: Direction = Direction.IN, at: datetime | None = None) -> None:
+        """Commit crossings of the camera `door` at a moment, the present one unless told."""
+        await self.count(*[crossing(seq, at=at or self.clock(), direction=direction) for seq in seqs])
+
+    async def announce(self, store: str = "shop") -> Counts:
+        """Publish a store's totals as persistence does after a commit."""
+        counts = await totals(self.pool, LIVE, store, self.clock())
+        await self.bus.client.publish(subjects.counts(LIVE, store), counts.encode())
+        await self.bus.client.flush()
+        return counts
+
+    async def say(self, status: Status) -> None:
+        """Publish a status as a service does."""
+        subject = subjects.status(LIVE, status.store, status.camera, status.service)
+        await self.bus.publish(subject, status.encode())
+
+    @asynccontextmanager
+    async def follow(self, store: str = "shop", **headers: str) -> AsyncIterator[Follower]:
+        """Open a store's live stream."""
+        async with self.client.stream("GET", f"/v1/stores/{store}/events", headers=headers) as response:
+            yield Follower(response)
+
+
+@asynccontextmanager
+async def serving(
+    settings: ServiceSettings, database_url: str, clock: FakeClock, **said: object
+) -> AsyncIterator[Parts]:
+    """Run the API; yields its parts, of which `settings.port` is where it answers."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        quick = {"reread_seconds": 0.1, "heartbeat_seconds": 0.1, "port": port, "database_url": database_url}
+        app = create_app(ApiSettings.model_validate(settings.model_dump() | quick | said), clock)
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))
+        running = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield app.state.parts
+        finally:
+            server.should_exit = True
+            await running
+
+
+async def until_ready(client: httpx.AsyncClient) -> None:
+    """Wait for the API to answer, its bus and database included."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                if (await client.get("/readyz")).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.02)
