@@ -49,7 +49,7 @@ async def _run(options: Options) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(name) is not signal.SIG_IGN:  # nohup
+        if name is not signal.SIGHUP or signal.getsignal(name) is not signal.SIG_IGN:  # nohup
             loop.add_signal_handler(name, stopping.set)
 
     began, since = time.monotonic(), datetime.now(UTC)
