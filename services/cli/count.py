@@ -82,6 +82,10 @@ def count(
         if annotate is not None:
             from services.cli.annotation import AnnotatedVideo
 
+            if frames.name == str(annotate) or (
+                annotate.exists() and Path(source).exists() and annotate.samefile(source)
+            ):
+                raise Refused(f"--annotate {annotate} is the source itself: give the annotated video another name")
             video = stack.enter_context(AnnotatedVideo(annotate, pipeline.size, pipeline.rate, counted))
         for looked in progress.over(pipeline.run(), length=frames.length):
             if video is not None:

@@ -127,10 +127,10 @@ def _floor(canvas: _Canvas, rng: np.random.Generator) -> None:
             canvas.line(corners[0], corners[3], (112, 126, 138), 0.9)
         canvas.line((0, top), (WIDTH, top), (112, 126, 138), 0.9)
     mat = [(MIDDLE - 84, 156.0), (MIDDLE + 84, 156.0), (MIDDLE + 96, 184.0), (MIDDLE - 96, 184.0)]
-    canvas.polygon(mat, (66, 62, 60))
+    canvas.polygon(mat, (96, 112, 172))
     for rib in range(7):
         y = 159.0 + rib * 3.8
-        canvas.line((MIDDLE - 84 - rib * 1.6, y), (MIDDLE + 84 + rib * 1.6, y), (78, 74, 72), 0.8)
+        canvas.line((MIDDLE - 84 - rib * 1.6, y), (MIDDLE + 84 + rib * 1.6, y), (84, 98, 156), 0.8)
 
 
 def _door(canvas: _Canvas) -> None:

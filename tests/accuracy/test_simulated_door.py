@@ -1,0 +1,31 @@
+"""How right the counts are at the simulated door, where the truth is known. It says nothing of real footage."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.command import metrica
+
+
+def count(spacing: str) -> dict[str, float]:
+    outcome = metrica("count", f"sim://door?people=200&pace=max&spacing={spacing}", "--detector", "motion", "--json")
+    assert outcome.code == 0, outcome.err
+    found: dict[str, float] = json.loads(outcome.out)
+    return found
+
+
+@pytest.mark.timeout(240)
+def test_people_who_keep_clear_of_one_another_are_counted_exactly() -> None:
+    found = count("clear")
+
+    assert (found["in"], found["out"]) == (found["truth_in"], found["truth_out"])
+
+
+@pytest.mark.timeout(240)
+def test_people_who_come_as_people_do_are_counted_within_a_tenth() -> None:
+    found = count("natural")
+
+    print(f"natural spacing: {found['error_percent']} % off")
+    assert found["error_percent"] <= 10
