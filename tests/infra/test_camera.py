@@ -1,0 +1,76 @@
+"""Which camera `./taskw up` counts: what was said, else as it was, else the default."""
+
+from __future__ import annotations
+
+import pytest
+
+from contracts.spec import Side
+from infra.local.camera import configure_camera, merged
+from infra.local.errors import LocalError
+from infra.local.options import Options
+from services.api.configuration import CameraSetup, find_camera
+
+RTSP = "rtsp://camera/1"
+
+
+def _before(**changes: object) -> CameraSetup:
+    return merged(Options.model_validate({"camera": RTSP, "line": "0.1,0.1,0.9,0.9", **changes}), None)
+
+
+def test_the_default_is_the_simulated_door_with_its_own_line_and_motion() -> None:
+    setup = merged(Options(), None)
+    assert (setup.address, setup.model, setup.lines[0].id) == ("sim://door", "motion", "line")
+    assert setup.lines[0].y1 == setup.lines[0].y2
+
+
+def test_a_real_camera_has_a_person_detector_and_a_line_through_the_middle() -> None:
+    setup = merged(Options(camera=RTSP), None)
+    assert setup.model == "person-detection-0200"
+    line = setup.lines[0]
+    assert (line.x1, line.y1, line.x2, line.y2) == (0.5, 0.0, 0.5, 1.0)
+
+
+def test_what_is_not_said_stays_as_it_was() -> None:
+    before = _before(model="yolox-nano", in_side="left")
+    assert merged(Options(), before).model_copy(update={"time_zone": None}) == before.model_copy(
+        update={"time_zone": None}
+    )
+
+
+def test_another_source_takes_its_own_defaults() -> None:
+    setup = merged(Options(camera="sim://door"), _before(model="yolox-nano"))
+    assert (setup.address, setup.model) == ("sim://door", "motion")
+    assert setup.lines[0].y1 == setup.lines[0].y2
+
+
+def test_the_side_alone_can_be_turned() -> None:
+    line = merged(Options(in_side=Side.LEFT), _before()).lines[0]
+    assert (line.x1, line.in_side) == (0.1, Side.LEFT)
+
+
+def test_a_shop_has_a_name_of_its_own() -> None:
+    setup = merged(Options(store="Café Bleu", time_zone="Europe/Paris"), None)
+    assert (setup.store_name, setup.time_zone) == ("Café Bleu", "Europe/Paris")
+
+
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        ({"line": "0.5,0,0.5,1.5"}, "outside the picture"),
+        ({"line": "0.5,0.5,0.501,0.5"}, "shorter than"),
+        ({"camera": "sim://window"}, "sim://door"),
+        ({"time_zone": "Mars/Olympus"}, "no time zone"),
+    ],
+)
+async def test_a_camera_that_can_never_count_is_refused_with_the_reason(
+    wish: dict[str, str], told: str, api_database_url: str
+) -> None:
+    with pytest.raises(LocalError, match=told):
+        await configure_camera(api_database_url, Options.model_validate(wish))
+
+
+async def test_the_configuration_changes_only_with_the_wishes(api_database_url: str) -> None:
+    await configure_camera(api_database_url, Options())
+    await configure_camera(api_database_url, Options.model_validate({"line": "0.2,0.5,0.8,0.5"}))
+    await configure_camera(api_database_url, Options())
+    assert (await find_camera(api_database_url, "camera")).lines[0].x1 == 0.2

@@ -1,0 +1,124 @@
+"""`./taskw up` as people meet it: a process that starts everything, says so, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from infra.local.ports import free_port
+
+
+class Up:
+    """A running `python -m infra.local`."""
+
+    def __init__(self, home: Path, *arguments: str) -> None:
+        self.output = home.parent / f"up-{time.monotonic_ns()}.txt"
+        environment = {**os.environ, "METRICA_HOME": str(home)}
+        with self.output.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "infra.local", *arguments], stdout=out, stderr=out, env=environment
+            )
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def wait_until_it_says(self, words: str, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while words not in self.said:
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.1)
+
+    def everything(self) -> list[psutil.Process]:
+        """It and all its processes."""
+        me = psutil.Process(self.process.pid)
+        return [me, *me.children(recursive=True)]
+
+
+@contextmanager
+def _up(home: Path, *arguments: str) -> Iterator[Up]:
+    running = Up(home, *arguments)
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One data folder for all: to start again on what an earlier run left is part of the story."""
+    return tmp_path_factory.mktemp("up") / "a folder with spaces"
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill -9"])
+def test_however_it_ends_it_leaves_no_process(home: Path, how: signal.Signals) -> None:
+    port = free_port()
+    with _up(home, f"PORT={port}") as running:
+        running.wait_until_it_says(f"http://localhost:{port}")
+        everything = running.everything()
+        assert sum("services." in " ".join(process.cmdline()) for process in everything) == 5
+        listening = {
+            connection.laddr.ip
+            for process in everything
+            for connection in process.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+        }
+        assert listening == {"127.0.0.1"}
+        with _up(home, f"PORT={free_port()}") as second:
+            assert second.process.wait(30) == 2
+            assert f"runs already from {home}, on http://localhost:{port}" in second.said
+        running.process.send_signal(how)
+        code = running.process.wait(40)
+        _, alive = psutil.wait_procs(everything, timeout=5)
+        assert not alive
+        if how is not signal.SIGKILL:
+            assert code == 0
+            assert "The data is kept" in running.said
+
+
+def test_a_stop_while_it_starts_leaves_nothing_either(home: Path) -> None:
+    with _up(home, f"PORT={free_port()}") as running:
+        running.wait_until_it_says("Metrica starts")
+        everything = running.everything()
+        running.process.terminate()
+        assert running.process.wait(40) == 0
+        _, alive = psutil.wait_procs(everything, timeout=5)
+        assert not alive
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ("PORT={taken}", "port {taken} is taken by another program: stop that, or choose another port"),
+        ("HOST=0.0.0.0", "no sign-in yet"),
+        ("METRICA_HOME=/proc/metrica", "the data folder /proc/metrica can't be used"),
+    ],
+)
+def test_what_keeps_it_from_starting_is_told_in_one_line(tmp_path: Path, argument: str, told: str, taken: int) -> None:
+    with _up(tmp_path / "home", argument.format(taken=taken)) as refused:
+        assert refused.process.wait(30) == 2
+        (line,) = [line for line in refused.said.splitlines() if not line.startswith("Metrica starts")]
+        assert line.startswith("metrica: ")
+        assert told.format(taken=taken) in line
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that another program listens on."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
