@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from contracts.events import Crossing, Model
 from contracts.identity import LIVE, Direction
 from contracts.spec import CameraSpec
 from services.cli.options import ModelPlaces
+from services.cli.prefetch import ahead
 from services.detector.analyze import analyze
 from services.detector.download import Progress
 from services.detector.opening import open_detector
@@ -91,11 +93,12 @@ class Pipeline:
     def run(self) -> Iterator[Looked]:
         """Look at every frame; `tally` grows along."""
         tally = self.tally
-        for frame in file_frames(self._source, self._spec, session=tally.session, start=self._start):
-            detections = analyze(frame.header, frame.jpeg, self._detector)
-            step = self._counter.step(detections, self._spec)
-            tally.crossings += step.crossings
-            if frame.header.end is None:
-                tally.frames += 1
-                tally.skipped += detections.skipped is not None
-            yield Looked(frame, step)
+        with closing(ahead(file_frames(self._source, self._spec, session=tally.session, start=self._start))) as frames:
+            for frame in frames:
+                detections = analyze(frame.header, frame.jpeg, self._detector)
+                step = self._counter.step(detections, self._spec)
+                tally.crossings += step.crossings
+                if frame.header.end is None:
+                    tally.frames += 1
+                    tally.skipped += detections.skipped is not None
+                yield Looked(frame, step)
