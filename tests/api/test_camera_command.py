@@ -1,0 +1,85 @@
+"""`metrica camera`: what a person types."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from services.cli.camera import app
+from services.cli.errors import Refused
+
+
+@pytest.fixture
+def command(api_database_url: str) -> Command:
+    return Command(api_database_url)
+
+
+class Command:
+    """`metrica camera …`, in a thread of its own: it has an event loop of its own."""
+
+    def __init__(self, database_url: str) -> None:
+        self._environment = {"METRICA_DATABASE_URL": database_url}
+
+    def __call__(self, *words: str) -> str:
+        with ThreadPoolExecutor() as thread:
+            result: Result = thread.submit(CliRunner().invoke, app, words, env=self._environment).result()
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.output
+
+
+def test_set_list_and_remove(command: Command) -> None:
+    line = ["--line", "0.5,0,0.5,1", "--in", "left"]
+    assert "revision 1" in command("set", "door", "rtsp://me:secret@cam/1", *line, "--time-zone", "Africa/Tunis")
+
+    shown = command("list")
+    assert "door" in shown
+    assert "in=left" in shown
+    assert "secret" not in shown
+    (as_json,) = json.loads(command("list", "--json"))
+    assert (as_json["camera"], as_json["policy"], as_json["time_zone"]) == ("door", "latest", "Africa/Tunis")
+
+    command("remove", "door")
+    assert "There is no camera yet" in command("list")
+
+
+def test_only_what_is_said_changes(command: Command) -> None:
+    command("set", "door", "video.mp4", "--line", "0.5,0,0.5,1", "--model", "motion")
+
+    assert "revision 2" in command("set", "door", "--name", "Front")
+    assert "revision 2" in command("set", "door", "--again")
+    (camera,) = json.loads(command("list", "--json"))
+    assert (camera["model"], camera["name"], camera["policy"], len(camera["lines"])) == ("motion", "Front", "every", 1)
+
+
+def test_another_source_takes_its_own_policy(command: Command) -> None:
+    command("set", "door", "video.mp4")
+    command("set", "door", "rtsp://cam/1")
+
+    assert json.loads(command("list", "--json"))[0]["policy"] == "latest"
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["set", "door"], "say where its pictures come from"),
+        (["set", "door", "0", "--line", "0,0,2,2"], "outside the picture"),
+        (["set", "door", "0", "--line", "1,2"], "give four numbers"),
+        (["set", "door", "0", "--time-zone", "Tunis"], "no time zone"),
+        (["remove", "nothing"], "there is no camera 'nothing'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_is_one_clear_line(command: Command, words: list[str], problem: str) -> None:
+    with pytest.raises(Refused, match=problem):
+        command(*words)
+
+
+def test_without_a_database_it_says_what_to_do() -> None:
+    nobody = Command("postgresql://metrica:x@127.0.0.1:9/metrica")
+
+    with pytest.raises(Refused, match=r"the database does not answer.*taskw up"):
+        nobody("list")

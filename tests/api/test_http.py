@@ -1,0 +1,177 @@
+"""What holds for every answer: who may ask, what protects the browser, how errors look, and the description."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import ValidationError
+
+import services.api
+from infra.local.nats import NatsServer
+from infra.local.ports import free_port
+from infra.local.postgres import PostgresServer
+from services.api.settings import ApiSettings
+from services.kit.settings import ServiceSettings
+from tests.api.served import Served, until_ready
+
+API = Path(services.api.__file__).parent
+
+
+async def test_only_names_of_this_machine_are_answered(served: Served) -> None:
+    for host in ("localhost", "127.0.0.1:8080", "[::1]:8080"):
+        assert (await served.client.get("/v1/stores", headers={"Host": host})).status_code == 200, host
+    for host in ("evil.example", "localhost.evil.example", "192.168.1.4:8080"):
+        answer = await served.client.get("/v1/stores", headers={"Host": host})
+        assert answer.status_code == 400, host
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+
+
+async def test_every_answer_is_guarded(served: Served) -> None:
+    for path in ("/", "/app.js", "/v1/stores", "/docs/", "/nothing"):
+        headers = (await served.client.get(path)).headers
+        assert "script-src 'self';" in headers["content-security-policy"], path
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert headers["cross-origin-resource-policy"] == "same-origin", path
+
+
+async def test_errors_are_problems(served: Served) -> None:
+    for path in ("/nothing", "/v1/nothing", "/v1/stores/no%20name/counts", "/v1/cameras/x/frame.jpg"):
+        answer = await served.client.get(path)
+        assert answer.headers["content-type"] == "application/problem+json", path
+        assert answer.json()["status"] == answer.status_code
+        assert answer.json()["instance"] == answer.request.url.path
+        assert answer.json()["detail"]
+
+
+async def test_a_wrong_method_is_a_problem(served: Served) -> None:
+    answer = await served.client.delete("/v1/stores")
+
+    assert answer.status_code == 405
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_without_a_database_it_says_so_and_comes_back(served: Served, postgres_server: PostgresServer) -> None:
+    postgres_server.stop()
+    away, ready = await served.client.get("/v1/stores"), await served.client.get("/readyz")
+    postgres_server.start()
+
+    assert away.status_code == 503
+    assert "database is away" in away.json()["detail"]
+    assert ready.status_code == 503
+    assert "database" in ready.text
+    assert (await served.client.get("/v1/stores")).status_code == 200
+    assert (await served.client.get("/livez")).text == "alive\n"
+
+
+async def test_readiness_is_a_round_trip_to_jetstream(served: Served, nats_server: NatsServer) -> None:
+    assert (await served.client.get("/readyz")).text == "ready\n"
+    nats_server.kill()
+    async with asyncio.timeout(5):
+        while (answer := await served.client.get("/readyz")).status_code == 200:
+            pass
+
+    assert "jetstream" in answer.text
+    assert (await served.client.get("/v1/stores")).status_code == 200, "counts need no bus"
+
+
+async def test_metrics_are_prometheuss(served: Served) -> None:
+    assert "# TYPE metrica_api_streams gauge" in (await served.client.get("/metrics")).text
+
+
+async def test_every_route_is_described(served: Served) -> None:
+    described = (await served.client.get("/openapi.json")).json()
+
+    for path, methods in described["paths"].items():
+        for operation in methods.values():
+            assert operation["summary"], path
+            success = operation["responses"]["200"]
+            assert success["content"], path
+            for status, response in operation["responses"].items():
+                if status.startswith("4") or (status == "503" and path.startswith("/v1")):
+                    assert list(response["content"]) == ["application/problem+json"], (path, status)
+            if path.startswith("/v1") and "application/json" in success["content"]:
+                assert success["content"]["application/json"]["schema"], path
+    assert set(described["paths"]) >= {
+        "/v1/stores",
+        "/v1/stores/{store}/counts",
+        "/v1/stores/{store}/events",
+        "/v1/cameras/{camera}/frame.jpg",
+    }
+
+
+async def test_the_pages_ask_nobody_else(served: Served) -> None:
+    for path in ("/", "/docs/"):
+        page = await served.client.get(path)
+        assert page.headers["content-type"].startswith("text/html")
+        assert "http://" not in page.text.replace("http://www.w3.org", "")
+        assert "https://" not in page.text
+    assert (await served.client.get("/docs")).headers["location"] == "/docs/"
+
+
+def test_stores_and_cameras_are_selected_in_one_place() -> None:
+    """Every query of a store's data begins in `access`; reading what belongs to a store takes the stores it found."""
+    allowed = {"access.py", "configuration.py", "projection.py", "repository.py"}
+    for module in API.rglob("*.py"):
+        selects = [
+            node
+            for node in ast.walk(ast.parse(module.read_text()))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "select"
+        ]
+        names = {ast.unparse(argument) for node in selects for argument in node.args}
+        assert not selects or module.name in allowed, f"{module}: queries live in a repository"
+        assert "Store" not in names or module.name in {"access.py", "configuration.py"}, (
+            f"{module}: ask access for stores"
+        )
+
+
+def test_listening_wider_is_refused() -> None:
+    with pytest.raises(ValidationError, match="no sign-in yet"):
+        ApiSettings.model_validate({"host": "0.0.0.0", "database_url": "postgresql://x"})
+
+
+async def test_sigterm_ends_it_at_once_with_browsers_connected(
+    served: Served, settings: ServiceSettings, api_database_url: str
+) -> None:
+    await served.set_up()
+    port = free_port()
+    environment = {
+        **os.environ,
+        "METRICA_NATS_URL": settings.nats_url,
+        "METRICA_NATS_USER": settings.nats_user or "",
+        "METRICA_NATS_PASSWORD": settings.nats_password.get_secret_value() if settings.nats_password else "",
+        "METRICA_DATABASE_URL": api_database_url,
+        "METRICA_PORT": str(port),
+    }
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.api", env=environment)
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            await until_ready(client)
+
+            async def browse(opened: asyncio.Semaphore) -> str:
+                body = ""
+                async with client.stream("GET", "/v1/stores/shop/events") as response:
+                    async for text in response.aiter_text():
+                        body += text
+                        opened.release()
+                return body
+
+            opened = asyncio.Semaphore(0)
+            browsers = [asyncio.create_task(browse(opened)) for _ in range(3)]
+            for _ in browsers:
+                await opened.acquire()
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(2):
+                await process.wait()
+                bodies = await asyncio.gather(*browsers)  # cut off cleanly: no browser saw a broken answer
+        assert all("event: snapshot" in body for body in bodies)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
