@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from contracts.streams import Owner
+from contracts.streams import SOURCES, Owner
 from infra.local.child import end, kill_session, spawn, tail
 from infra.local.errors import LocalError
 from infra.local.ports import free_port
@@ -22,6 +22,13 @@ from infra.local.ports import free_port
 DEVELOPER = "developer"
 """The user of the command line and of tests."""
 USERS = (*(owner.value for owner in Owner), DEVELOPER)
+_READERS_OF_ADDRESSES = {Owner.INGEST.value, Owner.API.value, DEVELOPER}
+_ADDRESSES = f"KV_{SOURCES.name}"
+# A camera's address may hold its password. Requests about a stream have its name as their fifth or sixth token.
+_NO_ADDRESSES = {
+    "publish": {"deny": [f"$JS.API.{middle}.{_ADDRESSES}{end}" for middle in ("*.*", "*.*.*") for end in ("", ".>")]},
+    "subscribe": {"deny": [f"$KV.{SOURCES.name}.>"]},
+}
 MAX_PAYLOAD = 8 * 1024 * 1024
 MEMORY_STORE, FILE_STORE = 1024 * 1024 * 1024, 64 * 1024 * 1024 * 1024
 """What streams may reserve together, bytes. By itself nats-server takes three quarters of the free disk, and then
@@ -129,12 +136,16 @@ class NatsServer:
                     "max_memory_store": MEMORY_STORE,
                     "max_file_store": FILE_STORE,
                 },
-                "authorization": {
-                    "users": [{"user": user, "password": self.passwords[user]} for user in sorted(self.passwords)]
-                },
+                "authorization": {"users": [self._account(user) for user in sorted(self.passwords)]},
             },
             indent=2,
         )
+
+    def _account(self, user: str) -> dict[str, object]:
+        account: dict[str, object] = {"user": user, "password": self.passwords[user]}
+        if user not in _READERS_OF_ADDRESSES:
+            account["permissions"] = _NO_ADDRESSES
+        return account
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT

@@ -11,7 +11,7 @@ from typing import Protocol
 from infra.local.errors import LocalError
 
 LOOK_EVERY = 0.1
-FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
+LONGEST_DELAY = 30.0
 STEADY = 60.0
 """Seconds after which a process counts as well again: its next death is a first one."""
 
@@ -38,9 +38,9 @@ class Supervised(Protocol):
 @dataclass
 class _Watched:
     process: Supervised
-    delay: float = FIRST_DELAY
+    delay: float
+    started_at: float
     restart_at: float | None = None
-    started_at: float = 0.0
 
 
 class Supervisor:
@@ -50,13 +50,20 @@ class Supervisor:
         processes: in the order in which they are started again: what others need first.
         tell: gets a line for each death and each new start.
         chores: called every few seconds.
+        first_delay: seconds before the first new start; each further one waits twice as long, at most 30 s.
     """
 
     def __init__(
-        self, processes: Sequence[Supervised], tell: Callable[[str], None], chores: Callable[[], None]
+        self,
+        processes: Sequence[Supervised],
+        tell: Callable[[str], None],
+        chores: Callable[[], None],
+        *,
+        first_delay: float = 0.5,
     ) -> None:
-        self._watched = [_Watched(process, started_at=time.monotonic()) for process in processes]
-        self._tell, self._chores = tell, chores
+        now = time.monotonic()
+        self._watched = [_Watched(process, delay=first_delay, started_at=now) for process in processes]
+        self._tell, self._chores, self._first_delay = tell, chores, first_delay
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
@@ -85,7 +92,7 @@ class Supervisor:
         name = watched.process.name
         if watched.restart_at is None:
             if now - watched.started_at > STEADY:
-                watched.delay = FIRST_DELAY
+                watched.delay = self._first_delay
             watched.restart_at = now + watched.delay
             self._tell(f"{name} ended; it is started again in {watched.delay:g} s")
             watched.delay = min(watched.delay * 2, LONGEST_DELAY)
