@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Self
 
 from faststream.nats import NatsBroker
 from faststream.security import BaseSecurity, SASLPlaintext
 from nats.aio.client import Client
+from nats.errors import BadHeaderError, BadSubjectError, MaxPayloadError, NoRespondersError
 from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError
 from nats.js import JetStreamContext
 from nats.js.api import KeyValueConfig, PubAck, StorageType
 from nats.js.errors import APIError, BadRequestError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
@@ -30,6 +31,7 @@ PUBLISH_TIMEOUT = 2.0
 FIRST_DELAY, LONGEST_DELAY = 0.05, 2.0
 _STREAM_FULL = {10077, 10122}  # maximum messages, bytes or messages per subject exceeded
 _NAME_IN_USE = 10058
+_BAD_CONFIG = 10052
 
 log = logger()
 
@@ -113,12 +115,20 @@ class Bus:
         self.leaving()
         if self._declaring:
             self._declaring.cancel()
-        await self.broker.stop()
+        try:
+            await self.broker.stop()
+        except NatsError:  # NATS is away: there is nobody to flush to, only tries to reconnect to end
+            await self.client.close()
 
     def on_reconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back after every reconnect; returns what ends that."""
         self._reconnected.append(callback)
-        return lambda: self._reconnected.remove(callback)
+
+        def forget() -> None:
+            if callback in self._reconnected:
+                self._reconnected.remove(callback)
+
+        return forget
 
     async def declare(self) -> None:
         """Create or update the streams and buckets that this service owns; tries until the server takes them."""
@@ -130,7 +140,7 @@ class Bus:
                 for bucket in self._buckets:
                     await self._declare_bucket(bucket)
             except (NatsError, TimeoutError, OSError) as error:
-                if isinstance(error, APIError) and error.code == 400:
+                if _no_use(error):
                     raise
                 log.warning("declaring streams failed, trying again", error=_words(error))
                 await backoff.wait()
@@ -150,6 +160,8 @@ class Bus:
 
         Raises:
             StreamFull: a discard-new stream has no room now.
+            nats.errors.MaxPayloadError: the message is larger than the server takes.
+            nats.js.errors.APIError: the server refuses it, and would again.
         """
         backoff, told = Backoff(), False
         while True:
@@ -160,7 +172,7 @@ class Bus:
                 self._declare_soon()  # the stream is gone: its owner makes it again, and that may be this service
                 problem = "no stream takes this subject yet"
             except (ServiceUnavailableError, NatsError, TimeoutError, OSError) as error:
-                if isinstance(error, APIError) and error.code == 400:
+                if _no_use(error):
                     raise
                 problem = _words(error)
             if not told:
@@ -175,11 +187,15 @@ class Bus:
 
         Raises:
             StreamFull: a discard-new stream has no room now.
+            nats.errors.MaxPayloadError: the message is larger than the server takes.
             nats.errors.Error, TimeoutError: the message may not have been stored.
         """
         fields = dict(headers or {})
         if msg_id is not None:
             fields["Nats-Msg-Id"] = msg_id
+        # nats-py measures the payload alone; a server that gets more than it takes hangs up on the whole service.
+        if len(payload) + header_size(fields) > self.client.max_payload:
+            raise MaxPayloadError
         try:
             return await self.js.publish(subject, payload, timeout=PUBLISH_TIMEOUT, headers=fields or None)
         except APIError as error:
@@ -224,12 +240,18 @@ class Bus:
 
     async def _declare_bucket(self, bucket: Bucket) -> None:
         try:
-            await self.js.stream_info(f"KV_{bucket.name}")
+            known = (await self.js.stream_info(f"KV_{bucket.name}")).config
         except NotFoundError:
             await self.js.create_key_value(
                 KeyValueConfig(
                     bucket=bucket.name, history=bucket.history, ttl=bucket.ttl or None, storage=StorageType.FILE
                 )
+            )
+            return
+        if (known.max_age or 0, known.max_msgs_per_subject) != (bucket.ttl, bucket.history):
+            window = min(known.duplicate_window or bucket.ttl, bucket.ttl) if bucket.ttl else known.duplicate_window
+            await self.js.update_stream(
+                replace(known, max_age=bucket.ttl, max_msgs_per_subject=bucket.history, duplicate_window=window)
             )
 
     def _declare_soon(self) -> None:
@@ -258,6 +280,18 @@ def _security(settings: ServiceSettings) -> BaseSecurity | None:
     if settings.nats_user is None or settings.nats_password is None:
         return None
     return SASLPlaintext(username=settings.nats_user, password=settings.nats_password.get_secret_value(), use_ssl=False)
+
+
+def header_size(headers: Mapping[str, str]) -> int:
+    """Bytes that headers take on the wire, at most."""
+    return sum(len(name.encode()) + len(value.encode()) + len(": \r\n") for name, value in headers.items()) + 16
+
+
+def _no_use(error: Exception) -> bool:
+    """Whether trying again cannot help."""
+    if isinstance(error, APIError):
+        return error.code == 400 or error.err_code == _BAD_CONFIG
+    return isinstance(error, MaxPayloadError | BadHeaderError | BadSubjectError)
 
 
 def _words(error: BaseException) -> str:

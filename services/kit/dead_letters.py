@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from nats.aio.msg import Msg
@@ -9,37 +10,56 @@ from nats.aio.msg import Msg
 from contracts.events import DeadLetter
 from contracts.identity import LIVE
 from contracts.subjects import dead_letter
-from services.kit.bus import Bus
+from services.kit.bus import Bus, header_size
 from services.kit.logs import logger
 
 HEADER = "Metrica-Dead-Letter"
 """Carries the `DeadLetter` event as JSON; the message's own headers and body travel on unchanged."""
-_HEADER_ROOM = 16 * 1024
+
+LONGEST_REASON = 2000
+"""Characters. Of an event with a thousand wrong fields, the first few are enough."""
+MOST_HEADERS = 60 * 1024
+"""Bytes. JetStream takes no message with more than 64 KiB of headers."""
+
+_HEADER_NAME = re.compile(r"[!-9;-~]+")  # what nats-py sends; what it reads may be anything
 
 log = logger()
 
 
 async def bury(bus: Bus, service: str, msg: Msg, reason: str, *, run: str = LIVE) -> None:
-    """Keep a message that cannot be handled, with the reason. Returns once it is stored: only then acknowledge it."""
+    """Keep a message that cannot be handled, with the reason. Returns once it is stored: only then acknowledge it.
+
+    Its headers are kept but for NATS's own; a body or headers so long that no room is left for the reason are cut.
+    """
     sequence = msg.metadata.sequence.stream
+    if len(reason) > LONGEST_REASON:
+        reason = f"{reason[:LONGEST_REASON]} …"
+    log.error("dead letter", subject=msg.subject, reason=reason, stream_seq=sequence)
     letter = DeadLetter(
         run=run,
         service=service,
         subject=msg.subject,
-        reason=reason,
+        reason=_utf8(reason),
         at=time.time_ns(),
         stream=msg.metadata.stream,
         stream_seq=sequence,
     )
-    headers = {name: value for name, value in (msg.headers or {}).items() if not name.startswith("Nats-")}
-    headers[HEADER] = letter.encode().decode()
-    log.error("dead letter", subject=msg.subject, reason=reason, stream_seq=sequence)
-    room = (
-        bus.client.max_payload - _HEADER_ROOM
-    )  # the longest message a server takes could not be kept with a header more
-    await bus.publish(
-        dead_letter(service, run),
-        msg.data[:room],
-        headers=headers,
-        msg_id=f"{run}/{service}/{msg.metadata.stream}/{sequence}",
-    )
+    own = {
+        HEADER: letter.encode().decode(),
+        "Nats-Msg-Id": f"{run}/{service}/{msg.metadata.stream}/{sequence}",
+    }
+    theirs = {
+        name: _utf8(value)
+        for name, value in (msg.headers or {}).items()
+        if not name.startswith("Nats-") and _HEADER_NAME.fullmatch(name)
+    }
+    headers = {**theirs, **own}
+    if header_size(headers) > MOST_HEADERS:
+        headers = own
+    room = bus.client.max_payload - header_size(headers)
+    await bus.publish(dead_letter(service, run), msg.data[:room], headers=headers)
+
+
+def _utf8(text: str) -> str:
+    """Text that came as other bytes than UTF-8 (nats-py reads those as lone surrogates), made visible."""
+    return text.encode(errors="backslashreplace").decode()

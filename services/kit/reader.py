@@ -12,6 +12,7 @@ import json
 import time
 from collections import deque
 from dataclasses import replace
+from datetime import datetime
 
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -51,54 +52,60 @@ class Reader:
         self._broken = True
         self._told = False
         self._generation = -1
+        self._opening: asyncio.Task[None] | None = None
+        self._backoff = Backoff()
+        self._fruitless = False
+        """Whether nothing was heard since the last try to open."""
         self._last_stream_seq = 0
-        self._forget = bus.on_reconnect(self._wake.set)
         self._last_consumer_seq = 0
+        self._made: datetime | None = None
+        self._made_anew = False
+        self._forget = bus.on_reconnect(self._wake.set)
 
     async def next(self) -> Msg:
         """The next message; waits for it."""
         while True:
             if self._broken or self._generation != self._bus.generation:
-                await self._open()
+                await self._reopen()
             if self._credit == 0 and len(self._arrived) <= self._ahead // 2:
                 await self._request()
             if self._arrived:
-                msg = self._arrived.popleft()
-                if not self._ordered or self._in_order(msg):
-                    return msg
-                continue
+                return self._take()
             await self._wait(SILENCE)
             if not self._arrived and time.monotonic() - self._heard > SILENCE:
                 self._break("the consumer is silent")
 
     async def batch(self, most: int, *, linger: float = 0.0) -> list[Msg]:
         """At least one message, and what else is there by then: at most `most`, lingering for more up to `linger` s."""
+        before = self._last_stream_seq
         msgs = [await self.next()]
         deadline = time.monotonic() + linger
         try:
-            while len(msgs) < most:
-                if not self._arrived:
-                    left = deadline - time.monotonic()
-                    if left <= 0 or not await self._wait(left):
-                        break
-                    continue
-                msgs.append(await self.next())
+            while len(msgs) < most and not self._broken:
+                if self._arrived:
+                    msgs.append(self._take())
+                elif (left := deadline - time.monotonic()) <= 0 or not await self._wait(left):
+                    break
         except asyncio.CancelledError:
             self._arrived.extendleft(reversed(msgs))  # nobody has them: `close` gives them back
+            self._last_stream_seq = before
             raise
         return msgs
 
     async def close(self) -> None:
         """Stop reading. Messages that were pulled ahead and not handled come back to others after their ack wait."""
         self._forget()
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
         await self._unsubscribe()
-        for msg in self._arrived:
-            if not self._ordered:
-                try:
-                    await msg.nak()
-                except NatsError:
-                    break  # no connection: the ack wait gives them back
+        given_back = [] if self._ordered else list(self._arrived)
         self._arrived.clear()
+        for msg in given_back:
+            try:
+                await msg.nak()
+            except NatsError:
+                break  # no connection: the ack wait gives them back
 
     async def __aenter__(self) -> Reader:
         return self
@@ -126,14 +133,29 @@ class Reader:
             return False
         return True
 
+    def _take(self) -> Msg:
+        msg = self._arrived.popleft()
+        if self._ordered:
+            self._last_stream_seq = msg.metadata.sequence.stream
+        return msg
+
+    async def _reopen(self) -> None:
+        """Open; goes on where the caller's patience ends sooner, so that impatient callers get there, too."""
+        self._broken = True
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(self._open(), name=f"open {self._stream}")
+        await asyncio.shield(self._opening)
+
     async def _open(self) -> None:
-        backoff = Backoff()
         while True:
-            self._generation = self._bus.generation
+            if self._fruitless and self._generation == self._bus.generation:
+                await self._backoff.wait()
+            self._generation, self._fruitless = self._bus.generation, True
             try:
                 await self._unsubscribe()
                 if self._ordered:  # read again from the last one handed out
                     self._arrived.clear()  # a shared consumer's stay: the server would keep them for the ack wait
+                    await self._recognise_stream()
                 info = await self._bus.js.add_consumer(self._stream, self._resumed())
                 self._consumer = info.name
                 self._last_consumer_seq = 0
@@ -147,18 +169,29 @@ class Reader:
                     reason = "its owner has not declared it yet" if isinstance(error, NotFoundError) else repr(error)
                     log.info("waiting for a stream", stream=self._stream, reason=reason)
                     self._told = True
-                await backoff.wait()
             else:
                 return
+
+    async def _recognise_stream(self) -> None:
+        """A stream that was made anew counts from 1 again: it is read from its beginning."""
+        made = (await self._bus.js.stream_info(self._stream)).created
+        if self._made is not None and made != self._made:
+            log.warning("the stream was made anew; reading it from its beginning", stream=self._stream)
+            self._last_stream_seq, self._made_anew = 0, True
+        self._made = made
 
     def _resumed(self) -> ConsumerConfig:
         if not self._ordered:
             return self._config
         config = replace(self._config, ack_policy=AckPolicy.NONE, mem_storage=True, inactive_threshold=UNUSED_CONSUMER)
-        if self._last_stream_seq and config.deliver_policy is not DeliverPolicy.LAST_PER_SUBJECT:
-            config = replace(
+        if config.deliver_policy is DeliverPolicy.LAST_PER_SUBJECT:
+            return config
+        if self._last_stream_seq:
+            return replace(
                 config, deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self._last_stream_seq + 1
             )
+        if self._made_anew:
+            return replace(config, deliver_policy=DeliverPolicy.ALL, opt_start_seq=None)
         return config
 
     async def _request(self) -> None:
@@ -174,9 +207,13 @@ class Reader:
     async def _on_message(self, msg: Msg) -> None:
         self._heard = time.monotonic()
         status = (msg.headers or {}).get("Status") if not msg.data else None
+        if status in {None, "100", "404", "408"}:
+            self._fruitless = False
+            self._backoff.reset()
         if status is None:
             self._credit = max(0, self._credit - 1)
-            self._arrived.append(msg)
+            if not self._ordered or self._in_order(msg):
+                self._arrived.append(msg)
         elif status in {"404", "408"}:
             self._credit = 0
         elif status != "100":
@@ -185,11 +222,13 @@ class Reader:
             self._wake.set()
 
     def _in_order(self, msg: Msg) -> bool:
-        sequence = msg.metadata.sequence
-        if sequence.consumer != self._last_consumer_seq + 1:
+        if msg.metadata.consumer != self._consumer:
+            return False  # of the consumer before, on its way while a new one was made
+        sequence = msg.metadata.sequence.consumer
+        if sequence != self._last_consumer_seq + 1:
             self._break("messages were lost on the way")
             return False
-        self._last_consumer_seq, self._last_stream_seq = sequence.consumer, sequence.stream
+        self._last_consumer_seq = sequence
         return True
 
     def _break(self, reason: str) -> None:

@@ -1,0 +1,57 @@
+"""A bus on the test's own NATS server, and waiting for what it will show."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from nats.errors import Error as NatsError
+
+from contracts.streams import BUCKETS, STREAMS, Owner
+from services.kit.bus import Bus
+from services.kit.settings import ServiceSettings
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def connected(
+    settings: ServiceSettings, owner: Owner | None = None, *, everything: bool = False
+) -> AsyncIterator[Bus]:
+    """A bus that is connected and has declared what its owner owns, or everything there is."""
+    bus = Bus(settings, "test", owner)
+    if everything:
+        bus._streams, bus._buckets = STREAMS, BUCKETS
+    await bus.start()
+    try:
+        yield bus
+    finally:
+        await bus.stop()
+
+
+async def eventually(look: Callable[[], Awaitable[T]], within: float = 15.0) -> T:
+    """What a look finally sees that is true; its errors in between are what it waits out."""
+    deadline = time.monotonic() + within
+    while True:
+        seen: T | Exception
+        try:
+            seen = await look()
+        except (NatsError, TimeoutError, OSError, LookupError) as error:
+            seen = error
+        if seen and not isinstance(seen, Exception):
+            return seen
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not seen within {within:g} s; last: {seen!r}")
+        await asyncio.sleep(0.02)
+
+
+async def stored(bus: Bus, stream: str) -> list[bytes]:
+    """The bodies of all messages in a stream, in order."""
+    state = (await bus.js.stream_info(stream)).state
+    found = []
+    for seq in range(state.first_seq, state.last_seq + 1):
+        found.append((await bus.js.get_msg(stream, seq)).data or b"")
+    return found
