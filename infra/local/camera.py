@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from zoneinfo import available_timezones
 
-from pydantic import ValidationError
-
 from contracts.identity import token
 from contracts.spec import CountingLine, Side
 from infra.local.errors import LocalError
@@ -110,7 +108,4 @@ def local_time_zone() -> str:
 
 def _line(points: Points, in_side: Side) -> CountingLine:
     x1, y1, x2, y2 = points
-    try:
-        return CountingLine(id=LINE, x1=x1, y1=y1, x2=x2, y2=y2, in_side=in_side)
-    except ValidationError as error:
-        raise LocalError(f"LINE={','.join(f'{p:g}' for p in points)}: {in_words(error)}") from None
+    return CountingLine(id=LINE, x1=x1, y1=y1, x2=x2, y2=y2, in_side=in_side)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from contracts.spec import Side, default_policy
+from contracts.spec import CountingLine, Side, default_policy
 from infra.local.errors import LocalError
 from infra.local.service import ROOT
 from services.kit.settings import ServiceSettings
@@ -54,6 +53,10 @@ class Options(BaseModel):
             x1, y1, x2, y2 = (float(part) for part in text.split(","))
         except ValueError:
             raise ValueError("give four numbers from 0 to 1, as in LINE=0.5,0,0.5,1") from None
+        try:
+            CountingLine(id="line", x1=x1, y1=y1, x2=x2, y2=y2)
+        except ValidationError as error:
+            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
         return x1, y1, x2, y2
 
     @field_validator("camera")
@@ -108,8 +111,3 @@ def _stay_on_this_machine(environment: Mapping[str, str]) -> None:
             ServiceSettings(host=host)
         except ValidationError as error:
             raise LocalError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
-
-
-def default_home() -> Path:
-    """Where the data goes unless METRICA_HOME says otherwise."""
-    return Path(os.environ.get("METRICA_HOME") or ROOT / ".metrica")

@@ -56,8 +56,6 @@ def test_a_shop_has_a_name_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("wish", "told"),
     [
-        ({"line": "0.5,0,0.5,1.5"}, "outside the picture"),
-        ({"line": "0.5,0.5,0.501,0.5"}, "shorter than"),
         ({"camera": "sim://window"}, "sim://door"),
         ({"time_zone": "Mars/Olympus"}, "no time zone"),
     ],

@@ -38,6 +38,8 @@ def test_addresses_and_device_numbers_are_taken_as_they_are(address: str) -> Non
         ("CAMERA=missing.mp4", "there is no file"),
         ("LINE=0.5,0", "LINE=0.5,0: give four numbers"),
         ("LINE=left", "give four numbers"),
+        ("LINE=0.5,0,0.5,1.5", "outside the picture"),
+        ("LINE=0.5,0.5,0.501,0.5", "shorter than"),
         ("IN=inside", "IN=inside: "),
         ("PORT=99999", "PORT=99999: "),
         ("DETECTORS=0", "DETECTORS=0: "),
