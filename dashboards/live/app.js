@@ -115,14 +115,14 @@ function setConnection(state) {
 
 // ---- numbers ----
 
-function setNumber(output, value) {
-  const before = Number(output.dataset.value ?? NaN);
-  output.dataset.value = value;
-  output.textContent = value.toLocaleString("en-GB");
+function setNumber(shown, value) {
+  const before = Number(shown.dataset.value ?? NaN);
+  shown.dataset.value = value;
+  shown.textContent = value.toLocaleString("en-GB");
   if (Number.isNaN(before) || before === value) return;
-  output.classList.remove("up", "down");
-  void output.offsetWidth; // begins the animation anew
-  output.classList.add(value > before ? "up" : "down");
+  shown.classList.remove("up", "down");
+  void shown.offsetWidth; // begins the animation anew
+  shown.classList.add(value > before ? "up" : "down");
 }
 
 // At once, and then no more often than `every`; the last call always counts.

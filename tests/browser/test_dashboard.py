@@ -1,0 +1,152 @@
+"""The live dashboard in a real browser."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from contracts.events import State
+from contracts.identity import Direction
+from infra.local.nats import NatsServer
+from tests.browser.conftest import Shop
+
+LONG = 15_000  # ms: a start of the API on a busy machine
+
+
+def shows(page: Page, *, ins: int, out: int, inside: int) -> None:
+    for name, number in {"in": ins, "out": out, "inside": inside}.items():
+        expect(page.get_by_test_id(name)).to_have_text(str(number), timeout=LONG)
+
+
+def is_live(page: Page) -> None:
+    expect(page.get_by_test_id("connection")).to_have_text("Live", timeout=LONG)
+
+
+def test_numbers_go_up_without_a_reload_and_again_after_the_api_restarted(shop: Shop, page: Page) -> None:
+    shop.set_up()
+    shop.cross(2)
+    page.goto(shop.url)
+    shows(page, ins=2, out=0, inside=2)
+    page.evaluate("window.sameDocument = true")
+
+    shop.cross(1)
+    shop.cross(1, Direction.OUT)
+    shows(page, ins=3, out=1, inside=2)
+
+    shop.stop()
+    expect(page.get_by_test_id("connection")).to_have_text("Away", timeout=LONG)
+    expect(page.get_by_test_id("banner")).to_contain_text("last numbers known")
+    shows(page, ins=3, out=1, inside=2)
+    shop.cross(4)
+    shop.start()
+
+    shows(page, ins=7, out=1, inside=6)
+    is_live(page)
+    expect(page.get_by_test_id("banner")).to_be_hidden()
+    shop.cross(1)
+    shows(page, ins=8, out=1, inside=7)
+    assert page.evaluate("window.sameDocument"), "the page was loaded anew"
+    expect(page.get_by_test_id("spoken")).to_have_text("7 inside, 8 in, 1 out today", timeout=LONG)
+
+
+def test_what_is_wrong_with_a_camera_is_said_with_what_to_do(shop: Shop, page: Page) -> None:
+    shop.set_up(model="person-detection-0200")
+    shop.say("ingest", State.RUNNING)
+    page.goto(shop.url)
+    expect(page.get_by_test_id("state")).to_have_text("Counting", timeout=LONG)
+    expect(page.get_by_test_id("model")).to_have_text("person-detection-0200")
+
+    shop.say("detector", State.NO_MODEL, "person-detection-0200 cannot be downloaded. Put it into METRICA_MODELS.")
+
+    expect(page.get_by_test_id("state")).to_have_text("No model")
+    expect(page.get_by_test_id("message")).to_contain_text("Put it into METRICA_MODELS.")
+    shop.say("detector", State.RUNNING)
+    expect(page.get_by_test_id("state")).to_have_text("Counting")
+    expect(page.get_by_test_id("message")).to_be_hidden()
+
+    shop.say("ingest", State.REFUSED, "There is no file /videos/door.mp4: check the address.")
+    expect(page.get_by_test_id("state")).to_have_text("Cannot work")
+    expect(page.get_by_test_id("message")).to_have_text("There is no file /videos/door.mp4: check the address.")
+
+
+def test_the_picture_with_boxes_the_line_and_its_age(shop: Shop, page: Page) -> None:
+    shop.set_up()
+    page.goto(shop.url)
+    expect(page.get_by_test_id("placeholder")).to_contain_text("has sent no picture", timeout=LONG)
+
+    shop.see(seq=41)
+    shop.see(seq=42)
+
+    expect(page.get_by_test_id("picture")).to_have_attribute("data-seq", "42", timeout=LONG)
+    expect(page.get_by_test_id("placeholder")).to_be_hidden()
+    green = page.get_by_test_id("picture").evaluate("c => [...c.getContext('2d').getImageData(320, 20, 1, 1).data]")
+    assert green[1] > green[0], "the picture itself is drawn"
+    overlay = page.get_by_test_id("overlay")
+    expect(overlay).to_have_attribute("viewBox", "0 0 640 360")
+    expect(overlay.locator(".box")).to_have_attribute("width", "80")
+    expect(overlay.locator(".tag-text")).to_have_text("12")
+    expect(overlay.locator(".in-text")).to_have_text("IN")
+    # IN is on the right hand of somebody who walks from left to right: below the line.
+    assert float(overlay.locator(".in-text").get_attribute("y") or 0) > 180
+    expect(page.get_by_test_id("age")).to_have_text(re.compile(r"^\d+(\.\d)? s ago$"))
+    expect(overlay.locator(".boxes")).to_have_class("boxes stale")  # after a second without news
+    expect(page.get_by_test_id("age")).to_have_attribute("data-age", "late")
+
+
+def test_the_day_in_bars(shop: Shop, page: Page) -> None:
+    shop.set_up()
+    page.goto(shop.url)
+    is_live(page)
+    shop.cross(3)
+    shop.cross(2, Direction.OUT)
+
+    chart = page.get_by_test_id("chart")
+    expect(chart.locator("[data-in='3'][data-out='2'] .bar-in")).to_have_count(1, timeout=LONG)
+    hours = chart.locator("g").count()
+    page.get_by_test_id("by-quarter").click()
+
+    assert chart.locator("g").count() == 4 * hours
+    expect(chart.locator("[data-in='3'][data-out='2']")).to_have_count(1)
+
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") == 360, "a phone needs no sideways scrolling"
+
+
+def test_without_the_bus_the_numbers_still_come(shop: Shop, page: Page, nats_server: NatsServer) -> None:
+    shop.set_up()
+    page.goto(shop.url)
+    is_live(page)
+
+    nats_server.kill()
+
+    expect(page.get_by_test_id("connection")).to_have_text("Delayed", timeout=LONG)
+    nats_server.start()
+    is_live(page)
+
+
+def test_without_a_camera_the_page_says_how_to_begin_and_fills_by_itself(shop: Shop, page: Page) -> None:
+    page.goto(shop.url)
+    expect(page.get_by_test_id("empty")).to_contain_text("metrica camera set")
+
+    shop.set_up()
+
+    expect(page.get_by_test_id("camera")).to_have_count(1, timeout=LONG)
+    expect(page.get_by_test_id("empty")).to_be_hidden()
+
+
+def test_several_stores_can_be_chosen_from(shop: Shop, page: Page) -> None:
+    shop.set_up()
+    shop.cross(5)
+    shop.set_up("gate", store="mall", store_name="A Mall")
+    page.goto(f"{shop.url}/?store=shop")
+    shows(page, ins=5, out=0, inside=5)
+
+    page.get_by_test_id("store-picker").select_option("A Mall")
+
+    shows(page, ins=0, out=0, inside=0)
+    expect(page.get_by_test_id("camera")).to_have_attribute("data-camera", "gate")
+    assert page.url.endswith("?store=mall")
+    page.goto(f"{shop.url}/docs")
+    described = page.get_by_test_id("route").filter(has_text="/v1/stores/{store}/events")
+    expect(described).to_contain_text("Follow a store live")
