@@ -28,12 +28,13 @@ from services.kit.logs import bound_contextvars, logger
 from services.kit.reader import Reader
 
 SERVICE = "detector"
-ACK_WAIT = 8.0
+ACK_WAIT = 5.0
 """A frame that was given to a replica and not answered within this time, in seconds, goes to another."""
 MOST_DELIVERIES = 3
 RETRY_DELAY = 0.5
-AHEAD = {FRAMES.name: 2, KEPT.name: 4}
-"""Frames pulled ahead: enough to keep the model busy, few enough that live frames are fresh and a crash delays few."""
+AHEAD = 2
+"""Frames pulled ahead: enough to keep the model busy, few enough that live frames are fresh, that a crash delays few,
+and that even at two seconds a frame none is taken for unanswered."""
 
 FRAMES_SEEN = Counter("metrica_detector_frames_total", "Frames looked at", ["pool"])
 FRAMES_SKIPPED = Counter("metrica_detector_skipped_total", "Frames that could not be looked at", ["pool"])
@@ -67,7 +68,7 @@ class PoolWorker:
             max_ack_pending=1024,
         )
         publishing: asyncio.Task[None] | None = None
-        async with Reader(self._bus, stream.name, config, ahead=AHEAD[stream.name]) as reader:
+        async with Reader(self._bus, stream.name, config, ahead=AHEAD) as reader:
             try:
                 async for msg in reader:
                     event = await self._look(msg)
