@@ -72,6 +72,7 @@ export class Camera {
     message.dataset.tone = tone;
     message.hidden = !status?.message || status.state === "running";
     const model = [...this.statuses.values()].find((one) => one.model)?.model;
+    this.find(".by").textContent = model ? "counted by" : "model";
     this.find("[data-testid=model]").textContent = model ? [model.name, model.precision].filter(Boolean).join(" · ") : this.camera.model;
     this.ended = ["finished", "already_counted", "stopped"].includes(status?.state);
   }
@@ -81,14 +82,15 @@ export class Camera {
     const age = this.find(".age");
     const since = this.heardAt === undefined ? Infinity : performance.now() - this.heardAt;
     if (since > STALE) this.overlay.fade();
-    if (this.ended || this.heardAt === undefined) {
+    const capturedAt = this.capturedAt ?? this.picturedAt; // where nobody tracks, the picture's
+    if (this.ended || capturedAt === undefined) {
       age.textContent = "";
       return;
     }
     // A recording has times of its own: there, the age is that of the last word about it.
     const recording = this.camera.policy === "every";
-    const seconds = recording ? since / 1000 : (serverClock.now() - this.capturedAt) / 1000;
-    age.textContent = recording ? `recording · ${sayTime(this.capturedAt, this.timeZone, true)}` : sayAge(seconds);
+    const seconds = recording ? Math.min(since, 3.6e6) / 1000 : (serverClock.now() - capturedAt) / 1000;
+    age.textContent = recording ? `recording · ${sayTime(capturedAt, this.timeZone, true)}` : sayAge(seconds);
     age.dataset.age = seconds > OLD ? "old" : seconds > LATE ? "late" : "fresh";
   }
 
@@ -120,6 +122,7 @@ export class Camera {
     this.overlay.resize(picture.width, picture.height);
     picture.close();
     this.etag = answer.headers.get("ETag");
+    this.picturedAt = Number(answer.headers.get("Metrica-Captured-At")) / 1e6;
     canvas.dataset.seq = answer.headers.get("Metrica-Seq");
     this.find(".view").toggleAttribute("data-old", false);
     this.find(".placeholder").hidden = true;
