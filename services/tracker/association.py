@@ -77,6 +77,8 @@ def overlaps(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     Returns:
         (N, M) intersection over union, and intersection over the smaller of the two.
     """
+    if not len(a) or not len(b):
+        return np.zeros((len(a), len(b))), np.zeros((len(a), len(b)))
     common = _common(a, b, 0) * _common(a, b, 1)
     area_a = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1])
     area_b = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])

@@ -24,6 +24,8 @@ GOOD_SCORE: Final = 0.4
 WEAK_SCORE: Final = 0.1
 GOOD_LIMIT: Final = 2.0
 """Nats above which a good box is likelier to show somebody new; see `association`."""
+LOST_LIMIT: Final = 0.5
+"""The same for somebody lost, who may never come back."""
 WEAK_LIMIT: Final = -4.0
 """The same for a weak box, which is likelier to show nobody at all."""
 NEAR_IOU: Final = 0.3
@@ -72,7 +74,7 @@ def pair(motion: Motion, recent: Mask, boxes: Floats, scores: Floats) -> Pairs:
 
     rows, columns = board.open(~recent, good)
     columns = columns[~_shows(boxes[columns], boxes[board.owner >= 0]).any(axis=1)]
-    board.settle(rows, columns, cost[np.ix_(rows, columns)], GOOD_LIMIT)
+    board.settle(rows, columns, cost[np.ix_(rows, columns)], LOST_LIMIT)
 
     found, new = np.flatnonzero(board.owner >= 0), columns[board.owner[columns] < 0]
     return Pairs(board.owner[found], found, new[_best(_shows(boxes[new], boxes[new]))])
@@ -118,8 +120,8 @@ def _shows(boxes: Floats, people: Floats) -> Mask:
 
 def _best(same: Mask) -> Mask:
     """(N,) which of N boxes, best first, to keep, where (N, N) some are the same: a box falls to a better one kept."""
-    kept, same = np.ones(len(same), np.bool_), np.triu(same, 1)
-    for better in np.flatnonzero(same.any(axis=1)):
+    kept = np.ones(len(same), np.bool_)
+    for better in np.flatnonzero(same.sum(axis=1) > 1):
         if kept[better]:
-            kept &= ~same[better]
+            kept[better + 1 :] &= ~same[better, better + 1 :]
     return kept

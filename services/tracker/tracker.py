@@ -24,11 +24,11 @@ from services.tracker.table import Mask, Rows, TrackState, TrackTable
 CONFIRM_HITS: Final = 3
 CONFIRM_EVIDENCE: Final = 1.2
 """Sum of scores. With the hits: what a shadow or a poster in one or two frames does not reach."""
-RECENT_SECONDS: Final = 0.35
+RECENT_SECONDS: Final = 0.5
 """A track that was not seen in the frames of so long is lost."""
 LOST_SECONDS: Final = 2.5
 """How long a lost person is looked for: 2 s hidden, and the frames before and after."""
-DOUBTFUL_SECONDS: Final = 0.5
+DOUBTFUL_SECONDS: Final = 0.9
 """The same for a track that is not confirmed."""
 FORGOTTEN_SECONDS: Final = 5.0
 """After this long without looking at all, frames skipped or missing, nobody stands where they were."""
@@ -149,11 +149,11 @@ class Tracker:
     def _begin(self, boxes: Floats, scores: Floats) -> Rows:
         """Begin tracks, as far as there is room. Returns their rows."""
         before = len(self._tracks)
-        begun = TrackTable.begin(self._next, boxes[: MAX_TRACKS - before], scores[: MAX_TRACKS - before])
-        if len(begun):
-            self._tracks = self._tracks.join(begun)
-            self._next += len(begun)
-        return np.arange(before, len(self._tracks))
+        room = min(len(boxes), MAX_TRACKS - before)
+        if room:
+            self._tracks = self._tracks.join(TrackTable.begin(self._next, boxes[:room], scores[:room]))
+            self._next += room
+        return np.arange(before, before + room)
 
     def _drop(self, ended: Mask) -> tuple[Gone, ...]:
         if not ended.any():

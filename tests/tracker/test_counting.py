@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -16,6 +15,7 @@ from contracts.frames import EndReason
 from contracts.identity import Direction, crossing_id
 from contracts.spec import CountingLine, Side
 from services.tracker.counting import CameraCounter, CounterState, Step
+from services.tracker.lines import Gate
 from tests.tracker.scenes import (
     HEIGHT,
     MIDDLE,
@@ -85,7 +85,7 @@ class TestWalking:
         assert directions(watch(film([lambda seconds: (640.0, 400.0)], seconds=20))) == []
 
     @given(st.integers(0, 2**32 - 1), st.floats(-60.0, 60.0))
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=8, deadline=None)
     def test_a_detector_that_trembles_on_a_standing_person_counts_nothing(self, seed: int, off: float) -> None:
         chance = random.Random(seed)
         frames = [
@@ -136,7 +136,7 @@ class TestHidden:
         length=st.floats(0.1, 2.0),
         speed=st.floats(70.0, 180.0),
     )
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=25, deadline=None)
     def test_a_person_hidden_for_up_to_two_seconds_counts_once(
         self, fps: float, since: float, length: float, speed: float
     ) -> None:
@@ -145,7 +145,7 @@ class TestHidden:
         assert directions(watch(film([hidden(person, since, since + length)], seconds=7, fps=fps))) == ["in"]
 
     @given(since=st.floats(1.2, 3.5), length=st.floats(0.1, 2.0))
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=10, deadline=None)
     def test_so_does_one_among_others(self, since: float, length: float) -> None:
         person = walk((0.0, 1000.0, 400.0), (7.0, 160.0, 400.0))
         others = [walk((0.0, x, y), (7.0, x, y)) for x in (300.0, 900.0) for y in (150.0, 620.0)]
@@ -173,7 +173,7 @@ class TestHidden:
         assert directions(watch(frames[:20] + frames[40:])) == ["in"]
 
     @given(st.integers(0, 59))
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=12, deadline=None)
     def test_drop_a_frame_and_the_total_stands(self, gone: int) -> None:
         frames = film([LEFTWARDS, RIGHTWARDS], seconds=6)
 
@@ -211,7 +211,7 @@ def crowd(seed: int, people: int = 8, seconds: float = 8.0) -> list[Detections]:
 
 class TestCheckpoint:
     @given(st.integers(0, 79), st.integers(0, 5))
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=8, deadline=None)
     def test_resume_at_any_frame_and_every_event_stands(self, at: int, seed: int) -> None:
         frames = crowd(seed)
         undisturbed = fresh()
@@ -241,7 +241,7 @@ class TestCheckpoint:
 
     def test_memory_is_bounded_whatever_comes(self) -> None:
         chance, counter = random.Random(0), fresh()
-        for seq in range(40):
+        for seq in range(15):
             boxes = [box_at(chance.uniform(0, WIDTH), chance.uniform(0, HEIGHT), 30, 70) for _ in range(500)]
             counter.step(seen(seq, boxes), spec())
 
@@ -356,11 +356,10 @@ class TestIdentity:
         assert [c.id for c in found] == [crossing_id("cam", "door", 1, "first", seq, Direction.IN, n) for n in range(3)]
 
     def test_ids_are_unique(self) -> None:
-        found = [c for seed in range(3) for c in crossings(watch(crowd(seed)))]
-        per_seed = Counter(c.id for c in crossings(watch(crowd(0))))
+        found = crossings(watch(crowd(0)))
 
         assert found
-        assert set(per_seed.values()) == {1}
+        assert len({crossing.id for crossing in found}) == len(found)
 
 
 class TestBadInput:
@@ -394,8 +393,6 @@ class TestBadInput:
 
 class TestPaths:
     def test_a_moved_line_can_be_recounted_from_the_paths_alone(self) -> None:
-        from services.tracker.lines import Gate
-
         for seed in range(3):
             frames = [*crowd(seed, people=5), seen(80, end=EndReason.FINISHED)]
             steps = watch(frames)

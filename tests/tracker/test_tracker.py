@@ -1,0 +1,92 @@
+"""The life of tracks, and how long a frame takes."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from services.tracker.kalman import Floats
+from services.tracker.tracker import Gone, Tracker, TrackerState
+from tests.tracker.scenes import box_at
+
+
+def boxes(*places: tuple[float, float]) -> Floats:
+    return np.array([box_at(x, y) for x, y in places]).reshape(-1, 4)
+
+
+def show(tracker: Tracker, *places: tuple[float, float], frames: int = 1, score: float = 0.9) -> list[tuple[int, bool]]:
+    """What a tracker sees in the last of some frames: numbers, and whether they are confirmed."""
+    for _ in range(frames):
+        sightings = tracker.step(boxes(*places), np.full(len(places), score), 0.1)
+    return [(person.track, person.confirmed) for person in sightings.seen]
+
+
+def test_a_person_is_confirmed_at_the_third_sight() -> None:
+    tracker = Tracker()
+
+    assert [show(tracker, (100, 200)) for _ in range(3)] == [[(1, False)], [(1, False)], [(1, True)]]
+
+
+def test_numbers_are_never_used_again() -> None:
+    tracker = Tracker()
+    show(tracker, (100, 200), frames=3)
+    show(tracker, frames=40)
+
+    assert show(tracker, (100, 200)) == [(2, False)]
+
+
+def test_a_lost_person_is_given_up_after_two_and_a_half_seconds() -> None:
+    tracker, none = Tracker(), np.empty((0, 4))
+    show(tracker, (100, 200), frames=3)
+    ends = [tracker.step(none, np.empty(0), 0.125).gone for _ in range(30)]
+
+    assert [frame for frame, gone in enumerate(ends, start=1) if gone] == [21]
+    assert ends[20] == (Gone(1, confirmed=True),)
+
+
+def test_one_who_was_hardly_seen_is_given_up_sooner() -> None:
+    tracker, none = Tracker(), np.empty((0, 4))
+    show(tracker, (100, 200))
+    ends = [tracker.step(none, np.empty(0), 0.1).gone for _ in range(30)]
+
+    assert [gone for gone in ends if gone] == [(Gone(1, confirmed=False),)]
+    assert any(ends[:12])
+
+
+def test_skipped_frames_give_nobody_up_until_nobody_can_still_be_there() -> None:
+    tracker = Tracker()
+    show(tracker, (100, 200), frames=3)
+
+    assert not any(tracker.skip(0.1).gone for _ in range(45))
+    assert any(tracker.skip(0.1).gone for _ in range(10))
+
+
+def test_nothing_to_see_is_nothing() -> None:
+    assert show(Tracker(), frames=3) == []
+
+
+def test_a_state_is_the_same_state_after_json() -> None:
+    tracker = Tracker()
+    for frame in range(20):
+        show(tracker, (100 + 7.3 * frame, 200), (500 - 3.1 * frame, 300))
+    state = TrackerState.model_validate_json(tracker.state().model_dump_json())
+
+    assert state == tracker.state() == Tracker.restore(state).state()
+
+
+@pytest.mark.parametrize(("people", "milliseconds"), [(50, 0.5), (200, 4.0)])
+def test_a_frame_of_many_people_is_quick(people: int, milliseconds: float) -> None:
+    """The quickest of many frames: what the machine's other work does to the rest is not ours."""
+    chance, tracker = np.random.default_rng(0), Tracker()
+    grid = np.array([(60 + 90 * (n % 20), 100 + 170 * (n // 20)) for n in range(people)], np.float64)
+    walk, times = chance.normal(0, 20, grid.shape), []
+    for frame in range(120):
+        seen = boxes(*map(tuple, grid + walk * frame / 25 + chance.normal(0, 1, grid.shape)))
+        order, scores = chance.permutation(people), np.full(people, 0.8)
+        start = time.perf_counter()
+        tracker.step(seen[order], scores, 0.04)
+        times.append(time.perf_counter() - start)
+
+    assert min(times) * 1000 < milliseconds
