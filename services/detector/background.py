@@ -30,6 +30,8 @@ SURE, SURE_OR_SHADOW = 254, 0
 """MOG2 marks what is surely no background with 255, and shadows with 127."""
 BRIGHTER = 1.4
 """Factor by which the light may change before the background is learnt anew."""
+ANCHOR = 0.995
+"""Part of a change of the light, on a logarithmic scale, that is evened out at once."""
 SUDDEN = 0.6
 """Part of the picture that no crowd fills: when more changes at once, the light or the camera did."""
 
@@ -55,7 +57,7 @@ class Background:
         if self._seen > WARM_UP:
             gain = self._gain(smooth)
             if ((gain > 1 / BRIGHTER) & (gain < BRIGHTER)).all():
-                smooth = cast("Image", cv2.LUT(smooth, (_LEVELS * gain).clip(0, 255).astype(np.uint8)))
+                smooth = cast("Image", cv2.LUT(smooth, (_LEVELS * gain).round().clip(0, 255).astype(np.uint8)))
             else:
                 self._forget()
         self._seen += 1
@@ -80,7 +82,9 @@ class Background:
         """By what the background is brighter now than this picture, in each colour: clouds and lamps change it all."""
         coarse, bare = smooth[::4, ::4].astype(np.float32), self._bare[::4, ::4].astype(np.float32)
         # Of most pixels, hence a median: people change a few by much.
-        return cast("NDArray[np.float64]", np.median((bare + 1) / (coarse + 1), axis=(0, 1)).astype(np.float64))
+        gain = np.median((bare + 1) / (coarse + 1), axis=(0, 1)).astype(np.float64)
+        # A little is left to be learnt, so that the background cannot wander from the pictures in the course of days.
+        return cast("NDArray[np.float64]", gain**ANCHOR)
 
     def _learn(self, smooth: Image, covered: Mask) -> None:
         self._age[covered > 0] += STEP

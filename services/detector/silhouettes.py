@@ -34,6 +34,10 @@ GAP = 0.15
 """Two fragments of a body lie less than this part of a person's height apart."""
 WIDE, TALL = 1.45, 1.3
 """Times a person's width or height from which a silhouette may be more than one person."""
+TWO = 1.25
+"""Times a person's area from which a silhouette that is too wide or too tall is two."""
+HIDDEN = 0.9
+"""Part of each person that is seen in a crowd, on average."""
 SAMPLE = 1500
 """Pixels, about, of a crowd that are enough to see where its people stand."""
 
@@ -190,8 +194,10 @@ def _parted(blob: Blob, pixels: NDArray[np.bool_], size: Size) -> list[tuple[int
     Lloyd's algorithm (k-means) over the silhouette's pixels, measured in persons: as far across as one is wide is as
     far as down one is tall.
     """
-    count = max(round(blob.area / (0.9 * size.area)), 1)
-    if count == 1:
+    count = round(blob.area / (HIDDEN * size.area))
+    if blob.area > TWO * size.area:
+        count = max(count, 2)
+    if count < 2:
         return [(blob.left, blob.top, blob.right, blob.bottom)]
     rows, columns = np.nonzero(pixels[blob.top : blob.bottom, blob.left : blob.right])
     points = np.stack([columns / size.width, rows / size.height], axis=1)
