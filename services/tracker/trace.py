@@ -8,7 +8,9 @@ coordinate however long the track, and its error is bounded, in place and in tim
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import gt
 from typing import Final, NamedTuple, Self
 
 from contracts.events import Box, PathPoint
@@ -16,7 +18,7 @@ from contracts.identity import Nanoseconds
 
 PIECE_NS: Final = 10_000_000_000
 """A longer path is published in pieces."""
-PIECE_POINTS: Final = 48
+PIECE_POINTS: Final = 24
 """So is one with more points: what a checkpoint holds of a track stays small."""
 TOLERANCE: Final = (0.01, 0.01, 0.03, 0.02)
 """Of cx, cy, w, h, in heights of the person: the anchors are kept best, they are what crosses lines."""
@@ -28,16 +30,15 @@ _SHUT: Final[_Slopes] = (-1e300, -1e300, -1e300, -1e300)
 
 
 class Point(NamedTuple):
-    """A box at a time, ns. It is kept to 1/100 pixel, as it travels: that also keeps checkpoints small."""
+    """A box at a time, ns."""
 
     at: int
     box: Box
 
-    @classmethod
-    def of(cls, at: int, box: Box) -> Self:
-        """The point, rounded."""
-        x1, y1, x2, y2 = box
-        return cls(at, (round(x1, 2), round(y1, 2), round(x2, 2), round(y2, 2)))
+    def rounded(self) -> Self:
+        """Kept to 1/100 pixel, as it travels: that also keeps checkpoints small."""
+        x1, y1, x2, y2 = self.box
+        return self._replace(box=(round(x1, 2), round(y1, 2), round(x2, 2), round(y2, 2)))
 
 
 class Trace(NamedTuple):
@@ -68,8 +69,8 @@ class Piece:
 
 def begin(at: int, box: Box, part: int = 0) -> Trace:
     """A path of one point."""
-    point = Point.of(at, box)
-    return Trace(part, (point,), point)
+    point = Point(at, box)
+    return Trace(part, (point.rounded(),), point)
 
 
 def extend(trace: Trace, at: int, box: Box) -> tuple[Trace, Piece | None]:
@@ -81,7 +82,7 @@ def extend(trace: Trace, at: int, box: Box) -> tuple[Trace, Piece | None]:
     """
     if at - trace.last.at < _MS:
         return begin(at, box, trace.part + 1), finish(trace)
-    trace = _swing(trace, Point.of(at, box))
+    trace = _swing(trace, Point(at, box))
     if len(trace.kept) < PIECE_POINTS and at - trace.kept[0].at < PIECE_NS:
         return trace, None
     return begin(at, box, trace.part + 1), finish(trace)
@@ -89,24 +90,33 @@ def extend(trace: Trace, at: int, box: Box) -> tuple[Trace, Piece | None]:
 
 def finish(trace: Trace) -> Piece:
     """The piece as far as it has come."""
-    points = trace.kept if trace.last == trace.kept[-1] else (*trace.kept, trace.last)
+    points = trace.kept if trace.last.at == trace.kept[-1].at else (*trace.kept, trace.last.rounded())
     start = points[0].at
     return Piece(trace.part, start, tuple(PathPoint(t=(at - start) // _MS, box=box) for at, box in points))
 
 
 def _swing(trace: Trace, point: Point) -> Trace:
     """Add a point: keep the last one if the way from the last kept point to this one misses a box between."""
-    pivot = trace.kept[-1]
-    slopes = _slopes(pivot, point)
-    if any(not low <= slope <= high for low, slope, high in zip(trace.least, slopes, trace.most, strict=True)):
-        pivot = trace.last
-        trace = Trace(trace.part, (*trace.kept, pivot), point)
-        slopes = _slopes(pivot, point)
-    ms, height = (point.at - pivot.at) / _MS, point.box[3] - point.box[1]
-    slack = [tolerance * height / ms for tolerance in TOLERANCE]
-    a, b, c, d = (max(low, round(slope - s, 7)) for low, slope, s in zip(trace.least, slopes, slack, strict=True))
-    e, f, g, h = (min(high, round(slope + s, 7)) for high, slope, s in zip(trace.most, slopes, slack, strict=True))
-    return trace._replace(last=point, least=(a, b, c, d), most=(e, f, g, h))
+    kept, least, most = trace.kept, trace.least, trace.most
+    slopes = _slopes(kept[-1], point)
+    if any(map(gt, least, slopes)) or any(map(gt, slopes, most)):
+        kept, least, most = (*kept, trace.last.rounded()), _SHUT, _OPEN
+        slopes = _slopes(kept[-1], point)
+    allowed = (point.box[3] - point.box[1]) * _MS / (point.at - kept[-1].at)
+    a, b, c, d = slopes
+    ta, tb, tc, td = (tolerance * allowed for tolerance in TOLERANCE)
+    return Trace(
+        trace.part,
+        kept,
+        point,
+        _both(max, least, (a - ta, b - tb, c - tc, d - td)),
+        _both(min, most, (a + ta, b + tb, c + tc, d + td)),
+    )
+
+
+def _both(choose: Callable[[float, float], float], one: _Slopes, other: _Slopes) -> _Slopes:
+    a, b, c, d = map(choose, one, other)
+    return a, b, c, d
 
 
 def _slopes(start: Point, end: Point) -> _Slopes:

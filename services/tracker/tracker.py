@@ -32,7 +32,8 @@ DOUBTFUL_SECONDS: Final = 0.9
 """The same for a track that is not confirmed."""
 FORGOTTEN_SECONDS: Final = 5.0
 """After this long without looking at all, frames skipped or missing, nobody stands where they were."""
-MAX_TRACKS: Final = 512
+MAX_TRACKS: Final = 256
+"""More than a picture can hold, and few enough for any checkpoint to fit into a message of 1 MB."""
 
 
 class TrackerState(BaseModel):

@@ -16,6 +16,7 @@ from contracts.identity import Direction, crossing_id
 from contracts.spec import CountingLine, Side
 from services.tracker.counting import CameraCounter, CounterState, Step
 from services.tracker.lines import Gate
+from services.tracker.tracker import MAX_TRACKS
 from tests.tracker.scenes import (
     HEIGHT,
     MIDDLE,
@@ -239,13 +240,13 @@ class TestCheckpoint:
 
         assert len(counter.state().model_dump_json()) < 8_000
 
-    def test_memory_is_bounded_whatever_comes(self) -> None:
+    def test_a_state_fits_into_a_message_whatever_comes(self) -> None:
         chance, counter = random.Random(0), fresh()
         for seq in range(15):
             boxes = [box_at(chance.uniform(0, WIDTH), chance.uniform(0, HEIGHT), 30, 70) for _ in range(500)]
             counter.step(seen(seq, boxes), spec())
 
-        assert len(counter.state().model_dump_json()) < 1_500_000
+        assert len(counter.state().model_dump_json()) < 1_000_000
 
 
 class TestSessions:
@@ -384,11 +385,11 @@ class TestBadInput:
         assert directions(watch(frames, counter)) == ["in"]
         assert CounterState.model_validate_json(counter.state().model_dump_json()) == counter.state()
 
-    def test_five_hundred_boxes_are_taken(self) -> None:
+    def test_five_hundred_boxes_make_as_many_tracks_as_are_allowed(self) -> None:
         boxes = [box_at(30 + 50 * (n % 25), 20 + 34 * (n // 25), 20, 30) for n in range(500)]
         steps = watch([seen(seq, boxes) for seq in range(4)])
 
-        assert len(steps[-1].tracks.tracks) == 500
+        assert len(steps[-1].tracks.tracks) == MAX_TRACKS
 
 
 class TestPaths:
