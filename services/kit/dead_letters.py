@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
@@ -32,6 +33,7 @@ async def bury(bus: Bus, service: str, msg: Msg, reason: str, *, run: str = LIVE
     Its headers are kept but for NATS's own; a body or headers so long that no room is left for the reason are cut.
     """
     sequence = msg.metadata.sequence.stream
+    reason = reason.encode(errors="backslashreplace").decode()  # bytes that were no UTF-8, made visible
     if len(reason) > LONGEST_REASON:
         reason = f"{reason[:LONGEST_REASON]} …"
     log.error("dead letter", subject=msg.subject, reason=reason, stream_seq=sequence)
@@ -39,17 +41,17 @@ async def bury(bus: Bus, service: str, msg: Msg, reason: str, *, run: str = LIVE
         run=run,
         service=service,
         subject=msg.subject,
-        reason=_utf8(reason),
+        reason=reason,
         at=time.time_ns(),
         stream=msg.metadata.stream,
         stream_seq=sequence,
     )
     own = {
-        HEADER: letter.encode().decode(),
+        HEADER: json.dumps(letter.model_dump(mode="json")),  # ASCII: nats-py reads other headers back in two ways
         "Nats-Msg-Id": f"{run}/{service}/{msg.metadata.stream}/{sequence}",
     }
     theirs = {
-        name: _utf8(value)
+        name: value.encode("ascii", "backslashreplace").decode()
         for name, value in (msg.headers or {}).items()
         if not name.startswith("Nats-") and _HEADER_NAME.fullmatch(name)
     }
@@ -58,8 +60,3 @@ async def bury(bus: Bus, service: str, msg: Msg, reason: str, *, run: str = LIVE
         headers = own
     room = bus.client.max_payload - header_size(headers)
     await bus.publish(dead_letter(service, run), msg.data[:room], headers=headers)
-
-
-def _utf8(text: str) -> str:
-    """Text that came as other bytes than UTF-8 (nats-py reads those as lone surrogates), made visible."""
-    return text.encode(errors="backslashreplace").decode()

@@ -33,46 +33,62 @@ async def hold(bus: Bus, name: str, token: str) -> AsyncIterator[asyncio.Event]:
         token: who holds it, unique to this process.
     """
     leases = await bus.bucket(LEASES)
-    revision = await _take(leases, name, token)
-    lost = asyncio.Event()
-    renewal = asyncio.create_task(_renew(leases, name, token, revision, lost), name=f"lease {name}")
+    lease = _Lease(leases, name, token)
+    await lease.take()
+    renewal = asyncio.create_task(lease.renew(), name=f"lease {name}")
     try:
-        yield lost
+        yield lease.lost
     finally:
         renewal.cancel()
         await asyncio.gather(renewal, return_exceptions=True)
-        if not lost.is_set():
+        if not lease.lost.is_set():
             with suppress(NatsError, TimeoutError, OSError):
-                await leases.delete(name)  # hands over at once; otherwise the entry expires
+                await leases.delete(name, last=lease.revision)  # hands over at once; otherwise the entry expires
 
 
-async def _take(leases: KeyValue, name: str, token: str) -> int:
-    told = False
-    while True:
+class _Lease:
+    """One entry in the bucket, as this process wrote it last."""
+
+    def __init__(self, leases: KeyValue, name: str, token: str) -> None:
+        self._leases, self._name, self._token = leases, name, token.encode()
+        self.revision = 0
+        self.lost = asyncio.Event()
+
+    async def take(self) -> None:
+        told = False
+        while True:
+            try:
+                self.revision = await self._leases.create(self._name, self._token)
+            except KeyWrongLastSequenceError:
+                if not told:
+                    log.info("another replica holds the lease; standing by", lease=self._name)
+                    told = True
+            except (NatsError, TimeoutError, OSError) as error:
+                log.warning("waiting for a lease", lease=self._name, reason=repr(error))
+            else:
+                return
+            await asyncio.sleep(RENEW)
+
+    async def renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW)
+            try:
+                self.revision = await self._leases.update(self._name, self._token, last=self.revision)
+            except KeyWrongLastSequenceError:
+                if not await self._still_ours():
+                    log.warning("lease lost", lease=self._name)
+                    self.lost.set()
+                    return
+            except (NatsError, TimeoutError, OSError) as error:
+                log.warning("renewing a lease failed", lease=self._name, reason=repr(error))
+
+    async def _still_ours(self) -> bool:
+        """Whether a refused write was after one of our own, whose acknowledgement was lost."""
         try:
-            return await leases.create(name, token.encode())
-        except KeyWrongLastSequenceError:
-            if not told:
-                log.info("another replica holds the lease; standing by", lease=name)
-                told = True
-        except (NatsError, TimeoutError, OSError) as error:
-            log.warning("waiting for a lease", lease=name, reason=repr(error))
-        await asyncio.sleep(RENEW)
-
-
-async def _renew(leases: KeyValue, name: str, token: str, revision: int, lost: asyncio.Event) -> None:
-    while True:
-        await asyncio.sleep(RENEW)
-        try:
-            revision = await leases.update(name, token.encode(), last=revision)
-        except KeyWrongLastSequenceError:
-            with suppress(NatsError, TimeoutError, OSError):
-                entry = await leases.get(name)
-                if entry.value == token.encode() and entry.revision is not None:
-                    revision = entry.revision  # our own write, whose acknowledgement was lost
-                    continue
-            log.warning("lease lost", lease=name)
-            lost.set()
-            return
-        except (NatsError, TimeoutError, OSError) as error:
-            log.warning("renewing a lease failed", lease=name, reason=repr(error))
+            entry = await self._leases.get(self._name)
+        except (NatsError, TimeoutError, OSError):
+            return False
+        if entry.value != self._token or entry.revision is None:
+            return False
+        self.revision = entry.revision
+        return True

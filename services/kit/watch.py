@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from nats.js.api import ConsumerConfig, DeliverPolicy
@@ -21,7 +21,7 @@ class Entry:
     pending: int
 
 
-async def watch(bus: Bus, bucket: Bucket, pattern: str = ">") -> AsyncIterator[Entry]:
+async def watch(bus: Bus, bucket: Bucket, pattern: str = ">") -> AsyncGenerator[Entry, None]:
     """The values of the keys that match, then their changes. After an outage, values may come again unchanged."""
     prefix = f"$KV.{bucket.name}."
     config = ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, filter_subject=prefix + pattern)
