@@ -33,7 +33,7 @@ from services.ingest.pacing import SECOND
 from services.ingest.sources import SourceClosed, SourceRefused
 from services.kit.codec import Image
 
-RECIPE = 1
+RECIPE = 2
 """Raised whenever the same address would show other pictures: simulations of before are other sessions then."""
 TAIL = 2.0
 """Seconds of empty scene after the last person."""

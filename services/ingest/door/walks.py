@@ -171,12 +171,13 @@ def _clear(seed: int, people_per_min: float) -> Iterator[_Plan]:
 def _natural(seed: int, people_per_min: float) -> Iterator[_Plan]:
     arrived = LEAD_IN
     free = {True: 0.0, False: 0.0}
+    inside = 0
     # A group is 1 + PAIRS people on average.
     mean_gap = 60.0 / people_per_min * (1 + PAIRS)
     for group in count():
         rng = np.random.default_rng((seed, group, 2))
         arrived += rng.exponential(mean_gap)
-        coming = bool(rng.random() < 0.5)
+        coming = bool(rng.random() < 0.5) or inside <= 0  # nobody comes out of an empty shop
         begin = free[coming] = max(arrived, free[coming] + QUEUE_GAP)
         # Most keep to one side, as people do in a door.
         side = (-1.0 if coming else 1.0) * (1.0 if rng.random() < 0.85 else -1.0)
@@ -191,9 +192,11 @@ def _natural(seed: int, people_per_min: float) -> Iterator[_Plan]:
             event = rng.random()
             if event < RETURNS:
                 way = _turn_back(way, coming, rng, side)
+                inside += -1 if coming else 1
             elif event < RETURNS + STOPS:
                 way = _stop(way, rng, side)
             ways = [way]
+        inside += len(ways) if coming else -len(ways)
         for i, way in enumerate(ways):
             yield _Plan(begin + 0.15 * i, arrived, way, speed, stature=rng.uniform(0.88, 1.08))
 
