@@ -32,10 +32,10 @@ WHOLE, PART, FRAGMENT = 0.9, 0.7, 0.3
 """Scores: of a silhouette of one person's size, of one cut out of a larger one, and of one that is too small."""
 GAP = 0.15
 """Two fragments of a body lie less than this part of a person's height apart."""
-WIDE, TALL = 1.45, 1.3
+WIDE, TALL = 1.45, 1.2
 """Times a person's width or height from which a silhouette may be more than one person."""
-TWO = 1.25
-"""Times a person's area from which a silhouette that is too wide or too tall is two."""
+WIDE_TWO, TALL_TWO = 1.25, 1.05
+"""Times a person's area from which a silhouette that is too wide, or too tall, is two."""
 HIDDEN = 0.9
 """Part of each person that is seen in a crowd, on average."""
 SAMPLE = 1500
@@ -195,7 +195,8 @@ def _parted(blob: Blob, pixels: NDArray[np.bool_], size: Size) -> list[tuple[int
     far as down one is tall.
     """
     count = round(blob.area / (HIDDEN * size.area))
-    if blob.area > TWO * size.area:
+    # Arms and bags make one person wide; nothing makes one that tall.
+    if blob.area > (TALL_TWO if blob.height > TALL * size.height else WIDE_TWO) * size.area:
         count = max(count, 2)
     if count < 2:
         return [(blob.left, blob.top, blob.right, blob.bottom)]
