@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -14,8 +15,13 @@ from services.detector.motion import MotionDetector
 from services.detector.openvino_backend import OpenVinoDetector
 from services.detector.protocol import Detector, ModelUnavailable
 from services.detector.reading import told
+from services.detector.ultralytics_backend import UltralyticsDetector
 
 WEIGHTS = (".xml", ".onnx")
+ULTRALYTICS = "ultralytics:"
+"""Before a path: the weights are run by Ultralytics, whatever they are."""
+ULTRALYTICS_WEIGHTS = (".pt", ".engine")
+"""Nothing else runs them."""
 PRECISIONS = ("f32", "bf16", "f16")
 NO_BACKENDS: Mapping[str, Callable[[], Detector]] = MappingProxyType({})
 
@@ -27,19 +33,22 @@ def open_detector(
     cache: Path,
     precision: str = "f32",
     threads: int | None = None,
+    device: str | None = None,
     progress: Progress | None = None,
     backends: Mapping[str, Callable[[], Detector]] = NO_BACKENDS,
 ) -> Detector:
     """Open the detector that a name stands for. Reads, may download, and compiles: seconds, so never on an event loop.
 
     Args:
-        name: one of `backends`; `motion`; a model in `folders` or of the catalogue; or the path of an .xml or .onnx,
-            or the absolute one of a folder that holds it.
+        name: one of `backends`; `motion`; a model in `folders` or of the catalogue; the path of an .xml or .onnx, or
+            the absolute one of a folder that holds it; the path of a .pt or .engine; or `ultralytics:` and a path.
         folders: searched before anything is downloaded, each for `<name>/<name>.xml`, `<name>.xml` and the same as
             .onnx. They are their owner's word: files in them need no published sum, only those of their own list.
         cache: where downloads are kept, one folder per model.
         precision: computed in; `f32` gives the same bits with any number of threads.
         threads: of the processor, at most; by default all.
+        device: where Ultralytics computes, as `cpu` or `cuda:0`; by default as METRICA_DEVICE says, else where it can
+            fastest. OpenVINO computes on the CPU.
         progress: is told how far a download is.
         backends: further detectors, by name.
 
@@ -52,27 +61,27 @@ def open_detector(
         return MotionDetector()
     if precision not in PRECISIONS:
         raise ModelUnavailable(f"There is no precision {precision!r}; choose one of {', '.join(PRECISIONS)}.")
+    if name.startswith(ULTRALYTICS) or Path(name).suffix in ULTRALYTICS_WEIGHTS:
+        path = Path(name.removeprefix(ULTRALYTICS)).expanduser()
+        return _with_ultralytics(path, folders, precision, device or os.environ.get("METRICA_DEVICE") or None, threads)
     entry = catalogue().get(name)
-    weights = _own(name, folders)
+    weights = own_weights(name, folders)
     if weights is None:
         if entry is None:
             raise ModelUnavailable(_unknown(name, folders))
         weights = download(name, entry, cache=cache, progress=progress)
     entry = entry or catalogue().get(weights.stem)
-    try:
-        parts = _parts(weights)
-        check_pins(parts)
-        model = Model(
-            name=name if name in catalogue() else weights.stem, sha256=weights_sum(parts), precision=precision
-        )
-    except OSError as error:
-        raise ModelUnavailable(f"{error.filename or weights} cannot be read ({error.strerror or error}).") from error
+    model = _identify(weights, name if name in catalogue() else weights.stem, precision)
     reading = told(weights) or (entry.reading if entry else None)
     return OpenVinoDetector(weights, model, reading=reading, threads=threads)
 
 
-def _own(name: str, folders: Sequence[Path]) -> Path | None:
-    """The owner's file for a name, if there is one."""
+def own_weights(name: str, folders: Sequence[Path]) -> Path | None:
+    """The owner's file for a name, if there is one.
+
+    Raises:
+        ModelUnavailable: there is no file of that path, or several may be meant.
+    """
     given = Path(name).expanduser()
     if given.suffix in WEIGHTS:
         for place in (given, *(folder / given for folder in folders)):
@@ -92,6 +101,38 @@ def _own(name: str, folders: Sequence[Path]) -> Path | None:
     return None
 
 
+def _with_ultralytics(
+    path: Path, folders: Sequence[Path], precision: str, device: str | None, threads: int | None
+) -> Detector:
+    place = next((place for place in (path, *(folder / path for folder in folders)) if place.exists()), None)
+    if place is None:
+        raise ModelUnavailable(
+            f"There is no file {path}{_searched(folders)}. Weights of Ultralytics are never downloaded: put them there."
+        )
+    network = _only_one(place) if place.is_dir() else place
+    if network is None:
+        raise ModelUnavailable(f"{place} holds no network: neither an .xml nor an .onnx is in it.")
+    model = _identify(network, network.stem, precision)
+    reading = told(network)
+    return UltralyticsDetector(
+        place if network.suffix == ".xml" else network,
+        model,
+        person=reading.person if reading else None,
+        device=device,
+        threads=threads,
+    )
+
+
+def _identify(weights: Path, name: str, precision: str) -> Model:
+    """Weights by their sum, after a look whether they are the pinned ones."""
+    try:
+        parts = parts_of(weights)
+        check_pins(parts)
+        return Model(name=name, sha256=weights_sum(parts), precision=precision)
+    except OSError as error:
+        raise ModelUnavailable(f"{error.filename or weights} cannot be read ({error.strerror or error}).") from error
+
+
 def _only_one(folder: Path) -> Path | None:
     """The one network in a folder, whatever it is called, as exports of Ultralytics lie: `yolo_model/yolo.xml`."""
     found = sorted(file for suffix in WEIGHTS for file in folder.glob(f"*{suffix}"))
@@ -103,8 +144,12 @@ def _only_one(folder: Path) -> Path | None:
     return found[0] if found else None
 
 
-def _parts(weights: Path) -> list[Path]:
-    """All files that make up a network."""
+def parts_of(weights: Path) -> list[Path]:
+    """All files that make up a network.
+
+    Raises:
+        ModelUnavailable: one is missing.
+    """
     if weights.suffix != ".xml":
         return [weights]
     numbers = weights.with_suffix(".bin")
@@ -114,14 +159,12 @@ def _parts(weights: Path) -> list[Path]:
 
 
 def _unknown(name: str, folders: Sequence[Path]) -> str:
-    if Path(name).suffix in (".pt", ".pth", ".engine", ".torchscript"):
-        return (
-            f"{name} cannot be run as it is. Export it to ONNX or OpenVINO first (`yolo export model={name} "
-            "format=openvino` does it for Ultralytics' weights), and give the .onnx or .xml."
-        )
+    if Path(name).suffix in (".pth", ".torchscript"):
+        return f"{name} cannot be run as it is. Export it to ONNX or OpenVINO first, and give the .onnx or .xml."
     known = ", ".join([*catalogue(), MOTION])
     return (
-        f"There is no model {name!r}{_searched(folders)}. Known are {known}; or give the path of an .xml or .onnx file."
+        f"There is no model {name!r}{_searched(folders)}. Known are {known}; "
+        "or give the path of an .xml, .onnx or .pt file."
     )
 
 

@@ -60,11 +60,7 @@ def guess(
     """
     head, classes = _head(outputs, size, what)
     if names:
-        person = next((label for label, name in names.items() if name.lower() in ("person", "pedestrian")), None)
-        if person is None:
-            known = ", ".join(list(names.values())[:10])
-            raise ModelUnavailable(f"{what} knows no label called person, only {known}: it cannot count people.")
-        return Reading(head=head, person=person)
+        return Reading(head=head, person=person_label(names, what))
     if head is Head.SSD or classes not in (None, 1, COCO_CLASSES):
         raise ModelUnavailable(
             f"{what} does not say which of its labels is a person. "
@@ -72,6 +68,23 @@ def guess(
             f'head = "{head}" and person = …'
         )
     return Reading(head=head)
+
+
+def person_label(names: Mapping[int, str], what: str) -> int:
+    """The label that means a person.
+
+    Args:
+        names: what the labels mean.
+        what: the model, for the message.
+
+    Raises:
+        ModelUnavailable: none of them is a person.
+    """
+    person = next((label for label, name in names.items() if name.lower() in ("person", "pedestrian")), None)
+    if person is None:
+        known = ", ".join(list(names.values())[:10])
+        raise ModelUnavailable(f"{what} knows no label called person, only {known}: it cannot count people.")
+    return person
 
 
 def _head(outputs: Sequence[tuple[int, ...]], size: tuple[int, int], what: str) -> tuple[Head, int | None]:

@@ -131,7 +131,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_weights_of_torch_say_how_to_export_them(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match=r"Export it to ONNX or OpenVINO first"):
-        open_detector("yolo26n.pt", cache=tmp_path)
+        open_detector("person.pth", cache=tmp_path)
 
 
 @pytest.mark.parametrize("name", catalogue())

@@ -1,0 +1,239 @@
+"""The `ultralytics` backend: whatever Ultralytics runs (.pt, ONNX, OpenVINO, TensorRT), on CPUs and GPUs.
+
+It is an optional extra, AGPL-3.0, that brings torch: imported when the first of its models is opened, never before.
+It is kept off the network: no packages are installed, no weights downloaded, no usage reported.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from contracts.events import Model
+from services.detector.heads import NMS_IOU
+from services.detector.protocol import LOWEST_SCORE, NOBODY, Found, Image, ModelUnavailable
+from services.detector.reading import person_label
+
+INSTALL = (
+    "install it with `pip install 'metrica[ultralytics]'` (in a checkout: ./taskw setup-ultralytics). It is AGPL-3.0, "
+    "which then covers what you run. Or export the weights to ONNX or OpenVINO where it is installed: running those "
+    "takes nothing more"
+)
+FORCED = {"YOLO_AUTOINSTALL": "false", "YOLO_OFFLINE": "true", "YOLO_VERBOSE": "false"}
+"""Read by Ultralytics when it is imported. Its log would go to stdout, where our commands print results."""
+PREFERRED = {"ULTRALYTICS_SAFE_LOAD": "true"}
+"""A .pt is a pickle, which may hold a program: only what weights need is loaded, or else as the environment says."""
+TASKS = ("detect", "segment", "pose")
+"""Kinds of network that give upright boxes."""
+OPENVINO_FOLDER = "_openvino_model"
+"""Ultralytics tells an OpenVINO folder by this end of its name."""
+GREY_FRAME = np.full((64, 64, 3), 114, np.uint8)
+
+
+class UltralyticsDetector:
+    """A network that Ultralytics runs; each frame is looked at by itself.
+
+    A .pt computes in the precision that is asked for (`f32`, or `f16` on a GPU). In an exported network the precision
+    was chosen when it was exported, or is OpenVINO's choice: `model` then says which one it is.
+    """
+
+    stateful = False
+
+    def __init__(
+        self,
+        weights: Path,
+        model: Model,
+        *,
+        person: int | None = None,
+        device: str | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """Load a network and look at one grey frame, so that what fails fails here.
+
+        Args:
+            weights: a .pt, .onnx, .engine or .torchscript, or a folder with an OpenVINO network.
+            model: what these weights are called, and the precision that is asked for.
+            person: the label of a person; by default the one that is called so.
+            device: `cpu`, `cuda:0`, `intel:gpu`, …; by default the first GPU of NVIDIA, else the CPU.
+            threads: of the processor, at most, for torch in the whole process; by default all.
+
+        Raises:
+            ModelUnavailable: the extra is not installed, or the network can't be run so.
+        """
+        ultralytics = _ultralytics(f"The model {weights}")
+        _check(weights, model.precision, device)
+        if threads is not None:
+            import torch
+
+            torch.set_num_threads(threads)
+        self._options: dict[str, object] = {
+            "conf": LOWEST_SCORE,
+            "iou": NMS_IOU,
+            "device": device,
+            "quantize": 16 if model.precision == "f16" and weights.suffix == ".pt" else None,
+            "verbose": False,
+        }
+        try:
+            with _called_as_expected(weights) as path:
+                self._yolo = ultralytics.YOLO(str(path), task="detect")
+                self._yolo.predict([GREY_FRAME], **self._options)
+            self._network = self._yolo.predictor.model
+        except Exception as error:
+            raise ModelUnavailable(f"{weights} cannot be run by Ultralytics: {_in_a_line(error)}.") from error
+        task = getattr(self._network, "task", None) or self._yolo.task
+        if task not in TASKS:
+            raise ModelUnavailable(f"{weights} is a network to {task}; people are found by one to detect.")
+        self._options["classes"] = [person_label(self._network.names, str(weights)) if person is None else person]
+        self._batches = self._network.format == "pt" or "dynamic" in self._network.metadata.get("args", {})
+        self._model = model.model_copy(update={"precision": _computed_in(self._network)})
+
+    @property
+    def model(self) -> Model:
+        """The weights that count, and the precision that they compute in."""
+        return self._model
+
+    def detect(self, frame: Image, stream: str = "") -> Found:  # noqa: ARG002 - each frame is looked at by itself
+        """Find the people in a frame."""
+        return self.detect_batch([frame])[0]
+
+    def detect_batch(self, frames: Sequence[Image]) -> list[Found]:
+        """Find the people in several frames, which keeps a GPU busy; a CPU gains nothing.
+
+        Frames of one size that follow each other go through the network together, as far as it was exported for that.
+        """
+        found: list[Found] = []
+        for _, alike in groupby(frames, key=np.shape):
+            together = list(alike)
+            for batch in [together] if self._batches else [[frame] for frame in together]:
+                found += self._look(batch)
+        return found
+
+    def _look(self, frames: list[Image]) -> list[Found]:
+        """Frames of one size."""
+        height, width = frames[0].shape[:2]
+        if width == 0 or height == 0:
+            return [NOBODY] * len(frames)
+        results = self._yolo.predict(
+            [np.ascontiguousarray(frame) for frame in frames], batch=len(frames), **self._options
+        )
+        return [
+            _found(each.boxes.xyxy.float().cpu().numpy(), each.boxes.conf.float().cpu().numpy(), width, height)
+            for each in results
+        ]
+
+
+def export(weights: Path, to: str, *, size: int | None = None, half: bool = False) -> Path:
+    """Turn weights of Ultralytics into a network that Metrica's own backend runs.
+
+    Args:
+        weights: a .pt.
+        to: `onnx` or `openvino`.
+        size: side of the square input, pixels; by default the one that it was trained with.
+        half: store 16 bits a weight.
+
+    Returns:
+        The .onnx, or the folder of the OpenVINO network, beside the weights.
+
+    Raises:
+        ModelUnavailable: the extra is not installed, or it can't be done.
+    """
+    ultralytics = _ultralytics("Exporting")
+    if not weights.is_file():
+        raise ModelUnavailable(f"There is no file {weights}.")
+    options: dict[str, object] = {"format": to, "device": "cpu", "quantize": 16 if half else None, "verbose": False}
+    if size is not None:
+        options["imgsz"] = size
+    if to == "onnx":
+        options["simplify"] = False  # it takes packages that are not in the extra, and OpenVINO simplifies itself
+    try:
+        return Path(ultralytics.YOLO(str(weights), task="detect").export(**options))
+    except Exception as error:
+        raise ModelUnavailable(f"{weights} cannot be exported to {to}: {_in_a_line(error)}.") from error
+
+
+def _ultralytics(what: str) -> ModuleType:
+    """The library; what needs it is named where it is missing."""
+    os.environ.update(FORCED)
+    for name, value in PREFERRED.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ultralytics
+    except ImportError as error:
+        raise ModelUnavailable(f"{what} needs the ultralytics extra ({error}): {INSTALL}.") from error
+    library: ModuleType = ultralytics
+    return library
+
+
+def _check(weights: Path, precision: str, device: str | None) -> None:
+    """Refuse in words what would fail in many lines."""
+    import torch
+
+    gpu = torch.cuda.is_available()
+    asked = f"METRICA_DEVICE={device}" if device else None
+    if weights.suffix == ".engine" or (device and (device.startswith("cuda") or device.isdecimal())):
+        if not gpu:
+            what = asked if weights.suffix != ".engine" else f"{weights.name}, a TensorRT engine,"
+            raise ModelUnavailable(
+                f"{what} needs a GPU of NVIDIA, and torch {torch.__version__} sees none here. Look whether nvidia-smi "
+                "lists it and torch is a build for CUDA, or use other weights with METRICA_DEVICE=cpu."
+            )
+        # By default cuDNN rounds the factors of an f32 product to 10 bits: faster, but not what f32 stands for here.
+        torch.backends.cudnn.allow_tf32 = precision != "f32"
+    if weights.suffix != ".pt" or precision == "f32":
+        return
+    if precision != "f16":
+        raise ModelUnavailable(
+            f"{weights} can be run in f32, or f16 on a GPU, not in {precision}: set METRICA_PRECISION."
+        )
+    if device == "cpu" or not (device or gpu):
+        raise ModelUnavailable(f"{weights} can be run in f16 on a GPU only: set METRICA_PRECISION=f32.")
+
+
+@contextmanager
+def _called_as_expected(weights: Path) -> Iterator[Path]:
+    """A path to the weights that Ultralytics can tell the format from."""
+    if not weights.is_dir() or OPENVINO_FOLDER in weights.name:
+        yield weights
+        return
+    with tempfile.TemporaryDirectory(prefix="metrica-") as place:
+        link = Path(place, f"{weights.name}{OPENVINO_FOLDER}")
+        link.symlink_to(weights.resolve(), target_is_directory=True)
+        yield link
+
+
+def _computed_in(network: object) -> str:
+    """The precision of an open network (Ultralytics' AutoBackend)."""
+    compiled = getattr(network, "ov_compiled_model", None)
+    if compiled is not None:
+        try:
+            return str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+        except RuntimeError:  # of several devices each may have its own
+            return "auto"
+    metadata: Mapping[str, Mapping[str, object]] = getattr(network, "metadata", {})
+    exported = metadata.get("args", {})
+    if exported.get("int8") or exported.get("quantize") == 8:
+        return "int8"
+    half = getattr(network, "fp16", False) or exported.get("half") or exported.get("quantize") == 16
+    return "f16" if half else "f32"
+
+
+def _found(boxes: np.ndarray, scores: np.ndarray, width: int, height: int) -> Found:
+    """Boxes inside the frame, best first."""
+    boxes[:, 0::2] = boxes[:, 0::2].clip(0, width)
+    boxes[:, 1::2] = boxes[:, 1::2].clip(0, height)
+    visible = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
+    best_first = visible[np.argsort(-scores[visible], kind="stable")]
+    return Found(boxes[best_first], scores[best_first].clip(0, 1))
+
+
+def _in_a_line(error: Exception) -> str:
+    """What torch or Ultralytics says, without what follows it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}, {lines[0]}".rstrip(".:") if lines else type(error).__name__
