@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -30,6 +31,7 @@ class IngestService:
         self._specs: dict[str, CameraSpec] = {}
         self._sources: dict[str, Source] = {}
         self._workers: dict[str, tuple[CameraWorker, asyncio.Task[None], tuple[object, ...]]] = {}
+        self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def run(self) -> None:
         """Work until cancelled; then every camera is left in order."""
@@ -53,25 +55,32 @@ class IngestService:
             await self._apply(camera)
 
     async def _apply(self, camera: str) -> None:
-        """Bring one camera's worker in line with its configuration."""
-        spec, source = self._specs.get(camera), self._sources.get(camera)
-        wanted = spec is not None and source is not None and not spec.paused
-        recipe = (source, spec.capture, spec.store) if spec is not None else ()
-        if camera in self._workers:
-            worker, task, running = self._workers[camera]
-            if wanted and recipe == running and not task.done() and spec is not None:
-                worker.update(spec)
+        """Bring one camera's worker in line with its configuration.
+
+        Spec and source often change together, and are told apart: while one is being applied, the other waits. Both
+        would otherwise find no worker and start one, and every person would be counted twice.
+        """
+        async with self._changing[camera]:
+            spec, source = self._specs.get(camera), self._sources.get(camera)
+            if spec is None or source is None or spec.paused:
+                await self._end(camera)
                 return
-            await self._end(camera)
-        if wanted and spec is not None and source is not None:
+            recipe = (source, spec.capture, spec.store)
+            if camera in self._workers:
+                worker, task, running = self._workers[camera]
+                if recipe == running and not task.done():
+                    worker.update(spec)
+                    return
+                await self._end(camera)
             worker = CameraWorker(self._bus, self._progress, self._settings, spec, source)
             task = asyncio.create_task(worker.run(), name=f"camera {camera}")
             self._workers[camera] = (worker, task, recipe)
 
     async def _end(self, camera: str) -> None:
-        _, task, _ = self._workers.pop(camera)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        if camera in self._workers:
+            _, task, _ = self._workers.pop(camera)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 def main() -> None:
