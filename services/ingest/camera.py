@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import TypeVar
 from uuid import uuid4
@@ -20,7 +21,7 @@ from services.ingest.reporting import Reporter
 from services.ingest.session import Frame, file_frames, session_of
 from services.ingest.settings import IngestSettings
 from services.ingest.sources import FrameSource, SourceClosed, SourceLost, SourceRefused, frames, open_source
-from services.ingest.state import Progress, ProgressStore
+from services.ingest.state import Progress, ProgressStore, choose_start
 from services.kit.bus import Bus
 from services.kit.codec import Encoded, encode
 from services.kit.logs import bound_contextvars, logger
@@ -104,26 +105,27 @@ class CameraWorker:
 
     async def _resume(self, source: FrameSource) -> Progress:
         known = await self._progress.read(self._spec.camera)
-        wanted = self._source.start
-        if known is not None and self._source.again <= known.again:
-            start = known.start if wanted is None else wanted
-        else:
-            start = time.time_ns() if wanted is None or (known is not None and wanted == known.start) else wanted
+        start = choose_start(self._source, known, now=time.time_ns())
         session = await in_thread(lambda: session_of(source, self._spec.capture, start))
         if known is not None and known.session == session:
             return known
         if known is not None and not known.finished:
             await self._abandon(known, source)
-        progress = Progress(session=session, start=start, again=self._source.again)
+        progress = Progress(session=session, start=start, asked=self._source.start, again=self._source.again)
         await self._progress.write(self._spec.camera, progress)
         return progress
 
     async def _publish_file(self, source: FrameSource, progress: Progress) -> None:
         loop = asyncio.get_running_loop()
         saved_at = time.monotonic()
+        left = False
+        keeping: asyncio.Task[None] | None = None
 
         async def keep(frame: Frame) -> None:
-            nonlocal progress, saved_at
+            nonlocal progress, saved_at, keeping
+            if left:
+                raise SourceClosed(source.name)
+            keeping = asyncio.current_task()
             header = frame.header.model_copy(update={"spec_revision": self._spec.revision, "policy": Policy.EVERY})
             await self._publisher.keep(header, frame.jpeg, self._spec)
             progress = progress.model_copy(update={"next_seq": header.seq + 1, "finished": header.end is not None})
@@ -133,7 +135,7 @@ class CameraWorker:
                 await self._report.say(State.RUNNING, session=progress.session)
 
         def pump(items: Iterator[Frame]) -> None:
-            with suppress(SourceClosed):
+            with suppress(SourceClosed, CancelledError):
                 for frame in items:
                     asyncio.run_coroutine_threadsafe(keep(frame), loop).result()
 
@@ -142,6 +144,12 @@ class CameraWorker:
         try:
             await in_thread(lambda: pump(items))
         finally:
+            # The thread may be between two frames, and a frame be waiting for room in its stream. Neither may outlive
+            # this: it would write its progress over that of whoever goes on with the camera.
+            left = True
+            if keeping is not None:
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
             if not progress.finished:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(1):
@@ -177,8 +185,9 @@ class CameraWorker:
         session = _LiveSession(uuid4().hex, time.time_ns())
 
         def pump() -> None:
-            for grabbed in frames(source, self._spec.capture.fps):
-                loop.call_soon_threadsafe(newest.put, (grabbed.pts_ns, encode(grabbed.image, self._spec.capture)))
+            with suppress(SourceClosed):
+                for grabbed in frames(source, self._spec.capture.fps):
+                    loop.call_soon_threadsafe(newest.put, (grabbed.pts_ns, encode(grabbed.image, self._spec.capture)))
 
         reading = in_thread(pump)
         reading.add_done_callback(lambda _: newest.close())

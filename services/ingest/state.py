@@ -7,6 +7,7 @@ from nats.js.errors import KeyNotFoundError
 from nats.js.kv import KeyValue
 from pydantic import BaseModel, ConfigDict
 
+from contracts.spec import Source
 from contracts.streams import INGEST_STATE
 from services.kit.bus import Backoff, Bus
 
@@ -15,6 +16,7 @@ class Progress(BaseModel):
     """How far a camera's file or simulation has been published.
 
     `next_seq` is a low estimate: frames from there on may have been published, and come again under the same ids.
+    `asked` is the start that the configuration named, where it named one; counting anew takes another.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -22,9 +24,21 @@ class Progress(BaseModel):
     version: int = 1
     session: str
     start: int
+    asked: int | None = None
     again: int = 0
     next_seq: int = 0
     finished: bool = False
+
+
+def choose_start(source: Source, known: Progress | None, *, now: int) -> int:
+    """`captured_at` of a file's first instant, ns UTC: as asked or as it was; another one where it is counted anew."""
+    asked = source.start
+    if known is None:
+        return now if asked is None else asked
+    if source.again <= known.again:
+        return known.start if asked is None or asked == known.asked else asked
+    # The same start would make the same ids: nothing would be counted anew.
+    return now if asked is None or asked in {known.asked, known.start} else asked
 
 
 class ProgressStore:
