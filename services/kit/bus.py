@@ -46,10 +46,11 @@ class Backoff:
     def __init__(self) -> None:
         self._delay = FIRST_DELAY
 
-    async def wait(self) -> None:
-        """Sleep for the present delay and double it."""
-        await asyncio.sleep(self._delay)
-        self._delay = min(self._delay * 2, LONGEST_DELAY)
+    async def wait(self) -> float:
+        """Sleep for the present delay and double it. Returns the seconds slept."""
+        delay, self._delay = self._delay, min(self._delay * 2, LONGEST_DELAY)
+        await asyncio.sleep(delay)
+        return delay
 
     def reset(self) -> None:
         """Begin anew with the shortest delay."""

@@ -65,7 +65,7 @@ class Reader:
     async def next(self) -> Msg:
         """The next message; waits for it."""
         while True:
-            if self._broken or self._generation != self._bus.generation:
+            if not self.listening:
                 await self._reopen()
             if self._credit == 0 and len(self._arrived) <= self._ahead // 2:
                 await self._request()
@@ -123,6 +123,11 @@ class Reader:
     def idle(self) -> bool:
         """Whether nothing has arrived that was not read."""
         return not self._arrived
+
+    @property
+    def listening(self) -> bool:
+        """Whether the consumer is there, as far as is known: silence then means that there is nothing to read."""
+        return not self._broken and self._generation == self._bus.generation
 
     async def _wait(self, seconds: float) -> bool:
         self._wake.clear()

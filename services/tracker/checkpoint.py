@@ -132,7 +132,10 @@ async def load(bus: Bus, bucket: KeyValue, run: str, partition: int) -> dict[str
     info = await bus.js.stream_info(f"KV_{CHECKPOINTS.name}", subjects_filter=prefix + key(run, partition, "*"))
     found: dict[str, tuple[Checkpoint, int]] = {}
     for subject in info.state.subjects or {}:
-        entry = await bucket.get(subject.removeprefix(prefix))
+        try:
+            entry = await bucket.get(subject.removeprefix(prefix))
+        except KeyNotFoundError:
+            continue  # somebody deleted it, to have the camera begin anew
         if entry.value is not None and entry.revision is not None:
             checkpoint = Checkpoint.model_validate_json(entry.value)
             found[checkpoint.camera] = (checkpoint, entry.revision)

@@ -51,6 +51,8 @@ class CameraWork:
         self._counter = CameraCounter.restore(checkpoint.run, checkpoint.store, checkpoint.camera, checkpoint.counter)
         self._outbox: list[Outgoing] = []
         self._dirty = False
+        self._torn = False
+        """Whether the order has let events go that the counter has not taken yet: nothing to be saved."""
         self._saved_at = time.monotonic()
 
     async def take(self, ready: Iterable[Detections], position: int) -> None:
@@ -59,8 +61,10 @@ class CameraWork:
         Raises:
             Fenced: another tracker has this camera.
         """
-        urgent = False
+        urgent, self._torn = False, True
         for event in ready:
+            if event.store != self._saved.store:
+                self._move(event.store)
             spec = await self._specs.get(event.camera, event.spec_revision)
             with STEP_SECONDS.time():
                 step = self._counter.step(event, spec)
@@ -68,6 +72,7 @@ class CameraWork:
             urgent = urgent or bool(step.crossings) or step.end is not None
             self._outbox += [Outgoing.of(event) for event in _in_order(step)]
             await self._show(event, step)
+        self._torn = False
         if urgent or (self._dirty and time.monotonic() - self._saved_at > CHECKPOINT_EVERY):
             await self.save(position)
 
@@ -99,6 +104,24 @@ class CameraWork:
         ):
             await self.save(position)
 
+    async def leave(self, position: int) -> None:
+        """Save what is whole; what is not is read again from the last checkpoint.
+
+        Raises:
+            Fenced: another tracker has this camera.
+        """
+        if not self._torn:
+            await self.save(position)
+
+    def wait_anew(self) -> None:
+        """Nothing could be read until now: only from now on does silence mean that nothing came."""
+        self.order.wait_anew(time.monotonic())
+
+    def _move(self, store: str) -> None:
+        """The camera hangs in another store from now on."""
+        self._saved = self._saved.model_copy(update={"store": store})
+        self._counter = CameraCounter.restore(self._saved.run, store, self._saved.camera, self._counter.state())
+
     async def _show(self, event: Detections, step: Step) -> None:
         FRAMES_TRACKED.labels(event.camera).inc()
         for crossing in step.crossings:
@@ -119,6 +142,9 @@ class Partition:
         self._bus, self._specs, self._run, self._number, self._token = bus, specs, run, number, token
         self._cameras: dict[str, CameraWork] = {}
         self._position = 0
+        self._looked_at = time.monotonic()
+        self._deaf = False
+        self._behind = False
 
     async def run(self) -> None:
         """Take the partition over, and read on.
@@ -146,7 +172,7 @@ class Partition:
         with suppress(Fenced, TimeoutError):
             async with asyncio.timeout(LEAVE_TIMEOUT):
                 for camera in self._cameras.values():
-                    await camera.save(self._position)
+                    await camera.leave(self._position)
 
     async def _take_over(self) -> int:
         """Fence the last owner, publish what it may not have, and find where to read on."""
@@ -155,43 +181,60 @@ class Partition:
             try:
                 found = await load(self._bus, self._bucket, self._run, self._number)
                 newest = (await self._bus.js.stream_info(DETECTIONS.name)).state.last_seq
-                break
+                return 1 + min([await self._take_camera(*one, newest) for one in found.values()], default=0)
+            except Fenced:  # the last owner wrote once more in between: that is its last word now
+                log.info("a checkpoint moved on while it was taken over", partition=self._number)
             except (NatsError, TimeoutError, OSError) as error:
                 log.debug("waiting to take a partition", partition=self._number, reason=str(error))
                 await backoff.wait()
-        for name, (checkpoint, revision) in found.items():
-            if checkpoint.low_water > newest:
-                log.warning("the detections stream was made anew; reading it from its beginning", camera=name)
-                checkpoint = checkpoint.model_copy(update={"low_water": 0})
-            mine = checkpoint.model_copy(update={"owner": self._token})
-            slot = Slot(self._bucket, key(self._run, self._number, name), revision)
-            await slot.store(mine)
-            await publish(self._bus, mine.outbox)
-            self._cameras[name] = CameraWork(self._bus, self._specs, slot, mine)
-            found[name] = (mine, revision)
-        return 1 + min((checkpoint.low_water for checkpoint, _ in found.values()), default=0)
+
+    async def _take_camera(self, checkpoint: Checkpoint, revision: int, newest: int) -> int:
+        """Make a camera this process's own. Returns its low water.
+
+        Raises:
+            Fenced: somebody else wrote its checkpoint meanwhile.
+        """
+        name = checkpoint.camera
+        if checkpoint.low_water > newest:
+            log.warning("the detections stream was made anew; reading it from its beginning", camera=name)
+            checkpoint = checkpoint.model_copy(update={"low_water": 0})
+        mine = checkpoint.model_copy(update={"owner": self._token})
+        slot = Slot(self._bucket, key(self._run, self._number, name), revision)
+        await slot.store(mine)
+        await publish(self._bus, mine.outbox)
+        self._cameras[name] = CameraWork(self._bus, self._specs, slot, mine)
+        return mine.low_water
 
     async def _turn(self, reader: Reader) -> None:
+        """Handle the next message. Where there is none, look whether somebody has waited long enough."""
+        due = self._due()
         try:
-            async with asyncio.timeout(self._patience()):
+            async with asyncio.timeout(max(SHORTEST_WAIT, due - time.monotonic())):
                 msg = await reader.next()
         except TimeoutError:
-            await _whole(self._wait_no_longer())
+            self._deaf = self._deaf or not reader.listening
         else:
             await _whole(self._handle(msg))
+            self._behind = msg.metadata.num_pending > 0 or not reader.idle
+        if self._deaf and reader.listening:
+            self._deaf = False
+            for camera in self._cameras.values():
+                camera.wait_anew()
+        if time.monotonic() >= due and reader.listening and not self._behind:
+            await _whole(self._wait_no_longer())
 
     async def _wait_no_longer(self) -> None:
-        now = time.monotonic()
+        now = self._looked_at = time.monotonic()
         for camera in self._cameras.values():
             await camera.take(camera.order.waited(now), self._position)
             await camera.save_if_due(self._position)
 
-    def _patience(self) -> float:
+    def _due(self) -> float:
+        """The local time at which there is something to do even if nothing comes."""
+        if self._deaf or self._behind:  # silence would mean nothing
+            return time.monotonic() + LONGEST_WAIT
         deadlines = [camera.order.deadline for camera in self._cameras.values()]
-        soonest = min((deadline for deadline in deadlines if deadline is not None), default=None)
-        if soonest is None:
-            return LONGEST_WAIT
-        return min(LONGEST_WAIT, max(SHORTEST_WAIT, soonest - time.monotonic()))
+        return min([self._looked_at + LONGEST_WAIT, *(deadline for deadline in deadlines if deadline is not None)])
 
     async def _handle(self, msg: Msg) -> None:
         sequence = msg.metadata.sequence.stream
@@ -226,12 +269,14 @@ def _read(msg: Msg) -> Detections:
 
 
 async def _whole(work: Coroutine[None, None, None]) -> None:
-    """Do a piece of work to its end even when cancelled in it: half a compare-and-set is nobody's."""
+    """Do a piece of work to its end even when cancelled in it, if it ends soon: half of one is nobody's."""
     task = asyncio.create_task(work)
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task], timeout=LEAVE_TIMEOUT)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
         raise
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nats.errors import Error as NatsError
 from nats.js.errors import KeyNotFoundError
+from pydantic import ValidationError
 
 from contracts.spec import CameraSpec, spec_key
 from contracts.streams import CAMERAS
@@ -11,6 +12,8 @@ from services.kit.bus import Backoff, Bus
 from services.kit.logs import logger
 
 KEPT = 512
+PATIENCE = 30.0
+"""Seconds that a missing revision is waited for."""
 
 log = logger()
 
@@ -21,25 +24,41 @@ class Specs:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._known: dict[tuple[str, int], CameraSpec] = {}
+        self._missing: set[tuple[str, int]] = set()
 
     async def get(self, camera: str, revision: int) -> CameraSpec:
-        """A camera's spec at a revision; waits for it, since without its lines the frame's people would be lost."""
-        known = self._known.get((camera, revision))
-        if known is not None:
-            return known
+        """A camera's spec at a revision.
+
+        Waits while the broker is away, and a while for a revision that is not there: without its lines the frame's
+        people would be lost. One that never comes (a made-up event, a bucket restored from an old copy) must not hold
+        up the other cameras: then nobody is counted at that revision.
+        """
+        known = self._known.get((camera, revision)) or await self._read(camera, revision)
+        if known is None:
+            self._missing.add((camera, revision))
+            return CameraSpec(store=camera, camera=camera, revision=revision)
+        if len(self._known) >= KEPT:
+            self._known.clear()
+        self._known[camera, revision] = known
+        return known
+
+    async def _read(self, camera: str, revision: int) -> CameraSpec | None:
+        """The spec; None where it is not there for longer than the patience, which a revision is given once."""
         bucket = await self._bus.bucket(CAMERAS)
-        backoff, told = Backoff(), False
+        backoff, missed = Backoff(), 0.0
+        patience = 0.0 if (camera, revision) in self._missing else PATIENCE
         while True:
             try:
                 entry = await bucket.get(spec_key(camera, revision))
-                break
-            except (KeyNotFoundError, NatsError, TimeoutError, OSError) as error:
-                if not told:
+                return CameraSpec.model_validate_json(entry.value or b"")
+            except (KeyNotFoundError, ValidationError) as error:
+                if missed >= patience:
+                    if patience:
+                        log.error("no spec: nobody is counted", camera=camera, revision=revision, reason=str(error))
+                    return None
+                if missed == 0.0:
                     log.warning("waiting for a spec", camera=camera, revision=revision, reason=str(error))
-                    told = True
+                missed += await backoff.wait()
+            except (NatsError, TimeoutError, OSError) as error:
+                log.warning("reading a spec failed, trying again", camera=camera, reason=repr(error))
                 await backoff.wait()
-        spec = CameraSpec.model_validate_json(entry.value or b"")
-        if len(self._known) >= KEPT:
-            self._known.clear()
-        self._known[camera, revision] = spec
-        return spec

@@ -6,9 +6,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import TypeVar
 
 from nats.errors import Error as NatsError
+from nats.js.api import PubAck
 
 from contracts.streams import BUCKETS, STREAMS, Owner
 from services.kit.bus import Bus
@@ -52,6 +54,20 @@ async def stored(bus: Bus, stream: str) -> list[bytes]:
     """The bodies of all messages in a stream, in order."""
     state = (await bus.js.stream_info(stream)).state
     found = []
-    for seq in range(state.first_seq, state.last_seq + 1):
+    for seq in range(max(1, state.first_seq), state.last_seq + 1):
         found.append((await bus.js.get_msg(stream, seq)).data or b"")
     return found
+
+
+Write = Callable[[], Awaitable[PubAck]]
+
+
+def intercept(bus: Bus, hook: Callable[[int, Write], Awaitable[PubAck]]) -> None:
+    """Put a hook before each write of a connection, to a stream or a bucket: it gets its number from 1, and does it."""
+    publish: Callable[..., Awaitable[PubAck]] = type(bus.js).publish
+    numbers = count(1)
+
+    async def hooked(*args: object, **kwargs: object) -> PubAck:
+        return await hook(next(numbers), lambda: publish(bus.js, *args, **kwargs))
+
+    bus.js.publish = hooked  # type: ignore[method-assign]  # of this connection alone
