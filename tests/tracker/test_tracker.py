@@ -1,11 +1,8 @@
-"""The life of tracks, and how long a frame takes."""
+"""The life of tracks."""
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
-import pytest
 
 from services.tracker.kalman import Floats
 from services.tracker.tracker import Gone, Tracker, TrackerState
@@ -74,19 +71,3 @@ def test_a_state_is_the_same_state_after_json() -> None:
     state = TrackerState.model_validate_json(tracker.state().model_dump_json())
 
     assert state == tracker.state() == Tracker.restore(state).state()
-
-
-@pytest.mark.parametrize(("people", "milliseconds"), [(50, 0.5), (200, 4.0)])
-def test_a_frame_of_many_people_is_quick(people: int, milliseconds: float) -> None:
-    """The quickest of many frames: what the machine's other work does to the rest is not ours."""
-    chance, tracker = np.random.default_rng(0), Tracker()
-    grid = np.array([(60 + 90 * (n % 20), 100 + 170 * (n // 20)) for n in range(people)], np.float64)
-    walk, times = chance.normal(0, 20, grid.shape), []
-    for frame in range(120):
-        seen = boxes(*map(tuple, grid + walk * frame / 25 + chance.normal(0, 1, grid.shape)))
-        order, scores = chance.permutation(people), np.full(people, 0.8)
-        start = time.perf_counter()
-        tracker.step(seen[order], scores, 0.04)
-        times.append(time.perf_counter() - start)
-
-    assert min(times) * 1000 < milliseconds
