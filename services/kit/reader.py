@@ -25,6 +25,8 @@ from services.kit.logs import logger
 
 HEARTBEAT = 1.0
 SILENCE = 3 * HEARTBEAT
+MOMENT = 0.01
+"""Seconds that a silent consumer is given even so: what it sent may lie unread because this process was busy."""
 EXPIRES = 20.0
 UNUSED_CONSUMER = 60.0
 """A reader's own (ephemeral) consumer goes away by itself this many seconds after its reader."""
@@ -65,13 +67,14 @@ class Reader:
     async def next(self) -> Msg:
         """The next message; waits for it."""
         while True:
-            if not self.listening:
+            if self._broken or self._generation != self._bus.generation:
                 await self._reopen()
             if self._credit == 0 and len(self._arrived) <= self._ahead // 2:
                 await self._request()
             if self._arrived:
                 return self._take()
-            await self._wait(SILENCE)
+            # Not for all of SILENCE: a caller with less patience would come back for ever and never find out.
+            await self._wait(max(self._heard + SILENCE - time.monotonic(), MOMENT))
             if not self._arrived and time.monotonic() - self._heard > SILENCE:
                 self._break("the consumer is silent")
 
@@ -127,7 +130,7 @@ class Reader:
     @property
     def listening(self) -> bool:
         """Whether the consumer is there, as far as is known: silence then means that there is nothing to read."""
-        return not self._broken and self._generation == self._bus.generation
+        return self._bus.connected and not self._broken and self._generation == self._bus.generation
 
     async def _wait(self, seconds: float) -> bool:
         self._wake.clear()
@@ -201,7 +204,7 @@ class Reader:
 
     async def _request(self) -> None:
         assert self._subscription is not None
-        self._credit = self._ahead - len(self._arrived)
+        self._credit, self._heard = self._ahead - len(self._arrived), time.monotonic()
         request = {"batch": self._credit, "expires": int(EXPIRES * 1e9), "idle_heartbeat": int(HEARTBEAT * 1e9)}
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}"
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from nats.aio.msg import Msg
@@ -12,6 +12,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from contracts.streams import CROSSINGS, Owner
 from contracts.subjects import crossings
 from infra.local.nats import NatsServer
+from services.kit import reader as reading
 from services.kit.bus import Bus
 from services.kit.reader import Reader
 from services.kit.settings import ServiceSettings
@@ -109,11 +110,31 @@ class TestOrdered:
             nats_server.start()
             assert number_of(await impatiently(reader)) == 1
 
+    async def test_an_impatient_caller_too_finds_out_that_a_request_was_lost(
+        self, bus: Bus, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reading, "SILENCE", 0.3)
+        await publish(bus, range(1))
+        lost: list[str] = []
+        client = bus.client
+        send: Callable[..., Awaitable[None]] = client.publish
 
-async def impatiently(reader: Reader) -> Msg:
+        async def lose_one(subject: str, *args: object, **kwargs: object) -> None:
+            if not lost and ".CONSUMER.MSG.NEXT." in subject:
+                lost.append(subject)
+            else:
+                await send(subject, *args, **kwargs)
+
+        async with Reader(bus, "CROSSINGS", FROM_THE_START) as reader:
+            monkeypatch.setattr(client, "publish", lose_one)
+            assert number_of(await impatiently(reader, patience=0.02)) == 0
+        assert len(lost) == 1
+
+
+async def impatiently(reader: Reader, patience: float = 0.0005) -> Msg:
     for _ in range(5000):
         try:
-            async with asyncio.timeout(0.0005):
+            async with asyncio.timeout(patience):
                 return await reader.next()
         except TimeoutError:
             await asyncio.sleep(0.001)
