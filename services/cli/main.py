@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from services.cli import camera, count, evaluate
+from services.cli import camera, count, doctor, evaluate
 from services.cli.errors import Refused
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 # added by `app.add_typer(module.app, name="…")`.
 app.command("count")(count.count)
 app.command("eval")(evaluate.evaluate)
+app.command("doctor")(doctor.doctor)
 app.add_typer(camera.app, name="camera")
 
 

@@ -1,0 +1,100 @@
+"""Whether people can be seen and followed: how many there are, how large, how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from services.cli.diagnosis.findings import Code, Finding, Severity
+from services.cli.diagnosis.walks import Walk
+
+SMALL: Final = 26.0
+"""Pixels of a person's height on the network's input. person-detection-0200 on a shrunk street scene: at 30 px all are
+found that are found at 37, at 24 three in four, at 19 two in five, at 15 one in five."""
+TINY: Final = 20.0
+SLOWEST_RATE: Final = 3.0
+"""Frames per second below which even a strolling person is lost."""
+
+
+def about_people(
+    walks: Sequence[Walk], movers: Sequence[Walk], *, scale: float | None, rate: float, dark: bool
+) -> Iterator[Finding]:
+    """The findings on the people of a minute.
+
+    Args:
+        walks: of the people that the model saw.
+        movers: what moves, whoever or whatever that is, as background subtraction sees it.
+        scale: pixels of the model's input per pixel of the frame, downwards; None for a model without an input of its
+            own.
+        rate: frames per second that are counted with.
+        dark: the picture is dark or black, which explains much.
+    """
+    walkers = [walk for walk in walks if walk.walks]
+    if not walks:
+        yield _nobody([walk for walk in movers if walk.walks], scale, dark)
+    elif scale is not None and (small := _small(walks, scale)):
+        yield small
+    if walkers and (slow := _too_slow(walkers, rate)):
+        yield slow
+    elif rate < SLOWEST_RATE:
+        yield Finding(
+            Code.RATE_TOO_LOW,
+            Severity.PROBLEM,
+            f"there are only {rate:.1f} frames a second, too few to follow anybody",
+            "set the camera, or the camera's fps in Metrica, to 10",
+            figures={"rate": round(rate, 2)},
+        )
+
+
+def _nobody(moving: list[Walk], scale: float | None, dark: bool) -> Finding:
+    if dark:
+        advice = "mend the light first"
+    elif not moving:
+        advice = "look again while people walk through, and see that the camera looks at the door"
+    else:
+        pixels = float(np.median([walk.height for walk in moving])) * (scale or 1.0)
+        if scale is not None and pixels < SMALL:
+            return Finding(
+                Code.TOO_SMALL,
+                Severity.PROBLEM,
+                f"the model sees nobody, but {len(moving)} that move are only about {pixels:.0f} pixels high on its "
+                f"input, and people need {SMALL:.0f}",
+                "bring the camera nearer, zoom in, or take a model with a larger input (docs/models.md)",
+                figures={"input_height": round(pixels, 1), "movers": len(moving)},
+            )
+        advice = (
+            f"{len(moving)} other things move; where those are people, the model does not know them from this side: "
+            "hang the camera less steeply, or take another model (docs/models.md)"
+        )
+    return Finding(Code.NOBODY, Severity.PROBLEM, "nobody was seen", advice, figures={"movers": len(moving)})
+
+
+def _small(walks: Sequence[Walk], scale: float) -> Finding | None:
+    pixels = float(np.median([walk.height for walk in walks])) * scale
+    if pixels >= SMALL:
+        return None
+    return Finding(
+        Code.TOO_SMALL,
+        Severity.PROBLEM if pixels < TINY else Severity.WARNING,
+        f"people are small: about {pixels:.0f} pixels high on the model's input, and below {SMALL:.0f} many are missed",
+        "bring the camera nearer, zoom in, or take a model with a larger input (docs/models.md)",
+        figures={"input_height": round(pixels, 1)},
+    )
+
+
+def _too_slow(walkers: Sequence[Walk], rate: float) -> Finding | None:
+    """Half of the people move by more than their own width between two frames, when they walk."""
+    widths = float(np.median([np.percentile(walk.speeds, 75) / walk.width for walk in walkers]))
+    step = widths / rate
+    if step <= 1.0:
+        return None
+    return Finding(
+        Code.RATE_TOO_LOW,
+        Severity.PROBLEM,
+        f"people move by {step:.1f} times their own width between two frames, so that they are taken for others",
+        f"raise the {rate:.1f} frames a second, of the camera or its fps in Metrica, to {np.ceil(2 * widths):.0f} "
+        "or more",
+        figures={"rate": round(rate, 2), "widths_per_frame": round(step, 2)},
+    )

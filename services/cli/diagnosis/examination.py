@@ -1,0 +1,101 @@
+"""From what was observed in a minute to all findings and a proposed line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contracts.identity import Direction
+from contracts.spec import CountingLine
+from services.cli.diagnosis.about_line import about_line
+from services.cli.diagnosis.about_people import about_people
+from services.cli.diagnosis.about_view import DARK, about_view
+from services.cli.diagnosis.approach import crossings_of
+from services.cli.diagnosis.findings import Code, Finding, Severity, ranked
+from services.cli.diagnosis.proposal import Proposal, propose
+from services.cli.diagnosis.view import View
+from services.cli.diagnosis.walks import Walk
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was seen of a camera.
+
+    Attributes:
+        size: width and height of the frames, pixels.
+        seconds: looked at.
+        rate: frames per second that are counted with.
+        scale: pixels of the model's input per pixel of the frame, downwards; None where the model has no such input.
+        view: the picture in figures.
+        walks: of the people that the model saw.
+        movers: what moves, as background subtraction sees it.
+    """
+
+    size: tuple[int, int]
+    seconds: float
+    rate: float
+    scale: float | None
+    view: View
+    walks: tuple[Walk, ...]
+    movers: tuple[Walk, ...] = ()
+
+    @property
+    def walkers(self) -> int:
+        """How many walk."""
+        return sum(walk.walks for walk in self.walks)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What was found, most important first, and the line that would count best."""
+
+    findings: tuple[Finding, ...]
+    proposal: Proposal | None
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing is wrong."""
+        return all(one.severity in (Severity.FINE, Severity.QUESTION) for one in self.findings)
+
+
+def diagnose(seen: Observation, lines: tuple[CountingLine, ...]) -> Diagnosis:
+    """Say what is wrong with a camera and its lines; with no line, only where one should be."""
+    proposal = propose(seen.walks, seen.size, lines[0] if lines else None)
+    found = [
+        *about_view(seen.view, people=len(seen.walks)),
+        *about_people(seen.walks, seen.movers, scale=seen.scale, rate=seen.rate, dark=seen.view.brightness < DARK),
+    ]
+    for line in lines:
+        found += about_line(line, seen.walks, seen.size, proposal)
+    if not lines:
+        found.append(_no_line(proposal))
+    diagnosis = Diagnosis(ranked(found), proposal)
+    if lines and diagnosis.well:
+        return Diagnosis((*diagnosis.findings, _all_well(seen, lines)), proposal)
+    return diagnosis
+
+
+def _no_line(proposal: Proposal | None) -> Finding:
+    if proposal is None:
+        advice = "too few people walked to say where: look at another minute"
+        return Finding(Code.NO_LINE, Severity.WARNING, "there is no line yet", advice)
+    side = "IN is where the picture's arrow points; turn it round if people come in the other way"
+    return Finding(
+        Code.NO_LINE,
+        Severity.FINE,
+        "there is no line yet",
+        f"{proposal.pasted} crosses the way of {proposal.people} of {proposal.walkers} people ({side})",
+        figures={"people": proposal.people, "walkers": proposal.walkers},
+    )
+
+
+def _all_well(seen: Observation, lines: tuple[CountingLine, ...]) -> Finding:
+    every = [one for line in lines for walk in seen.walks for one in crossings_of(line, walk, seen.size)]
+    ins = every.count(Direction.IN)
+    outs = len(every) - ins
+    people = "1 person walks" if seen.walkers == 1 else f"{seen.walkers} people walk"
+    return Finding(
+        Code.ALL_WELL,
+        Severity.FINE,
+        f"all is well: {people}, IN {ins} and OUT {outs} in {seen.seconds:.0f} s",
+        figures={"in": ins, "out": outs, "walkers": seen.walkers},
+    )
