@@ -22,6 +22,7 @@ app.command("count")(count.count)
 app.command("eval")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
 app.add_typer(camera.app, name="camera")
+app.add_typer(model.app, name="model")
 
 
 @app.callback()

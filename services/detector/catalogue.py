@@ -30,6 +30,8 @@ class Entry(BaseModel):
     title: str
     licence: str
     origin: str
+    input: tuple[int, int] | None = None
+    """Width and height of what the network sees, pixels."""
     head: Head
     person: int
     files: tuple[ModelFile, ...]

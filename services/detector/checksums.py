@@ -26,21 +26,22 @@ def weights_sum(files: Sequence[Path]) -> str:
     return _digest(files, "sha256")
 
 
-def check_pins(files: Sequence[Path]) -> None:
+def check_pins(files: Sequence[Path]) -> bool:
     """Hold a model's files against the lists of sums that stand beside them; without a list, anything goes.
 
     A list that names one of the files must name them all: weights cannot be swapped behind a pinned description.
 
+    Returns:
+        Whether a list names them.
+
     Raises:
         ModelUnavailable: a file is not the pinned one, or the list cannot be read.
     """
-    for folder in {file.parent for file in files}:
-        for pins in (folder / PINS, folder.parent / PINS):
-            if pins.is_file():
-                _check(pins, files)
+    lists = [place / PINS for folder in {file.parent for file in files} for place in (folder, folder.parent)]
+    return sum(_check(pins, files) for pins in lists if pins.is_file()) > 0
 
 
-def _check(pins: Path, files: Sequence[Path]) -> None:
+def _check(pins: Path, files: Sequence[Path]) -> bool:
     pinned = _read(pins)
     named = [file for file in files if file.resolve() in pinned]
     for file in files if named else ():
@@ -54,6 +55,7 @@ def _check(pins: Path, files: Sequence[Path]) -> None:
                 f"{file} is not the file that {pins} pins: its SHA-256 is {found}, expected is {expected}. "
                 "Put the pinned file back, or change the list if the new one is meant."
             )
+    return bool(named)
 
 
 def _read(pins: Path) -> dict[Path, str]:

@@ -15,8 +15,10 @@ from services.detector.opening import open_detector
 from services.detector.openvino_backend import OpenVinoDetector
 from services.detector.protocol import LOWEST_SCORE, Detector, Found, Image
 from services.detector.reading import Reading
-from tests.detector import networks
+from services.detector.ultralytics_backend import UltralyticsDetector
+from tests.detector import networks, untrained
 from tests.detector.scenes import Scene
+from tests.detector.untrained import needs_extra
 
 ROWS: networks.Rows = [[20, 40, 30, 90, 0, 0.9], [50, 20, 10, 30, 0, 0.3], [60, 60, 60, 60, 0, 0.11]]
 """Two of them reach over the edge of the input."""
@@ -56,9 +58,11 @@ def _real(name: str) -> Callable[[Path], Detector]:
 ANYWHERE: dict[str, Callable[[Path], Detector]] = {"motion": lambda _: MotionDetector()} | {
     f"openvino {head}": _told(head) for head in Head
 }
+ANYWHERE["ultralytics"] = lambda folder: UltralyticsDetector(untrained.save(folder / "untrained.pt"), F32, threads=1)
 REAL = ["person-detection-0200", "person-detection-retail-0013", "yolox_nano"]
 STATELESS = [
-    *(name for name in ANYWHERE if name != "motion"),
+    *(f"openvino {head}" for head in Head),
+    pytest.param("ultralytics", marks=needs_extra),
     *(pytest.param(name, marks=pytest.mark.footage) for name in REAL),
 ]
 
