@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from services.cli import camera, count, doctor, evaluate
+from services.cli import camera, count, doctor, evaluate, model
 from services.cli.errors import Refused
 
 app = typer.Typer(
