@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from typing import TypeVar
 from uuid import uuid4
 
 from contracts.events import State
@@ -22,6 +20,7 @@ from services.ingest.session import Frame, file_frames, session_of
 from services.ingest.settings import IngestSettings
 from services.ingest.sources import FrameSource, SourceClosed, SourceLost, SourceRefused, frames, open_source
 from services.ingest.state import Progress, ProgressStore, choose_start
+from services.ingest.threads import in_thread
 from services.kit.bus import Bus
 from services.kit.codec import Encoded, encode
 from services.kit.logs import bound_contextvars, logger
@@ -34,7 +33,6 @@ STEADY = 60.0
 ABANDONED = 1_000_000_000
 """The seq of an end that ingest puts after a session which it left long ago: past any frame of it."""
 
-T = TypeVar("T")
 log = logger()
 
 
@@ -105,12 +103,15 @@ class CameraWorker:
 
     async def _resume(self, source: FrameSource) -> Progress:
         known = await self._progress.read(self._spec.camera)
+        if known is not None:
+            before = known.start
+            same = await in_thread(lambda: session_of(source, self._spec.capture, before))
+            if same == known.session and known.is_asked_for(self._source):
+                return known
+            if not known.finished:
+                await self._abandon(known, source)
         start = choose_start(self._source, known, now=time.time_ns())
         session = await in_thread(lambda: session_of(source, self._spec.capture, start))
-        if known is not None and known.session == session:
-            return known
-        if known is not None and not known.finished:
-            await self._abandon(known, source)
         progress = Progress(session=session, start=start, asked=self._source.start, again=self._source.again)
         await self._progress.write(self._spec.camera, progress)
         return progress
@@ -273,32 +274,3 @@ class _LiveSession:
                 "end": reason,
             }
         )
-
-
-def in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
-    """Run blocking work in a thread of its own, which does not keep the process alive.
-
-    Not the loop's shared pool: a few cameras that hang would stop all others there.
-    """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]  # a result where there is no error
-
-    def body() -> None:
-        result, failure = None, None
-        try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001  # carried over to the one who awaits it
-            failure = error
-        with suppress(RuntimeError):  # the loop has ended: nobody waits
-            loop.call_soon_threadsafe(settle, result, failure)
-
-    threading.Thread(target=body, daemon=True).start()
-    return future

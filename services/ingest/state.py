@@ -29,16 +29,25 @@ class Progress(BaseModel):
     next_seq: int = 0
     finished: bool = False
 
+    def is_asked_for(self, source: Source) -> bool:
+        """Whether the configuration still means this session, provided that the source shows the same."""
+        return source.again <= self.again and source.start in {None, self.asked, self.start}
+
 
 def choose_start(source: Source, known: Progress | None, *, now: int) -> int:
-    """`captured_at` of a file's first instant, ns UTC: as asked or as it was; another one where it is counted anew."""
+    """`captured_at` of a file's first instant, ns UTC, where a session begins: as asked, or now.
+
+    Args:
+        source: what the configuration asks for.
+        known: the session before, if any.
+        now: the present moment.
+    """
     asked = source.start
-    if known is None:
-        return now if asked is None else asked
-    if source.again <= known.again:
-        return known.start if asked is None or asked == known.asked else asked
-    # The same start would make the same ids: nothing would be counted anew.
-    return now if asked is None or asked in {known.asked, known.start} else asked
+    if asked is None:
+        return now
+    # Counted anew from the same start, it would make the same ids, and count nothing.
+    repeated = known is not None and source.again > known.again and asked in {known.asked, known.start}
+    return now if repeated else asked
 
 
 class ProgressStore:

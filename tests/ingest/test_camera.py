@@ -1,4 +1,4 @@
-"""A camera's work when it is left while a frame waits for room."""
+"""A camera's work on files: where it goes on, where it begins anew, and how it is left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from contracts.frames import FrameHeader
 from contracts.identity import Policy
 from contracts.spec import CameraSpec, Capture, Source
-from services.ingest.camera import CameraWorker
+from services.ingest.camera import ABANDONED, CameraWorker
 from services.ingest.settings import IngestSettings
 from services.ingest.sources import open_source
 from services.ingest.state import Progress, ProgressStore
@@ -39,22 +39,67 @@ class Remembered(ProgressStore):
     def __init__(self) -> None:
         self.written: list[Progress] = []
 
+    async def read(self, _camera: str) -> Progress | None:
+        return self.written[-1] if self.written else None
+
     async def write(self, _camera: str, progress: Progress) -> None:
         self.written.append(progress)
+
+
+DOOR = "sim://door?people=1&pace=max&fps=5&width=320&height=180"
+SPEC = CameraSpec(store="shop", camera="door", policy=Policy.EVERY, capture=Capture(width=64))
+
+
+def worker(progress: Remembered, stream: FullStream, address: str = DOOR, again: int = 0) -> CameraWorker:
+    settings = IngestSettings()
+    source = Source(camera="door", address=address, again=again)
+    work = CameraWorker(Bus(settings, "test"), progress, settings, SPEC, source)
+    work._publisher = stream  # type: ignore[assignment]  # stands in for it
+    return work
+
+
+async def resumed(progress: Remembered, stream: FullStream, address: str = DOOR, again: int = 0) -> Progress:
+    source = open_source(address)
+    try:
+        return await worker(progress, stream, address, again)._resume(source)
+    finally:
+        source.close()
+
+
+async def test_a_restart_goes_on_with_the_same_file() -> None:
+    progress, stream = Remembered(), FullStream(room=0)
+
+    assert await resumed(progress, stream) == await resumed(progress, stream)
+
+
+async def test_another_file_begins_when_it_is_first_opened_and_closes_the_one_before() -> None:
+    progress, stream = Remembered(), FullStream(room=ABANDONED + 1)
+    first = await resumed(progress, stream)
+    second = await resumed(progress, stream, DOOR + "&seed=8")
+
+    assert second.session != first.session
+    assert second.start > first.start
+    assert stream.taken == [ABANDONED]
+
+
+async def test_a_file_that_is_counted_anew_is_another_session() -> None:
+    progress, stream = Remembered(), FullStream(room=ABANDONED + 1)
+    first = await resumed(progress, stream)
+    second = await resumed(progress, stream, again=1)
+
+    assert second.session != first.session
+    assert second == await resumed(progress, stream, again=1)
 
 
 async def test_who_leaves_a_file_while_its_stream_is_full_writes_nothing_afterwards(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings, progress, stream = IngestSettings(), Remembered(), FullStream(room=3)
-    spec = CameraSpec(store="shop", camera="door", policy=Policy.EVERY, capture=Capture(width=64))
-    address = "sim://door?people=1&pace=max&fps=5&width=320&height=180"
-    worker = CameraWorker(Bus(settings, "test"), progress, settings, spec, Source(camera="door", address=address))
-    monkeypatch.setattr(worker, "_publisher", stream)
-    monkeypatch.setattr(worker._report, "say", lambda *_args, **_kwargs: asyncio.sleep(0))
-    source = open_source(address)
+    progress, stream = Remembered(), FullStream(room=3)
+    leaving = worker(progress, stream)
+    monkeypatch.setattr(leaving._report, "say", lambda *_args, **_kwargs: asyncio.sleep(0))
+    source = open_source(DOOR)
 
-    work = asyncio.create_task(worker._publish_file(source, Progress(session="s", start=0)))
+    work = asyncio.create_task(leaving._publish_file(source, Progress(session="s", start=0)))
     await stream.full.wait()
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)

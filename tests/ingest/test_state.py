@@ -19,21 +19,34 @@ def known(start: int, asked: int | None = None, again: int = 0) -> Progress:
 
 
 @pytest.mark.parametrize(
+    ("wanted", "progress", "same"),
+    [
+        pytest.param(source(), known(5), True, id="after a restart it goes on"),
+        pytest.param(source(ASKED), known(ASKED, ASKED), True, id="also where its owner said when it begins"),
+        pytest.param(source(OTHER), known(ASKED, ASKED), False, id="another start is another session"),
+        pytest.param(source(again=1), known(5), False, id="so is counting anew"),
+        pytest.param(source(ASKED, 1), known(5, ASKED, 1), True, id="which goes on after a restart, too"),
+        pytest.param(source(ASKED, 2), known(5, ASKED, 1), False, id="and can be asked for once more"),
+    ],
+)
+def test_which_session_is_asked_for(wanted: Source, progress: Progress, same: bool) -> None:
+    assert progress.is_asked_for(wanted) == same
+
+
+@pytest.mark.parametrize(
     ("wanted", "progress", "start"),
     [
         pytest.param(source(), None, NOW, id="a file begins when it is first opened"),
         pytest.param(source(ASKED), None, ASKED, id="or when its owner says"),
-        pytest.param(source(), known(5), 5, id="after a restart it goes on as it began"),
-        pytest.param(source(ASKED), known(ASKED, ASKED), ASKED, id="also as its owner said"),
+        pytest.param(source(), known(5), NOW, id="the file before has no say in it"),
         pytest.param(source(OTHER), known(ASKED, ASKED), OTHER, id="a new start is taken"),
         pytest.param(source(again=1), known(5), NOW, id="counted anew it begins now"),
         pytest.param(
             source(ASKED, 1), known(ASKED, ASKED), NOW, id="the start that was counted already counts nothing"
         ),
         pytest.param(source(OTHER, 1), known(ASKED, ASKED), OTHER, id="another one does"),
-        pytest.param(source(ASKED, 1), known(5, ASKED, 1), 5, id="counted anew, it too goes on after a restart"),
-        pytest.param(source(ASKED, 2), known(5, ASKED, 1), NOW, id="and can be counted anew once more"),
+        pytest.param(source(ASKED, 2), known(5, ASKED, 1), NOW, id="also the next time"),
     ],
 )
-def test_start(wanted: Source, progress: Progress | None, start: int) -> None:
+def test_when_a_new_session_begins(wanted: Source, progress: Progress | None, start: int) -> None:
     assert choose_start(wanted, progress, now=NOW) == start
