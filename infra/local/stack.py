@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from contracts.streams import Owner
+from infra.local.disk import DiskWatch
 from infra.local.errors import LocalError
 from infra.local.home import Home
 from infra.local.nats import DEVELOPER, USERS, NatsServer
@@ -83,6 +84,7 @@ class Stack:
             log=self.home.begin_log("postgres"),
             durable=durable,
         )
+        self._disk = DiskWatch(self.home.folder, tell, self.nats.kill)
         self.port = port or free_port()
         self.services = self._make_services(detectors)
         self._supervisor: Supervisor | None = None
@@ -123,7 +125,7 @@ class Stack:
         try:
             self.start_servers()
             self.start_services()
-        except BaseException:
+        except BaseException:  # also Ctrl-C: what has started by then must not stay
             self.stop()
             raise
         return self
@@ -153,7 +155,7 @@ class Stack:
             time.sleep(0.05)
         if self._restart:
             self._supervisor = Supervisor(
-                [self.nats, self.postgres, *self.services.values()], self._tell, self.home.bound_logs
+                [self.nats, self.postgres, *self.services.values()], self._tell, self._do_chores
             )
             self._supervisor.start()
 
@@ -207,6 +209,10 @@ class Stack:
         lines = {**self.nats_environment, "METRICA_DATABASE_URL": self.api_database_url}
         text = "".join(f"{name}={value}\n" for name, value in lines.items())
         write_private(self.home.developer_environment, text)
+
+    def _do_chores(self) -> None:
+        self._disk.look()
+        self.home.bound_logs()
 
     def _migrate(self) -> None:
         run_apart(upgrade(self.database_url))

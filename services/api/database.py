@@ -59,5 +59,5 @@ async def ping(sessions: Sessions) -> None:
     try:
         async with sessions() as session:
             await (await session.connection()).execute(text("SELECT 1"))
-    except Exception as error:
+    except Exception as error:  # whatever it is, /readyz tells it in its place
         raise RuntimeError(f"the database does not answer: {error}") from error

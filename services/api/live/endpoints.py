@@ -58,7 +58,7 @@ async def follow_store(
     listener = of.hub.join(store)  # before the snapshot is read, so that nothing falls between the two
     try:
         first = await of.feed.snapshot(store)
-    except BaseException:
+    except BaseException:  # a browser that goes away meanwhile cancels this, and would be listened for for ever
         of.hub.leave(listener)
         raise
     return LiveStream(of.hub, listener, first, lambda: _heartbeat(of), of.settings.heartbeat_seconds)
