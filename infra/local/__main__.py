@@ -13,24 +13,31 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from infra.local.errors import LocalError
-from infra.local.options import Options, read_options
+from infra.local.home import check_unused
 from infra.local.ports import is_free
+
+if TYPE_CHECKING:
+    from infra.local.options import Options
 
 USAGE_ERROR = 2
 
 
 def main() -> None:
     """The command line."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing is started yet: Ctrl-C just ends it, without a traceback
     sys.exit(up(sys.argv[1:]))
 
 
 def up(arguments: Sequence[str]) -> int:
     """Run until a signal comes, and return the exit code."""
+    from infra.local.options import read_options  # brings pydantic: half a second in which Ctrl-C would be a traceback
+
     try:
         options = read_options(arguments, os.environ)
-        _check_port(options.port)
+        _check_port(options)
         asyncio.run(_run(options))
     except LocalError as error:
         return _complain(str(error))
@@ -41,17 +48,18 @@ def up(arguments: Sequence[str]) -> int:
 
 
 async def _run(options: Options) -> None:
-    # Only now, so that a wrong option or a taken port is told at once: this brings the database's libraries.
-    from infra.local.camera import configure_camera
-    from infra.local.news import tell_news
-    from infra.local.stack import Aborted, Stack
-
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if name is not signal.SIGHUP or signal.getsignal(name) is not signal.SIG_IGN:  # nohup
             loop.add_signal_handler(name, stopping.set)
 
+    # Only now, so that a wrong option or a taken port is told at once: this brings the database's libraries.
+    from infra.local.camera import check, configure_camera
+    from infra.local.news import tell_news
+    from infra.local.stack import Aborted, Stack
+
+    check(options)
     began, since = time.monotonic(), datetime.now(UTC)
     _tell(f"Metrica starts; its data is in {options.home}")
     stack = Stack(options.home, port=options.port, detectors=options.detectors, tell=_tell_step)
@@ -91,11 +99,13 @@ async def _end_with_parent(stopping: asyncio.Event) -> None:
             stopping.set()
 
 
-def _check_port(port: int) -> None:
+def _check_port(options: Options) -> None:
+    port = options.port
     try:
         deadline = time.monotonic() + 2.0  # a killed run's API lets its port go within a moment
         while not is_free(port):
             if time.monotonic() > deadline:
+                check_unused(options.home)  # most often it is this very Metrica
                 raise LocalError(
                     f"port {port} is taken by another program: stop that, or choose another port by PORT=8081"
                 )

@@ -18,6 +18,15 @@ SIMULATED_DOOR = "sim://door"
 MIDDLE: Points = (0.5, 0.0, 0.5, 1.0)
 
 
+def check(options: Options) -> None:
+    """Refuse what no camera can be made of, before anything is started for it.
+
+    Raises:
+        LocalError: says what is wrong.
+    """
+    _merged_or_refused(options, None)
+
+
 async def configure_camera(database_url: str, options: Options) -> CameraSetup:
     """Make the configuration hold the wished camera.
 
@@ -28,10 +37,7 @@ async def configure_camera(database_url: str, options: Options) -> CameraSetup:
         before = await find_camera(database_url, CAMERA)
     except NoSuchCamera:
         before = None
-    try:
-        setup = merged(options, before)
-    except ValueError as error:
-        raise LocalError(in_words(error)) from None
+    setup = _merged_or_refused(options, before)
     await ensure_camera(database_url, setup)
     return setup
 
@@ -104,6 +110,13 @@ def local_time_zone() -> str:
     known = available_timezones()
     found = next((name for name in candidates if name in known), "UTC")
     return "UTC" if found == "Etc/UTC" else found
+
+
+def _merged_or_refused(options: Options, before: CameraSetup | None) -> CameraSetup:
+    try:
+        return merged(options, before)
+    except ValueError as error:
+        raise LocalError(in_words(error)) from None
 
 
 def _line(points: Points, in_side: Side) -> CountingLine:

@@ -118,15 +118,38 @@ class Home:
         except OSError as error:
             raise LocalError(f"{path} can't be opened: {error.strerror}; delete it, or make it yours") from None
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid, _, address = os.pread(lock, 200, 0).decode(errors="replace").strip().partition(" ")
+            _hold(lock, self.folder)
+        except LocalError:
             os.close(lock)
-            raise LocalError(
-                f"Metrica runs already from {self.folder}, on {address or 'its way up'}: use it, "
-                f"or stop it first (kill {pid or 'its process'})"
-            ) from None
+            raise
         return lock
+
+
+def check_unused(folder: Path) -> None:
+    """Make sure that no stack runs from a data folder, which need not exist.
+
+    Raises:
+        LocalError: one does; says where, and how to stop it.
+    """
+    try:
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        _hold(lock, folder.absolute())
+    finally:
+        os.close(lock)
+
+
+def _hold(lock: int, folder: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid, _, address = os.pread(lock, 200, 0).decode(errors="replace").strip().partition(" ")
+        raise LocalError(
+            f"Metrica runs already from {folder}, on {address or 'its way up'}: use it, "
+            f"or stop it first (kill {pid or 'its process'})"
+        ) from None
 
 
 def _soon_free(port: int, patience: float = 1.0) -> bool:

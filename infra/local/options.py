@@ -70,6 +70,8 @@ class Options(BaseModel):
             raise ValueError(
                 f"there is no file {path}; give a video file, an rtsp:// or http:// address, a device number or sim://door"
             )
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder: give one video file in it")
         return str(path)
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -85,7 +86,8 @@ class Supervisor:
                 if watched.process.wanted and not watched.process.running and not self._ending.is_set():
                     self._mend(watched, now)
             if now >= next_chores:
-                self._chores()
+                with contextlib.suppress(OSError):  # a full disk or a folder that is gone must not end the watch
+                    self._chores()
                 next_chores = now + 5.0
 
     def _mend(self, watched: _Watched, now: float) -> None:

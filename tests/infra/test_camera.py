@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts.spec import Side
-from infra.local.camera import configure_camera, merged
+from infra.local.camera import check, configure_camera, merged
 from infra.local.errors import LocalError
 from infra.local.options import Options
 from services.api.configuration import CameraSetup, find_camera
@@ -58,13 +58,15 @@ def test_a_shop_has_a_name_of_its_own() -> None:
     [
         ({"camera": "sim://window"}, "sim://door"),
         ({"time_zone": "Mars/Olympus"}, "no time zone"),
+        ({"store": "///"}, "no letter or digit"),
+        ({"model": "?"}, "no letter or digit"),
     ],
 )
-async def test_a_camera_that_can_never_count_is_refused_with_the_reason(
-    wish: dict[str, str], told: str, api_database_url: str
+def test_what_no_camera_can_be_made_of_is_refused_with_the_reason_before_anything_starts(
+    wish: dict[str, str], told: str
 ) -> None:
     with pytest.raises(LocalError, match=told):
-        await configure_camera(api_database_url, Options.model_validate(wish))
+        check(Options.model_validate(wish))
 
 
 async def test_the_configuration_changes_only_with_the_wishes(api_database_url: str) -> None:

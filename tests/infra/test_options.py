@@ -36,6 +36,7 @@ def test_addresses_and_device_numbers_are_taken_as_they_are(address: str) -> Non
     ("argument", "told"),
     [
         ("CAMERA=missing.mp4", "there is no file"),
+        ("CAMERA=/", "is a folder"),
         ("LINE=0.5,0", "LINE=0.5,0: give four numbers"),
         ("LINE=left", "give four numbers"),
         ("LINE=0.5,0,0.5,1.5", "outside the picture"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -77,9 +78,10 @@ def test_however_it_ends_it_leaves_no_process(home: Path, how: signal.Signals) -
             if connection.status == psutil.CONN_LISTEN
         }
         assert listening == {"127.0.0.1"}
-        with _up(home, f"PORT={free_port()}") as second:
-            assert second.process.wait(30) == 2
-            assert f"runs already from {home}, on http://localhost:{port}" in second.said
+        for wish in (f"PORT={port}", f"PORT={free_port()}"):
+            with _up(home, wish) as second:
+                assert second.process.wait(30) == 2
+                assert f"runs already from {home}, on http://localhost:{port}" in second.said
         running.process.send_signal(how)
         code = running.process.wait(40)
         _, alive = psutil.wait_procs(everything, timeout=5)
@@ -97,6 +99,22 @@ def test_a_stop_while_it_starts_leaves_nothing_either(home: Path) -> None:
         assert running.process.wait(40) == 0
         _, alive = psutil.wait_procs(everything, timeout=5)
         assert not alive
+
+
+def test_ctrl_c_before_anything_has_started_just_ends_it(tmp_path: Path) -> None:
+    with _up(tmp_path / "home") as running:
+        for caught in (True, False):  # by Python at first, which would end in a traceback; then by nobody
+            while _catches_ctrl_c(running.process.pid) != caught:
+                assert running.process.poll() is None, running.said
+                time.sleep(0.001)
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(30) == -signal.SIGINT
+        assert running.said == ""
+
+
+def _catches_ctrl_c(pid: int) -> bool:
+    (mask,) = re.findall(r"^SigCgt:\s+(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return bool(int(mask, 16) >> (signal.SIGINT - 1) & 1)
 
 
 @pytest.mark.parametrize(
