@@ -45,7 +45,8 @@ class DetectorService:
 
     async def _pool(self, pool: str, model: str) -> None:
         # A thread of its own: a detector's state belongs to one thread, and inference never blocks the loop.
-        with ThreadPoolExecutor(1, thread_name_prefix=pool) as thread:
+        thread = ThreadPoolExecutor(1, thread_name_prefix=pool)
+        try:
             detector = await self._open(pool, model, thread)
             worker = PoolWorker(self._bus, pool, detector, thread)
             async with asyncio.TaskGroup() as group:
@@ -55,6 +56,10 @@ class DetectorService:
                 while True:  # a stateful detector's frames must all come to one replica, in order
                     async with hold(self._bus, f"pool.{pool}", self._token) as lost:
                         await _until(lost, worker.run())
+        finally:
+            thread.shutdown(
+                wait=False, cancel_futures=True
+            )  # it may be in the midst of a download: not waited for here
 
     async def _open(self, pool: str, model: str, thread: ThreadPoolExecutor) -> Detector:
         settings = self._settings
@@ -77,6 +82,10 @@ class DetectorService:
             except ModelUnavailable as error:
                 log.error("no model", pool=pool, reason=str(error))
                 await self._tell(pool, State.NO_MODEL, str(error))
+                await asyncio.sleep(RETRY_MODEL)
+            except Exception as error:  # a backend may raise anything; other cameras' models have no part in it
+                log.exception("a model cannot be opened", pool=pool)
+                await self._tell(pool, State.NO_MODEL, f"The model {model} cannot be opened: {error!r}")
                 await asyncio.sleep(RETRY_MODEL)
             else:
                 log.info("model open", pool=pool, model=detector.model.model_dump())

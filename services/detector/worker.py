@@ -32,6 +32,8 @@ ACK_WAIT = 5.0
 """A frame that was given to a replica and not answered within this time, in seconds, goes to another."""
 MOST_DELIVERIES = 3
 RETRY_DELAY = 0.5
+LEAVE_TIMEOUT = 2.0
+"""Seconds that the last answer may take at an orderly end."""
 AHEAD = 2
 """Frames pulled ahead: enough to keep the model busy, few enough that live frames are fresh, that a crash delays few,
 and that even at two seconds a frame none is taken for unanswered."""
@@ -79,7 +81,8 @@ class PoolWorker:
                         publishing = asyncio.create_task(self._answer(msg, event))
             finally:
                 if publishing is not None:
-                    await asyncio.shield(publishing)
+                    await asyncio.wait([publishing], timeout=LEAVE_TIMEOUT)
+                    publishing.cancel()  # nothing is lost: the frame comes again
 
     async def _look(self, msg: Msg) -> Detections | None:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import TracebackType
 from typing import Self
 
 from faststream.nats import NatsBroker
@@ -40,6 +41,22 @@ class StreamFull(Exception):
     """The stream takes no more now (discard-new): wait and publish the same message again."""
 
 
+class _Broker(NatsBroker):
+    """FastStream's broker, for which an end while the server is away is no error."""
+
+    async def stop(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_val: BaseException | None = None,
+        exc_tb: TracebackType | None = None,
+    ) -> None:
+        try:
+            await super().stop(exc_type, exc_val, exc_tb)
+        except (NatsError, TimeoutError, OSError):
+            if self._connection is not None:
+                await self._connection.close()
+
+
 class Backoff:
     """Growing delays between tries, 0.05 s to 2 s. One object per outage; `reset` after a success."""
 
@@ -62,7 +79,7 @@ class Bus:
 
     def __init__(self, settings: ServiceSettings, name: str, owner: Owner | None = None) -> None:
         self._streams, self._buckets = owned_by(owner) if owner else ((), ())
-        self.broker = NatsBroker(
+        self.broker = _Broker(
             settings.nats_url,
             name=name,
             security=_security(settings),

@@ -112,7 +112,9 @@ async def test_it_ends_within_seconds_while_nats_is_away(start: Start, nats_serv
     service.process.send_signal(signal.SIGTERM)
     await service.ended(10)
 
-    assert "left in order" in service.log.read_text()
+    log = service.log.read_text()
+    assert "left in order" in log
+    assert "Traceback" not in log
 
 
 async def test_it_waits_for_a_server_that_comes_later(start: Start, nats_server: NatsServer) -> None:

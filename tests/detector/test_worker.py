@@ -1,0 +1,368 @@
+"""The rules of a detector at work on a real server: every frame gets one answer, whoever breaks or dies over it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from contracts.events import DeadLetter, Detections
+from contracts.frames import EndReason, FrameHeader
+from contracts.identity import Policy
+from contracts.spec import CameraSpec, current_key
+from contracts.streams import CAMERAS, DETECTIONS, KEPT
+from contracts.subjects import frames as frames_subject
+from contracts.subjects import kept
+from infra.local.nats import NatsServer
+from services.detector import worker as module
+from services.detector.app import DetectorService
+from services.detector.settings import DetectorSettings
+from services.detector.worker import PoolWorker
+from services.kit import lease
+from services.kit.bus import Bus
+from services.kit.dead_letters import HEADER
+from services.kit.settings import ServiceSettings
+from tests.detector.stand_ins import BREAKS, Opened, StandIn, header, jpeg
+from tests.support.broker import connected, eventually, stored
+
+SUBJECT = kept("live", "stand-in", "shop", "door")
+
+
+@pytest.fixture
+async def bus(settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bus]:
+    """A bus with all streams; frames that failed are tried again soon."""
+    monkeypatch.setattr(module, "RETRY_DELAY", 0.02)
+    async with connected(settings, everything=True) as bus:
+        yield bus
+
+
+@asynccontextmanager
+async def detecting(bus: Bus, detector: StandIn) -> AsyncIterator[asyncio.Task[None]]:
+    """A worker, ended in order."""
+    thread = ThreadPoolExecutor(1)
+    task = asyncio.create_task(PoolWorker(bus, "stand-in", detector, thread).run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        thread.shutdown(wait=False)
+
+
+async def send(bus: Bus, header: FrameHeader, body: bytes) -> None:
+    subject = SUBJECT if header.policy is Policy.EVERY else frames_subject("live", "stand-in", "shop", header.camera)
+    await bus.publish(subject, body, headers=header.to_headers())
+
+
+async def film(bus: Bus, brightness: Sequence[int]) -> None:
+    for seq, one in enumerate(brightness):
+        await send(bus, header(seq), jpeg(one))
+
+
+async def answers(bus: Bus, count: int) -> dict[int, Detections]:
+    """The answers by seq, once there are so many; each frame has one."""
+
+    async def enough() -> list[bytes]:
+        bodies = await stored(bus, DETECTIONS.name)
+        return bodies if len(bodies) >= count else []
+
+    events = [Detections.model_validate_json(body) for body in await eventually(enough)]
+    assert len(events) == count
+    return {event.seq: event for event in events}
+
+
+async def letters(bus: Bus) -> list[tuple[str, bytes]]:
+    """Reasons and bodies of the dead letters."""
+    found = []
+    for seq in range(1, (await bus.js.stream_info("DLQ")).state.last_seq + 1):
+        msg = await bus.js.get_msg("DLQ", seq)
+        assert msg.headers is not None
+        found.append((DeadLetter.model_validate_json(msg.headers[HEADER]).reason, msg.data or b""))
+    return found
+
+
+async def all_acknowledged(bus: Bus) -> bool:
+    return (await bus.js.stream_info(KEPT.name)).state.messages == 0
+
+
+class TestAnswers:
+    async def test_each_frame_is_answered_in_order_and_acknowledged_after(self, bus: Bus) -> None:
+        await film(bus, [10, 20, 30])
+        await send(bus, header(3, end=EndReason.FINISHED), b"")
+
+        async with detecting(bus, StandIn()):
+            found = await answers(bus, 4)
+            await eventually(lambda: all_acknowledged(bus))
+
+        assert list(found) == [0, 1, 2, 3]
+        assert [event.boxes for event in found.values()] == [((0, 0, wide, 48),) for wide in (10, 20, 30)] + [()]
+        assert found[3].end is EndReason.FINISHED
+        assert found[1].previous == 0
+        assert found[0].model == StandIn.model
+
+    async def test_live_frames_are_answered_too(self, bus: Bus) -> None:
+        await send(bus, header(7, policy=Policy.LATEST), jpeg(10))
+
+        async with detecting(bus, StandIn()):
+            assert list(await answers(bus, 1)) == [7]
+
+    async def test_two_workers_share_the_frames_and_answer_each_once(self, bus: Bus, settings: ServiceSettings) -> None:
+        one, other = StandIn(), StandIn()
+        async with connected(settings) as second, detecting(bus, one), detecting(second, other):
+            await film(bus, range(30))
+            assert sorted(await answers(bus, 30)) == list(range(30))
+
+        assert sorted(one.seen + other.seen) == list(range(30))
+
+
+class TestBrokenFrames:
+    async def test_a_frame_that_breaks_the_detector_is_tried_three_times_then_skipped_and_buried(
+        self, bus: Bus
+    ) -> None:
+        await film(bus, [10, 255, 30])
+        detector = StandIn()
+
+        async with detecting(bus, detector):
+            found = await answers(bus, 3)
+            await eventually(lambda: all_acknowledged(bus))
+
+        assert detector.seen.count(255) == 3
+        assert found[1].skipped == "the detector failed 3 times: RuntimeError('this frame breaks me')"
+        assert found[1].boxes == ()
+        assert (found[0].skipped, found[2].skipped) == (None, None)
+        assert await letters(bus) == [(found[1].skipped, jpeg(255))]
+
+    async def test_one_that_fails_once_is_answered_as_if_nothing_had_been(self, bus: Bus) -> None:
+        failures = iter([True])
+
+        def fail_once(brightness: int) -> None:
+            if brightness == 20 and next(failures, False):
+                raise ValueError("out of memory")
+
+        await film(bus, [10, 20])
+        async with detecting(bus, StandIn(before=fail_once)):
+            found = await answers(bus, 2)
+
+        assert found[1].skipped is None
+        assert await letters(bus) == []
+
+    @pytest.mark.parametrize(
+        ("body", "reason"),
+        [
+            pytest.param(b"", "the frame is empty", id="nothing"),
+            pytest.param(b"GIF89a", "not a JPEG", id="another format"),
+            pytest.param(jpeg(10)[:-20], "cut off", id="cut off"),
+        ],
+    )
+    async def test_what_is_no_picture_is_skipped_and_buried_without_a_second_try(
+        self, bus: Bus, body: bytes, reason: str
+    ) -> None:
+        await send(bus, header(0), body)
+        await send(bus, header(1), jpeg(10))
+        detector = StandIn()
+
+        async with detecting(bus, detector):
+            found = await answers(bus, 2)
+
+        assert reason in (found[0].skipped or "")
+        assert found[1].skipped is None
+        [(told, buried)] = await letters(bus)
+        assert (told, buried) == (found[0].skipped, body)
+        assert detector.seen == [10]
+
+    async def test_a_picture_of_another_size_than_it_says_is_skipped(self, bus: Bus) -> None:
+        await send(bus, header(0).model_copy(update={"width": 640}), jpeg(10))
+
+        async with detecting(bus, StandIn()):
+            assert "its header says 640x48" in ((await answers(bus, 1))[0].skipped or "")
+
+    @pytest.mark.parametrize(
+        ("name", "value", "reason"),
+        [
+            pytest.param("Metrica-Seq", "seven", "frame header Metrica-Seq: ", id="garbled"),
+            pytest.param("Metrica-Width", None, "frame header Metrica-Width: Field required", id="missing"),
+            pytest.param("Metrica-Camera", "other", "the headers name shop/other, the subject", id="of another camera"),
+        ],
+    )
+    async def test_what_has_no_frames_headers_is_buried_and_the_rest_goes_on(
+        self, bus: Bus, name: str, value: str | None, reason: str
+    ) -> None:
+        headers = {key: text for key, text in header(0).to_headers().items() if key != name}
+        await bus.publish(SUBJECT, jpeg(10), headers=headers | ({name: value} if value else {}))
+        await send(bus, header(1), jpeg(20))
+
+        async with detecting(bus, StandIn()):
+            assert list(await answers(bus, 1)) == [1]
+            await eventually(lambda: all_acknowledged(bus))
+
+        [(told, body)] = await letters(bus)
+        assert told.startswith(reason)
+        assert body == jpeg(10)
+
+
+class TestDeaths:
+    async def test_a_killed_workers_frames_go_to_another(
+        self, bus: Bus, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "ACK_WAIT", 0.5)
+        hangs, hanging = threading.Event(), threading.Event()
+
+        def hang(_: int) -> None:
+            hanging.set()
+            hangs.wait(20)
+
+        async with AsyncExitStack() as stack:
+            dead = await stack.enter_async_context(connected(settings))
+            await stack.enter_async_context(detecting(dead, StandIn(before=hang)))
+            await film(bus, range(6))
+            await asyncio.to_thread(hanging.wait, 10)
+            await dead.client.close()  # as a killed process's: nothing more is said
+
+            async with detecting(bus, StandIn()):
+                assert sorted(await answers(bus, 6)) == list(range(6))
+            hangs.set()
+
+    async def test_a_worker_that_ends_in_order_gives_its_frames_back_at_once(
+        self, bus: Bus, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "ACK_WAIT", 30.0)
+        hangs, hanging = threading.Event(), threading.Event()
+
+        def hang(brightness: int) -> None:
+            if brightness == 1:
+                hanging.set()
+                hangs.wait(20)
+
+        async with connected(settings) as leaving, detecting(leaving, StandIn(before=hang)):
+            await film(bus, range(6))
+            await asyncio.to_thread(hanging.wait, 10)
+            await asyncio.sleep(0.2)
+        async with detecting(bus, StandIn()):
+            found = await answers(bus, 5)
+        hangs.set()
+
+        assert sorted({*found, 1}) == list(range(6)), "only the frame under the detector's eyes waits for the ack wait"
+
+    async def test_a_frame_that_killed_three_workers_is_given_up(self, bus: Bus) -> None:
+        await film(bus, [10, 20])
+        async with detecting(bus, StandIn()):
+            await answers(bus, 2)
+        await send(bus, header(2), jpeg(30))
+        killers = await bus.js.pull_subscribe_bind("detector-stand-in", KEPT.name)
+        for _ in range(3):
+            [msg] = await killers.fetch(1, timeout=5)
+            await msg.nak()
+
+        detector = StandIn()
+        async with detecting(bus, detector):
+            found = await answers(bus, 3)
+
+        assert found[2].skipped == "given up after 3 deliveries without an answer"
+        assert detector.seen == []
+        assert await letters(bus) == [(found[2].skipped, jpeg(30))]
+
+    async def test_the_broker_killed_under_it_loses_and_doubles_no_answer(
+        self, bus: Bus, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "ACK_WAIT", 1.0)
+        async with detecting(bus, StandIn()):
+            filming = asyncio.create_task(film(bus, range(40)))
+            await eventually(lambda: stored(bus, DETECTIONS.name))
+            nats_server.kill()
+            nats_server.start()
+            await filming
+            assert sorted(await answers(bus, 40)) == list(range(40))
+            await eventually(lambda: all_acknowledged(bus))
+
+    async def test_it_ends_soon_while_the_broker_is_away(
+        self, bus: Bus, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "LEAVE_TIMEOUT", 0.2)
+        looked = threading.Event()
+
+        def kill(_: int) -> None:
+            nats_server.kill()
+            looked.set()
+
+        async with detecting(bus, StandIn(before=kill)) as task:
+            await film(bus, [10])
+            await asyncio.to_thread(looked.wait, 10)
+            await asyncio.sleep(0.1)  # its answer is on its way now, and will not get there
+            task.cancel()
+            done, _ = await asyncio.wait([task], timeout=5)
+            assert done == {task}
+        nats_server.start()
+
+
+class TestService:
+    async def test_a_stateful_detector_has_one_replica_at_work_and_another_that_takes_over(
+        self, bus: Bus, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(lease, "RENEW", 0.2)
+        Opened.all.clear()
+        own = settings_with(settings, {"stand-in": "tests.detector.stand_ins:stateful"})
+        spec = CameraSpec(store="shop", camera="door", model="stand-in")
+        await (await bus.bucket(CAMERAS)).put(current_key("door"), spec.model_dump_json().encode())
+        async with connected(settings) as second:
+            replicas = [asyncio.create_task(DetectorService(one, own).run()) for one in (bus, second)]
+            await eventually(lambda: truth(len(Opened.all) == 2))
+            await film(bus, range(5))
+            await answers(bus, 5)
+            at_work = next(one for one in Opened.all if one.seen)
+            assert at_work.seen == [0, 1, 2, 3, 4]
+
+            replicas[0].cancel()
+            for seq in range(5, 10):
+                await send(bus, header(seq), jpeg(seq))
+            await answers(bus, 10)
+            replicas[1].cancel()
+            await asyncio.gather(*replicas, return_exceptions=True)
+
+        assert sorted(sorted(one.seen) for one in Opened.all) in (
+            [[], list(range(10))],
+            [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]],
+        )
+
+    async def test_a_model_that_cannot_be_opened_holds_up_no_other_camera(
+        self, bus: Bus, settings: ServiceSettings
+    ) -> None:
+        Opened.all.clear()
+        own = settings_with(
+            settings, {"stand-in": "tests.detector.stand_ins:stateful", "broken": "tests.detector.stand_ins:header"}
+        )
+        bucket = await bus.bucket(CAMERAS)
+        for camera, model in [("door", "stand-in"), ("exit", "broken")]:
+            spec = CameraSpec(store="shop", camera=camera, model=model)
+            await bucket.put(current_key(camera), spec.model_dump_json().encode())
+        replica = asyncio.create_task(DetectorService(bus, own).run())
+        await film(bus, [10, BREAKS])
+
+        await answers(bus, 2)
+        told = await eventually(lambda: status_of(bus, "exit"))
+        assert b'"no_model"' in told
+        assert b"The model broken cannot be opened: TypeError" in told
+        replica.cancel()
+        await asyncio.gather(replica, return_exceptions=True)
+
+
+def settings_with(settings: ServiceSettings, backends: dict[str, str]) -> DetectorSettings:
+    return DetectorSettings(
+        nats_url=settings.nats_url,
+        nats_user=settings.nats_user,
+        nats_password=settings.nats_password,
+        backends=backends,
+    )
+
+
+async def status_of(bus: Bus, camera: str) -> bytes:
+    """The detector's last word on a camera, once it is not that it starts."""
+    said = (await bus.js.get_last_msg("STATUS", f"metrica.live.status.shop.{camera}.detector")).data or b""
+    return b"" if b'"starting"' in said else said
+
+
+async def truth(value: bool) -> bool:
+    return value
