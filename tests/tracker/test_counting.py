@@ -86,7 +86,7 @@ class TestWalking:
         assert directions(watch(film([lambda seconds: (640.0, 400.0)], seconds=20))) == []
 
     @given(st.integers(0, 2**32 - 1), st.floats(-60.0, 60.0))
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=8)
     def test_a_detector_that_trembles_on_a_standing_person_counts_nothing(self, seed: int, off: float) -> None:
         chance = random.Random(seed)
         frames = [
@@ -137,7 +137,7 @@ class TestHidden:
         length=st.floats(0.1, 2.0),
         speed=st.floats(70.0, 180.0),
     )
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     def test_a_person_hidden_for_up_to_two_seconds_counts_once(
         self, fps: float, since: float, length: float, speed: float
     ) -> None:
@@ -146,7 +146,7 @@ class TestHidden:
         assert directions(watch(film([hidden(person, since, since + length)], seconds=7, fps=fps))) == ["in"]
 
     @given(since=st.floats(1.2, 3.5), length=st.floats(0.1, 2.0))
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10)
     def test_so_does_one_among_others(self, since: float, length: float) -> None:
         person = walk((0.0, 1000.0, 400.0), (7.0, 160.0, 400.0))
         others = [walk((0.0, x, y), (7.0, x, y)) for x in (300.0, 900.0) for y in (150.0, 620.0)]
@@ -174,7 +174,7 @@ class TestHidden:
         assert directions(watch(frames[:20] + frames[40:])) == ["in"]
 
     @given(st.integers(0, 59))
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=12)
     def test_drop_a_frame_and_the_total_stands(self, gone: int) -> None:
         frames = film([LEFTWARDS, RIGHTWARDS], seconds=6)
 
@@ -212,7 +212,7 @@ def crowd(seed: int, people: int = 8, seconds: float = 8.0) -> list[Detections]:
 
 class TestCheckpoint:
     @given(st.integers(0, 79), st.integers(0, 5))
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=8)
     def test_resume_at_any_frame_and_every_event_stands(self, at: int, seed: int) -> None:
         frames = crowd(seed)
         undisturbed = fresh()

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from itertools import count
 
 import pytest
 from nats.js.api import PubAck
@@ -329,13 +330,11 @@ class TestWaiting:
     async def test_a_busy_neighbour_keeps_nobody_waiting(self, bus: Bus) -> None:
         """A gap is given up by the local clock although the partition never falls silent."""
         quiet = [seen(0), seen(2)]
-        busy = [
-            seen(seq).model_copy(update={"camera": NEIGHBOUR, "policy": Policy.LATEST, "boxes": (), "scores": ()})
-            for seq in range(100_000)
-        ]
+        nobody = {"camera": NEIGHBOUR, "policy": Policy.LATEST, "boxes": (), "scores": ()}
 
         async def chatter() -> None:
-            for frame in busy:
+            for seq in count():
+                frame = seen(seq).model_copy(update=nobody)
                 await bus.client.publish(detections("live", "shop", NEIGHBOUR), frame.encode())
                 await asyncio.sleep(0.002)
 
