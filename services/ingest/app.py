@@ -78,9 +78,10 @@ class IngestService:
 
     async def _end(self, camera: str) -> None:
         if camera in self._workers:
-            _, task, _ = self._workers.pop(camera)
+            _, task, _ = self._workers[camera]
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            del self._workers[camera]  # only now: who is told to stop meanwhile still waits for it
 
 
 def main() -> None:
