@@ -54,13 +54,15 @@ class Policy(StrEnum):
 def token(text: str) -> str:
     """The nearest valid token to a free name: `YOLO 26n.onnx` becomes `yolo-26n-onnx`.
 
+    A name that is too long keeps its beginning and a sum of the whole: two long paths stay two.
+
     Raises:
         ValueError: nothing of the name is usable.
     """
-    name = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:64]
+    name = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")
     if not name:
         raise ValueError(f"{text!r} holds no letter or digit to make a name from")
-    return name
+    return name if len(name) <= 64 else f"{name[:55]}-{zlib.crc32(text.encode()):08x}"
 
 
 def partition(camera: str) -> int:

@@ -144,3 +144,9 @@ def test_any_time_zone_is_the_same_moment() -> None:
 def test_a_time_without_zone_is_refused_with_an_example() -> None:
     with pytest.raises(ValueError, match=r"no time zone: write it as 2026-11-23T09:00:00\+01:00"):
         to_ns(datetime(2026, 1, 1))  # noqa: DTZ001  # what is refused
+
+
+def test_two_long_names_with_the_same_beginning_stay_two() -> None:
+    one, other = (token("/models/" + "deep/" * 20 + name) for name in ("a.pt", "b.pt"))
+    assert one != other
+    assert TOKEN.validate_python(one) == one
