@@ -133,18 +133,40 @@ class TestFootage:
         monkeypatch.setenv("METRICA_MODELS", str(footage / "models"))
 
     def test_line_proposed_for_the_table_crosses_those_who_leave_it(self, footage: Path, tmp_path: Path) -> None:
-        found = doctor(tmp_path, footage / "videos" / "one_by_one.mp4")
+        found = doctor(tmp_path, footage / "videos" / "one_by_one.mp4", "--from", "10", "--seconds", "38")
 
         assert found["proposal"]["people"] == found["walkers"] == 2
 
-    def test_line_proposed_for_the_road_crosses_most(self, footage: Path, tmp_path: Path) -> None:
-        found = doctor(tmp_path, footage / "videos" / "vtest_480x360.mp4", "--seconds", "30")
-
-        assert found["proposal"]["people"] >= 0.6 * found["walkers"] >= 4
-
-    def test_true_line_of_the_road_is_not_in_the_wrong_place(self, footage: Path, tmp_path: Path) -> None:
-        line = ("--line", "0.42,0.2,0.42,1", "--in", "left")
+    def test_true_line_of_the_road_is_in_place_and_a_proposed_one_crosses_most(
+        self, footage: Path, tmp_path: Path
+    ) -> None:
+        line = ("--line", "0.42,0.2,0.42,1", "--in", "right")
         found = doctor(tmp_path, footage / "videos" / "vtest_480x360.mp4", *line, "--seconds", "30")
         said = {finding["code"] for finding in found["findings"]}
 
         assert said <= {"all_well", "standing_on_line"}
+        assert found["proposal"]["people"] >= 0.6 * found["walkers"] >= 4
+
+
+class TestCamera:
+    """A camera of a running Metrica, by its id."""
+
+    @pytest.fixture(autouse=True)
+    def database(self, api_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("METRICA_DATABASE_URL", api_database_url)
+
+    def test_is_looked_at_with_its_own_line_and_model(self, tmp_path: Path) -> None:
+        corner = ("--line", "0.02,0.02,0.15,0.02", "--line-id", "entrance")
+        made = metrica("camera", "set", "front-door", DOOR, *corner, "--model", "motion")
+        assert made.code == 0, made.err
+        found = doctor(tmp_path, "front-door")
+
+        assert found["model"] == "motion"
+        assert [(one["code"], one["line"]) for one in found["findings"]] == [("line_outside", "entrance")]
+
+    def test_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
+        outcome = metrica("doctor", "back-door", "--picture", tmp_path / "a.png")
+
+        assert outcome.code == 2
+        assert "there is no camera 'back-door'" in outcome.err
+        assert outcome.err.count("\n") == 1
