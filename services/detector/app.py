@@ -17,7 +17,7 @@ from services.detector.opening import open_detector
 from services.detector.pools import Demand, run_pools
 from services.detector.protocol import Detector, ModelUnavailable
 from services.detector.settings import DetectorSettings
-from services.detector.worker import SERVICE, PoolWorker, drained
+from services.detector.worker import SERVICE, PoolWorker
 from services.kit.bus import Bus
 from services.kit.lease import hold
 from services.kit.logs import logger
@@ -41,9 +41,7 @@ class DetectorService:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._demand.follow(self._bus))
-            group.create_task(
-                run_pools(self._demand, self._settings.pools, self._pool, lambda pool: drained(self._bus, pool))
-            )
+            group.create_task(run_pools(self._demand, self._settings.pools, self._pool))
 
     async def _pool(self, pool: str, model: str) -> None:
         # A thread of its own: a detector's state belongs to one thread, and inference never blocks the loop.

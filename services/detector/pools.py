@@ -46,32 +46,16 @@ class Demand:
 
 
 async def run_pools(
-    demand: Demand,
-    only: Collection[str],
-    work: Callable[[str, str], Coroutine[None, None, None]],
-    drained: Callable[[str], Coroutine[None, None, None]],
+    demand: Demand, only: Collection[str], work: Callable[[str, str], Coroutine[None, None, None]]
 ) -> None:
-    """Keep one `work(pool, model)` running for each pool that cameras ask for; what one raises ends them all.
-
-    A pool that no camera asks for any more goes on until `drained(pool)` returns: a file whose model was changed has
-    frames queued there that no other pool will see.
-    """
+    """Keep one `work(pool, model)` running for each pool that cameras ask for; what one raises ends them all."""
     running: dict[str, asyncio.Task[None]] = {}
-    leaving: dict[str, asyncio.Task[None]] = {}
-
-    async def leave(pool: str) -> None:
-        await drained(pool)
-        running.pop(pool).cancel()
-        del leaving[pool]
-
     async with asyncio.TaskGroup() as group:
         while True:
             await demand.changed.wait()
             demand.changed.clear()
             wanted = {pool: model for pool, model in demand.models().items() if not only or pool in only}
-            for pool in leaving.keys() & wanted.keys():
-                leaving.pop(pool).cancel()
-            for pool in running.keys() - wanted.keys() - leaving.keys():
-                leaving[pool] = group.create_task(leave(pool), name=f"leave pool {pool}")
+            for pool in running.keys() - wanted.keys():
+                running.pop(pool).cancel()
             for pool in wanted.keys() - running.keys():
                 running[pool] = group.create_task(work(pool, wanted[pool]), name=f"pool {pool}")

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-from nats.js.errors import NotFoundError
 from prometheus_client import Counter, Gauge, Histogram
 
 from contracts.events import Detections
@@ -33,7 +32,6 @@ ACK_WAIT = 5.0
 """A frame that was given to a replica and not answered within this time, in seconds, goes to another."""
 MOST_DELIVERIES = 3
 RETRY_DELAY = 0.5
-DRAIN_LOOK = 0.5
 LEAVE_TIMEOUT = 2.0
 """Seconds that the last answer may take at an orderly end."""
 AHEAD = 2
@@ -50,26 +48,6 @@ FRAME_AGE = Gauge(
 log = logger()
 
 
-async def drained(bus: Bus, pool: str) -> None:
-    """Wait until no frame of a file is queued for a pool."""
-    while True:
-        try:
-            queue = await bus.js.consumer_info(KEPT.name, consumer_name(pool))
-        except NotFoundError:
-            return  # its model was never opened
-        except (NatsError, TimeoutError, OSError) as error:
-            log.debug("the queue of a pool cannot be seen now", pool=pool, error=repr(error))
-        else:
-            if not queue.num_pending and not queue.num_ack_pending:
-                return
-        await asyncio.sleep(DRAIN_LOOK)
-
-
-def consumer_name(pool: str) -> str:
-    """The durable consumer that the pool's detectors share, of the same name on each stream of frames."""
-    return f"detector-{pool}"
-
-
 class PoolWorker:
     """Looks at the frames of one pool with one detector."""
 
@@ -84,7 +62,7 @@ class PoolWorker:
 
     async def _read(self, stream: Stream, kind: Kind) -> None:
         config = ConsumerConfig(
-            durable_name=consumer_name(self._pool),
+            durable_name=f"detector-{self._pool}",
             filter_subject=pool_filter(LIVE, kind, self._pool),
             deliver_policy=DeliverPolicy.ALL,
             ack_policy=AckPolicy.EXPLICIT,

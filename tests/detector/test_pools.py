@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 import pytest
@@ -41,19 +41,10 @@ class Work:
             del self.running[pool]
 
 
-Drained = Callable[[str], Coroutine[None, None, None]]
-
-
-async def at_once(pool: str) -> None:
-    """Nothing is queued for any pool."""
-
-
 @asynccontextmanager
-async def following(
-    bus: Bus, work: Work, only: Collection[str] = (), drained: Drained = at_once
-) -> AsyncIterator[Demand]:
+async def following(bus: Bus, work: Work, only: Collection[str] = ()) -> AsyncIterator[Demand]:
     demand = Demand()
-    tasks = [asyncio.create_task(demand.follow(bus)), asyncio.create_task(run_pools(demand, only, work, drained))]
+    tasks = [asyncio.create_task(demand.follow(bus)), asyncio.create_task(run_pools(demand, only, work))]
     try:
         yield demand
     finally:
@@ -97,23 +88,6 @@ async def test_a_model_that_nobody_wants_any_more_is_ended(bus: Bus) -> None:
         await eventually(lambda: at_work(work, three="three"))
 
 
-async def test_one_with_frames_still_queued_goes_on_until_they_are_done(bus: Bus) -> None:
-    work, asked, empty = Work(), asyncio.Event(), asyncio.Event()
-    await configure(bus, "a", "one")
-
-    async def drained(pool: str) -> None:
-        asked.set()
-        await empty.wait()
-
-    async with following(bus, work, drained=drained):
-        await eventually(lambda: at_work(work, one="one"))
-        await configure(bus, "a", "two", revision=2)
-        await asked.wait()
-        await eventually(lambda: at_work(work, one="one", two="two"))
-        empty.set()
-        await eventually(lambda: at_work(work, two="two"))
-
-
 async def test_one_that_is_wanted_again_begins_again(bus: Bus) -> None:
     work = Work()
     await configure(bus, "a", "one")
@@ -149,7 +123,7 @@ async def test_a_spec_that_cannot_be_read_changes_nothing(bus: Bus) -> None:
 async def test_work_that_fails_is_told(bus: Bus) -> None:
     demand = Demand()
     following = asyncio.create_task(demand.follow(bus))
-    pools = asyncio.create_task(run_pools(demand, (), Work(), at_once))
+    pools = asyncio.create_task(run_pools(demand, (), Work()))
     await configure(bus, "a", "broken")
 
     with pytest.raises(ExceptionGroup, match="TaskGroup"):
