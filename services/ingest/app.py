@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from contracts.identity import Policy
 from contracts.spec import CameraSpec, Source
 from contracts.streams import CAMERAS, FRAMES, KEPT, PREVIEW, SOURCES, STATUS, Bucket, Owner
 from services.ingest.camera import CameraWorker
@@ -65,7 +66,9 @@ class IngestService:
             if spec is None or source is None or spec.paused:
                 await self._end(camera)
                 return
-            recipe = (source, spec.capture, spec.store)
+            # A file's frames are queued under its model: those under the old one must be taken back.
+            pool = spec.pool if spec.policy is Policy.EVERY else None
+            recipe = (source, spec.capture, spec.store, pool)
             if camera in self._workers:
                 worker, task, running = self._workers[camera]
                 if recipe == running and not task.done():

@@ -15,6 +15,7 @@ from contracts.frames import EndReason, FrameHeader
 from contracts.identity import LIVE, Policy
 from contracts.spec import CameraSpec, Source
 from services.ingest.publishing import Publisher
+from services.ingest.reclaiming import Stranded, discard, find_stranded
 from services.ingest.reporting import Reporter
 from services.ingest.session import Frame, file_frames, session_of
 from services.ingest.settings import IngestSettings
@@ -30,6 +31,8 @@ FIRST_RETRY, LONGEST_RETRY = 1.0, 30.0
 SAVE_EVERY = 1.0
 STEADY = 60.0
 """A connection that held this long makes the next retry a first one."""
+LEAVE_TIMEOUT = 1.0
+"""Seconds that leaving may take where the broker is away."""
 ABANDONED = 1_000_000_000
 """The seq of an end that ingest puts after a session which it left long ago: past any frame of it."""
 
@@ -42,7 +45,7 @@ class CameraWorker:
     def __init__(
         self, bus: Bus, progress: ProgressStore, settings: IngestSettings, spec: CameraSpec, source: Source
     ) -> None:
-        self._progress, self._settings, self._source = progress, settings, source
+        self._bus, self._progress, self._settings, self._source = bus, progress, settings, source
         self._spec = spec
         self._publisher = Publisher(bus, spec.camera)
         self._report = Reporter(bus, spec.store, spec.camera, self._publisher)
@@ -52,25 +55,33 @@ class CameraWorker:
         self._spec = spec
 
     async def run(self) -> None:
-        """Work for ever."""
+        """Work until cancelled."""
         with bound_contextvars(camera=self._spec.camera):
-            retry = FIRST_RETRY
-            while True:
-                started = time.monotonic()
-                try:
-                    await self._session()
-                except SourceRefused as error:
-                    await self._report.say(State.REFUSED, str(error))
-                    retry = LONGEST_RETRY
-                except SourceLost as error:
-                    await self._report.say(State.RETRYING, f"{error}. Trying again.")
-                    if time.monotonic() - started > STEADY:
-                        retry = FIRST_RETRY
-                except Exception as error:  # whatever breaks one camera, it is told there, and tried again
-                    log.exception("a camera's work failed")
-                    await self._report.say(State.RETRYING, f"Unexpected: {error!r}. Trying again.")
-                await asyncio.sleep(retry * random.uniform(0.5, 1.0))  # noqa: S311  # jitter, no secret
-                retry = min(retry * 2, LONGEST_RETRY)
+            try:
+                await self._keep_trying()
+            finally:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LEAVE_TIMEOUT):
+                        await self._report.say(State.STOPPED)
+
+    async def _keep_trying(self) -> None:
+        retry = FIRST_RETRY
+        while True:
+            started = time.monotonic()
+            try:
+                await self._session()
+            except SourceRefused as error:
+                await self._report.say(State.REFUSED, str(error))
+                retry = LONGEST_RETRY
+            except SourceLost as error:
+                await self._report.say(State.RETRYING, f"{error}. Trying again.")
+                if time.monotonic() - started > STEADY:
+                    retry = FIRST_RETRY
+            except Exception as error:  # whatever breaks one camera, it is told there, and tried again
+                log.exception("a camera's work failed")
+                await self._report.say(State.RETRYING, f"Unexpected: {error!r}. Trying again.")
+            await asyncio.sleep(retry * random.uniform(0.5, 1.0))  # noqa: S311  # jitter, no secret
+            retry = min(retry * 2, LONGEST_RETRY)
 
     async def _session(self) -> None:
         await self._report.say(State.STARTING, "Opening the source.")
@@ -92,16 +103,27 @@ class CameraWorker:
         progress = await self._resume(source)
         if not progress.finished:
             await self._publish_file(source, progress)
-            await self._report.say(State.FINISHED, "Counted to its end.", session=progress.session)
+            await self._report.say(State.FINISHED, "Read to its end.", session=progress.session)
         else:
             await self._report.say(
                 State.ALREADY_COUNTED,
-                f"{source.name} is already counted; `metrica camera set … --again` counts it anew.",
+                f"{source.name} is already counted; AGAIN=yes, or `metrica camera set … --again`, counts it anew.",
                 session=progress.session,
             )
         await asyncio.Event().wait()  # until its configuration changes
 
     async def _resume(self, source: FrameSource) -> Progress:
+        """Where to go on, with nothing left behind in another model's queue."""
+        stranded = await find_stranded(self._bus, self._spec)
+        progress = await self._find_progress(source, stranded)
+        first = stranded.first.get(progress.session)
+        if first is not None:
+            progress = progress.model_copy(update={"next_seq": min(first, progress.next_seq), "finished": False})
+            await self._progress.write(self._spec.camera, progress)
+        await discard(self._bus, stranded)
+        return progress
+
+    async def _find_progress(self, source: FrameSource, stranded: Stranded) -> Progress:
         known = await self._progress.read(self._spec.camera)
         if known is not None:
             before = known.start
@@ -109,7 +131,7 @@ class CameraWorker:
             if same == known.session and known.is_asked_for(self._source):
                 return known
             if not known.finished:
-                await self._abandon(known, source)
+                await self._abandon(known, source, stranded.first.get(known.session, known.next_seq))
         start = choose_start(self._source, known, now=time.time_ns())
         session = await in_thread(lambda: session_of(source, self._spec.capture, start))
         progress = Progress(session=session, start=start, asked=self._source.start, again=self._source.again)
@@ -153,11 +175,17 @@ class CameraWorker:
                 await asyncio.gather(keeping, return_exceptions=True)
             if not progress.finished:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(1):
+                    async with asyncio.timeout(LEAVE_TIMEOUT):
                         await self._progress.write(self._spec.camera, progress)
 
-    async def _abandon(self, known: Progress, source: FrameSource) -> None:
-        """Close a session that will not be gone on with, so that its tracks and its count are closed too."""
+    async def _abandon(self, known: Progress, source: FrameSource, next_seq: int) -> None:
+        """Close a session that will not be gone on with, so that its tracks and its count are closed too.
+
+        Args:
+            known: how far it came.
+            source: of the session that takes its place.
+            next_seq: the first frame that will not be looked at any more.
+        """
         width, height = source.size
         await self._publisher.keep(
             FrameHeader(
@@ -166,7 +194,7 @@ class CameraWorker:
                 camera=self._spec.camera,
                 session=known.session,
                 seq=ABANDONED,
-                previous=known.next_seq - 1 if known.next_seq else None,
+                previous=next_seq - 1 if next_seq else None,
                 captured_at=known.start,
                 width=width,
                 height=height,

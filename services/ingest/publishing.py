@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from secrets import token_hex
 
 from nats.errors import Error as NatsError
@@ -34,9 +35,11 @@ class Publisher:
         """Publish a frame that must not be lost: waits while the stream is full or the broker away."""
         subject = kept(header.run, spec.pool, header.store, header.camera)
         headers = _traced(header).to_headers()
+        # By revision: frames that are queued anew for another model must not be taken for those that were there before.
+        msg_id = f"{header.run}/{header.id}/{spec.revision}"
         while True:
             try:
-                await self._bus.publish(subject, jpeg, headers=headers)
+                await self._bus.publish(subject, jpeg, headers=headers, msg_id=msg_id)
                 break
             except StreamFull:
                 await asyncio.sleep(FULL_DELAY)
@@ -83,7 +86,8 @@ class Publisher:
         headers = header.to_headers()
         del headers["Nats-Msg-Id"]  # after a restart the same frame is a preview again
         if self._bus.connected:
-            await self._bus.client.publish(preview(header.run, header.store, header.camera), jpeg, headers=headers)
+            with suppress(NatsError):  # at most once: the next one is soon there
+                await self._bus.client.publish(preview(header.run, header.store, header.camera), jpeg, headers=headers)
 
 
 def _traced(header: FrameHeader) -> FrameHeader:

@@ -10,6 +10,7 @@ from contracts.frames import FrameHeader
 from contracts.identity import Policy
 from contracts.spec import CameraSpec, Capture, Source
 from services.ingest.camera import ABANDONED, CameraWorker
+from services.ingest.reclaiming import Stranded
 from services.ingest.settings import IngestSettings
 from services.ingest.sources import open_source
 from services.ingest.state import Progress, ProgressStore
@@ -61,7 +62,7 @@ def worker(progress: Remembered, stream: FullStream, address: str = DOOR, again:
 async def resumed(progress: Remembered, stream: FullStream, address: str = DOOR, again: int = 0) -> Progress:
     source = open_source(address)
     try:
-        return await worker(progress, stream, address, again)._resume(source)
+        return await worker(progress, stream, address, again)._find_progress(source, Stranded())
     finally:
         source.close()
 
