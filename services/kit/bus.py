@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import TracebackType
 from typing import Self
 
-from faststream.nats import NatsBroker
 from faststream.security import BaseSecurity, SASLPlaintext
 from nats.aio.client import Client
 from nats.errors import BadHeaderError, BadSubjectError, MaxPayloadError, NoRespondersError
@@ -23,6 +21,7 @@ from nats.js.errors import APIError, BadRequestError, NoStreamResponseError, Not
 from nats.js.kv import KeyValue
 
 from contracts.streams import Bucket, Owner, Stream, owned_by
+from services.kit.connection import SturdyBroker
 from services.kit.logs import logger
 from services.kit.settings import ServiceSettings
 from services.kit.streams import to_config
@@ -39,22 +38,6 @@ log = logger()
 
 class StreamFull(Exception):
     """The stream takes no more now (discard-new): wait and publish the same message again."""
-
-
-class _Broker(NatsBroker):
-    """FastStream's broker, for which an end while the server is away is no error."""
-
-    async def stop(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_val: BaseException | None = None,
-        exc_tb: TracebackType | None = None,
-    ) -> None:
-        try:
-            await super().stop(exc_type, exc_val, exc_tb)
-        except (NatsError, TimeoutError, OSError):
-            if self._connection is not None:
-                await self._connection.close()
 
 
 class Backoff:
@@ -79,7 +62,7 @@ class Bus:
 
     def __init__(self, settings: ServiceSettings, name: str, owner: Owner | None = None) -> None:
         self._streams, self._buckets = owned_by(owner) if owner else ((), ())
-        self.broker = _Broker(
+        self.broker = SturdyBroker(
             settings.nats_url,
             name=name,
             security=_security(settings),

@@ -99,6 +99,24 @@ class TestDeclaring:
                 assert await stored(other, "CROSSINGS") == [b"early"]
 
 
+async def test_a_cancellation_that_comes_with_the_servers_answer_is_not_lost(settings: ServiceSettings) -> None:
+    """`asyncio.wait_for` of Python 3.11, with which nats-py waits, swallows it: the task would never end."""
+    async with connected(settings, Owner.TRACKER) as bus:
+
+        async def work() -> None:
+            while True:
+                await bus.publish(SUBJECT, b"")
+
+        task = asyncio.create_task(work())
+        while not bus.client._resp_map:
+            await asyncio.sleep(0)
+        [answer] = bus.client._resp_map.values()
+        answer.add_done_callback(lambda _: task.cancel())
+        await asyncio.wait([task], timeout=5)
+
+        assert task.cancelled()
+
+
 class TestPublishing:
     async def test_each_message_is_stored_once_and_in_order_over_a_kill_of_the_server(
         self, nats_server: NatsServer, settings: ServiceSettings
