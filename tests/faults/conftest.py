@@ -19,6 +19,13 @@ from tests.support.scene import CAMERA, LINE, Scene, clip, today_at_noon
 PATIENCE = 150.0
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where there is footage these tests run on it, and are counted among those that do."""
+    for item in items:
+        if FOOTAGE in os.environ and Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.footage)
+
+
 @pytest.fixture(scope="session")
 def scene() -> Scene:
     """A real clip with many crossings where there is footage; elsewhere the simulated door."""
