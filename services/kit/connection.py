@@ -34,7 +34,7 @@ class SturdyBroker(NatsBroker):
             await super().stop(exc_type, exc_val, exc_tb)
         except (NatsError, TimeoutError, OSError):
             if self._connection is not None:
-                with suppress(TimeoutError):
+                with suppress(NatsError, TimeoutError, OSError):
                     async with asyncio.timeout(CLOSE_TIMEOUT):  # a socket whose other end died may never say so
                         await self._connection.close()
 
