@@ -47,7 +47,7 @@ async def test_messages_pulled_before_a_restart_are_handed_out_after_it(bus: Bus
     async with Reader(bus, PATHS.name, SHARED) as reader, asyncio.timeout(20):
         first = await reader.next()
         generation = bus.generation
-        await asyncio.to_thread(nats_server.stop)  # one that is killed may forget what it had handed out: it comes again
+        await asyncio.to_thread(nats_server.stop)  # killed, it may forget what it had handed out
         await asyncio.to_thread(nats_server.start)
         while bus.generation == generation:  # noqa: ASYNC110  # the bus counts reconnects and announces none
             await asyncio.sleep(0.01)
