@@ -10,7 +10,8 @@ import pytest
 
 from tests.cli.command import metrica
 
-pytestmark = pytest.mark.footage
+# A whole clip is looked at: on a machine that is busy with other things that takes minutes.
+pytestmark = [pytest.mark.footage, pytest.mark.timeout(400)]
 
 MODELS = ["person-detection-0200", "person-detection-retail-0013"]
 
