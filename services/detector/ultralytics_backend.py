@@ -100,7 +100,7 @@ class UltralyticsDetector:
                 _compile(self._network.backend, weights, model.precision, threads)
         except ModelUnavailable:
             raise
-        except Exception as error:
+        except Exception as error:  # it raises whatever torch, ONNX or TensorRT do; told in our words
             raise ModelUnavailable(f"{weights} cannot be run by Ultralytics: {_in_a_line(error)}.") from error
         _check_task(getattr(self._network, "task", None) or self._yolo.task, weights)
         self._options["classes"] = [person_label(self._network.names, str(weights)) if person is None else person]
@@ -167,7 +167,7 @@ def export(weights: Path, to: str, *, size: int | None = None, half: bool = Fals
         options["simplify"] = False  # it takes packages that are not in the extra, and OpenVINO simplifies itself
     try:
         return Path(ultralytics.YOLO(str(weights), task="detect").export(**options))
-    except Exception as error:
+    except Exception as error:  # it raises whatever torch, ONNX or TensorRT do; told in our words
         raise ModelUnavailable(f"{weights} cannot be exported to {to}: {_in_a_line(error)}.") from error
 
 
