@@ -94,32 +94,28 @@ class CrossingRow(SQLModel, table=True):
     model_precision: str | None = None
 
 
-class CountQuarter(SQLModel, table=True):
+class _Bucket(SQLModel):
+    """INs and OUTs of a line in a stretch of time, UTC."""
+
+    run: str = Field(primary_key=True)
+    store: str = Field(primary_key=True)
+    camera: str = Field(primary_key=True)
+    line: str = Field(primary_key=True)
+    bucket: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))
+    ins: int = 0
+    outs: int = 0
+
+
+class CountQuarter(_Bucket, table=True):
     """INs and OUTs of a line in a quarter of an hour, UTC."""
 
     __tablename__ = "count_quarter"
 
-    run: str = Field(primary_key=True)
-    store: str = Field(primary_key=True)
-    camera: str = Field(primary_key=True)
-    line: str = Field(primary_key=True)
-    bucket: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))
-    ins: int = 0
-    outs: int = 0
 
-
-class CountMinute(SQLModel, table=True):
+class CountMinute(_Bucket, table=True):
     """INs and OUTs of a line in a minute, UTC; kept for 48 hours."""
 
     __tablename__ = "count_minute"
-
-    run: str = Field(primary_key=True)
-    store: str = Field(primary_key=True)
-    camera: str = Field(primary_key=True)
-    line: str = Field(primary_key=True)
-    bucket: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))
-    ins: int = 0
-    outs: int = 0
 
 
 class CountDay(SQLModel, table=True):
