@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from math import hypot
 from typing import Annotated, Self
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from contracts.area import DetectionArea
 from contracts.identity import Nanoseconds, Policy, Token, token
 
 MIN_LINE_LENGTH = 0.02
@@ -47,6 +49,8 @@ class CountingLine(_Frozen):
     """A segment that people are counted over.
 
     `revision` rises when the geometry, the side or the anchor changes: it is part of every crossing's identity.
+    `in_name` and `out_name` are what people call its two sides: an IN goes from `out_name` ("street") to `in_name`
+    ("shop").
     """
 
     id: Token
@@ -58,6 +62,13 @@ class CountingLine(_Frozen):
     y2: float
     in_side: Side = Side.RIGHT
     anchor: Anchor = Anchor.CENTER
+    in_name: str = ""
+    out_name: str = ""
+
+    @property
+    def length(self) -> float:
+        """In parts of the picture's sides."""
+        return hypot(self.x2 - self.x1, self.y2 - self.y1)
 
     @model_validator(mode="after")
     def _can_count(self) -> Self:
@@ -68,7 +79,7 @@ class CountingLine(_Frozen):
                     f"line {self.id}: the point ({x:g}, {y:g}) lies outside the picture; "
                     "coordinates go from 0 (left, top) to 1 (right, bottom)"
                 )
-        if (self.x2 - self.x1) ** 2 + (self.y2 - self.y1) ** 2 < MIN_LINE_LENGTH**2:
+        if self.length < MIN_LINE_LENGTH:
             raise ValueError(
                 f"line {self.id} is shorter than {MIN_LINE_LENGTH:.0%} of the picture, less than a person: "
                 "draw it longer"
@@ -100,7 +111,13 @@ class CameraSpec(_Frozen):
     capture: Capture = Capture()
     preview_fps: Annotated[float, Field(ge=0, le=5)] = 4.0
     lines: tuple[CountingLine, ...] = ()
+    detection: DetectionArea = DetectionArea()
     paused: bool = False
+
+    @property
+    def anchors(self) -> frozenset[Anchor]:
+        """The points of a person that count over any of the lines, and so decide where the person is."""
+        return frozenset(line.anchor for line in self.lines) or frozenset({Anchor.CENTER})
 
     @property
     def pool(self) -> str:
@@ -112,6 +129,17 @@ class CameraSpec(_Frozen):
         ids = [line.id for line in self.lines]
         if len(set(ids)) != len(ids):
             raise ValueError(f"camera {self.camera}: two of its lines have the same id: {', '.join(ids)}")
+        return self
+
+    @model_validator(mode="after")
+    def _lines_are_looked_at(self) -> Self:
+        for line in self.lines:
+            seen = self.detection.seen_part((line.x1, line.y1), (line.x2, line.y2))
+            if seen * line.length < MIN_LINE_LENGTH:
+                raise ValueError(
+                    f"line {line.id} can never count: nobody is looked for where it lies. Draw it inside the camera's "
+                    "regions and outside of what is ignored, or draw those otherwise"
+                )
         return self
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
+from contracts.area import DetectionArea
 from contracts.events import (
     CROSSING_EVENT,
     Counts,
@@ -165,6 +166,16 @@ MESSAGES = {
             CountingLine(id="line", name="Door", x1=0.5, y1=0, x2=0.5, y2=1, in_side=Side.LEFT, anchor=Anchor.FOOT),
         ),
     ),
+    "camera_spec_area": CameraSpec(
+        store="main-street",
+        camera="window",
+        detection=DetectionArea(
+            regions=(((0, 0.25), (1, 0.25), (1, 1), (0, 1)),),
+            ignore=(((0.5, 0.5), (0.75, 0.5), (0.5, 0.75)),),
+            min_height=0.125,
+        ),
+        lines=(CountingLine(id="line", x1=0, y1=0.75, x2=1, y2=0.75, in_name="shop", out_name="street"),),
+    ),
     "source": Source(camera="entrance", address="rtsp://camera.example/1", start=AT, again=1),
 }
 HEADER = FrameHeader(
@@ -212,9 +223,17 @@ def test_fields_that_a_later_version_adds_are_ignored(name: str) -> None:
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_what_is_written_today_says_what_the_golden_message_says(name: str) -> None:
-    written = json.loads(MESSAGES[name].model_dump_json(by_alias=True))
+    def same(written: object, golden: object) -> object:
+        """What is written, less the fields that the golden message knows nothing of."""
+        if isinstance(written, dict) and isinstance(golden, dict):
+            return {key: same(value, golden[key]) for key, value in written.items() if key in golden}
+        if isinstance(written, list) and isinstance(golden, list) and len(written) == len(golden):
+            return [same(*pair) for pair in zip(written, golden, strict=True)]
+        return written
 
-    assert {key: written[key] for key in json.loads(golden(name))} == json.loads(golden(name))
+    said = json.loads(golden(name))
+
+    assert same(json.loads(MESSAGES[name].model_dump_json(by_alias=True)), said) == said
 
 
 @pytest.mark.parametrize("name", ["detections", "crossing", "path", "counts", "status", "tracks", "dead_letter"])

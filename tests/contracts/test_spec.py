@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from contracts.area import DetectionArea, Polygon
 from contracts.identity import Policy
-from contracts.spec import CameraSpec, CountingLine, current_key, default_policy, spec_key
+from contracts.spec import Anchor, CameraSpec, CountingLine, current_key, default_policy, spec_key
 
 
 def line(x1: float, y1: float, x2: float, y2: float, name: str = "door") -> CountingLine:
@@ -41,6 +42,44 @@ def test_a_line_on_the_edge_of_what_is_allowed_is_taken(points: tuple[float, flo
 def test_two_lines_of_one_camera_have_their_own_ids() -> None:
     with pytest.raises(ValidationError, match="camera door: two of its lines have the same id: a, a"):
         CameraSpec(store="shop", camera="door", lines=(line(0, 0, 1, 1, "a"), line(0, 1, 1, 0, "a")))
+
+
+LEFT_HALF: Polygon = ((0, 0), (0.5, 0), (0.5, 1), (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("area", "points"),
+    [
+        pytest.param(DetectionArea(regions=(LEFT_HALF,)), (0.7, 0, 0.7, 1), id="outside the region"),
+        pytest.param(DetectionArea(ignore=(LEFT_HALF,)), (0.3, 0, 0.3, 1), id="inside what is ignored"),
+        pytest.param(
+            DetectionArea(regions=(LEFT_HALF,), ignore=(((0, 0), (1, 0), (1, 1), (0, 1)),)),
+            (0.3, 0, 0.3, 1),
+            id="where all is ignored",
+        ),
+        pytest.param(DetectionArea(regions=(LEFT_HALF,)), (0.49, 0.5, 1, 0.5), id="but for a step"),
+    ],
+)
+def test_a_line_where_nobody_is_looked_for_is_refused(
+    area: DetectionArea, points: tuple[float, float, float, float]
+) -> None:
+    with pytest.raises(ValidationError, match="line door can never count: nobody is looked for where it lies"):
+        CameraSpec(store="shop", camera="door", lines=(line(*points),), detection=area)
+
+
+def test_a_line_that_is_partly_looked_at_is_taken() -> None:
+    spec = CameraSpec(
+        store="shop", camera="door", lines=(line(0.2, 0.5, 1, 0.5),), detection=DetectionArea(regions=(LEFT_HALF,))
+    )
+    assert spec.lines[0].length == pytest.approx(0.8)
+
+
+def test_a_person_is_where_the_point_is_that_counts() -> None:
+    spec = CameraSpec(store="shop", camera="door")
+    assert spec.anchors == {Anchor.CENTER}
+    foot = line(0, 1, 1, 1).model_copy(update={"anchor": Anchor.FOOT})
+    assert spec.model_copy(update={"lines": (foot,)}).anchors == {Anchor.FOOT}
+    assert spec.model_copy(update={"lines": (foot, line(0, 0, 1, 1, "b"))}).anchors == set(Anchor)
 
 
 def test_the_pool_is_the_models_name_as_a_token() -> None:

@@ -1,0 +1,122 @@
+"""Where a camera looks for people, in parts of the picture: 0 … 1, y down.
+
+    ┌──────────────────────────────┐
+    │  ╔════════════════════╗      │    ═ a region: people are looked for in here …
+    │  ║        ┌┄┄┄┄┄┐     ║      │    ┄ … but not where it is ignored: a mirror, a screen, a poster
+    │  ║  ●     ┆  ○  ┆     ║  ○   │    ● is seen, ○ are not
+    │  ║        └┄┄┄┄┄┘     ║      │
+    │  ╚════════════════════╝      │
+    └──────────────────────────────┘
+
+A polygon's border belongs to it: whoever is cut off by the picture's edge stands in a region that reaches up to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations, pairwise
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Point = tuple[float, float]
+Polygon = tuple[Point, ...]
+"""Its corners, going round; the last is joined to the first."""
+
+SMALLEST = 0.0004
+"""Part of the picture that a polygon covers at least: less holds nobody, and is a slip of the hand."""
+
+
+class DetectionArea(BaseModel):
+    """What of a picture people are looked for in. By default all of it.
+
+    Attributes:
+        regions: people are seen in these alone; none means everywhere.
+        ignore: nobody is seen in these, whatever the regions say.
+        min_height: of a person's box, in parts of the picture's height; who is smaller is not seen.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    regions: tuple[Polygon, ...] = ()
+    ignore: tuple[Polygon, ...] = ()
+    min_height: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @property
+    def whole(self) -> bool:
+        """Whether nobody is left out."""
+        return not self.regions and not self.ignore and self.min_height == 0
+
+    def sees(self, x: float, y: float) -> bool:
+        """Whether people are looked for at a point."""
+        if any(contains(polygon, x, y) for polygon in self.ignore):
+            return False
+        return not self.regions or any(contains(polygon, x, y) for polygon in self.regions)
+
+    def seen_part(self, start: Point, end: Point) -> float:
+        """How much of a segment lies where people are looked for, 0 … 1."""
+        (x, y), (dx, dy) = start, (end[0] - start[0], end[1] - start[1])
+        cuts = {0.0, 1.0}
+        for a, b in (side for polygon in (*self.regions, *self.ignore) for side in _sides(polygon)):
+            across = dx * (b[1] - a[1]) - dy * (b[0] - a[0])
+            if across:
+                cuts.add(min(max(((a[0] - x) * (b[1] - a[1]) - (a[1] - y) * (b[0] - a[0])) / across, 0.0), 1.0))
+        # Between two cuts no side is crossed: what holds in the middle holds all along.
+        return sum(
+            after - before
+            for before, after in pairwise(sorted(cuts))
+            if self.sees(x + dx * (before + after) / 2, y + dy * (before + after) / 2)
+        )
+
+    @model_validator(mode="after")
+    def _are_polygons(self) -> Self:
+        for kind, polygons in (("region", self.regions), ("ignored part", self.ignore)):
+            for number, polygon in enumerate(polygons, start=1):
+                if problem := _problem(polygon):
+                    raise ValueError(f"{kind} {number}: {problem}")
+        return self
+
+
+def contains(polygon: Polygon, x: float, y: float) -> bool:
+    """Whether a point lies in a polygon or on its border (a ray to the right meets an odd number of its sides)."""
+    inside = False
+    for (x1, y1), (x2, y2) in _sides(polygon):
+        turn = (x2 - x1) * (y - y1) - (y2 - y1) * (x - x1)
+        if turn == 0 and min(x1, x2) <= x <= max(x1, x2) and min(y1, y2) <= y <= max(y1, y2):
+            return True
+        if (y1 > y) != (y2 > y) and (turn > 0) == (y2 > y1):
+            inside = not inside
+    return inside
+
+
+def _problem(polygon: Polygon) -> str | None:
+    """Why these corners are no polygon; None where they are one."""
+    for x, y in polygon:
+        if not (0.0 <= x <= 1.0 and 0.0 <= y <= 1.0):
+            return (
+                f"the point ({x:g}, {y:g}) lies outside the picture; "
+                "coordinates go from 0 (left, top) to 1 (right, bottom)"
+            )
+    if len(set(polygon)) < 3:
+        return f"it has {len(set(polygon))} corners; give at least three points, going round it"
+    if any(_cross(one, other) for one, other in combinations(_sides(polygon), 2)):
+        return "its sides cross each other; give its corners in order, going round it"
+    if abs(sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in _sides(polygon))) / 2 < SMALLEST:
+        return "it covers next to nothing of the picture; draw it larger"
+    return None
+
+
+def _sides(polygon: Polygon) -> Iterator[tuple[Point, Point]]:
+    return pairwise((*polygon, polygon[0]))
+
+
+def _cross(one: tuple[Point, Point], other: tuple[Point, Point]) -> bool:
+    """Whether two segments go through each other; those that only touch do not."""
+    return _apart(one, other) and _apart(other, one)
+
+
+def _apart(line: tuple[Point, Point], ends: tuple[Point, Point]) -> bool:
+    """Whether two points lie on either side of a line."""
+    (x1, y1), (x2, y2) = line
+    first, second = ((x2 - x1) * (y - y1) - (y2 - y1) * (x - x1) for x, y in ends)
+    return first * second < 0
