@@ -1,10 +1,11 @@
-"""`metrica eval`: how right the counts are, on clips with known truth."""
+"""`metrica eval`: how right the counts are, on clips with known truth, in one setting or in many."""
 
 from __future__ import annotations
 
 import json
+from collections import deque
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,36 +14,11 @@ import typer
 from services.cli.errors import Refused, plainly
 
 if TYPE_CHECKING:
-    from services.cli.matching import Matching
     from services.cli.progress import Progress
+    from services.cli.score import Score
+    from services.cli.sweep import Setting, Sweep
     from services.cli.truth import Clip
     from services.detector.protocol import Detector
-
-
-@dataclass(frozen=True, slots=True)
-class ClipResult:
-    """A clip's count beside its truth."""
-
-    clip: str
-    ins: int
-    outs: int
-    truth_in: int
-    truth_out: int
-    matching: Matching
-
-    def as_json(self) -> dict[str, str | int]:
-        """The clip's object in `--json`."""
-        return {
-            "clip": self.clip,
-            "in": self.ins,
-            "out": self.outs,
-            "truth_in": self.truth_in,
-            "truth_out": self.truth_out,
-            "matched": self.matching.matched,
-            "missed": self.matching.missed,
-            "false": self.matching.false,
-            "wrong_direction": self.matching.wrong_direction,
-        }
 
 
 def evaluate(
@@ -59,86 +35,108 @@ def evaluate(
     fps: Annotated[
         float | None, typer.Option(help="Look at so many frames a second. \\[default: all]", show_default=False)
     ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Try each of these: fps=1,2,5,10,25; rate=1,1/2,1/4 (of the clip's own); width=320,640; "
+            "quality=50,85; detector=NAME,NAME. May be repeated: all combinations are tried.",
+            show_default=False,
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the sweep into this .png or .svg. Needs metrica\\[eval].", show_default=False),
+    ] = None,
 ) -> None:
     """Count the clips that FOLDER/truth.json describes, and compare with their truth.
 
     A counted crossing matches a true one of its direction that is at most 6 frames away, 12 in clips of more than 10
     frames a second; each is used once. "wrong" are false ones that have a missed one of the other direction near them.
+    Of a clip that is longer than a quarter of an hour, each quarter is shown too.
     """
     with plainly():
-        from contracts.spec import CameraSpec
-        from services.cli.pipeline import open_model
         from services.cli.progress import Progress
+        from services.cli.sweep import Setting, Sweep
+        from services.cli.sweep_plot import SweepPlot
         from services.cli.truth import read_truth
 
         clips = read_truth(folder)
         chosen = clip or list(clips)
         if unknown := [name for name in chosen if name not in clips]:
             raise Refused(f"--clip {unknown[0]}: {folder / 'truth.json'} describes {', '.join(clips) or 'no clip'}")
-        model = detector or CameraSpec.model_fields["model"].default
+        tried = Sweep.parse(sweep or [])
+        tried.refuse(detector=detector, fps=fps)
+        drawing = SweepPlot(plot, tried) if plot is not None else None
+        settings = tried.settings(Setting(fps=fps) if detector is None else Setting(detector, fps=fps))
         with Progress() as progress:
-            found = open_model(model, progress.download)
-            results = [_evaluate(folder / name, clips[name], model, found, fps, progress) for name in chosen]
-    if as_json:
-        print(json.dumps({"clips": [result.as_json() for result in results]}))
-    else:
-        _show(results, found.model.name)
+            models = _open(settings, progress)
+            by_clip = [_evaluate(folder / name, clips[name], models, progress) for name in chosen]
+        results = {setting: tuple(scores[setting] for scores in by_clip) for setting in settings}
+        if drawing is not None:
+            drawing.draw(results)
+    _report(results, tried, as_json=as_json)
 
 
-def _evaluate(
-    path: Path, clip: Clip, model: str, detector: Detector, fps: float | None, progress: Progress
-) -> ClipResult:
-    from contracts.identity import Direction
-    from contracts.spec import CameraSpec, Capture
-    from services.cli.matching import Instant, match
-    from services.cli.pipeline import Pipeline
+def _open(settings: Sequence[Setting], progress: Progress) -> dict[Setting, Detector]:
+    """The detector of each setting: the same for all that name its model, unless it is stateful."""
+    from services.cli.pipeline import open_model
+
+    opened: dict[str, Detector] = {}
+    found = {}
+    for setting in settings:
+        detector = opened.get(setting.detector)
+        if detector is None or detector.stateful:
+            detector = opened[setting.detector] = open_model(setting.detector, progress.download)
+        found[setting] = detector
+    return found
+
+
+def _evaluate(path: Path, clip: Clip, models: Mapping[Setting, Detector], progress: Progress) -> dict[Setting, Score]:
+    from contracts.spec import CameraSpec
+    from services.cli.score import score
+    from services.cli.shared_pass import Count, count_together
     from services.ingest.videofile import open_video
 
     with closing(open_video(path)) as source:
-        spec = CameraSpec(
-            store="store",
-            camera="camera",
-            model=model,
-            policy=source.policy,
-            capture=Capture(fps=fps),
-            lines=(clip.counting_line,),
+        counts = {
+            setting: Count(
+                source,
+                CameraSpec(
+                    store="store",
+                    camera="camera",
+                    model=setting.detector,
+                    policy=source.policy,
+                    capture=setting.capture(source.fps or clip.fps),
+                    lines=(clip.counting_line,),
+                ),
+                detector,
+            )
+            for setting, detector in models.items()
+        }
+        together = count_together(source, list(counts.values()))
+        last_ns = deque(progress.over(together, length=source.length, what=path.name), maxlen=1).pop()
+    return {
+        setting: score(
+            path.name,
+            clip,
+            count.tally.crossings,
+            fps=count.spec.capture.fps,
+            seconds=last_ns / 1e9,
         )
-        pipeline = Pipeline(source, spec, detector, start=0)
-        for _ in progress.over(pipeline.run(), length=source.length, what=path.name):
-            pass
-    tally, truth = pipeline.tally, clip.truth
-    counted = [Instant(crossing.at / 1e9 * clip.fps, crossing.direction) for crossing in tally.crossings]
-    return ClipResult(
-        clip=path.name,
-        ins=tally.count(Direction.IN),
-        outs=tally.count(Direction.OUT),
-        truth_in=sum(instant.direction is Direction.IN for instant in truth),
-        truth_out=sum(instant.direction is Direction.OUT for instant in truth),
-        matching=match(counted, truth, tolerance=clip.tolerance),
-    )
+        for setting, count in counts.items()
+    }
 
 
-def _show(results: list[ClipResult], model: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _report(results: Mapping[Setting, Sequence[Score]], tried: Sweep, *, as_json: bool) -> None:
+    from services.cli import score_report, sweep_report
 
-    table = Table(title=f"{model}: counted / true", title_justify="left", show_footer=len(results) > 1)
-    headings = ("IN", "OUT", "matched", "missed", "false", "wrong")
-    rows = [
-        (r.ins, r.truth_in, r.outs, r.truth_out, r.matching.matched, r.matching.missed, r.matching.false,
-         r.matching.wrong_direction)
-        for r in results
-    ]  # fmt: skip
-    sums = [sum(column) for column in zip(*rows, strict=True)]
-    table.add_column("clip", footer="all")
-    for heading, footer in zip(headings, _cells(sums), strict=True):
-        table.add_column(heading, justify="right", footer=footer)
-    for result, row in zip(results, rows, strict=True):
-        table.add_row(result.clip, *_cells(list(row)))
-    Console().print(table)
-
-
-def _cells(numbers: list[int]) -> list[str]:
-    """`numbers`: IN, true IN, OUT, true OUT, then what stands alone."""
-    ins, true_ins, outs, true_outs, *rest = numbers or [0] * 8
-    return [f"{ins} / {true_ins}", f"{outs} / {true_outs}", *map(str, rest)]
+    if tried.values and as_json:
+        print(json.dumps(sweep_report.as_json(results)))
+    elif tried.values:
+        sweep_report.show(results, tried)
+    else:
+        ((setting, scores),) = results.items()
+        if as_json:
+            print(json.dumps({"clips": [score.as_json() for score in scores]}))
+        else:
+            score_report.show(scores, setting.detector)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from contracts.identity import Direction
 
@@ -25,12 +25,16 @@ class Matching:
         missed: true crossings without a partner.
         false: counted crossings without a partner; those in the wrong direction are among them.
         wrong_direction: of the false ones, those that have a missed one of the other direction near them.
+        missed_at: the missed ones, in order of time.
+        false_at: the false ones likewise.
     """
 
     matched: int
     missed: int
     false: int
     wrong_direction: int
+    missed_at: tuple[Instant, ...] = field(default=(), compare=False)
+    false_at: tuple[Instant, ...] = field(default=(), compare=False)
 
 
 def match(counted: Sequence[Instant], true: Sequence[Instant], *, tolerance: float) -> Matching:
@@ -55,7 +59,13 @@ def match(counted: Sequence[Instant], true: Sequence[Instant], *, tolerance: flo
         _pair(false[direction], missed[other], tolerance)[0]
         for direction, other in ((Direction.IN, Direction.OUT), (Direction.OUT, Direction.IN))
     )
-    return Matching(matched, sum(map(len, missed.values())), sum(map(len, false.values())), wrong)
+    missed_at, false_at = _in_order(missed), _in_order(false)
+    return Matching(matched, len(missed_at), len(false_at), wrong, missed_at, false_at)
+
+
+def _in_order(frames: dict[Direction, list[float]]) -> tuple[Instant, ...]:
+    instants = (Instant(frame, direction) for direction in frames for frame in frames[direction])
+    return tuple(sorted(instants, key=lambda instant: (instant.frame, instant.direction)))
 
 
 def _pair(counted: list[float], true: list[float], tolerance: float) -> tuple[int, list[float], list[float]]:

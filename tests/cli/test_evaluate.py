@@ -42,10 +42,16 @@ def test_json_tells_matched_missed_false_and_wrong(folder: Path) -> None:
     outcome = metrica("eval", folder, "--clip", "door.mp4", "--detector", "motion", "--json")
 
     (clip,) = json.loads(outcome.out)["clips"]
-    assert set(clip) == {"clip", "in", "out", "truth_in", "truth_out", "matched", "missed", "false", "wrong_direction"}
+    totals = {"in", "out", "truth_in", "truth_out"}
+    assert set(clip) == {
+        "clip", "fps", "matched", "missed", "false", "wrong_direction", "missed_at", "false_at", *totals
+    }  # fmt: skip
     assert clip["clip"] == "door.mp4"
     assert clip["in"] + clip["out"] == clip["truth_in"] + clip["truth_out"] == 3
     assert (clip["matched"], clip["missed"], clip["false"], clip["wrong_direction"]) == (2, 1, 1, 1)
+    ((missed, noted),), ((false, counted),) = clip["missed_at"], clip["false_at"]
+    assert abs(missed - false) <= 6
+    assert {noted, counted} == {"in", "out"}
 
 
 def test_table_is_for_people(folder: Path) -> None:
