@@ -80,12 +80,15 @@ class DetectionArea(BaseModel):
 def contains(polygon: Polygon, x: float, y: float) -> bool:
     """Whether a point lies in a polygon or on its border (a ray to the right meets an odd number of its sides)."""
     inside = False
-    for (x1, y1), (x2, y2) in _sides(polygon):
-        turn = (x2 - x1) * (y - y1) - (y2 - y1) * (x - x1)
-        if turn == 0 and min(x1, x2) <= x <= max(x1, x2) and min(y1, y2) <= y <= max(y1, y2):
-            return True
-        if (y1 > y) != (y2 > y) and (turn > 0) == (y2 > y1):
-            inside = not inside
+    x1, y1 = polygon[-1]
+    for x2, y2 in polygon:
+        if y1 <= y <= y2 or y2 <= y <= y1:  # the other sides are passed over quickly: this is asked for every person
+            turn = (x2 - x1) * (y - y1) - (y2 - y1) * (x - x1)
+            if turn == 0 and (x1 <= x <= x2 or x2 <= x <= x1):
+                return True
+            if (y1 > y) != (y2 > y) and (turn > 0) == (y2 > y1):
+                inside = not inside
+        x1, y1 = x2, y2
     return inside
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,4 +62,18 @@ class Detector(Protocol):
             frame: the picture.
             stream: camera and session, for detectors that learn a background; others ignore it.
         """
+        ...
+
+
+@runtime_checkable
+class BatchDetector(Detector, Protocol):
+    """A detector that can look at several frames at once, each by itself: it keeps no state of any stream."""
+
+    @property
+    def batch(self) -> int:
+        """How many frames it pays to look at together: many on a GPU, 1 where that gains nothing."""
+        ...
+
+    def detect_batch(self, frames: Sequence[Image]) -> list[Found]:
+        """Find the people in each of several frames, which may differ in size: what `detect` finds in it."""
         ...

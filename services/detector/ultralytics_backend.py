@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
@@ -38,6 +38,8 @@ TASKS = ("detect", "segment", "pose")
 OPENVINO_FOLDER = "_openvino_model"
 """Ultralytics tells an OpenVINO folder by this end of its name."""
 GREY_FRAME = np.full((64, 64, 3), 114, np.uint8)
+BATCH = 16
+"""Frames that a GPU looks at together at most: of as many cameras, and few enough that none waits long for the rest."""
 
 
 class OpenVinoOfUltralytics(Protocol):
@@ -104,7 +106,7 @@ class UltralyticsDetector:
             raise ModelUnavailable(f"{weights} cannot be run by Ultralytics: {_in_a_line(error)}.") from error
         _check_task(getattr(self._network, "task", None) or self._yolo.task, weights)
         self._options["classes"] = [person_label(self._network.names, str(weights)) if person is None else person]
-        self._batches = self._network.format == "pt" or "dynamic" in self._network.metadata.get("args", {})
+        self._most = _most_together(self._network.format, getattr(self._network, "metadata", {}))
         self._model = model.model_copy(update={"precision": _computed_in(self._network)})
 
     @property
@@ -116,16 +118,22 @@ class UltralyticsDetector:
         """Find the people in a frame."""
         return self.detect_batch([frame])[0]
 
-    def detect_batch(self, frames: Sequence[Image]) -> list[Found]:
-        """Find the people in several frames, which keeps a GPU busy; a CPU gains nothing.
+    @property
+    def batch(self) -> int:
+        """Several frames on a GPU, as far as the network was exported for that; a CPU gains nothing by it."""
+        return self._most if self._network.device.type == "cuda" else 1
 
-        Frames of one size that follow each other go through the network together, as far as it was exported for that.
-        """
-        found: list[Found] = []
-        for _, alike in groupby(frames, key=np.shape):
-            together = list(alike)
-            for batch in [together] if self._batches else [[frame] for frame in together]:
-                found += self._look(batch)
+    def detect_batch(self, frames: Sequence[Image]) -> list[Found]:
+        """Find the people in several frames: those of one size go through the network together."""
+        alike: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
+        for number, frame in enumerate(frames):
+            alike[frame.shape].append(number)
+        found = [NOBODY] * len(frames)
+        for numbers in alike.values():
+            for first in range(0, len(numbers), self._most):
+                some = numbers[first : first + self._most]
+                for number, one in zip(some, self._look([frames[number] for number in some]), strict=True):
+                    found[number] = one
         return found
 
     def _look(self, frames: list[Image]) -> list[Found]:
@@ -249,6 +257,16 @@ def _compile(backend: OpenVinoOfUltralytics, folder: Path, precision: str, threa
         config["INFERENCE_NUM_THREADS"] = threads
     backend.compile_model = partial(core.compile_model, device_name="CPU", config=config)
     backend.ov_compiled_model = backend.compile_model(core.read_model(next(folder.glob("*.xml"))))
+
+
+def _most_together(form: str, metadata: Mapping[str, Mapping[str, object]]) -> int:
+    """How many frames a network takes at once, at most `BATCH`; both are told by Ultralytics' AutoBackend."""
+    if form == "pt":
+        return BATCH
+    if not metadata.get("args", {}).get("dynamic"):
+        return 1
+    # An engine is built for so many at most; others that are dynamic take any number.
+    return min(BATCH, int(str(metadata.get("batch", 1)))) if form == "engine" else BATCH
 
 
 def _computed_in(network: object) -> str:

@@ -2,13 +2,18 @@
 
 A frame is acknowledged after its detections are stored. What cannot be looked at becomes a skipped event and a dead
 letter, so that a tracker never waits for a frame that will not come.
+
+Where the detector says that batches pay, the frames that have come by then, of whichever cameras, are looked at
+together. Nobody waits for a batch to fill: it grows by itself where frames come faster than they are looked at.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -20,12 +25,13 @@ from contracts.frames import FrameHeader, MalformedFrame
 from contracts.identity import LIVE, Policy
 from contracts.streams import FRAMES, KEPT, Stream
 from contracts.subjects import Kind, detections, parse, pool_filter
-from services.detector.analyze import analyze
-from services.detector.protocol import Detector
+from services.detector.analyze import Look, analyze, analyze_batch
+from services.detector.protocol import BatchDetector, Detector
 from services.kit.bus import Bus
 from services.kit.dead_letters import bury
 from services.kit.logs import bound_contextvars, logger
 from services.kit.reader import Reader
+from services.kit.specs import Specs
 
 SERVICE = "detector"
 ACK_WAIT = 5.0
@@ -35,8 +41,10 @@ RETRY_DELAY = 0.5
 LEAVE_TIMEOUT = 2.0
 """Seconds that the last answer may take at an orderly end."""
 AHEAD = 2
-"""Frames pulled ahead: enough to keep the model busy, few enough that live frames are fresh, that a crash delays few,
-and that even at two seconds a frame none is taken for unanswered."""
+"""Frames (or batches) pulled ahead: enough to keep the model busy, few enough that live frames are fresh, that a crash
+delays few, and that even at two seconds each none is taken for unanswered."""
+PATIENCE = 2.0
+"""Seconds that a frame waits for its camera's spec, which is stored before any frame names it."""
 
 FRAMES_SEEN = Counter("metrica_detector_frames_total", "Frames looked at", ["pool"])
 FRAMES_SKIPPED = Counter("metrica_detector_skipped_total", "Frames that could not be looked at", ["pool"])
@@ -44,6 +52,9 @@ DETECT_SECONDS = Histogram("metrica_detector_seconds", "Decoding and inference o
 FRAME_AGE = Gauge(
     "metrica_detector_frame_age_seconds", "Age of the last live frame when it had been looked at", ["pool"]
 )
+
+Answer = tuple[Msg, Detections]
+T = TypeVar("T")
 
 log = logger()
 
@@ -53,6 +64,8 @@ class PoolWorker:
 
     def __init__(self, bus: Bus, pool: str, detector: Detector, thread: ThreadPoolExecutor) -> None:
         self._bus, self._pool, self._detector, self._thread = bus, pool, detector, thread
+        self._specs = Specs(bus, PATIENCE)
+        self._batch = detector.batch if isinstance(detector, BatchDetector) else 1
 
     async def run(self) -> None:
         """Work on both of the pool's streams until cancelled."""
@@ -70,21 +83,34 @@ class PoolWorker:
             max_ack_pending=1024,
         )
         publishing: asyncio.Task[None] | None = None
-        async with Reader(self._bus, stream.name, config, ahead=AHEAD) as reader:
+        async with Reader(self._bus, stream.name, config, ahead=AHEAD * self._batch) as reader:
             try:
-                async for msg in reader:
-                    event = await self._look(msg)
+                while True:
+                    answers = await self._look(await reader.batch(self._batch))
                     if publishing is not None:
                         await publishing
-                    if event is not None:
-                        # Stored while the next frame is being looked at; one behind, so that order is kept.
-                        publishing = asyncio.create_task(self._answer(msg, event))
+                    # Stored while the next frames are being looked at; one behind, so that order is kept.
+                    publishing = asyncio.create_task(self._answer(answers))
             finally:
                 if publishing is not None:
                     await asyncio.wait([publishing], timeout=LEAVE_TIMEOUT)
-                    publishing.cancel()  # nothing is lost: the frame comes again
+                    publishing.cancel()  # nothing is lost: the frames come again
 
-    async def _look(self, msg: Msg) -> Detections | None:
+    async def _look(self, msgs: Sequence[Msg]) -> list[Answer]:
+        """What is to be answered to some messages, in their order; those that come again get no answer yet."""
+        opened = [(msg, look) for msg in msgs if (look := await self._open(msg)) is not None]
+        together = await self._look_together(opened)
+        answers: list[Answer] = []
+        for number, (msg, look) in enumerate(opened):
+            with bound_contextvars(camera=look.frame.camera, trace=look.frame.traceparent):
+                event = together.get(number) or await self._look_at_one(msg, look)
+                if event is not None:
+                    await self._note(msg, event)
+                    answers.append((msg, event))
+        return answers
+
+    async def _open(self, msg: Msg) -> Look | None:
+        """The frame in a message; one that has none is buried."""
         try:
             header = FrameHeader.from_headers(msg.headers)
             _verify(header, msg.subject)
@@ -92,38 +118,59 @@ class PoolWorker:
             await bury(self._bus, SERVICE, msg, str(error))
             await msg.ack()
             return None
-        with bound_contextvars(camera=header.camera, trace=header.traceparent):
-            if msg.metadata.num_delivered > MOST_DELIVERIES:
-                return await self._give_up(
-                    msg, header, f"given up after {MOST_DELIVERIES} deliveries without an answer"
-                )
-            try:
-                with DETECT_SECONDS.labels(self._pool).time():
-                    event = await asyncio.get_running_loop().run_in_executor(
-                        self._thread, analyze, header, msg.data, self._detector
-                    )
-            except Exception as error:  # a backend may raise anything; the frame is tried again, then buried
-                log.exception("a frame broke the detector", seq=header.seq)
-                if msg.metadata.num_delivered >= MOST_DELIVERIES:
-                    return await self._give_up(msg, header, f"the detector failed {MOST_DELIVERIES} times: {error!r}")
-                await msg.nak(delay=RETRY_DELAY)
-                return None
+        return Look(header, msg.data, await self._specs.get(header.camera, header.spec_revision))
+
+    async def _look_together(self, opened: Sequence[tuple[Msg, Look]]) -> dict[int, Detections]:
+        """The events, by their place, of the frames that can be looked at together."""
+        # One that comes again may be what broke the detector, or its process: it is looked at alone.
+        fresh = {number: look for number, (msg, look) in enumerate(opened) if msg.metadata.num_delivered == 1}
+        detector = self._detector
+        if len(fresh) < 2 or not isinstance(detector, BatchDetector):
+            return {}
+        try:
+            events = await self._timed(lambda: analyze_batch(list(fresh.values()), detector), len(fresh))
+        except Exception:  # a backend may raise anything; one by one, the frame that breaks it is found
+            log.exception("a batch broke the detector; its frames are looked at one by one", frames=len(fresh))
+            return {}
+        return dict(zip(fresh, events, strict=True))
+
+    async def _look_at_one(self, msg: Msg, look: Look) -> Detections | None:
+        """A frame's event; None where it is to be tried again."""
+        if msg.metadata.num_delivered > MOST_DELIVERIES:
+            return self._skip(look, f"given up after {MOST_DELIVERIES} deliveries without an answer")
+        try:
+            return await self._timed(lambda: analyze(look.frame, look.jpeg, self._detector, look.spec), 1)
+        except Exception as error:  # a backend may raise anything; the frame is tried again, then buried
+            log.exception("a frame broke the detector", seq=look.frame.seq)
+            if msg.metadata.num_delivered >= MOST_DELIVERIES:
+                return self._skip(look, f"the detector failed {MOST_DELIVERIES} times: {error!r}")
+            await msg.nak(delay=RETRY_DELAY)
+            return None
+
+    async def _timed(self, work: Callable[[], T], frames: int) -> T:
+        """Do some work in the detector's thread; its time is shared by the frames."""
+        began = time.perf_counter()
+        done = await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        for _ in range(frames):
+            DETECT_SECONDS.labels(self._pool).observe((time.perf_counter() - began) / frames)
+        return done
+
+    async def _note(self, msg: Msg, event: Detections) -> None:
         if event.skipped is not None:
-            await self._lament(msg, event.skipped)
+            FRAMES_SKIPPED.labels(self._pool).inc()
+            await bury(self._bus, SERVICE, msg, event.skipped)
         FRAMES_SEEN.labels(self._pool).inc()
-        if header.policy is Policy.LATEST:
-            FRAME_AGE.labels(self._pool).set((time.time_ns() - header.captured_at) / 1e9)
-        return event
+        if event.policy is Policy.LATEST:
+            FRAME_AGE.labels(self._pool).set((time.time_ns() - event.captured_at) / 1e9)
 
-    async def _give_up(self, msg: Msg, header: FrameHeader, reason: str) -> Detections:
-        await self._lament(msg, reason)
-        return Detections.of(header, model=self._detector.model, skipped=reason)
+    def _skip(self, look: Look, reason: str) -> Detections:
+        return Detections.of(look.frame, model=self._detector.model, skipped=reason)
 
-    async def _lament(self, msg: Msg, reason: str) -> None:
-        FRAMES_SKIPPED.labels(self._pool).inc()
-        await bury(self._bus, SERVICE, msg, reason)
+    async def _answer(self, answers: Sequence[Answer]) -> None:
+        # All are sent at once, in order; each is acknowledged by itself, when it is stored.
+        await asyncio.gather(*(self._answer_one(msg, event) for msg, event in answers))
 
-    async def _answer(self, msg: Msg, event: Detections) -> None:
+    async def _answer_one(self, msg: Msg, event: Detections) -> None:
         await self._bus.publish(
             detections(event.run, event.store, event.camera), event.encode(), msg_id=f"{event.run}/{event.id}"
         )

@@ -11,9 +11,9 @@ from services.kit.bus import Bus
 from services.kit.logs import logger
 from services.kit.service import Health, serve
 from services.kit.settings import ServiceSettings
+from services.kit.specs import Specs
 from services.tracker.checkpoint import Fenced
 from services.tracker.partition import Partition
-from services.tracker.specs import Specs
 
 log = logger()
 

@@ -19,10 +19,10 @@ from services.kit.bus import Backoff, Bus
 from services.kit.dead_letters import bury
 from services.kit.logs import bound_contextvars, logger
 from services.kit.reader import Reader
+from services.kit.specs import Specs
 from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, key, load, publish
 from services.tracker.counting import CameraCounter, Step
 from services.tracker.ordering import Arrival, Sequencer
-from services.tracker.specs import Specs
 
 SERVICE = "tracker"
 CHECKPOINT_EVERY = 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -36,6 +36,19 @@ class StandIn:
         if brightness > BREAKS:
             raise RuntimeError("this frame breaks me")
         return Found(np.array([[0, 0, brightness, HEIGHT]], np.float32), np.array([0.9], np.float32))
+
+
+class Together(StandIn):
+    """Looks at up to so many frames at once; one that breaks it breaks them all."""
+
+    def __init__(self, batch: int, before: Callable[[int], None] = lambda _: None) -> None:
+        super().__init__(before=before)
+        self.batch = batch
+        self.batches: list[list[int]] = []
+
+    def detect_batch(self, frames: Sequence[Image]) -> list[Found]:
+        self.batches.append([round(float(frame.mean())) for frame in frames])
+        return [self.detect(frame, "") for frame in frames]
 
 
 class Opened:

@@ -6,13 +6,16 @@ import cv2
 import numpy as np
 import pytest
 
+from contracts.area import DetectionArea
 from contracts.events import Detections, Model
 from contracts.frames import EndReason, FrameHeader
 from contracts.identity import Policy
-from contracts.spec import Capture
-from services.detector.analyze import analyze
+from contracts.spec import CameraSpec, Capture
+from services.detector.analyze import Look, analyze, analyze_batch
 from services.detector.protocol import NOBODY, Found, Image
 from services.kit.codec import encode
+from tests.detector.stand_ins import Together, jpeg
+from tests.detector.stand_ins import header as small
 
 PICTURE = np.full((90, 160, 3), 100, np.uint8)
 JPEG = encode(PICTURE, Capture()).jpeg
@@ -96,3 +99,26 @@ def test_what_cannot_be_read_becomes_a_skipped_event_that_says_why(jpeg: bytes, 
 def test_a_detector_that_fails_is_the_callers_business() -> None:
     with pytest.raises(RuntimeError, match="out of memory"):
         analyze(header(), JPEG, Fixed(error=RuntimeError("out of memory")))
+
+
+def test_whom_the_camera_is_not_to_see_is_in_no_event() -> None:
+    found = Found(np.array([[0, 0, 20, 80], [120, 0, 160, 80]], np.float32), np.array([0.9, 0.5], np.float32))
+    right = DetectionArea(regions=(((0.5, 0), (1, 0), (1, 1), (0.5, 1)),))
+    spec = CameraSpec(store="s", camera="c", detection=right)
+    assert analyze(header(), JPEG, Fixed(found), spec).boxes == ((120.0, 0.0, 160.0, 80.0),)
+
+
+def test_together_each_frame_becomes_the_event_that_it_becomes_alone() -> None:
+    narrow = CameraSpec(
+        store="shop", camera="door", detection=DetectionArea(ignore=(((0, 0), (0.3, 0), (0.3, 1), (0, 1)),))
+    )
+    looks = [
+        Look(small(0), jpeg(20)),
+        Look(small(1), b"no picture"),
+        Look(small(2), jpeg(20), narrow),
+        Look(small(3), jpeg(60), narrow),
+        Look(small(4, end=EndReason.FINISHED), b"", narrow),
+    ]
+    together = analyze_batch(looks, Together(8))
+    assert together == [analyze(look.frame, look.jpeg, Together(1), look.spec) for look in looks]
+    assert [len(event.boxes) for event in together] == [1, 0, 0, 1, 0]

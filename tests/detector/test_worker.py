@@ -10,10 +10,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+from contracts.area import DetectionArea
 from contracts.events import DeadLetter, Detections
 from contracts.frames import EndReason, FrameHeader
 from contracts.identity import Policy
-from contracts.spec import CameraSpec, current_key
+from contracts.spec import CameraSpec, current_key, spec_key
 from contracts.streams import CAMERAS, DETECTIONS, KEPT
 from contracts.subjects import frames as frames_subject
 from contracts.subjects import kept
@@ -26,7 +27,7 @@ from services.kit import lease
 from services.kit.bus import Bus
 from services.kit.dead_letters import HEADER
 from services.kit.settings import ServiceSettings
-from tests.detector.stand_ins import BREAKS, Opened, StandIn, header, jpeg
+from tests.detector.stand_ins import BREAKS, Opened, StandIn, Together, header, jpeg
 from tests.support.broker import connected, eventually, stored
 
 SUBJECT = kept("live", "stand-in", "shop", "door")
@@ -37,6 +38,8 @@ async def bus(settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch) -> Asy
     """A bus with all streams; frames that failed are tried again soon."""
     monkeypatch.setattr(module, "RETRY_DELAY", 0.02)
     async with connected(settings, everything=True) as bus:
+        for camera in ("door", "exit"):
+            await configure(bus, CameraSpec(store="shop", camera=camera, model="stand-in"))
         yield bus
 
 
@@ -53,8 +56,13 @@ async def detecting(bus: Bus, detector: StandIn) -> AsyncIterator[asyncio.Task[N
         thread.shutdown(wait=False)
 
 
+async def configure(bus: Bus, spec: CameraSpec) -> None:
+    await (await bus.bucket(CAMERAS)).put(spec_key(spec.camera, spec.revision), spec.model_dump_json().encode())
+
+
 async def send(bus: Bus, header: FrameHeader, body: bytes) -> None:
-    subject = SUBJECT if header.policy is Policy.EVERY else frames_subject("live", "stand-in", "shop", header.camera)
+    subject_of = kept if header.policy is Policy.EVERY else frames_subject
+    subject = subject_of("live", "stand-in", "shop", header.camera)
     await bus.publish(subject, body, headers=header.to_headers())
 
 
@@ -73,6 +81,12 @@ async def answers(bus: Bus, count: int) -> dict[int, Detections]:
     events = [Detections.model_validate_json(body) for body in await eventually(enough)]
     assert len(events) == count
     return {event.seq: event for event in events}
+
+
+async def all_answers(bus: Bus, count: int) -> list[Detections]:
+    """All answers in the order in which they were stored, once there are so many."""
+    bodies = await stored(bus, DETECTIONS.name)
+    return [Detections.model_validate_json(body) for body in bodies] if len(bodies) >= count else []
 
 
 async def letters(bus: Bus) -> list[tuple[str, bytes]]:
@@ -117,6 +131,86 @@ class TestAnswers:
             assert sorted(await answers(bus, 30)) == list(range(30))
 
         assert sorted(one.seen + other.seen) == list(range(30))
+
+
+class TestWhereToLook:
+    async def test_each_frame_is_looked_at_as_the_revision_says_that_it_names(self, bus: Bus) -> None:
+        right_half = DetectionArea(regions=(((0.5, 0), (1, 0), (1, 1), (0.5, 1)),))
+        await configure(bus, CameraSpec(store="shop", camera="door", revision=2, detection=right_half))
+        # The stand-in's person is as wide as the frame is bright: 60 of 64 pixels, in the middle a little to the left.
+        for seq, revision in enumerate([1, 2, 1]):
+            await send(bus, header(seq).model_copy(update={"spec_revision": revision}), jpeg(60))
+
+        async with detecting(bus, StandIn()):
+            found = await answers(bus, 3)
+
+        assert [len(event.boxes) for event in found.values()] == [1, 0, 1]
+
+    async def test_a_revision_that_never_comes_holds_up_its_frames_once(
+        self, bus: Bus, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "PATIENCE", 0.1)
+        for seq in range(3):
+            await send(bus, header(seq).model_copy(update={"spec_revision": 9}), jpeg(60))
+
+        async with detecting(bus, StandIn()):
+            assert list(await answers(bus, 3)) == [0, 1, 2]
+
+
+class TestBatches:
+    async def test_frames_that_wait_are_looked_at_together_and_each_is_answered_and_acknowledged(
+        self, bus: Bus
+    ) -> None:
+        for seq, one in enumerate([10, 20, 30]):
+            for camera in ("door", "exit"):
+                await send(bus, header(seq, camera=camera), jpeg(one))
+        detector = Together(4)
+
+        async with detecting(bus, detector):
+            events = await eventually(lambda: all_answers(bus, 6))
+            await eventually(lambda: all_acknowledged(bus))
+
+        assert [(event.camera, event.seq, event.boxes[0][2]) for event in events] == [
+            (camera, seq, wide) for seq, wide in enumerate([10, 20, 30]) for camera in ("door", "exit")
+        ]
+        assert max(map(len, detector.batches)) > 1
+        assert max(map(len, detector.batches)) <= 4
+
+    async def test_nobody_waits_for_a_batch_to_fill(self, bus: Bus) -> None:
+        detector = Together(16)
+        async with detecting(bus, detector):
+            for seq in range(3):
+                await send(bus, header(seq), jpeg(10))
+                await answers(bus, seq + 1)
+
+        assert detector.batches == []
+        assert detector.seen == [10, 10, 10]
+
+    async def test_the_frame_that_breaks_a_batch_is_found_and_the_others_are_answered(self, bus: Bus) -> None:
+        await film(bus, [10, 255, 30, 40])
+        detector = Together(4)
+
+        async with detecting(bus, detector):
+            found = await answers(bus, 4)
+            await eventually(lambda: all_acknowledged(bus))
+
+        assert [event.skipped is None for event in map(found.get, range(4)) if event] == [True, False, True, True]
+        assert found[1].skipped == "the detector failed 3 times: RuntimeError('this frame breaks me')"
+        assert [reason for reason, _ in await letters(bus)] == [found[1].skipped]
+        assert sum(255 in batch for batch in detector.batches) <= 1, "what comes again is looked at alone"
+
+    async def test_what_cannot_be_read_spoils_no_batch(self, bus: Bus) -> None:
+        await send(bus, header(0), jpeg(10))
+        await send(bus, header(1), b"GIF89a")
+        await send(bus, header(2), jpeg(30))
+        await send(bus, header(3, end=EndReason.FINISHED), b"")
+
+        async with detecting(bus, Together(4)):
+            found = await answers(bus, 4)
+
+        assert [found[seq].boxes for seq in range(4)] == [((0, 0, 10, 48),), (), ((0, 0, 30, 48),), ()]
+        assert "not a JPEG" in (found[1].skipped or "")
+        assert found[3].end is EndReason.FINISHED
 
 
 class TestBrokenFrames:

@@ -19,15 +19,15 @@ from contracts.spec import CameraSpec, spec_key
 from contracts.streams import CAMERAS, CHECKPOINTS, CROSSINGS, DETECTIONS
 from contracts.subjects import detections
 from infra.local.nats import NatsServer
+from services.kit import specs as specs_module
 from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
+from services.kit.specs import Specs
 from services.tracker import ordering
 from services.tracker import partition as module
-from services.tracker import specs as specs_module
 from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, key, load
 from services.tracker.counting import CameraCounter
 from services.tracker.partition import Partition
-from services.tracker.specs import Specs
 from tests.support.broker import Write, connected, eventually, intercept, stored
 from tests.tracker.scenes import MIDDLE, film, seen, spec, walk
 

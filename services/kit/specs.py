@@ -1,4 +1,4 @@
-"""Camera specs by revision: the tracker applies the one that a frame names, not the newest."""
+"""Camera specs by revision: detector and tracker apply the one that a frame names, not the newest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.kit.logs import logger
 
 KEPT = 512
 PATIENCE = 30.0
-"""Seconds that a missing revision is waited for."""
+"""Seconds that a missing revision is waited for, unless told."""
 
 log = logger()
 
@@ -21,8 +21,9 @@ log = logger()
 class Specs:
     """Reads each revision once; it never changes."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, patience: float | None = None) -> None:
         self._bus = bus
+        self._patience = PATIENCE if patience is None else patience
         self._known: dict[tuple[str, int], CameraSpec] = {}
         self._missing: set[tuple[str, int]] = set()
 
@@ -46,7 +47,7 @@ class Specs:
         """The spec; None where it is not there for longer than the patience, which a revision is given once."""
         bucket = await self._bus.bucket(CAMERAS)
         backoff, missed = Backoff(), 0.0
-        patience = 0.0 if (camera, revision) in self._missing else PATIENCE
+        patience = 0.0 if (camera, revision) in self._missing else self._patience
         while True:
             try:
                 entry = await bucket.get(spec_key(camera, revision))
