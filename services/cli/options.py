@@ -71,3 +71,15 @@ class ModelPlaces:
         """As the environment says."""
         folders = tuple(Path(part) for part in os.environ.get("METRICA_MODELS", "").split(os.pathsep) if part)
         return cls(folders, Path(os.environ.get("METRICA_CACHE") or Path.home() / ".cache" / "metrica"))
+
+
+def threads_of_environment() -> int | None:
+    """Threads that a detector may use at most, as METRICA_THREADS says to the services too; None for all.
+
+    Raises:
+        Refused: it is no number of threads.
+    """
+    text = os.environ.get("METRICA_THREADS") or None
+    if text is not None and (not text.isdecimal() or int(text) < 1):
+        raise Refused(f"METRICA_THREADS={text}: give a whole number from 1 up")
+    return None if text is None else int(text)

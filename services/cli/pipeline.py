@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from contracts.events import Crossing, Model
 from contracts.identity import LIVE, Direction
 from contracts.spec import CameraSpec
-from services.cli.options import ModelPlaces
+from services.cli.options import ModelPlaces, threads_of_environment
 from services.cli.prefetch import ahead
 from services.detector.analyze import analyze
 from services.detector.download import Progress
@@ -58,9 +58,11 @@ def open_model(name: str, progress: Progress) -> Detector:
 
     Raises:
         ModelUnavailable: what is wrong, and what to do.
+        Refused: METRICA_THREADS is no number of threads.
     """
     places = ModelPlaces.of_environment()
-    return open_detector(name, folders=places.folders, cache=places.cache, progress=progress)
+    threads = threads_of_environment()
+    return open_detector(name, folders=places.folders, cache=places.cache, threads=threads, progress=progress)
 
 
 class Pipeline:
