@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    folder: Annotated[Path, typer.Argument(help="Holds the clips and truth.json.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="Holds the clips and truth.json, or MOT text.", show_default=False)],
     detector: Annotated[
         str | None,
         typer.Option(
@@ -53,8 +53,18 @@ def evaluate(
     A counted crossing matches a true one of its direction that is at most 6 frames away, 12 in clips of more than 10
     frames a second; each is used once. "wrong" are false ones that have a missed one of the other direction near them.
     Of a clip that is longer than a quarter of an hour, each quarter is shown too.
+
+    A FOLDER of MOT text (det/det.txt and gt/gt.txt, or folders that hold them) tests the tracker alone: MOTA, IDF1,
+    HOTA, ID switches. --fps is then the sequences' frame rate; without it, that of seqinfo.ini, or 25.
     """
     with plainly():
+        from services.cli.mot import evaluate_mot, is_mot
+
+        if is_mot(folder):
+            if detector or clip or sweep or plot:
+                raise Refused(f"{folder} holds MOT text: of the options, --fps and --json alone mean something there")
+            evaluate_mot(folder, fps=fps, as_json=as_json)
+            return
         from services.cli.progress import Progress
         from services.cli.sweep import Setting, Sweep
         from services.cli.sweep_plot import SweepPlot
