@@ -1,19 +1,23 @@
-"""A video through the running services ends in Postgres and on the dashboard as `metrica count` counts it."""
+"""A video through the running services ends in Postgres and on the dashboard as `metrica count` counts it: truly."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import async_playwright
 
+from contracts.identity import Direction, to_ns
 from infra.local.stack import Stack
 from services.api.configuration import ensure_camera
+from services.cli.matching import Instant, Matching, match
+from services.cli.truth import Clip, read_truth
 from tests.conftest import CHROMIUM_FLAGS
 from tests.support.machine import chromium
 from tests.support.record import counted, crossings, rolled_up, wait_for_end
-from tests.support.scene import CAMERA, clip
+from tests.support.scene import CAMERA, Scene, clip
 
 
 @pytest.mark.footage
@@ -24,6 +28,7 @@ def test_a_clip_ends_in_the_record_and_on_the_dashboard_as_it_is_counted_in_one_
     scene = clip(footage, "one_by_one.mp4")
     expected = scene.count()
     assert (expected["in"], expected["out"]) == (0, 6)
+    assert _agrees_with_truth(expected, scene, read_truth(footage / "videos")["one_by_one.mp4"])
 
     async def look(stack: Stack) -> None:
         await ensure_camera(stack.api_database_url, scene.camera())
@@ -39,6 +44,14 @@ def test_a_clip_ends_in_the_record_and_on_the_dashboard_as_it_is_counted_in_one_
         folder = tmp_path / f"{detectors} detectors"
         with Stack(folder, detectors=detectors, restart=False, durable=False, environment=scene.environment) as stack:
             asyncio.run(look(stack))
+
+
+def _agrees_with_truth(expected: dict[str, Any], scene: Scene, clip: Clip) -> bool:
+    start = to_ns(scene.start)
+    found = [
+        Instant((one["at"] - start) / 1e9 * clip.fps, Direction(one["direction"])) for one in expected["crossings"]
+    ]
+    return match(found, clip.truth, tolerance=clip.tolerance) == Matching(len(clip.truth), 0, 0, 0)
 
 
 async def _dashboard_shows(url: str, *, ins: str, outs: str) -> None:

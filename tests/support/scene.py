@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.identity import to_ns
-from contracts.spec import CountingLine, Side
+from contracts.spec import Capture, CountingLine, Side
 from services.api.configuration import CameraSetup
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +28,7 @@ class Scene:
     model: str
     start: datetime
     environment: dict[str, str] = field(default_factory=dict)
+    fps: float | None = None
 
     def camera(self, name: str = CAMERA) -> CameraSetup:
         """The camera of it, as the configuration has it."""
@@ -37,6 +38,7 @@ class Scene:
             time_zone="UTC",
             address=self.address,
             model=self.model,
+            capture=Capture(fps=self.fps),
             lines=(self.line,),
             start=to_ns(self.start),
         )
@@ -47,6 +49,7 @@ class Scene:
         command = [sys.executable, "-m", "services.cli.main", "count", self.address, "--json"]
         command += ["--line", points, "--in", self.line.in_side, "--detector", self.model]
         command += ["--camera", camera, "--line-id", self.line.id, "--start", self.start.isoformat()]
+        command += [] if self.fps is None else ["--fps", str(self.fps)]
         environment = {**os.environ, **self.environment}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
