@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated
 from zoneinfo import available_timezones
 
@@ -17,6 +18,7 @@ from sqlalchemy import text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from contracts.area import DetectionArea
 from contracts.identity import Nanoseconds, Policy, Token, token
 from contracts.spec import Anchor, CameraSpec, Capture, CountingLine, Side, default_policy
 from services.api.database import open_engine, open_sessions
@@ -42,11 +44,10 @@ class CameraSetup(BaseModel):
     store_name: str | None = None
     time_zone: str | None = None
     model: str = "person-detection-0200"
-    policy: Policy | None = None
-    """None takes what suits the source: `every` for files, `latest` for cameras."""
     capture: Capture = Capture()
     preview_fps: Annotated[float, Field(ge=0, le=5)] = 4.0
     lines: tuple[CountingLine, ...] = ()
+    detection: DetectionArea = DetectionArea()
     paused: bool = False
     start: Nanoseconds | None = None
     again: bool = False
@@ -65,6 +66,11 @@ class CameraSetup(BaseModel):
         token(self.model)
         return self
 
+    @property
+    def policy(self) -> Policy:
+        """What suits the source, and nobody chooses: a camera does not wait, and a file is read whole."""
+        return default_policy(self.address)
+
     def spec(self, revision: int) -> CameraSpec:
         """What the services see of it."""
         return CameraSpec(
@@ -73,10 +79,11 @@ class CameraSetup(BaseModel):
             camera=self.camera,
             name=self.name,
             model=self.model,
-            policy=self.policy or default_policy(self.address),
+            policy=self.policy,
             capture=self.capture,
             preview_fps=self.preview_fps,
             lines=self.lines,
+            detection=self.detection,
             paused=self.paused,
         )
 
@@ -124,7 +131,7 @@ async def find_camera(database_url: str, camera: str) -> CameraSetup:
 
 
 async def list_cameras(database_url: str) -> list[CameraSetup]:
-    """All cameras as they are set, by store and name. One that cannot work is shown as it is, its lines left out."""
+    """All cameras as they are set, by store and name. One whose lines or regions cannot be is shown without them."""
     async with _writing(database_url) as session:
         rows = (
             await session.exec(
@@ -178,6 +185,7 @@ def read_spec(camera: Camera, lines: list[Line]) -> CameraSpec:
         preview_fps=camera.preview_fps,
         paused=camera.paused,
         lines=tuple(_read_line(line) for line in lines),
+        detection=DetectionArea.model_validate(camera.detection),
     )
 
 
@@ -224,7 +232,7 @@ async def _ensure_store(session: AsyncSession, spec: CameraSetup) -> None:
 
 def _set_camera(camera: Camera, spec: CameraSetup) -> None:
     camera.store, camera.name, camera.address, camera.model = spec.store, spec.name, spec.address, spec.model
-    camera.policy = spec.policy or default_policy(spec.address)
+    camera.policy, camera.detection = spec.policy, spec.detection.model_dump(mode="json")
     camera.fps, camera.width, camera.quality = spec.capture.fps, spec.capture.width, spec.capture.quality
     camera.preview_fps, camera.paused, camera.start = spec.preview_fps, spec.paused, spec.start
     camera.again += spec.again
@@ -259,15 +267,14 @@ def _read_line(line: Line) -> CountingLine:
         y2=line.y2,
         in_side=Side(line.in_side),
         anchor=Anchor(line.anchor),
+        in_name=line.in_name,
+        out_name=line.out_name,
     )
 
 
 def _read_setup(camera: Camera, store: Store, lines: list[Line]) -> CameraSetup:
-    try:
-        drawn = tuple(_read_line(line) for line in lines)
-    except ValueError:
-        drawn = ()
-    return CameraSetup(
+    setup = partial(
+        CameraSetup,
         camera=camera.id,
         address=camera.address,
         name=camera.name,
@@ -276,13 +283,16 @@ def _read_setup(camera: Camera, store: Store, lines: list[Line]) -> CameraSetup:
         store_name=store.name,
         time_zone=store.time_zone,
         model=camera.model,
-        policy=Policy(camera.policy),
         capture=Capture(fps=camera.fps, width=camera.width, quality=camera.quality),
         preview_fps=camera.preview_fps,
-        lines=drawn,
         paused=camera.paused,
         start=camera.start,
     )
+    try:
+        detection = DetectionArea.model_validate(camera.detection)
+        return setup(lines=tuple(_read_line(line) for line in lines), detection=detection)
+    except ValueError:
+        return setup()
 
 
 def _substance(spec: CameraSpec) -> dict[str, object]:

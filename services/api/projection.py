@@ -149,13 +149,14 @@ class Projection:
 
     async def _write_spec(self, bucket: KeyValue, spec: CameraSpec, changes: Changes) -> None:
         value, key = spec.model_dump_json().encode(), spec_key(spec.camera, spec.revision)
-        if await _get(bucket, current_key(spec.camera)) == value and await _get(bucket, key) == value:
+        # What was written is compared by its meaning: an earlier release writes the same in other bytes.
+        if await _read(bucket, current_key(spec.camera)) == spec and await _read(bucket, key) == spec:
             return
         try:
             await bucket.create(key, value)
             changes.written.append(key)
         except KeyWrongLastSequenceError:
-            if await _get(bucket, key) != value:
+            if await _read(bucket, key) != spec:
                 # The database was set up anew or restored: this revision once named another spec, and frames in
                 # flight may still name that one. A revision never changes its meaning, so take the next.
                 log.warning("a revision is taken by another spec", camera=spec.camera, revision=spec.revision)
@@ -220,6 +221,14 @@ async def _get(bucket: KeyValue, key: str) -> bytes | None:
     try:
         return (await bucket.get(key, validate_keys=False)).value
     except KeyNotFoundError:
+        return None
+
+
+async def _read(bucket: KeyValue, key: str) -> CameraSpec | None:
+    """The spec that is stored; None where there is none that can be read."""
+    try:
+        return CameraSpec.model_validate_json(await _get(bucket, key) or b"")
+    except ValidationError:
         return None
 
 

@@ -1,4 +1,4 @@
-"""A video that shows what was counted: boxes with track numbers, the line with its IN side, running totals."""
+"""A video that shows what was counted: boxes with track numbers, lines with their IN sides, regions, running totals."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Self
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from contracts.area import DetectionArea, Polygon
 from contracts.events import TrackBox
 from contracts.identity import Direction
-from contracts.spec import CountingLine, Side
+from contracts.spec import CameraSpec, CountingLine, Side
 from services.cli.errors import Refused
 from services.cli.pipeline import Looked
 from services.kit.codec import Image, decode
@@ -24,6 +26,9 @@ OUT_COLOUR: Colour = (64, 120, 240)
 _LINE: Colour = (0, 215, 255)
 _WHITE: Colour = (255, 255, 255)
 _FLASH_SECONDS = 0.6
+_SHADE = 0.45
+"""Light that is left where nobody is looked for."""
+_BORDER: Colour = (190, 190, 190)
 _TRACK_COLOURS: tuple[Colour, ...] = (
     (255, 160, 80), (120, 220, 120), (220, 120, 220), (90, 190, 250), (230, 220, 110), (140, 140, 255),
 )  # fmt: skip
@@ -32,14 +37,14 @@ _TRACK_COLOURS: tuple[Colour, ...] = (
 class AnnotatedVideo:
     """Writes an mp4 (MPEG-4 part 2: OpenCV brings no H.264 writer). Use it as a context: leaving it closes the file."""
 
-    def __init__(self, path: Path, size: tuple[int, int], fps: float, line: CountingLine) -> None:
+    def __init__(self, path: Path, size: tuple[int, int], fps: float, spec: CameraSpec) -> None:
         """Open the file.
 
         Args:
             path: of the video, ending in .mp4.
             size: width and height of the published frames, pixels.
             fps: frames per second of the video.
-            line: the line that is counted over.
+            spec: has the lines that are counted over, and says where people are looked for.
 
         Raises:
             Refused: the file cannot be written.
@@ -54,31 +59,44 @@ class AnnotatedVideo:
         self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
         if not self._writer.isOpened():
             raise Refused(f"--annotate {path}: OpenCV cannot write a video of {size[0]}x{size[1]} there")
-        self._line = line
+        self._lines, self._area = spec.lines, spec.detection
+        self._light = _light(spec.detection, size)
         self._flash_frames = max(1, round(fps * _FLASH_SECONDS))
-        self._flash: tuple[int, Colour] = (0, _WHITE)
+        self._flashes: dict[str, tuple[int, Colour]] = {}
         self._totals = {Direction.IN: 0, Direction.OUT: 0}
 
     def write(self, looked: Looked) -> None:
         """Add a frame; that of the session's end, which has no picture, is left out."""
         for crossing in looked.step.crossings:
             self._totals[crossing.direction] += 1
-            self._flash = (self._flash_frames, IN_COLOUR if crossing.direction is Direction.IN else OUT_COLOUR)
+            colour = IN_COLOUR if crossing.direction is Direction.IN else OUT_COLOUR
+            self._flashes[crossing.line] = (self._flash_frames, colour)
         if looked.frame.header.end is not None:
             return
         picture = decode(looked.frame.jpeg)
-        self._draw_line(picture)
+        self._draw_area(picture)
+        for line in self._lines:
+            self._draw_line(picture, line)
         for track in looked.step.tracks.tracks:
             _draw_track(picture, track)
         self._draw_totals(picture)
         self._writer.write(picture)
 
-    def _draw_line(self, picture: Image) -> None:
+    def _draw_area(self, picture: Image) -> None:
+        """Darken what is not looked at, a little."""
+        if self._light is None:
+            return
+        picture[:] = (picture * self._light).astype(np.uint8)
+        for polygon in (*self._area.regions, *self._area.ignore):
+            cv2.polylines(
+                picture, [_corners(polygon, picture.shape[1], picture.shape[0])], True, _BORDER, 1, cv2.LINE_AA
+            )
+
+    def _draw_line(self, picture: Image, line: CountingLine) -> None:
         height, width = picture.shape[:2]
-        line = self._line
         a, b = np.array((line.x1 * width, line.y1 * height)), np.array((line.x2 * width, line.y2 * height))
-        left_frames, flash = self._flash
-        self._flash = (max(0, left_frames - 1), flash)
+        left_frames, flash = self._flashes.get(line.id, (0, _LINE))
+        self._flashes[line.id] = (max(0, left_frames - 1), flash)
         colour = flash if left_frames else _LINE
         cv2.line(picture, _pixel(a), _pixel(b), colour, 4 if left_frames else 2, cv2.LINE_AA)
         # With y down, the right hand of who walks along (dx, dy) points along (-dy, dx).
@@ -86,7 +104,11 @@ class AnnotatedVideo:
         to_in = np.array((-dy, dx)) * (1 if line.in_side is Side.RIGHT else -1)
         middle = (a + b) / 2
         cv2.arrowedLine(picture, _pixel(middle), _pixel(middle + to_in * 34), IN_COLOUR, 2, cv2.LINE_AA, tipLength=0.35)
-        _text(picture, "IN", _pixel(middle + to_in * 46 - (10, -6)), IN_COLOUR)
+        _text(picture, f"IN {line.in_name}".strip(), _pixel(middle + to_in * 46 - (10, -6)), IN_COLOUR)
+        if line.out_name:
+            _text(picture, line.out_name, _pixel(middle - to_in * 46 - (10, -6)), OUT_COLOUR)
+        if len(self._lines) > 1:
+            _text(picture, line.id, _pixel(a + (b - a) * 0.1), _WHITE)
 
     def _draw_totals(self, picture: Image) -> None:
         words = f"IN {self._totals[Direction.IN]}   OUT {self._totals[Direction.OUT]}"
@@ -102,6 +124,22 @@ class AnnotatedVideo:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._writer.release()
+
+
+def _light(area: DetectionArea, size: tuple[int, int]) -> NDArray[np.float32] | None:
+    """(height, width, 1) the light that each pixel keeps; None where all keep theirs."""
+    if not area.regions and not area.ignore:
+        return None
+    width, height = size
+    light = np.full((height, width), _SHADE if area.regions else 1.0, np.float32)
+    for polygons, level in ((area.regions, 1.0), (area.ignore, _SHADE)):
+        for polygon in polygons:
+            cv2.fillPoly(light, [_corners(polygon, width, height)], level)
+    return light[:, :, None]
+
+
+def _corners(polygon: Polygon, width: int, height: int) -> NDArray[np.int32]:
+    return np.round(np.array(polygon) * (width, height)).astype(np.int32)
 
 
 def _draw_track(picture: Image, track: TrackBox) -> None:

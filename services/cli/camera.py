@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from services.cli.errors import Refused
-from services.cli.options import AnchorPoint, InSide, points, start_ns
+from services.cli.options import (
+    AnchorOption,
+    IgnoreOption,
+    InNameOption,
+    InOption,
+    LineOption,
+    LineWords,
+    MinHeightOption,
+    OutNameOption,
+    RegionOption,
+    polygons,
+    start_ns,
+)
 
 if TYPE_CHECKING:
     from services.api.configuration import CameraSetup
@@ -39,16 +51,16 @@ def set_camera(
     store: Annotated[str | None, typer.Option(help="The store's id; made where there is none.")] = None,
     store_name: Annotated[str | None, typer.Option(help="What people call the store.")] = None,
     time_zone: Annotated[str | None, typer.Option(help="The store's, as in Europe/Paris.")] = None,
-    line: Annotated[
-        str | None, typer.Option(help="x1,y1,x2,y2 from 0 to 1. It takes the place of the lines before.")
-    ] = None,
-    line_id: Annotated[str, typer.Option(help="The line's id.")] = "line",
-    in_side: Annotated[
-        InSide, typer.Option("--in", help="The side that counts as IN, walking along the line.")
-    ] = InSide.RIGHT,
-    anchor: Annotated[AnchorPoint, typer.Option(help="The point of a person that has to cross.")] = AnchorPoint.CENTER,
+    line: LineOption = None,
+    line_id: Annotated[list[str] | None, typer.Option(help="The line's id, where --line does not say it.")] = None,
+    in_side: InOption = None,
+    anchor: AnchorOption = None,
+    in_name: InNameOption = None,
+    out_name: OutNameOption = None,
+    region: RegionOption = None,
+    ignore: IgnoreOption = None,
+    min_height: MinHeightOption = None,
     model: Annotated[str | None, typer.Option(help="The detection model.")] = None,
-    policy: Annotated[str | None, typer.Option(help="latest or every; what suits the source where left out.")] = None,
     fps: Annotated[
         float | None, typer.Option(help="Frames per second to look at; the source's own where left out.")
     ] = None,
@@ -57,7 +69,10 @@ def set_camera(
     paused: Annotated[bool | None, typer.Option("--pause/--go", help="Stop capturing, or go on.")] = None,
     again: Annotated[bool, typer.Option(help="Count a file anew that was counted already.")] = False,
 ) -> None:
-    """Make a camera, or change what is said of one."""
+    """Make a camera, or change what is said of one: lines, regions and ignored parts that are said replace all before.
+
+    `--region none` and `--ignore none` take them away.
+    """
     from services.api.configuration import ensure_camera  # brings SQLAlchemy; see main.py
 
     said = {
@@ -67,15 +82,21 @@ def set_camera(
         "store_name": store_name,
         "time_zone": time_zone,
         "model": model,
-        "policy": policy,
         "paused": paused,
         "start": None if start is None else start_ns(start),
         "again": again,
-        "lines": None if line is None else (_line(line_id, line, in_side, anchor),),
+        "lines": LineWords(line, line_id or (), in_side or (), anchor or (), in_name or (), out_name or ()).read()
+        if line
+        else None,
     }
     capture = {"fps": fps, "width": width}
+    detection = {
+        "regions": None if region is None else polygons("--region", region),
+        "ignore": None if ignore is None else polygons("--ignore", ignore),
+        "min_height": min_height,
+    }
     url = _checked(database_url)
-    setup = _run(_merged(url, camera, _only(said), _only(capture)))
+    setup = _run(_merged(url, camera, _only(said), {"capture": _only(capture), "detection": _only(detection)}))
     revision = _run(ensure_camera(url, setup))
     print(f"camera {camera}: revision {revision}")
 
@@ -93,13 +114,16 @@ def list_cameras(
     cameras = _run(configuration.list_cameras(_checked(database_url)))
     if as_json:
         shown = [
-            setup.model_dump(mode="json", exclude={"again"}) | {"address": redact(setup.address)} for setup in cameras
+            setup.model_dump(mode="json", exclude={"again"})
+            | {"address": redact(setup.address), "policy": setup.policy.value}
+            for setup in cameras
         ]
         print(json.dumps(shown, indent=2))
         return
     for setup in cameras:
         lines = ", ".join(f"{line.id} in={line.in_side}" for line in setup.lines) or "no line"
-        print(f"{setup.store}/{setup.camera}  {redact(setup.address)}  {setup.model}  {setup.policy}  {lines}")
+        where = "" if setup.detection.whole else "  looks at a part"
+        print(f"{setup.store}/{setup.camera}  {redact(setup.address)}  {setup.model}  {setup.policy}  {lines}{where}")
     if not cameras:
         print("There is no camera yet: metrica camera set NAME ADDRESS --line x1,y1,x2,y2 --in left|right")
 
@@ -115,8 +139,10 @@ def remove_camera(
     print(f"camera {camera}: removed; its counts stay")
 
 
-async def _merged(url: str, camera: str, said: dict[str, object], capture: dict[str, object]) -> CameraSetup:
-    """The camera as it is, with what was said over it."""
+async def _merged(
+    url: str, camera: str, said: dict[str, object], parts: Mapping[str, dict[str, object]]
+) -> CameraSetup:
+    """The camera as it is, with what was said over it; of `parts`, over each part."""
     from services.api.configuration import CameraSetup, NoSuchCamera, find_camera
 
     try:
@@ -128,14 +154,9 @@ async def _merged(url: str, camera: str, said: dict[str, object], capture: dict[
             ) from None
         before = {"camera": camera}
     if "address" in said and said["address"] != before.get("address"):
-        before.pop("policy", None)  # it went with the source
-        before.pop("start", None)
-    return CameraSetup.model_validate({**before, **said, "capture": {**before.get("capture", {}), **capture}})
-
-
-def _line(line_id: str, text: str, in_side: InSide, anchor: AnchorPoint) -> dict[str, object]:
-    x1, y1, x2, y2 = points(text)
-    return {"id": line_id, "x1": x1, "y1": y1, "x2": x2, "y2": y2, "in_side": in_side.value, "anchor": anchor.value}
+        before.pop("start", None)  # it went with the source
+    merged = {name: {**before.get(name, {}), **part} for name, part in parts.items()}
+    return CameraSetup.model_validate({**before, **said, **merged})
 
 
 def _only(said: Mapping[str, object]) -> dict[str, object]:

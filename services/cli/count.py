@@ -5,35 +5,45 @@ from __future__ import annotations
 import json
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.errors import Refused, plainly
-from services.cli.options import AnchorPoint, InSide, points, start_ns
+from services.cli.options import (
+    AnchorOption,
+    IgnoreOption,
+    InNameOption,
+    InOption,
+    LineOption,
+    LineWords,
+    MinHeightOption,
+    OutNameOption,
+    RegionOption,
+    polygons,
+    start_ns,
+)
 
 if TYPE_CHECKING:
     from contracts.spec import CountingLine
     from services.cli.report import Truth
     from services.ingest.sources import FrameSource
 
-STORE = "store"
+STORE, LINE = "store", "line"
 
 
 def count(
     source: Annotated[str, typer.Argument(help="A video file, or sim://door?people=20&pace=max.", show_default=False)],
-    line: Annotated[
-        str | None,
-        typer.Option(help="x1,y1,x2,y2 from 0 to 1, y down. A simulation has its own.", show_default=False),
-    ] = None,
-    in_: Annotated[
-        InSide | None,
-        typer.Option(
-            "--in", help="The side of the line where an IN ends, walking from x1,y1 to x2,y2.", show_default=False
-        ),
-    ] = None,
-    anchor: Annotated[AnchorPoint, typer.Option(help="The point of a person that crosses.")] = AnchorPoint.CENTER,
+    line: LineOption = None,
+    in_: InOption = None,
+    anchor: AnchorOption = None,
+    in_name: InNameOption = None,
+    out_name: OutNameOption = None,
+    region: RegionOption = None,
+    ignore: IgnoreOption = None,
+    min_height: MinHeightOption = None,
     detector: Annotated[
         str | None,
         typer.Option(
@@ -43,10 +53,12 @@ def count(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on stdout.")] = False,
     annotate: Annotated[
-        Path | None, typer.Option(help="Write an .mp4 with boxes, the line and totals.", show_default=False)
+        Path | None, typer.Option(help="Write an .mp4 with boxes, lines, regions and totals.", show_default=False)
     ] = None,
     camera: Annotated[str, typer.Option(help="The camera's name, a part of every crossing's id.")] = "camera",
-    line_id: Annotated[str, typer.Option(help="The line's name, likewise.")] = "line",
+    line_id: Annotated[
+        list[str] | None, typer.Option(help="The line's name, likewise. \\[default: line]", show_default=False)
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option(help="When the video begins, as 2026-11-23T09:00:00+01:00. \\[default: now]", show_default=False),
@@ -56,13 +68,14 @@ def count(
     ] = None,
     width: Annotated[int, typer.Option(help="Greatest width of the frames, pixels.")] = 960,
 ) -> None:
-    """Count the people in SOURCE who cross a line.
+    """Count the people in SOURCE who cross a line, or several.
 
     The frames go through the same codec, detector, tracker and rules as in the services: with the same camera, line and
     start the crossings have the same ids.
     """
     began = time.time_ns() // 1000 * 1000 if start is None else start_ns(start)
     with plainly(), ExitStack() as stack:
+        from contracts.area import DetectionArea
         from contracts.spec import CameraSpec, Capture
         from services.cli import report
         from services.cli.pipeline import Pipeline, open_model
@@ -71,10 +84,20 @@ def count(
         frames = _open(source)
         stack.callback(frames.close)
         capture = Capture(fps=fps, width=width)
-        counted = _line(frames, line, in_, anchor, line_id)
+        words = LineWords(line or (), line_id or (), in_ or (), anchor or (), in_name or (), out_name or ())
         model = detector or ("motion" if source.startswith("sim:") else CameraSpec.model_fields["model"].default)
         spec = CameraSpec(
-            store=STORE, camera=camera, model=model, policy=frames.policy, capture=capture, lines=(counted,)
+            store=STORE,
+            camera=camera,
+            model=model,
+            policy=frames.policy,
+            capture=capture,
+            lines=_lines(frames, words),
+            detection=DetectionArea(
+                regions=polygons("--region", region or ()),
+                ignore=polygons("--ignore", ignore or ()),
+                min_height=min_height or 0.0,
+            ),
         )
         progress = stack.enter_context(Progress())
         pipeline = Pipeline(frames, spec, open_model(model, progress.download), start=began)
@@ -86,15 +109,15 @@ def count(
                 annotate.exists() and Path(source).exists() and annotate.samefile(source)
             ):
                 raise Refused(f"--annotate {annotate} is the source itself: give the annotated video another name")
-            video = stack.enter_context(AnnotatedVideo(annotate, pipeline.size, pipeline.rate, counted))
+            video = stack.enter_context(AnnotatedVideo(annotate, pipeline.size, pipeline.rate, spec))
         for looked in progress.over(pipeline.run(), length=frames.length):
             if video is not None:
                 video.write(looked)
-        truth = _truth(frames)
+        truth = _truth(frames) if len(spec.lines) == 1 else None
     if as_json:
-        print(json.dumps(report.as_json(pipeline.tally, truth)))
+        print(json.dumps(report.as_json(pipeline.tally, spec.lines, truth)))
     else:
-        report.show(pipeline.tally, truth, began)
+        report.show(pipeline.tally, spec.lines, truth, began)
 
 
 def _open(address: str) -> FrameSource:
@@ -113,21 +136,19 @@ def _open(address: str) -> FrameSource:
     return source
 
 
-def _line(source: FrameSource, line: str | None, in_: InSide | None, anchor: AnchorPoint, line_id: str) -> CountingLine:
-    from contracts.spec import Anchor, CountingLine, Side
+def _lines(source: FrameSource, words: LineWords) -> tuple[CountingLine, ...]:
+    from contracts.spec import CountingLine
     from services.ingest.simulation import SimulatedDoor
 
-    if line is not None:
-        if in_ is None:
+    if words.lines:
+        if not words.sides:
             raise Refused("--in is missing: say on which side of the line an IN ends, left or right")
-        x1, y1, x2, y2 = points(line)
-        return CountingLine(
-            id=line_id, x1=x1, y1=y1, x2=x2, y2=y2, in_side=Side(in_.value), anchor=Anchor(anchor.value)
-        )
+        return tuple(CountingLine.model_validate(said) for said in words.read())
     if not isinstance(source, SimulatedDoor):
         raise Refused("--line is missing: say where to count, as in --line 0.5,0,0.5,1 --in right")
-    side = source.line.in_side if in_ is None else Side(in_.value)
-    return source.line.model_copy(update={"id": line_id, "anchor": Anchor(anchor.value), "in_side": side})
+    own = source.line
+    (said,) = replace(words, lines=(f"{own.x1},{own.y1},{own.x2},{own.y2}",)).read()
+    return (CountingLine.model_validate(own.model_dump() | {"id": LINE} | said),)
 
 
 def _truth(source: FrameSource) -> Truth | None:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated, TypeVar
 
-from contracts.identity import to_ns
+import typer
+
+from contracts.area import Polygon
+from contracts.identity import TOKEN_PATTERN, to_ns
 from services.cli.errors import Refused
 
 Points = tuple[float, float, float, float]
+T = TypeVar("T")
 
 
 class InSide(StrEnum):
@@ -28,6 +35,98 @@ class AnchorPoint(StrEnum):
     FOOT = "foot"
 
 
+LineOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="x1,y1,x2,y2 from 0 to 1, y down. Several lines have names: --line door=0.5,0,0.5,1 --line gate=…",
+        show_default=False,
+    ),
+]
+InOption = Annotated[
+    list[InSide] | None,
+    typer.Option(
+        "--in",
+        help="The side of the line where an IN ends, walking from x1,y1 to x2,y2: once, or once for each line.",
+        show_default=False,
+    ),
+]
+AnchorOption = Annotated[
+    list[AnchorPoint] | None,
+    typer.Option(
+        help="The point of a person that crosses, and that is looked for in regions. \\[default: center]",
+        show_default=False,
+    ),
+]
+InNameOption = Annotated[
+    list[str] | None, typer.Option(help='What people call the side where an IN ends, as "shop".', show_default=False)
+]
+OutNameOption = Annotated[
+    list[str] | None, typer.Option(help='What people call the other side, as "street".', show_default=False)
+]
+RegionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="x,y,x,y,x,y… from 0 to 1: look for people in this polygon only. May be repeated; none is everywhere.",
+        show_default=False,
+    ),
+]
+IgnoreOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="x,y,x,y,x,y…: look for nobody in this polygon, as a mirror or a screen. May be repeated, or none.",
+        show_default=False,
+    ),
+]
+MinHeightOption = Annotated[
+    float | None,
+    typer.Option(help="Leave out who is less high than this part of the picture, as 0.05.", show_default=False),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LineWords:
+    """What is said of lines: each of the sequences is empty, of one value for all lines, or of one for each."""
+
+    lines: Sequence[str]
+    ids: Sequence[str] = ()
+    sides: Sequence[InSide] = ()
+    anchors: Sequence[AnchorPoint] = ()
+    in_names: Sequence[str] = ()
+    out_names: Sequence[str] = ()
+
+    def read(self) -> tuple[dict[str, object], ...]:
+        """The fields of each line, those that are not said left out.
+
+        Raises:
+            Refused: they cannot be read so.
+        """
+        names, texts = zip(*(_named(text) for text in self.lines), strict=True) if self.lines else ((), ())
+        count = len(texts)
+        ids = self._each("--line-id", self.ids) if self.ids else [None] * count
+        unnamed = ["line", *(f"line-{number}" for number in range(2, count + 1))]
+        said = {
+            "id": [name or given or other for name, given, other in zip(names, ids, unnamed, strict=True)],
+            "in_side": [None if side is None else side.value for side in self._each("--in", self.sides)],
+            "anchor": [None if anchor is None else anchor.value for anchor in self._each("--anchor", self.anchors)],
+            "in_name": self._each("--in-name", self.in_names),
+            "out_name": self._each("--out-name", self.out_names),
+        }
+        return tuple(
+            dict(zip(("x1", "y1", "x2", "y2"), points(text), strict=True))
+            | {field: values[number] for field, values in said.items() if values[number] is not None}
+            for number, text in enumerate(texts)
+        )
+
+    def _each(self, option: str, said: Sequence[T]) -> Sequence[T | None]:
+        """One value for each line."""
+        count = len(self.lines)
+        if len(said) == count:
+            return said
+        if len(said) > 1:
+            raise Refused(f"{option} is given {len(said)} times, for {count} lines: give it once, or once for each")
+        return [said[0] if said else None] * count
+
+
 def points(text: str) -> Points:
     """The two points of `--line x1,y1,x2,y2`.
 
@@ -39,6 +138,35 @@ def points(text: str) -> Points:
     except ValueError:
         raise Refused(f"--line {text}: give four numbers from 0 to 1, as in --line 0.5,0,0.5,1") from None
     return x1, y1, x2, y2
+
+
+def polygons(option: str, texts: Sequence[str]) -> tuple[Polygon, ...]:
+    """The polygons of `--region` or `--ignore`; the word `none` is none.
+
+    Raises:
+        Refused: one is not three or more points.
+    """
+    return tuple(_polygon(option, text) for text in texts if text != "none")
+
+
+def _polygon(option: str, text: str) -> Polygon:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) < 6 or len(numbers) % 2:
+        raise Refused(f"{option} {text}: give three points or more from 0 to 1, as in {option} 0,0.3,1,0.3,1,1,0,1")
+    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _named(text: str) -> tuple[str | None, str]:
+    """The id and the points of `--line ID=x1,y1,x2,y2`; the id may be left out."""
+    name, equals, rest = text.partition("=")
+    if not equals:
+        return None, text
+    if not re.match(TOKEN_PATTERN, name):
+        raise Refused(f"--line {text}: a line's id has letters, digits, - and _ only, as in --line door=0.5,0,0.5,1")
+    return name, rest
 
 
 def start_ns(text: str) -> int:
@@ -56,21 +184,30 @@ def start_ns(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ModelPlaces:
-    """Where models are found.
+    """Where models are found, and where they run.
 
     Attributes:
         folders: searched before anything is downloaded (METRICA_MODELS).
         cache: where downloads are kept (METRICA_CACHE).
+        device: what computes (METRICA_DEVICE); None is the best there is.
+        precision: computed in (METRICA_PRECISION).
     """
 
     folders: tuple[Path, ...]
     cache: Path
+    device: str | None = None
+    precision: str = "f32"
 
     @classmethod
     def of_environment(cls) -> ModelPlaces:
         """As the environment says."""
         folders = tuple(Path(part) for part in os.environ.get("METRICA_MODELS", "").split(os.pathsep) if part)
-        return cls(folders, Path(os.environ.get("METRICA_CACHE") or Path.home() / ".cache" / "metrica"))
+        return cls(
+            folders,
+            Path(os.environ.get("METRICA_CACHE") or Path.home() / ".cache" / "metrica"),
+            device=os.environ.get("METRICA_DEVICE") or None,
+            precision=os.environ.get("METRICA_PRECISION") or "f32",
+        )
 
 
 def threads_of_environment() -> int | None:

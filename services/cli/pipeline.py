@@ -48,9 +48,11 @@ class Tally:
     skipped: int = 0
     crossings: list[Crossing] = field(default_factory=list)
 
-    def count(self, direction: Direction) -> int:
-        """The crossings of one direction."""
-        return sum(crossing.direction is direction for crossing in self.crossings)
+    def count(self, direction: Direction, line: str | None = None) -> int:
+        """The crossings of one direction, over one line or over all."""
+        return sum(
+            crossing.direction is direction for crossing in self.crossings if line is None or crossing.line == line
+        )
 
 
 def open_model(name: str, progress: Progress) -> Detector:
@@ -62,7 +64,15 @@ def open_model(name: str, progress: Progress) -> Detector:
     """
     places = ModelPlaces.of_environment()
     threads = threads_of_environment()
-    return open_detector(name, folders=places.folders, cache=places.cache, threads=threads, progress=progress)
+    return open_detector(
+        name,
+        folders=places.folders,
+        cache=places.cache,
+        precision=places.precision,
+        threads=threads,
+        device=places.device,
+        progress=progress,
+    )
 
 
 class Pipeline:
@@ -97,7 +107,7 @@ class Pipeline:
         tally = self.tally
         with closing(ahead(file_frames(self._source, self._spec, session=tally.session, start=self._start))) as frames:
             for frame in frames:
-                detections = analyze(frame.header, frame.jpeg, self._detector)
+                detections = analyze(frame.header, frame.jpeg, self._detector, self._spec)
                 step = self._counter.step(detections, self._spec)
                 tally.crossings += step.crossings
                 if frame.header.end is None:

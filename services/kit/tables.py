@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Index
+from sqlalchemy import JSON, BigInteger, DateTime, Index
 from sqlmodel import Field, SQLModel
 
 
@@ -48,6 +48,8 @@ class Camera(SQLModel, table=True):
     width: int = 960
     quality: int = 85
     preview_fps: float = 4.0
+    detection: dict[str, object] = Field(default_factory=dict, sa_type=JSON)
+    """Where it looks, as `contracts.area.DetectionArea` has it; nothing is everywhere."""
     paused: bool = False
 
 
@@ -64,6 +66,8 @@ class Line(SQLModel, table=True):
     y2: float
     in_side: str
     anchor: str
+    in_name: str = ""
+    out_name: str = ""
 
 
 class CrossingRow(SQLModel, table=True):

@@ -55,6 +55,25 @@ def test_only_what_is_said_changes(command: Command) -> None:
     assert (camera["model"], camera["name"], camera["policy"], len(camera["lines"])) == ("motion", "Front", "every", 1)
 
 
+def test_lines_sides_and_where_to_look_are_set_changed_and_taken_away(command: Command) -> None:
+    lines = ["--line", "front=0.5,0,0.5,1", "--line", "back=0,0.5,1,0.5", "--in", "left", "--in", "right"]
+    command("set", "door", "0", *lines, "--in-name", "shop", "--region", "0,0,1,0,1,1,0,1", "--min-height", "0.05")
+    command("set", "door", "--ignore", "0,0,0.2,0,0,0.2", "--ignore", "1,1,0.8,1,1,0.8")
+
+    assert "looks at a part" in command("list")
+    (camera,) = json.loads(command("list", "--json"))
+    assert {line["id"]: (line["in_side"], line["in_name"]) for line in camera["lines"]} == {
+        "front": ("left", "shop"),
+        "back": ("right", "shop"),
+    }
+    assert (len(camera["detection"]["regions"]), len(camera["detection"]["ignore"])) == (1, 2)
+    assert camera["detection"]["min_height"] == 0.05
+
+    command("set", "door", "--region", "none", "--ignore", "none", "--min-height", "0")
+    assert "looks at a part" not in command("list")
+    assert len(json.loads(command("list", "--json"))[0]["lines"]) == 2
+
+
 def test_another_source_takes_its_own_policy(command: Command) -> None:
     command("set", "door", "video.mp4")
     command("set", "door", "rtsp://cam/1")
@@ -68,6 +87,11 @@ def test_another_source_takes_its_own_policy(command: Command) -> None:
         (["set", "door"], "say where its pictures come from"),
         (["set", "door", "0", "--line", "0,0,2,2"], "outside the picture"),
         (["set", "door", "0", "--line", "1,2"], "give four numbers"),
+        (["set", "door", "0", "--region", "0,0,1,1"], "give three points or more"),
+        (
+            ["set", "door", "0", "--line", "0.5,0,0.5,1", "--ignore", "0.4,0,0.6,0,0.6,1,0.4,1"],
+            "line line can never count: nobody is looked for where it lies",
+        ),
         (["set", "door", "0", "--time-zone", "Tunis"], "no time zone"),
         (["remove", "nothing"], "there is no camera 'nothing'"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from services.api.configuration import (
 )
 
 ENTRANCE = {"id": "entrance", "x1": 0.5, "y1": 0.0, "x2": 0.5, "y2": 1.0}
+EVERYWHERE = [(0, 0), (1, 0), (1, 1), (0, 1)]
 EXIT = {"id": "exit", "x1": 0.1, "y1": 0.1, "x2": 0.9, "y2": 0.1}
 
 
@@ -65,7 +67,8 @@ async def test_saying_the_same_again_changes_nothing(api_database_url: str) -> N
         {"model": "motion"},
         {"name": "Front"},
         {"paused": True},
-        {"policy": "every"},
+        {"detection": {"min_height": 0.1}},
+        {"lines": [{**ENTRANCE, "in_name": "shop"}]},
         {"capture": {"fps": 5}},
         {"capture": {"width": 640}},
         {"preview_fps": 1},
@@ -79,7 +82,8 @@ async def test_what_the_services_see_raises_the_revision(
 ) -> None:
     await ensure_camera(api_database_url, door())
 
-    assert await ensure_camera(api_database_url, door(**change)) == 2
+    changed = CameraSetup.model_validate({**door().model_dump(), **change})
+    assert await ensure_camera(api_database_url, changed) == 2
     assert await line_revisions(look) == {"entrance": 1}, "the line is where it was"
 
 
@@ -153,6 +157,10 @@ async def test_every_change_is_announced_with_its_commit(api_database_url: str, 
         ({"lines": [ENTRANCE, ENTRANCE]}, "two of its lines have the same id"),
         ({"camera": "front door"}, "camera: String should match pattern"),
         ({"model": "???"}, "holds no letter or digit"),
+        ({"policy": "every"}, "policy: Extra inputs are not permitted"),  # a source has the one that suits it
+        ({"detection": {"regions": [[(0, 0), (1, 0)]]}}, "region 1: it has 2 corners"),
+        ({"detection": {"ignore": [EVERYWHERE]}}, "line entrance can never count: nobody is looked for where it lies"),
+        ({"detection": {"min_height": 2}}, "detection.min_height: Input should be less than 1"),
         ({"address": ""}, "address: String should have at least 1 character"),
         ({"capture": {"fps": 0}}, "capture.fps: Input should be greater than 0"),
     ],
@@ -163,6 +171,28 @@ def test_what_cannot_work_is_refused_in_words(said: dict[str, Any], problem: str
         door(**said)
 
     assert problem in in_words(refused.value)
+
+
+async def test_where_a_camera_looks_and_what_its_sides_are_called_is_kept(api_database_url: str) -> None:
+    named = {**ENTRANCE, "in_name": "shop", "out_name": "street"}
+    detection = {"regions": [EVERYWHERE], "ignore": [[(0, 0), (0.2, 0), (0, 0.2)]], "min_height": 0.05}
+    wanted = door(named, detection=detection)
+    await ensure_camera(api_database_url, wanted)
+
+    found = await find_camera(api_database_url, "door")
+    assert found.detection == wanted.detection
+    assert (found.lines[0].in_name, found.lines[0].out_name) == ("shop", "street")
+    assert await ensure_camera(api_database_url, found) == 1
+
+
+async def test_regions_that_hide_a_line_are_listed_without_either(
+    api_database_url: str, look: asyncpg.Connection
+) -> None:
+    await ensure_camera(api_database_url, door())
+    await look.execute("UPDATE camera SET detection = $1", json.dumps({"ignore": [EVERYWHERE]}))
+
+    (listed,) = await list_cameras(api_database_url)
+    assert (listed.lines, listed.detection.whole) == ((), True)
 
 
 async def test_cameras_are_listed_found_and_removed(api_database_url: str) -> None:

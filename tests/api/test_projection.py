@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -103,6 +104,34 @@ async def test_what_has_not_changed_is_not_written(served: Served, projection: P
     changes = await projection.reconcile()
 
     assert (changes.written, changes.deleted) == ([], [])
+
+
+async def test_what_an_earlier_release_wrote_is_no_other_revision(served: Served, projection: Projection) -> None:
+    """It knew fewer fields: what it left out has its default."""
+    await served.set_up()
+    now = await until_revision(served, 1)
+    earlier = json.loads(now.model_dump_json(exclude={"detection"}))
+    for line in earlier["lines"]:
+        del line["in_name"], line["out_name"]
+    bucket = await served.bus.js.key_value(CAMERAS.name)
+    for key in ("door.1", "door.current"):
+        await bucket.put(key, json.dumps(earlier).encode())
+
+    changes = await projection.reconcile()
+
+    assert changes.written == []
+    assert await spec(served) == now
+
+
+async def test_where_a_camera_looks_reaches_the_services_and_the_dashboard(served: Served) -> None:
+    detection = {"regions": [[[0, 0], [1, 0], [1, 1], [0, 1]]], "ignore": [], "min_height": 0.05}
+    await served.set_up(detection=detection)
+
+    current = await until_revision(served, 1)
+    async with served.follow() as stream:
+        shown = (await stream.next("snapshot")).data["store"]["cameras"][0]
+
+    assert current.detection.model_dump(mode="json") == shown["detection"] == detection
 
 
 async def test_buckets_that_were_lost_are_filled_again(served: Served) -> None:

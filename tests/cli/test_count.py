@@ -16,6 +16,8 @@ from tests.cli.command import Outcome, metrica, metrica_process
 from tests.support.clips import write_clip
 
 DOOR = "sim://door?people=4&pace=max&spacing=clear&seed=4&people_per_min=24&width=320&height=180"
+TWO = "sim://door?people=2&pace=max&spacing=clear&seed=4&people_per_min=24&width=320&height=180"
+"""Both go in."""
 MORNING = "2026-11-23T09:00:00+01:00"
 
 
@@ -35,7 +37,8 @@ def clip(tmp_path: Path) -> Path:
 
 def test_json_is_one_object_with_the_whole_result(counted: dict[str, object]) -> None:
     assert set(counted) == {
-        "in", "out", "crossings", "session", "frames", "skipped", "model", "truth_in", "truth_out", "error_percent"
+        "in", "out", "lines", "crossings", "session", "frames", "skipped", "model", "truth_in", "truth_out",
+        "error_percent",
     }  # fmt: skip
     assert (counted["in"], counted["out"]) == (counted["truth_in"], counted["truth_out"])
     assert counted["error_percent"] == 0
@@ -107,6 +110,49 @@ def test_a_clip_without_people_counts_none(clip: Path) -> None:
     assert json.loads(outcome.out)["crossings"] == []
 
 
+class TestLines:
+    """Several lines in one count."""
+
+    LINES = ("--line", "door=0,0.53,1,0.53", "--line", "far=0,0.68,1,0.68", "--in", "right", "--in", "left")
+
+    def test_each_line_has_its_own_count_and_its_sides_their_names(self) -> None:
+        outcome = metrica("count", TWO, *self.LINES, "--in-name", "shop", "--out-name", "street", "--json")
+        counted = json.loads(outcome.out)
+
+        assert counted["lines"] == [
+            {"line": "door", "in": 2, "out": 0, "in_name": "shop", "out_name": "street"},
+            {"line": "far", "in": 0, "out": 2, "in_name": "shop", "out_name": "street"},
+        ]
+        assert (counted["in"], counted["out"]) == (2, 2)
+        assert [crossing["line"] for crossing in counted["crossings"]] == ["door", "far", "door", "far"]
+        assert "truth_in" not in counted
+
+    def test_people_read_which_line_it_was(self, clip: Path) -> None:
+        options = ("--line", "a=0.5,0,0.5,1", "--line", "0.6,0,0.6,1", "--line", "0.7,0,0.7,1", "--detector", "motion")
+        out = metrica("count", clip, *options, "--in", "left", "--in-name", "shop").out
+
+        for line in ("a", "line-2", "line-3"):
+            assert f"{line}: IN 0 (to shop)  OUT 0\n" in out
+
+
+class TestWhereToLook:
+    def test_who_is_not_looked_for_does_not_count(self) -> None:
+        """On this side of the door nobody is seen: so nobody comes over."""
+        outcome = metrica("count", TWO, "--json", "--ignore", "0,0,1,0,1,0.5,0,0.5")
+
+        assert json.loads(outcome.out)["crossings"] == []
+
+    def test_the_annotated_video_shows_the_rest_in_the_dark(self, clip: Path, tmp_path: Path) -> None:
+        path = tmp_path / "seen.mp4"
+        options = ("--line", "0.75,0,0.75,1", "--in", "left", "--detector", "motion")
+        outcome = metrica("count", clip, *options, "--region", "0.5,0,1,0,1,1,0.5,1", "--annotate", path)
+        assert outcome.code == 0, outcome.err
+        before, after = (cv2.VideoCapture(str(one)).read()[1][60:] for one in (clip, path))
+
+        assert after[:, :60].mean() < 0.6 * before[:, :60].mean()
+        assert after[:, -20:].mean() > 0.9 * before[:, -20:].mean()
+
+
 class TestRefused:
     """Each refusal is one line on stderr that names the trouble, with exit code 2 and no traceback."""
 
@@ -153,6 +199,25 @@ class TestRefused:
 
     def test_no_side(self, clip: Path) -> None:
         self.refused(metrica("count", clip, "--line", "0.5,0,0.5,1"), "--in is missing")
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (("--line", "front door=0,0,1,1"), "a line's id has letters, digits, - and _ only"),
+            (("--line", "a=0,0,1,1", "--line", "a=0,1,1,0"), "two of its lines have the same id: a, a"),
+            (("--in", "left"), "--in is given 2 times, for 1 lines: give it once, or once for each"),
+            (("--region", "0,0,1,1"), "--region 0,0,1,1: give three points or more"),
+            (("--ignore", "0,0,1,0,x,1"), "--ignore 0,0,1,0,x,1: give three points or more"),
+            (("--region", "0,0,1,1,1,0,0,1"), "region 1: its sides cross each other"),
+            (("--region", "0,0,0.3,0,0.3,1"), "line line can never count: nobody is looked for where it lies"),
+            (("--min-height", "20"), "min_height: Input should be less than 1"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+    )
+    def test_lines_and_regions_that_cannot_be(self, clip: Path, options: tuple[str, ...], words: str) -> None:
+        line = () if "--line" in options else ("--line", "0.5,0,0.5,1")
+
+        self.refused(metrica("count", clip, *line, "--in", "left", "--detector", "motion", *options), words)
 
     def test_unknown_model(self, clip: Path) -> None:
         outcome = metrica("count", clip, "--line", "0.5,0,0.5,1", "--in", "left", "--detector", "eagle-eye")

@@ -15,7 +15,7 @@ from contracts.identity import LIVE, Policy
 from contracts.spec import Anchor, Side
 from services.api.database import driver
 from services.api.live.statuses import worst
-from services.api.stores.schemas import CameraOut, LineOut, StoreOut
+from services.api.stores.schemas import AreaOut, CameraOut, LineOut, StoreOut
 from services.kit.tables import Camera, Line, Store, StoreVersion
 from services.kit.totals import all_totals
 
@@ -106,9 +106,12 @@ def _show_camera(camera: Camera, lines: tuple[Line, ...], statuses: list[Status]
                 y2=line.y2,
                 in_side=Side(line.in_side),
                 anchor=Anchor(line.anchor),
+                in_name=line.in_name,
+                out_name=line.out_name,
             )
             for line in lines
         ],
+        detection=AreaOut.model_validate(camera.detection),
         state=worst(statuses),
         statuses=statuses,
     )

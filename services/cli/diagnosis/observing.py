@@ -93,7 +93,7 @@ class _Movement:
 
     def see(self, looked: Looked) -> None:
         frame = looked.frame
-        found: Detections = analyze(frame.header, frame.jpeg, self._detector)
+        found: Detections = analyze(frame.header, frame.jpeg, self._detector, self._spec)
         self.paths += self._counter.step(found, self._spec).paths
 
 
