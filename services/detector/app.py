@@ -70,6 +70,7 @@ class DetectorService:
                 model,
                 folders=folders,
                 cache=settings.cache.expanduser(),
+                device=settings.device or None,
                 precision=settings.precision,
                 threads=settings.threads,
                 backends=self._backends,

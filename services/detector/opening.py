@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +23,7 @@ ULTRALYTICS = "ultralytics:"
 ULTRALYTICS_WEIGHTS = (".pt", ".engine")
 """Nothing else runs them."""
 PRECISIONS = ("f32", "bf16", "f16")
+DEVICE = re.compile(r"cpu|mps|cuda|(cuda:)?\d+|intel:(cpu|gpu|npu)(\.\d+)?")
 NO_BACKENDS: Mapping[str, Callable[[], Detector]] = MappingProxyType({})
 
 
@@ -47,8 +48,8 @@ def open_detector(
         cache: where downloads are kept, one folder per model.
         precision: computed in; `f32` gives the same bits with any number of threads.
         threads: of the processor, at most; by default all.
-        device: where Ultralytics computes, as `cpu` or `cuda:0`; by default as METRICA_DEVICE says, else where it can
-            fastest. OpenVINO computes on the CPU.
+        device: what computes: `cpu`; `intel:gpu` or `intel:npu`; `cuda:0` for weights that Ultralytics runs. By
+            default the CPU; for weights of Ultralytics the first GPU of NVIDIA, where there is one.
         progress: is told how far a download is.
         backends: further detectors, by name.
 
@@ -61,9 +62,14 @@ def open_detector(
         return MotionDetector()
     if precision not in PRECISIONS:
         raise ModelUnavailable(f"There is no precision {precision!r}; choose one of {', '.join(PRECISIONS)}.")
+    if device is not None and not DEVICE.fullmatch(device):
+        raise ModelUnavailable(
+            f"METRICA_DEVICE={device} names no device: give cpu, cuda:0 (the first GPU of NVIDIA), intel:gpu "
+            "or intel:npu."
+        )
     if name.startswith(ULTRALYTICS) or Path(name).suffix in ULTRALYTICS_WEIGHTS:
         path = Path(name.removeprefix(ULTRALYTICS)).expanduser()
-        return _with_ultralytics(path, folders, precision, device or os.environ.get("METRICA_DEVICE") or None, threads)
+        return _with_ultralytics(path, folders, precision, device, threads)
     entry = catalogue().get(name)
     weights = own_weights(name, folders)
     if weights is None:
@@ -73,7 +79,7 @@ def open_detector(
     entry = entry or catalogue().get(weights.stem)
     model = _identify(weights, name if name in catalogue() else weights.stem, precision)
     reading = told(weights) or (entry.reading if entry else None)
-    return OpenVinoDetector(weights, model, reading=reading, threads=threads)
+    return OpenVinoDetector(weights, model, reading=reading, device=device, threads=threads)
 
 
 def own_weights(name: str, folders: Sequence[Path]) -> Path | None:

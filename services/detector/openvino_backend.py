@@ -1,4 +1,4 @@
-"""The `openvino` backend: IR (.xml) and ONNX networks on the CPU.
+"""The `openvino` backend: IR (.xml) and ONNX networks on the CPU, or on a GPU or NPU of Intel.
 
 Conversion to floats, channel order and layout are compiled into the network, so that a frame enters as the bytes it is.
 """
@@ -32,7 +32,13 @@ class OpenVinoDetector:
     stateful = False
 
     def __init__(
-        self, weights: Path, model: Model, *, reading: Reading | None = None, threads: int | None = None
+        self,
+        weights: Path,
+        model: Model,
+        *,
+        reading: Reading | None = None,
+        device: str | None = None,
+        threads: int | None = None,
     ) -> None:
         """Load a network.
 
@@ -40,13 +46,15 @@ class OpenVinoDetector:
             weights: an .xml, its .bin beside it, or an .onnx.
             model: what these weights are called; its precision is the one computed in.
             reading: how to read the output; by default as the file beside the weights says, or a guess from shapes.
+            device: `cpu`, `intel:gpu` or `intel:npu`; by default the CPU.
             threads: of the processor, at most; by default all of them.
 
         Raises:
-            ModelUnavailable: the file is no such network, or its output cannot be read.
+            ModelUnavailable: there is no such device, the file is no such network, or its output cannot be read.
         """
         self._model = model
         core = ov.Core()
+        place = _device(core, device, weights)
         try:
             network = core.read_model(weights)
         except RuntimeError as error:
@@ -60,13 +68,13 @@ class OpenVinoDetector:
             "NUM_STREAMS": 1,
             "INFERENCE_PRECISION_HINT": model.precision,
         }
-        if threads is not None:
+        if threads is not None and place == "CPU":
             config["INFERENCE_NUM_THREADS"] = threads
         try:
-            compiled = core.compile_model(_from_bytes(network, self._reading), "CPU", config)
+            compiled = core.compile_model(_from_bytes(network, self._reading), place, config)
         except RuntimeError as error:
             raise ModelUnavailable(
-                f"{weights} cannot run on this processor at precision {model.precision}: {_first_line(error)}"
+                f"{weights} cannot run on the {place} here at precision {model.precision}: {_first_line(error)}"
             ) from error
         self._request = compiled.create_infer_request()
         # The network reads the canvas where it lies: drawing the next frame into it is all the copying there is.
@@ -109,6 +117,29 @@ class OpenVinoDetector:
         self._canvas.fill(GREY)
         self._placement = Placement.of((width, height), self._size, self._reading.head.fit)
         return self._placement
+
+
+def _device(core: ov.Core, asked: str | None, weights: Path) -> str:
+    """OpenVINO's name of a device.
+
+    Raises:
+        ModelUnavailable: it is of another maker, or is not there.
+    """
+    if asked in (None, "cpu"):
+        return "CPU"
+    if not asked.startswith("intel:"):
+        raise ModelUnavailable(
+            f"{weights} is run by OpenVINO, on cpu, intel:gpu or intel:npu, and not on METRICA_DEVICE={asked}. "
+            "Leave that unset: each model then takes what suits it, and weights of Ultralytics a GPU of NVIDIA."
+        )
+    name = asked.removeprefix("intel:").upper()
+    there: list[str] = core.available_devices
+    if name not in there and f"{name}.0" not in there:
+        raise ModelUnavailable(
+            f"METRICA_DEVICE={asked} is not there: OpenVINO sees only {', '.join(there)} on this machine. "
+            "Look whether its driver is installed, or set METRICA_DEVICE=cpu."
+        )
+    return name
 
 
 def _fixed_size(network: ov.Model, weights: Path) -> tuple[int, int]:

@@ -16,8 +16,10 @@ class DetectorSettings(ServiceSettings):
     models: Path | None = None
     """A folder searched for models before any download."""
     cache: Path = Path("~/.cache/metrica")
+    device: str | None = None
+    """What computes, as cpu, cuda:0 or intel:gpu; by default the CPU, or a GPU of NVIDIA for Ultralytics' weights."""
     precision: str = "f32"
-    """f32 gives the same detections on every machine; bf16 is faster where the CPU has it."""
+    """f32 gives the same detections on every machine; bf16 is faster where the CPU has it, f16 (half) on a GPU."""
     threads: Annotated[int, Field(ge=1)] | None = None
     pools: tuple[str, ...] = ()
     """Only these pools; empty takes every pool that a camera asks for."""

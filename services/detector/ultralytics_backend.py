@@ -23,6 +23,7 @@ from contracts.events import Model
 from services.detector.heads import NMS_IOU
 from services.detector.protocol import LOWEST_SCORE, NOBODY, Found, Image, ModelUnavailable
 from services.detector.reading import person_label
+from services.detector.ultralytics_device import check_device
 
 INSTALL = (
     "install it with `pip install 'metrica[ultralytics]'` (in a checkout: ./taskw setup-ultralytics). It is AGPL-3.0, "
@@ -80,7 +81,7 @@ class UltralyticsDetector:
             ModelUnavailable: the extra is not installed, or the network can't be run so.
         """
         ultralytics = load_library(f"The model {weights}")
-        _check(weights, model.precision, device)
+        check_device(weights, model.precision, device)
         if threads is not None:
             import torch
 
@@ -197,31 +198,6 @@ def load_library(what: str) -> ModuleType:
         raise ModelUnavailable(f"{what} needs the ultralytics extra ({error}): {INSTALL}.") from error
     library: ModuleType = ultralytics
     return library
-
-
-def _check(weights: Path, precision: str, device: str | None) -> None:
-    """Refuse in words what would fail in many lines."""
-    import torch
-
-    gpu = torch.cuda.is_available()
-    asked = f"METRICA_DEVICE={device}" if device else None
-    if weights.suffix == ".engine" or (device and (device.startswith("cuda") or device.isdecimal())):
-        if not gpu:
-            what = asked if weights.suffix != ".engine" else f"{weights.name}, a TensorRT engine,"
-            raise ModelUnavailable(
-                f"{what} needs a GPU of NVIDIA, and torch {torch.__version__} sees none here. Look whether nvidia-smi "
-                "lists it and torch is a build for CUDA, or use other weights with METRICA_DEVICE=cpu."
-            )
-        # By default cuDNN rounds the factors of an f32 product to 10 bits: faster, but not what f32 stands for here.
-        torch.backends.cudnn.allow_tf32 = precision != "f32"
-    if weights.suffix != ".pt" or precision == "f32":
-        return
-    if precision != "f16":
-        raise ModelUnavailable(
-            f"{weights} can be run in f32, or f16 on a GPU, not in {precision}: set METRICA_PRECISION."
-        )
-    if device == "cpu" or not (device or gpu):
-        raise ModelUnavailable(f"{weights} can be run in f16 on a GPU only: set METRICA_PRECISION=f32.")
 
 
 def _check_task(task: str, weights: Path) -> None:

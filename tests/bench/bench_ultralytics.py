@@ -1,6 +1,6 @@
 """Frames per second through the ultralytics backend, by batch: `python -m tests.bench.bench_ultralytics WEIGHTS.pt`.
 
-Noise of 768×432, so that no time goes into decoding; the median of the rounds is printed.
+Noise of 768×432, so that no time goes into decoding; what is printed is the median of the rounds.
 """
 
 from __future__ import annotations
@@ -32,14 +32,17 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("weights", type=Path)
     arguments.add_argument("--device")
-    arguments.add_argument("--precision", default="f32")
+    arguments.add_argument("--half", action="store_true", help="f16, on a GPU")
+    arguments.add_argument("--batch", type=int, nargs="+", default=BATCHES, help="frames looked at together")
     given = arguments.parse_args()
-    model = Model(name=given.weights.stem, precision=given.precision)
+    model = Model(name=given.weights.stem, precision="f16" if given.half else "f32")
     detector = UltralyticsDetector(given.weights, model, device=given.device)
-    for batch in BATCHES:
+    print(f"{given.weights.name} on {given.device or 'the default device'}; the service would take {detector.batch}")
+    for batch in given.batch:
         measure(detector, batch)  # the first of a size plans its memory
         rates = [measure(detector, batch) for _ in range(ROUNDS)]
-        print(f"{detector.model.precision}, {batch:2} a batch: {statistics.median(rates):7,.1f} frames/s")
+        rate = statistics.median(rates)
+        print(f"{detector.model.precision}, {batch:2} a batch: {rate:7,.1f} frames/s, {1000 / rate:6.2f} ms a frame")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from services.detector.motion import MotionDetector
 from services.detector.opening import open_detector
 from services.detector.openvino_backend import OpenVinoDetector
 from services.detector.protocol import ModelUnavailable
+from services.detector.settings import DetectorSettings
 from tests.detector import networks
 
 PEOPLE = networks.ssd([[0, 0, 0.9, 0, 0, 1, 1]])
@@ -103,6 +104,31 @@ def test_precision_and_weights_are_named_with_what_is_found(tmp_path: Path) -> N
     assert open_detector(str(weights), cache=tmp_path, precision="bf16").model.precision == "bf16"
     with pytest.raises(ModelUnavailable, match="no precision 'int3'; choose one of f32, bf16, f16"):
         open_detector(str(weights), cache=tmp_path, precision="int3")
+
+
+@pytest.mark.parametrize(
+    ("device", "problem"),
+    [
+        ("gpu", "METRICA_DEVICE=gpu names no device: give cpu, cuda:0"),
+        ("cuda:0", r"m\.xml is run by OpenVINO, on cpu, .* not on METRICA_DEVICE=cuda:0\. Leave that unset"),
+        ("intel:npu.7", r"METRICA_DEVICE=intel:npu\.7 is not there: OpenVINO sees only .*CPU.* METRICA_DEVICE=cpu"),
+    ],
+)
+def test_a_device_that_is_not_there_is_never_replaced_by_another(tmp_path: Path, device: str, problem: str) -> None:
+    weights = networks.save(tmp_path / "m.xml", PEOPLE, names="person")
+    with pytest.raises(ModelUnavailable, match=problem):
+        open_detector(str(weights), cache=tmp_path, device=device)
+
+
+def test_the_service_takes_its_device_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METRICA_DEVICE", "cuda:1")
+    assert DetectorSettings().device == "cuda:1"
+
+
+@pytest.mark.parametrize("device", ["cpu", "intel:cpu"])
+def test_the_cpu_may_be_asked_for(tmp_path: Path, device: str) -> None:
+    weights = networks.save(tmp_path / "m.xml", PEOPLE, names="person")
+    assert open_detector(str(weights), cache=tmp_path, device=device).model.precision == "f32"
 
 
 def test_weights_that_are_not_the_pinned_ones_are_refused(tmp_path: Path) -> None:

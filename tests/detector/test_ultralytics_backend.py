@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 
 from contracts.events import Model
 from services.detector.opening import open_detector
-from services.detector.protocol import Found, Image, ModelUnavailable
-from services.detector.ultralytics_backend import UltralyticsDetector, export
+from services.detector.protocol import BatchDetector, Detector, Found, Image, ModelUnavailable
+from services.detector.ultralytics_backend import BATCH, UltralyticsDetector, _most_together, export
 from tests.detector import untrained
 from tests.detector.untrained import needs_extra
 
@@ -26,8 +27,7 @@ CLIPS = ["one_by_one.mp4", "vtest_480x360.mp4", "tud_campus.mp4"]
 
 
 @pytest.fixture(autouse=True)
-def no_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("METRICA_DEVICE", raising=False)
+def own_settings() -> None:
     if untrained.INSTALLED:
         untrained.library()
 
@@ -135,12 +135,47 @@ def test_a_gpu_that_is_not_there_is_refused_by_the_settings_name(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setenv("METRICA_DEVICE", "cuda:0")
     with pytest.raises(ModelUnavailable, match=r"METRICA_DEVICE=cuda:0 needs a GPU of NVIDIA, .* METRICA_DEVICE=cpu"):
-        open_detector(str(weights), cache=tmp_path)
+        open_detector(str(weights), cache=tmp_path, device="cuda:0")
     (tmp_path / "door.engine").write_bytes(b"engine")
     with pytest.raises(ModelUnavailable, match=r"door\.engine, a TensorRT engine, needs a GPU of NVIDIA"):
         open_detector(str(tmp_path / "door.engine"), cache=tmp_path, device="cpu")
+
+
+@needs_extra
+def test_a_gpu_of_a_number_that_is_not_there_is_refused(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    for device in ("cuda:2", "2"):
+        with pytest.raises(ModelUnavailable, match=f"METRICA_DEVICE={device} is not there: torch sees 2 GPUs"):
+            open_detector(str(weights), cache=tmp_path, device=device)
+
+
+@pytest.mark.parametrize(
+    ("form", "metadata", "most"),
+    [
+        ("pt", {}, BATCH),
+        ("onnx", {"args": {"dynamic": True}, "batch": 1}, BATCH),
+        ("onnx", {"args": {"dynamic": False}, "batch": 1}, 1),
+        ("engine", {"args": {"dynamic": True}, "batch": 4}, 4),
+        ("engine", {"args": {"dynamic": True}, "batch": 64}, BATCH),
+        ("engine", {"args": {"dynamic": False}, "batch": 4}, 1),
+        ("openvino", {}, 1),
+    ],
+)
+def test_a_network_is_given_as_many_frames_as_it_was_exported_for(
+    form: str, metadata: dict[str, Any], most: int
+) -> None:
+    assert _most_together(form, metadata) == most
+
+
+@needs_extra
+def test_a_cpu_gains_nothing_by_batches_and_asks_for_none(weights: Path) -> None:
+    detector: Detector = UltralyticsDetector(weights, F32, device="cpu")
+    assert isinstance(detector, BatchDetector)
+    assert detector.batch == 1
 
 
 @needs_extra
@@ -208,6 +243,7 @@ def test_on_a_gpu_half_precision_and_batches_find_the_same(weights: Path) -> Non
     for precision in ("f32", "f16"):
         detector = UltralyticsDetector(weights, F32.model_copy(update={"precision": precision}), device="cuda:0")
         assert detector.model.precision == precision
+        assert detector.batch == BATCH
         for found in detector.detect_batch([NOISE] * 8):
             assert _agreement(on_cpu, found) > 0.9
 
