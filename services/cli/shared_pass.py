@@ -74,7 +74,7 @@ class _Moment:
 
 
 def count_together(source: FrameSource, counts: Sequence[Count]) -> Iterator[int]:
-    """Count a source in all these ways, which may differ in anything but where and what they count.
+    """Count a source in all these ways, which may differ in anything but where they look for people.
 
     Args:
         source: freshly opened; it is read to its end, and stays open.
@@ -118,6 +118,6 @@ def _look(pts_ns: int, encoded: Encoded, takers: Sequence[Count]) -> None:
         header = count.header(pts_ns, encoded)
         found = seen.get(count.detector)
         if found is None:
-            found = seen[count.detector] = analyze(header, encoded.jpeg, count.detector)
+            found = seen[count.detector] = analyze(header, encoded.jpeg, count.detector, count.spec)
         own = {"session": header.session, "seq": header.seq, "previous": header.previous}
         count.take(found.model_copy(update=own))

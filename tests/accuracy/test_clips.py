@@ -1,10 +1,15 @@
-"""How right the counts are on real footage, by `metrica eval`: the bars that every change has to clear."""
+"""How right the counts are on real footage, by `metrica eval`: the bars that every change has to clear.
+
+A network looks at each clip once; what it saw is counted at the clip's own frame rate, a half and a quarter of it. Dear
+networks look at long clips, and all at each frame of the longest, only when asked to, which takes minutes:
+`pytest tests/accuracy -m exhaustive`. (tests/integration counts that clip at its own rate with the default model.)
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,42 +17,78 @@ from tests.cli.command import metrica
 
 # A whole clip is looked at: on a machine that is busy with other things that takes minutes.
 pytestmark = [pytest.mark.footage, pytest.mark.timeout(400)]
+exhaustive = pytest.mark.exhaustive
 
-MODELS = ["person-detection-0200", "person-detection-retail-0013"]
+DEFAULT, RETAIL, NANO, YOLO11N = (
+    "person-detection-0200",
+    "person-detection-retail-0013",
+    "yolox_nano",
+    "yolo11n-int8-openvino",
+)
+SHOP, ROAD, STREET = "one_by_one.mp4", "vtest_480x360.mp4", "tud_campus.mp4"
+ERRORS = {
+    # One by one, each standing near the line: nothing may go wrong.
+    SHOP: {DEFAULT: 0, RETAIL: 0, NANO: 0, YOLO11N: 0},
+    # A busy road both ways, with loiterers who turn back: 32 crossings.
+    ROAD: {DEFAULT: 1, RETAIL: 1, NANO: 1, YOLO11N: 1},
+    # Three seconds of a street where people hide one another: 6 crossings.
+    STREET: {DEFAULT: 2, RETAIL: 0, NANO: 2, YOLO11N: 2},
+}
+"""Missed and false crossings that are let pass: 1 of the 44 with the best model, 3 with each of the others."""
+LOWEST_FPS = 5
+"""At fewer frames a second nothing is promised."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """A clip's result."""
-
-    ins: int
-    outs: int
-    matched: int
-    missed: int
-    false: int
-    wrong_direction: int
-
-
-def evaluate(footage: Path, clip: str, model: str, monkeypatch: pytest.MonkeyPatch, *options: str) -> Counted:
+def at_rates(footage: Path, clip: str, model: str, rates: str, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The clip's results at these parts of its frame rate, in their order, those below `LOWEST_FPS` left out."""
     monkeypatch.setenv("METRICA_MODELS", str(footage / "models"))
-    outcome = metrica("eval", footage / "videos", "--clip", clip, "--detector", model, "--json", *options)
+    # The tests beside this one keep the other cores busy: more threads would only wait for one another.
+    monkeypatch.setenv("METRICA_THREADS", "1")
+    sweep = f"rate={rates}"
+    outcome = metrica("eval", footage / "videos", "--clip", clip, "--detector", model, "--sweep", sweep, "--json")
     assert outcome.code == 0, outcome.err
-    (found,) = json.loads(outcome.out)["clips"]
-    fields = ("in", "out", "matched", "missed", "false", "wrong_direction")
-    return Counted(*(found[field] for field in fields))
+    found = [clips for setting in json.loads(outcome.out)["settings"] for clips in setting["clips"]]
+    return [result for result in found if result["fps"] is None or result["fps"] >= LOWEST_FPS]
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_one_by_one_is_counted_exactly(footage: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = evaluate(footage, "one_by_one.mp4", model, monkeypatch)
+def assert_within_bar(found: dict[str, Any], clip: str, model: str) -> None:
+    print(model, found)
+    assert found["missed"] + found["false"] <= ERRORS[clip][model]
+    assert found["false"] <= 1
+    assert found["wrong_direction"] == 0
 
-    assert found == Counted(ins=0, outs=6, matched=6, missed=0, false=0, wrong_direction=0)
+
+@pytest.mark.parametrize("model", [DEFAULT, RETAIL])
+def test_people_who_stand_near_the_line_are_counted_exactly_at_half_the_frame_rate(
+    footage: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (found,) = at_rates(footage, SHOP, model, "1/2", monkeypatch)
+
+    assert_within_bar(found, SHOP, model)
+    assert (found["in"], found["out"], found["matched"]) == (0, 6, 6)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_busy_road_is_counted_nearly_exactly(footage: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = evaluate(footage, "vtest_480x360.mp4", model, monkeypatch)
+@pytest.mark.parametrize(
+    ("clip", "model"),
+    [
+        (ROAD, DEFAULT),
+        (ROAD, RETAIL),
+        pytest.param(ROAD, NANO, marks=exhaustive),
+        pytest.param(ROAD, YOLO11N, marks=exhaustive),
+        (STREET, DEFAULT),
+        (STREET, RETAIL),
+        (STREET, NANO),
+        pytest.param(STREET, YOLO11N, marks=exhaustive),
+        *(pytest.param(SHOP, model, marks=exhaustive) for model in ERRORS[SHOP]),
+    ],
+)
+def test_clip_is_counted_within_its_bar_and_alike_at_lower_frame_rates(
+    footage: Path, clip: str, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, *lower = at_rates(footage, clip, model, "1,1/2,1/4", monkeypatch)
 
-    assert found.matched >= 30
-    assert found.false <= 1
-    assert found.wrong_direction == 0
+    assert_within_bar(own, clip, model)
+    one_in_twenty = max(1, (own["truth_in"] + own["truth_out"]) // 20)
+    for found in lower:
+        assert abs(found["in"] - own["in"]) + abs(found["out"] - own["out"]) <= one_in_twenty, found
+        assert found["wrong_direction"] == 0
