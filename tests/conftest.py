@@ -14,7 +14,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from infra.local.nats import NatsServer
 from infra.local.postgres import API, PERSISTENCE, PostgresServer
@@ -95,13 +95,20 @@ def footage() -> Path:
     return Path(os.environ[FOOTAGE])
 
 
-@pytest.fixture
-def page() -> Iterator[Page]:
-    """A page of a real Chromium, for tests without an event loop of their own."""
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real Chromium, for a module of tests without an event loop of their own: it brings one to their thread."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
-        yield browser.new_page()
-        browser.close()
+        running = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that shares nothing with another one's."""
+    with browser.new_context() as context:
+        yield context.new_page()
 
 
 @pytest.fixture

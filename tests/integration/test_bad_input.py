@@ -28,7 +28,7 @@ from services.ingest.simulation import open_simulation
 from services.kit.dead_letters import HEADER
 from tests.support.record import crossings, wait_for_end
 
-SOUND = "sim://door?people=8&pace=max&spacing=clear"
+SOUND = "sim://door?people=4&pace=max&spacing=clear"
 DOOR = open_simulation(SOUND).line
 TRUTH = sorted(one.direction for one in open_simulation(SOUND).truth())
 LINE = CountingLine(id="line", x1=0.5, y1=0.0, x2=0.5, y2=1.0)
