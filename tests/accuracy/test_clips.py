@@ -1,8 +1,8 @@
 """How right the counts are on real footage, by `metrica eval`: the bars that every change has to clear.
 
 A network looks at each clip once; what it saw is counted at the clip's own frame rate, a half and a quarter of it. Dear
-networks look at long clips, and all at each frame of the longest, only when asked to, which takes minutes:
-`pytest tests/accuracy -m exhaustive`. (tests/integration counts that clip at its own rate with the default model.)
+networks look at long clips only when asked to, which takes minutes: `pytest tests/accuracy -m exhaustive`. The longest
+clip is counted at its own rate, with the default model, in tests/integration/test_whole_path.py.
 """
 
 from __future__ import annotations
@@ -58,13 +58,12 @@ def assert_within_bar(found: dict[str, Any], clip: str, model: str) -> None:
     assert found["wrong_direction"] == 0
 
 
-@pytest.mark.parametrize("model", [DEFAULT, RETAIL])
 def test_people_who_stand_near_the_line_are_counted_exactly_at_half_the_frame_rate(
-    footage: Path, model: str, monkeypatch: pytest.MonkeyPatch
+    footage: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (found,) = at_rates(footage, SHOP, model, "1/2", monkeypatch)
+    (found,) = at_rates(footage, SHOP, RETAIL, "1/2", monkeypatch)
 
-    assert_within_bar(found, SHOP, model)
+    assert_within_bar(found, SHOP, RETAIL)
     assert (found["in"], found["out"], found["matched"]) == (0, 6, 6)
 
 
