@@ -16,6 +16,8 @@ def show(scores: Sequence[Score], model: str) -> None:
     console.print(_clips(scores, model))
     for score in scores:
         if score.quarters:
+            # Not the table's title: it would be broken to the table's width.
+            console.print(f"{score.clip} by the quarter of an hour: counted / true", style="italic")
             console.print(_quarters(score))
 
 
@@ -39,8 +41,7 @@ def _clips(scores: Sequence[Score], model: str) -> Table:
 
 
 def _quarters(score: Score) -> Table:
-    table = Table(title=f"{score.clip} by the quarter of an hour: counted / true", title_justify="left")
-    table.add_column("minutes")
+    table = Table("minutes")
     for heading in ("IN", "OUT"):
         table.add_column(heading, justify="right")
     minutes = QUARTER // 60

@@ -82,3 +82,12 @@ def test_folder_without_truth_is_refused(tmp_path: Path) -> None:
     assert outcome.code == 2
     assert "truth.json cannot be read" in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_number_of_threads_that_is_none_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METRICA_THREADS", "many")
+
+    outcome = metrica("eval", folder, "--clip", "door.mp4", "--detector", "motion")
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "METRICA_THREADS=many: give a whole number from 1 up" in outcome.err

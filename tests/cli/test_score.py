@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from contracts.events import Crossing
 from contracts.identity import Direction
 from services.cli.score import Score, Totals, score
+from services.cli.score_report import show
 from services.cli.truth import Clip
 
 IN, OUT = Direction.IN, Direction.OUT
@@ -65,6 +68,18 @@ def test_longer_clip_is_told_by_the_quarter() -> None:
         {"minute": 15, "in": 1, "out": 0, "truth_in": 2, "truth_out": 0},
         {"minute": 30, "in": 0, "out": 1, "truth_in": 0, "truth_out": 1},
     ]
+
+
+def test_table_shows_the_quarters_of_a_long_clip(capsys: pytest.CaptureFixture[str]) -> None:
+    short = scored([(10.0, IN)], [(10.0, IN)], minutes=1)
+    long = scored([(10.0, IN), (16 * MINUTE, OUT)], [(10.0, IN), (16 * MINUTE, OUT), (17 * MINUTE, OUT)], minutes=20)
+
+    show([short, long], "model")
+
+    printed = capsys.readouterr().out
+    assert printed.count("by the quarter of an hour") == 1
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines() if line.startswith("│")]
+    assert rows[-2:] == [["0 – 15", "1 / 1", "0 / 0"], ["15 – 30", "0 / 0", "1 / 2"]]
 
 
 def test_nothing_to_sum_is_nothing() -> None:
