@@ -29,6 +29,7 @@ export class Camera {
     this.root.dataset.camera = camera.id;
     this.find("h3").textContent = camera.name || camera.id;
     this.find(".picture").setAttribute("aria-label", `Picture of ${camera.name || camera.id}`);
+    this.overlay.setArea(camera.detection);
     this.overlay.setLines(camera.lines);
     this.statuses = new Map(camera.statuses.map((status) => [status.service, status]));
     this.showState();
@@ -45,9 +46,11 @@ export class Camera {
       const { in: ins = 0, out = 0 } = counted.get(line.id) ?? {};
       const row = document.createElement("div");
       const name = this.camera.lines.length > 1 ? `${line.name || line.id}: ` : "";
-      row.innerHTML = "<dt></dt><dd><b></b> in · <b></b> out</dd>";
+      row.innerHTML = "<dt></dt><dd><b></b> in<span></span> · <b></b> out<span></span></dd>";
       row.querySelector("dt").textContent = name;
       [row.querySelectorAll("b")[0].textContent, row.querySelectorAll("b")[1].textContent] = [ins, out];
+      const sides = row.querySelectorAll("span");
+      [line.in_name, line.out_name].forEach((side, n) => (sides[n].textContent = side ? ` → ${side}` : ""));
       return row;
     });
     this.find(".lines").replaceChildren(...shown);

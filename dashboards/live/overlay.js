@@ -1,13 +1,18 @@
-// What is drawn over a camera's picture: the counting lines with their IN side, and the people who are tracked.
+// What is drawn over a camera's picture: where nobody is looked for, the counting lines with the names of their sides,
+// and the people who are tracked.
 
 import { element } from "./chart.js";
+
+let overlays = 0;
 
 export class Overlay {
   constructor(svg) {
     this.svg = svg;
+    this.mask = `dark-${overlays++}`; // the name of a mask, one for each overlay of the page
+    this.area = element("g");
     this.lines = element("g");
     this.boxes = element("g", { class: "boxes" });
-    svg.append(this.lines, this.boxes);
+    svg.append(this.area, this.lines, this.boxes);
     this.resize(16, 9);
   }
 
@@ -17,8 +22,38 @@ export class Overlay {
     [this.width, this.height] = [width, height];
     this.unit = Math.hypot(width, height) / 60; // the size of letters and arrows
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.drawArea();
     this.drawLines();
     return true;
+  }
+
+  setArea(area) {
+    this.looks = area;
+    this.drawArea();
+  }
+
+  // Regions may overlap each other and what is ignored: a mask adds them up as the detector does.
+  drawArea() {
+    this.area.replaceChildren();
+    const { regions = [], ignore = [] } = this.looks ?? {};
+    if (!regions.length && !ignore.length) return;
+    const all = { x: 0, y: 0, width: this.width, height: this.height };
+    const mask = element("mask", { id: this.mask });
+    mask.append(
+      element("rect", { ...all, fill: regions.length ? "white" : "black" }),
+      ...regions.map((polygon) => this.polygon(polygon, { fill: "black" })),
+      ...ignore.map((polygon) => this.polygon(polygon, { fill: "white" })),
+    );
+    this.area.append(
+      mask,
+      element("rect", { ...all, class: "dark", mask: `url(#${this.mask})` }),
+      ...regions.map((polygon) => this.polygon(polygon, { class: "region" })),
+      ...ignore.map((polygon) => this.polygon(polygon, { class: "ignored" })),
+    );
+  }
+
+  polygon(corners, attributes) {
+    return element("polygon", { ...attributes, points: corners.map(([x, y]) => `${x * this.width},${y * this.height}`).join(" ") });
   }
 
   setLines(lines) {
@@ -31,7 +66,7 @@ export class Overlay {
     for (const line of this.given ?? []) this.lines.append(...this.line(line));
   }
 
-  line({ x1, y1, x2, y2, in_side: inSide }) {
+  line({ x1, y1, x2, y2, in_side: inSide, in_name: inName, out_name: outName }) {
     const ends = { x1: x1 * this.width, y1: y1 * this.height, x2: x2 * this.width, y2: y2 * this.height };
     const [dx, dy] = [ends.x2 - ends.x1, ends.y2 - ends.y1];
     const length = Math.hypot(dx, dy) || 1;
@@ -43,12 +78,15 @@ export class Overlay {
     const [tx, ty] = [mx + nx * u * 2.6, my + ny * u * 2.6];
     const wing = (side) => `${tx - nx * u * 0.9 + side * (dx / length) * u * 0.8},${ty - ny * u * 0.9 + side * (dy / length) * u * 0.8}`;
     const arrow = `M${mx + nx * u * 0.7},${my + ny * u * 0.7}L${tx},${ty}M${wing(1)}L${tx},${ty}L${wing(-1)}`;
-    const text = { class: "in-text", x: tx + nx * u * 1.5, y: ty + ny * u * 1.1 + u * 0.5, "text-anchor": "middle", "font-size": u * 1.25, "stroke-width": u * 0.25 };
+    const text = { "text-anchor": "middle", "font-size": u * 1.25, "stroke-width": u * 0.25 };
+    const there = { ...text, class: "in-text", x: tx + nx * u * 1.5, y: ty + ny * u * 1.1 + u * 0.5 };
+    const here = { ...text, class: "out-text", x: mx - nx * u * 2, y: my - ny * u * 1.6 + u * 0.5 };
     return [
       element("line", { ...ends, class: "line-edge" }),
       element("line", { ...ends, class: "line" }),
       element("path", { d: arrow, class: "in-arrow", "stroke-width": u * 0.28 }),
-      element("text", text, "IN"),
+      element("text", there, inName ? `IN ${inName}` : "IN"),
+      ...(outName ? [element("text", here, outName)] : []),
     ];
   }
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from contracts.events import State
 from contracts.identity import Direction
 from infra.local.nats import NatsServer
-from tests.browser.conftest import Shop
+from tests.browser.conftest import LINE, Shop
 
 LONG = 15_000  # ms: a start of the API on a busy machine
 
@@ -92,6 +92,29 @@ def test_the_picture_with_boxes_the_line_and_its_age(shop: Shop, page: Page) -> 
     expect(page.get_by_test_id("age")).to_have_text(re.compile(r"^\d+(\.\d)? s ago$"))
     expect(overlay.locator(".boxes")).to_have_class("boxes stale")  # after a second without news
     expect(page.get_by_test_id("age")).to_have_attribute("data-age", "late")
+
+
+def test_where_nobody_is_looked_for_is_dark_and_sides_have_their_names(shop: Shop, page: Page) -> None:
+    left, corner = [[0, 0], [0.6, 0], [0.6, 1], [0, 1]], [[0, 0], [0.2, 0], [0.2, 0.3], [0, 0.3]]
+    lines = [{**LINE, "in_name": "shop", "out_name": "street"}]
+    shop.set_up(lines=lines, detection={"regions": [left], "ignore": [corner]})
+    shop.see(seq=1)
+    shop.cross(2)
+    page.goto(shop.url)
+    shows(page, ins=2, out=0, inside=2)
+
+    overlay = page.get_by_test_id("overlay")
+    expect(overlay).to_have_attribute("viewBox", "0 0 640 360", timeout=LONG)
+    expect(overlay.locator(".region")).to_have_attribute("points", "0,0 384,0 384,360 0,360")
+    expect(overlay.locator(".ignored")).to_have_count(1)
+    expect(overlay.locator(".dark")).to_have_css("fill", "rgba(11, 12, 14, 0.5)")
+    expect(overlay.locator(".in-text")).to_have_text("IN shop")
+    expect(overlay.locator(".out-text")).to_have_text("street")
+    expect(page.locator(".lines dd")).to_have_text("2 in → shop · 0 out → street")
+
+    shop.set_up(lines=lines)  # in force without a restart, and on the page without a reload
+    expect(overlay.locator(".region")).to_have_count(0, timeout=LONG)
+    expect(overlay.locator(".dark")).to_have_count(0)
 
 
 def test_the_day_in_bars(shop: Shop, page: Page) -> None:
