@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from services.tracker.kalman import Floats, Motion, size
 
-SHAPE_CAP = 6.0
+SHAPE_CAP = 12.0
 """Most that a box's shape adds to the squared distance: a shelf that hides the legs halves the box, not the person."""
 
 IMPOSSIBLE = 1e6

@@ -24,7 +24,7 @@ DAMPING = 0.15
 SPEED_STD = np.array([1.2, 0.8, 0.15, 0.15])
 """Sizes per second of cx, cy, w, h. A walker (1.4 m/s, 1.7 m tall) seen from the side makes 1.3."""
 NOISE_STD = np.array([0.06, 0.08, 0.12, 0.12])
-"""Sizes: how far a detector's box lies from the person's."""
+"""Sizes: how far the box of a detector that is sure lies from the person's. At a score of 0 it is twice as far."""
 MIN_SIZE = 2.0
 """Pixels: no box is thinner, whatever a filter has come to believe."""
 
@@ -85,11 +85,20 @@ class Motion:
         """(N, 4) variance, pixels², of where the next box of each track will be measured."""
         return self.var_position + (NOISE_STD * size(self.position)) ** 2
 
-    def correct(self, rows: NDArray[np.intp], measured: Floats) -> None:
-        """Take in the boxes, (len(rows), 4) cx, cy, w, h, that were found for some of the tracks."""
+    def correct(self, rows: NDArray[np.intp], measured: Floats, scores: Floats) -> None:
+        """Take in the boxes that were found for some of the tracks.
+
+        A box counts for less the less its detector is sure of it: who is half hidden is found beside where they are (Du
+        et al., GIAOTracker, ICCV Workshops 2021, arXiv:2202.11983, weigh the noise by the score in like manner).
+
+        Args:
+            rows: of the tracks.
+            measured: (len(rows), 4) cx, cy, w, h in pixels.
+            scores: (len(rows),) 0 … 1.
+        """
         position, before = self.position[rows], self.var_position[rows]
         covariance = self.covariance[rows]
-        noise = (NOISE_STD * size(position)) ** 2
+        noise = (NOISE_STD * (2.0 - scores)[:, None] * size(position)) ** 2
         total = before + noise
         surprise = (measured - position) / total
         self.position[rows] = position + before * surprise

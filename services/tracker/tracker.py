@@ -21,9 +21,9 @@ from services.tracker.kalman import Floats, centred, cornered
 from services.tracker.pairing import distinct, pair
 from services.tracker.table import Mask, Rows, TrackState, TrackTable
 
-CONFIRM_HITS: Final = 3
-CONFIRM_EVIDENCE: Final = 1.2
-"""Sum of scores. With the hits: what a shadow or a poster in one or two frames does not reach."""
+CONFIRM_HITS: Final = 2
+CONFIRM_EVIDENCE: Final = 1.5
+"""Sum of scores: two good boxes reach it, and a shadow or a poster that is doubtful in two or three frames does not."""
 RECENT_SECONDS: Final = 0.5
 """A track that was not seen in the frames of so long is lost."""
 LOST_SECONDS: Final = 2.5
@@ -139,7 +139,7 @@ class Tracker:
 
     def _see(self, rows: Rows, boxes: Floats, scores: Floats) -> None:
         tracks = self._tracks
-        tracks.motion.correct(rows, centred(boxes))
+        tracks.motion.correct(rows, centred(boxes), scores)
         tracks.hits[rows] += 1
         tracks.evidence[rows] += scores
         tracks.score[rows] = scores

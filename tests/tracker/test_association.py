@@ -23,7 +23,7 @@ def known(boxes: Floats, frames: int = 10) -> Motion:
     motion = Motion.begin(middle)
     for _ in range(frames):
         motion.predict(0.1)
-        motion.correct(np.arange(len(boxes)), middle)
+        motion.correct(np.arange(len(boxes)), middle, np.ones(len(boxes)))
     motion.predict(0.1)
     return motion
 

@@ -430,5 +430,5 @@ class TestPaths:
 def test_tracks_show_confirmed_people_only() -> None:
     steps: list[Step] = watch(film([LEFTWARDS], seconds=2))
 
-    assert [len(step.tracks.tracks) for step in steps[:4]] == [0, 0, 1, 1]
+    assert [len(step.tracks.tracks) for step in steps[:4]] == [0, 1, 1, 1]
     assert steps[-1].tracks.tracks[0].track == 1

@@ -13,7 +13,7 @@ def walker(fps: float, seconds: float, speed: float = 100.0) -> Motion:
     motion = Motion.begin(np.array([[0.0, 300.0, 60.0, 150.0]]))
     for frame in range(1, round(seconds * fps) + 1):
         motion.predict(1 / fps)
-        motion.correct(np.array([0]), np.array([[speed * frame / fps, 300.0, 60.0, 150.0]]))
+        motion.correct(np.array([0]), np.array([[speed * frame / fps, 300.0, 60.0, 150.0]]), np.ones(1))
     return motion
 
 
@@ -66,16 +66,27 @@ def test_a_near_and_a_far_person_are_treated_alike() -> None:
     assert near.spread() == pytest.approx(100 * far.spread())
 
 
+def test_a_box_that_is_doubtful_moves_a_track_less() -> None:
+    sure, doubtful = walker(10.0, 2.0), walker(10.0, 2.0)
+    box = np.array([[230.0, 300.0, 60.0, 150.0]])
+    for motion, score in ((sure, 0.9), (doubtful, 0.2)):
+        motion.predict(0.1)
+        motion.correct(np.array([0]), box, np.array([score]))
+
+    assert 205 < doubtful.position[0, 0] < sure.position[0, 0] < 230
+    assert doubtful.spread()[0, 0] > sure.spread()[0, 0]
+
+
 def test_each_track_moves_as_if_it_were_alone() -> None:
     boxes = np.array([[0.0, 0.0, 60.0, 150.0], [500.0, 90.0, 30.0, 80.0], [800.0, 20.0, 45.0, 99.0]])
     together, rows = Motion.begin(boxes), np.array([2, 0])
     together.predict(0.1)
-    together.correct(rows, boxes[rows] + 3.0)
+    together.correct(rows, boxes[rows] + 3.0, np.array([0.9, 0.3]))
     for row, box in enumerate(boxes):
         alone = Motion.begin(box[None])
         alone.predict(0.1)
         if row in rows:
-            alone.correct(np.array([0]), box[None] + 3.0)
+            alone.correct(np.array([0]), box[None] + 3.0, np.array([0.3 if row == 0 else 0.9]))
 
         assert np.array_equal(together.take(np.array([row])).position, alone.position)
         assert np.array_equal(together.take(np.array([row])).velocity, alone.velocity)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from services.tracker.kalman import Floats
 from services.tracker.tracker import Gone, Tracker, TrackerState
@@ -20,10 +21,12 @@ def show(tracker: Tracker, *places: tuple[float, float], frames: int = 1, score:
     return [(person.track, person.confirmed) for person in sightings.seen]
 
 
-def test_a_person_is_confirmed_at_the_third_sight() -> None:
+@pytest.mark.parametrize(("score", "sights"), [(0.9, 2), (0.6, 3), (0.4, 4)])
+def test_the_better_the_boxes_the_sooner_a_person_is_confirmed(score: float, sights: int) -> None:
     tracker = Tracker()
+    seen = [show(tracker, (100, 200), score=score) for _ in range(sights)]
 
-    assert [show(tracker, (100, 200)) for _ in range(3)] == [[(1, False)], [(1, False)], [(1, True)]]
+    assert seen == [*[[(1, False)]] * (sights - 1), [(1, True)]]
 
 
 def test_numbers_are_never_used_again() -> None:
