@@ -20,7 +20,7 @@ from contracts.spec import CameraSpec, CountingLine
 from services.tracker.kalman import MIN_SIZE, Floats
 from services.tracker.paths import PathRecorder, Walked
 from services.tracker.trace import Trace
-from services.tracker.tracker import Sighting, Tracker, TrackerState
+from services.tracker.tracker import Gone, Sighting, Tracker, TrackerState
 from services.tracker.watch import LineState, LineWatch
 
 MIN_STEP: Final = 0.001
@@ -149,8 +149,12 @@ class CameraCounter:
         session = self._session
         session.arrive(detections)
         if detections.end is not None:
-            published += self._flush()
-            return Step((), tuple(published), self._tracks(detections, ()), self._close(detections, detections.end))
+            session.follow(spec.lines)
+            gone = session.tracker.flush()
+            crossings = self._cross((), gone, detections)
+            published += self._paths(session.recorder.forget(gone))
+            end = self._close(detections, detections.end)
+            return Step(crossings, tuple(published), self._tracks(detections, ()), end)
         published += self._paths(session.resize(detections.width, detections.height))
         session.width, session.height, session.spec_revision = detections.width, detections.height, spec.revision
         session.follow(spec.lines)
@@ -161,21 +165,22 @@ class CameraCounter:
             sightings = session.tracker.skip(seconds)
         else:
             sightings = session.tracker.step(boxes, scores, seconds)
-        crossings = self._cross(sightings.seen, detections)
+        crossings = self._cross(sightings.seen, sightings.gone, detections)
         published += self._paths(session.recorder.see(sightings.seen, detections.captured_at))
         published += self._paths(session.recorder.forget(sightings.gone))
-        for watch in session.watches.values():
-            watch.forget(sightings.gone)
         shown = session.tracker.visible(SHOWN_SECONDS)
         return Step(crossings, tuple(published), self._tracks(detections, shown), None)
 
-    def _cross(self, seen: tuple[Sighting, ...], detections: Detections) -> tuple[Crossing, ...]:
+    def _cross(
+        self, seen: tuple[Sighting, ...], gone: tuple[Gone, ...], detections: Detections
+    ) -> tuple[Crossing, ...]:
         """The crossings that this frame decides, ranked by their place along each line."""
         session = self._session
         found: list[Crossing] = []
         for watch in session.watches.values():
             line, rank = watch.line, dict.fromkeys(Direction, 0)
-            for direction, met in watch.see(seen, detections.captured_at, session.width, session.height):
+            decided = watch.see(seen, detections.captured_at, session.width, session.height) + watch.forget(gone)
+            for direction, met in sorted(decided, key=lambda decision: (decision.met.place, decision.met.at)):
                 identity = (line.id, line.revision, detections.session, detections.seq, direction, rank[direction])
                 rank[direction] += 1
                 found.append(

@@ -12,6 +12,15 @@ A person is on a side once the anchor has been beyond the band there. A crossing
 other by way of the segment: a path around its end changes sides and counts nothing. The band is as wide as a part of
 the person's own box, measured across the line, so that swaying, and a box that breathes, never count.
 
+Some are never seen beyond the band on one of the sides: a door hides them there, or the picture ends. They are on the
+side of the line where they were first seen, or last, if that was clear of its core; beyond the band on the other side
+they must have been:
+
+    side −          ┊   ┆ │ ┆   ┊          side +
+                    ┊ ●─┆─╳─┆───┊──●          first seen in the band: one crossing, decided at the second ●
+    ●───────────────┊───┆─╳─┆─● ┊             last seen in the band: one crossing, decided when they are given up
+                    ┊ ●─┆─╳─┆─● ┊             both, somebody who stands on the line: nothing
+
 Sides: with y down, `s = (x2−x1)·(py−y1) − (y2−y1)·(px−x1)` is positive on the right of someone who walks from the
 line's first point to its second.
 """
@@ -29,6 +38,10 @@ from contracts.spec import Anchor, CountingLine, Side
 BAND = 0.2
 """Half the band's width, in parts of the person's extent across the line."""
 
+CORE = 0.5
+"""Half the core's width, in parts of the band's. Where people come into view at a line, this decides more truly than a
+wider one, and as truly as a narrower one that trembling boxes would get over: see docs/decisions/025."""
+
 
 class Met(NamedTuple):
     """Where and when a path met the line: ns, and 0 … 1 from its first to its second point."""
@@ -45,6 +58,8 @@ class Passage(NamedTuple):
         at: when that was, ns.
         side: the side they are on: 1 right, −1 left, 0 not known yet.
         met: set while the path since leaving that side's ground has gone over the segment an odd number of times.
+        sure: they have been beyond the band; otherwise the side is where they were first seen.
+        leans: the side of the core that they were last seen on, 0 in it.
     """
 
     x: float
@@ -52,6 +67,8 @@ class Passage(NamedTuple):
     at: int
     side: int
     met: Met | None = None
+    sure: bool = True
+    leans: int = 0
 
 
 class Decision(NamedTuple):
@@ -114,17 +131,18 @@ class Gate:
         now = self.distance(x, y)
         if now == 0.0:
             return passage, None  # exactly on the line: on neither side, and the next sighting knows more
-        band = self.band(box)
-        side, met = (passage.side, passage.met) if passage else (0, None)
-        if passage is not None:
-            met = self._meet(passage, x, y, now, at)
+        here, away, band = int(copysign(1.0, now)), abs(now), self.band(box)
+        leans = here if away > CORE * band else 0
+        if passage is None:
+            side, met, sure = leans, None, False
+        else:
+            side, met, sure = passage.side, self._meet(passage, x, y, now, at), passage.sure
         decision = None
-        if abs(now) > band:
-            here = int(copysign(1.0, now))
+        if away > band:
             if side == -here and met is not None:
-                decision = Decision(self._direction(here), met)
-            side, met = here, None
-        return Passage(x=x / self.width, y=y / self.height, at=at, side=side, met=met), decision
+                decision = Decision(_direction(self.line, here), met)
+            side, met, sure = here, None, True
+        return Passage(x / self.width, y / self.height, at, side, met, sure, leans), decision
 
     def _meet(self, passage: Passage, x: float, y: float, now: float, at: int) -> Met | None:
         """Go straight on from the last sighting. Returns the meeting that now stands, see `Passage.met`."""
@@ -138,6 +156,15 @@ class Gate:
             return passage.met
         return None if passage.met else Met(passage.at + round(part * (at - passage.at)), place)
 
-    def _direction(self, side: int) -> Direction:
-        inside = 1 if self.line.in_side is Side.RIGHT else -1
-        return Direction.IN if side == inside else Direction.OUT
+
+def conclude(line: CountingLine, passage: Passage) -> Decision | None:
+    """The crossing of a person who will not be seen again: they had gone over the line, and were leaving its band."""
+    if passage.met is None or not passage.sure or passage.leans != -passage.side:
+        return None
+    return Decision(_direction(line, passage.leans), passage.met)
+
+
+def _direction(line: CountingLine, side: int) -> Direction:
+    """Which way somebody went who is now on this side."""
+    inside = 1 if line.in_side is Side.RIGHT else -1
+    return Direction.IN if side == inside else Direction.OUT

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 from contracts.spec import CountingLine
-from services.tracker.lines import Decision, Gate, Passage
+from services.tracker.lines import Decision, Gate, Passage, conclude
 from services.tracker.tracker import Gone, Sighting
 
 
@@ -39,7 +39,7 @@ class LineWatch:
         """Take in a frame's sightings, in pixels of a frame of this size, captured at a time in ns.
 
         Returns:
-            the crossings decided by it, by their place along the line.
+            the crossings decided by it.
         """
         gate = Gate.of(self.line, width, height)
         decided: list[Decision] = []
@@ -51,13 +51,19 @@ class LineWatch:
                 self._waiting[person.track] = (*self._waiting.get(person.track, ()), decision)
             if person.confirmed and person.track in self._waiting:
                 decided.extend(self._waiting.pop(person.track))
-        return sorted(decided, key=lambda decision: (decision.met.place, decision.met.at))
+        return decided
 
-    def forget(self, gone: Iterable[Gone]) -> None:
-        """Drop what is known of tracks that ended."""
+    def forget(self, gone: Iterable[Gone]) -> list[Decision]:
+        """Drop what is known of tracks that ended.
+
+        Returns:
+            the crossings decided by that.
+        """
+        ended = [(track.confirmed, self._passages.pop(track.track, None)) for track in gone]
         for track in gone:
-            self._passages.pop(track.track, None)
             self._waiting.pop(track.track, None)
+        concluded = (conclude(self.line, passage) for confirmed, passage in ended if confirmed and passage is not None)
+        return [decision for decision in concluded if decision is not None]
 
     def state(self) -> LineState:
         """Everything that the next sighting depends on."""

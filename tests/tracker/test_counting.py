@@ -15,7 +15,7 @@ from contracts.frames import EndReason
 from contracts.identity import Direction, crossing_id
 from contracts.spec import CountingLine, Side
 from services.tracker.counting import CameraCounter, CounterState, Step
-from services.tracker.lines import Gate
+from services.tracker.lines import Gate, conclude
 from services.tracker.tracker import MAX_TRACKS
 from tests.tracker.scenes import (
     HEIGHT,
@@ -99,6 +99,27 @@ class TestWalking:
         late = walk((0.0, 690.0, 400.0), (2.0, 450.0, 400.0))
 
         assert directions(watch(film([late], seconds=2))) == ["in"]
+
+    def test_somebody_who_comes_out_of_a_door_beside_the_line_is_counted(self) -> None:
+        late = walk((0.0, 648.0, 400.0), (2.0, 450.0, 400.0))
+
+        assert directions(watch(film([late], seconds=2))) == ["in"]
+
+    def test_so_is_somebody_who_vanishes_in_it_once_they_are_given_up(self) -> None:
+        steps = watch(film([walk((0.0, 1000.0, 400.0), (3.1, 631.0, 400.0))], seconds=7))
+        (frame,) = (frame for frame, step in enumerate(steps) if step.crossings)
+
+        assert directions(steps) == ["in"]
+        assert crossings(steps)[0].at == pytest.approx(START + 3e9, abs=1e8)
+        assert frame > 50
+
+    def test_so_is_somebody_who_is_there_at_the_end_of_the_video(self) -> None:
+        frames = film([walk((0.0, 1000.0, 400.0), (3.1, 631.0, 400.0))], seconds=3.2)
+        step = watch([*frames, seen(32, end=EndReason.FINISHED)])[-1]
+
+        assert directions([step]) == ["in"]
+        assert step.end is not None
+        assert step.end.count == 1
 
     def test_a_shadow_of_two_frames_is_not(self) -> None:
         shadow = walk((1.0, 700.0, 400.0), (1.1, 580.0, 400.0))
@@ -225,6 +246,14 @@ class TestCheckpoint:
         assert states_agree(second.state(), kept)
         assert before + watch(frames[at:], second) == whole
         assert states_agree(second.state(), undisturbed.state())
+
+    def test_resume_right_before_the_end_and_the_last_crossing_stands(self) -> None:
+        frames = film([walk((0.0, 1000.0, 400.0), (3.1, 631.0, 400.0))], seconds=3.2)
+        first = fresh()
+        watch(frames, first)
+        second = CameraCounter.restore("live", "shop", "cam", first.state())
+
+        assert directions(watch([seen(32, end=EndReason.FINISHED)], second)) == ["in"]
 
     def test_the_same_detections_make_the_same_events_in_another_run_but_for_its_name(self) -> None:
         frames = crowd(1)
@@ -407,6 +436,8 @@ class TestPaths:
                     for point in piece.points:
                         passage, decision = gate.advance(passage, point.box, piece.at + point.t * 1_000_000)
                         found += [str(decision.direction)] if decision else []
+                last = conclude(MIDDLE, passage) if passage else None
+                found += [str(last.direction)] if last else []
 
             assert sorted(found) == sorted(directions(steps))
 

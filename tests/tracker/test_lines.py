@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from contracts.events import Box
 from contracts.identity import Direction
 from contracts.spec import Anchor, CountingLine, Side
-from services.tracker.lines import BAND, Decision, Gate, Passage
+from services.tracker.lines import BAND, CORE, Decision, Gate, Passage, conclude
 
 IN, OUT = Direction.IN, Direction.OUT
 SIZE = 1000
@@ -32,7 +32,7 @@ def box(x: float, y: float) -> Box:
 
 
 def decide(line: CountingLine, path: Path, *, through_json: bool = False) -> list[Decision]:
-    """The crossings of a path with a sighting each second."""
+    """The crossings of a path with a sighting each second, after which they are not seen again."""
     gate, passage, decisions = Gate.of(line, SIZE, SIZE), None, []
     for second, (x, y) in enumerate(path):
         passage, decision = gate.advance(passage, box(x, y), second * 10**9)
@@ -40,7 +40,8 @@ def decide(line: CountingLine, path: Path, *, through_json: bool = False) -> lis
             decisions.append(decision)
         if through_json and passage:
             passage = PASSAGE.validate_json(PASSAGE.dump_json(passage))
-    return decisions
+    last = conclude(line, passage) if passage else None
+    return [*decisions, last] if last else decisions
 
 
 def directions(line: CountingLine, path: Path) -> list[Direction]:
@@ -65,8 +66,16 @@ class TestOneLine:
             pytest.param(row(600, 505, 495, 505, 495, 505, 600), [], id="lingering on the line, then back"),
             pytest.param(row(500, 500, 500), [], id="standing exactly on it"),
             pytest.param(row(600, 500, 400), [IN], id="a sighting exactly on it"),
-            pytest.param(row(505, 400), [], id="first seen on the line: nobody knows where from"),
-            pytest.param(row(600, 505), [], id="last seen on the line"),
+            pytest.param(row(504, 400), [], id="first seen on the line: nobody knows where from"),
+            pytest.param(row(600, 496), [], id="last seen on the line: nobody knows where to"),
+            pytest.param(row(506, 400), [IN], id="first seen in the band, and over the line"),
+            pytest.param(row(506, 496, 505, 600), [], id="first seen in the band, over the line and back"),
+            pytest.param(row(494, 400), [], id="first seen in the band beyond the line"),
+            pytest.param(row(600, 494), [IN], id="last seen in the band, over the line"),
+            pytest.param(row(600, 494, 496), [], id="last seen in the band, coming back to the line"),
+            pytest.param(row(600, 494, 400), [IN], id="in the band beyond the line, then on: once"),
+            pytest.param(row(400, 600, 494), [OUT, IN], id="over the line, and back into the band"),
+            pytest.param(row(506, 494), [], id="never seen beyond the band"),
             pytest.param([(600, 100), (400, 100)], [], id="past the end of the segment"),
             pytest.param([(600, 500), (600, 100), (400, 100), (400, 500)], [], id="around the end of the segment"),
             pytest.param(
@@ -144,15 +153,9 @@ def lines(draw: st.DrawFn) -> CountingLine:
     return CountingLine(id="line", x1=x1, y1=y1, x2=x2, y2=y2, in_side=draw(st.sampled_from(list(Side))))
 
 
-def clear_of(line: CountingLine, point: Point) -> bool:
-    """Whether a point is beyond the band."""
-    gate = Gate.of(line, SIZE, SIZE)
-    return abs(gate.distance(*point)) > gate.band(box(*point)) + 1e-6
-
-
 @dataclass(frozen=True)
 class Walk:
-    """A path over the line `DOWN` made endless: on a side for a while, in the band for a while, and so on."""
+    """A path over the line `DOWN` made endless: on a side for a while, then in the band, then on a side, and so on."""
 
     path: Path
     sides: list[int]
@@ -165,9 +168,10 @@ def walks(draw: st.DrawFn, least_stay: int) -> Walk:
     sides = draw(st.lists(st.sampled_from([-1, 1]), min_size=1, max_size=5))
     height = st.floats(0.0, 1000.0)
     for side in sides:
+        if path:
+            path += [(500.0 + draw(st.floats(-REACH, REACH)), draw(height)) for _ in range(draw(st.integers(0, 3)))]
         stay = draw(st.lists(st.floats(REACH * 1.01, 400.0), min_size=least_stay, max_size=least_stay + 2))
         path += [(500.0 - side * away, draw(height)) for away in stay]
-        path += [(500.0 + draw(st.floats(-REACH, REACH)), draw(height)) for _ in range(draw(st.integers(0, 3)))]
     return Walk(path, sides)
 
 
@@ -206,8 +210,6 @@ class TestLaws:
 
     @given(lines(), paths)
     def test_walk_a_path_backwards_and_in_and_out_swap(self, line: CountingLine, path: Path) -> None:
-        """For a path that begins and ends clear of the line: what is not decided at one end was not at the other."""
-        assume(path and clear_of(line, path[0]) and clear_of(line, path[-1]))
         swapped = {IN: OUT, OUT: IN}
 
         assert directions(line, path[::-1]) == [swapped[d] for d in directions(line, path)][::-1]
@@ -235,10 +237,18 @@ class TestLaws:
         assert directions(ENDLESS, walk.path[: twice + 1] + walk.path[twice:]) == directions(ENDLESS, walk.path)
 
     @given(lines(), coordinate, coordinate, st.lists(st.tuples(st.floats(-1, 1), st.floats(-1, 1)), max_size=20))
-    def test_swaying_by_less_than_the_band_counts_nothing(
-        self, line: CountingLine, x: float, y: float, sway: list[Point]
-    ) -> None:
-        """Wherever they stand. The band is measured across the line, and `REACH` is its least width for this box."""
-        k = REACH / 2**0.5
+    def test_swaying_counts_nothing(self, line: CountingLine, x: float, y: float, sway: list[Point]) -> None:
+        """Wherever they stand, by less than from the core of the band to its other edge. `REACH` is its least width."""
+        k = REACH * (1 + CORE) / 2 / 2**0.5
 
         assert directions(line, [(x + k * dx, y + k * dy) for dx, dy in sway]) == []
+
+    @given(lines(), coordinate, coordinate, st.lists(st.tuples(st.floats(-1, 1), st.floats(-1, 1)), max_size=20))
+    def test_swaying_by_less_than_the_band_counts_nothing_for_who_walked_up_to_the_line(
+        self, line: CountingLine, x: float, y: float, sway: list[Point]
+    ) -> None:
+        gate, k = Gate.of(line, SIZE, SIZE), REACH / 2**0.5
+        away = 2 * PERSON / gate.length * (1 if gate.distance(x, y) >= 0 else -1)
+        before = (x - away * gate.dy, y + away * gate.dx)
+
+        assert directions(line, [before, *((x + k * dx, y + k * dy) for dx, dy in sway), before]) == []
