@@ -72,6 +72,7 @@ class DetectorService:
                 cache=settings.cache.expanduser(),
                 device=settings.device or None,
                 precision=settings.precision,
+                closer=settings.closer,
                 threads=settings.threads,
                 backends=self._backends,
             )

@@ -35,6 +35,7 @@ def open_detector(
     precision: str = "f32",
     threads: int | None = None,
     device: str | None = None,
+    closer: bool = True,
     progress: Progress | None = None,
     backends: Mapping[str, Callable[[], Detector]] = NO_BACKENDS,
 ) -> Detector:
@@ -50,6 +51,7 @@ def open_detector(
         threads: of the processor, at most; by default all.
         device: what computes: `cpu`; `intel:gpu` or `intel:npu`; `cuda:0` for weights that Ultralytics runs. By
             default the CPU; for weights of Ultralytics the first GPU of NVIDIA, where there is one.
+        closer: whether OpenVINO's networks look closer where people are small.
         progress: is told how far a download is.
         backends: further detectors, by name.
 
@@ -79,7 +81,7 @@ def open_detector(
     entry = entry or catalogue().get(weights.stem)
     model = _identify(weights, name if name in catalogue() else weights.stem, precision)
     reading = told(weights) or (entry.reading if entry else None)
-    return OpenVinoDetector(weights, model, reading=reading, device=device, threads=threads)
+    return OpenVinoDetector(weights, model, reading=reading, device=device, threads=threads, closer=closer)
 
 
 def own_weights(name: str, folders: Sequence[Path]) -> Path | None:

@@ -13,6 +13,7 @@ import openvino as ov
 from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from contracts.events import Model
+from services.detector.closer import look_closer
 from services.detector.heads import people
 from services.detector.placement import GREY, Placement
 from services.detector.protocol import NOBODY, Found, Image, ModelUnavailable
@@ -39,6 +40,7 @@ class OpenVinoDetector:
         reading: Reading | None = None,
         device: str | None = None,
         threads: int | None = None,
+        closer: bool = False,
     ) -> None:
         """Load a network.
 
@@ -48,11 +50,12 @@ class OpenVinoDetector:
             reading: how to read the output; by default as the file beside the weights says, or a guess from shapes.
             device: `cpu`, `intel:gpu` or `intel:npu`; by default the CPU.
             threads: of the processor, at most; by default all of them.
+            closer: whether to look closer where people are small.
 
         Raises:
             ModelUnavailable: there is no such device, the file is no such network, or its output cannot be read.
         """
-        self._model = model
+        self._model, self._closer = model, closer
         core = ov.Core()
         place = _device(core, device, weights)
         try:
@@ -97,6 +100,13 @@ class OpenVinoDetector:
         height, width = frame.shape[:2]
         if width == 0 or height == 0:
             return NOBODY
+        found = self._look(frame)
+        if not self._closer:
+            return found
+        return look_closer(frame, found, self._place(width, height).height / height, self._look)
+
+    def _look(self, frame: Image) -> Found:
+        height, width = frame.shape[:2]
         placement = self._place(width, height)
         placement.draw(frame, self._canvas[0])
         self._request.infer()
