@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from contracts.streams import Owner
 from infra.local.errors import LocalError
 from infra.local.home import check_unused
 from infra.local.ports import is_free
@@ -62,7 +63,7 @@ async def _run(options: Options) -> None:
     check(options)
     began, since = time.monotonic(), datetime.now(UTC)
     _tell(f"Metrica starts; its data is in {options.home}")
-    stack = Stack(options.home, port=options.port, detectors=options.detectors, tell=_tell_step)
+    stack = Stack(options.home, port=options.port, replicas={Owner.DETECTOR: options.detectors}, tell=_tell_step)
     stack.home.note_owner(stack.url)
     stopped = asyncio.create_task(stopping.wait())
     try:

@@ -36,7 +36,7 @@ class Aborted(Exception):
 class Stack:
     """The servers and services, started and stopped together; each can be reached, killed and started alone.
 
-        with Stack(tmp_path, detectors=2, restart=False) as stack:
+        with Stack(tmp_path, replicas={Owner.DETECTOR: 2}, restart=False) as stack:
             asyncio.run(ensure_camera(stack.api_database_url, …))
             stack.services["tracker"].kill()
             stack.services["tracker"].start()
@@ -46,7 +46,7 @@ class Stack:
     Args:
         folder: all data; may hold an earlier run's.
         port: of the dashboard and the API; 0 takes a free one.
-        detectors: how many; they are named `detector`, `detector-2` …
+        replicas: how many of each service, one where nothing is said; they are named `detector`, `detector-2` …
         environment: further settings of the services, over those of this process.
         restart: start again what dies.
         durable: False saves Postgres's syncs to disk, for tests.
@@ -61,7 +61,7 @@ class Stack:
         folder: Path,
         *,
         port: int = 0,
-        detectors: int = 1,
+        replicas: Mapping[Owner, int] | None = None,
         environment: Mapping[str, str] | None = None,
         restart: bool = True,
         durable: bool = True,
@@ -86,7 +86,7 @@ class Stack:
         )
         self._disk = DiskWatch(self.home.folder, tell, self.nats.kill)
         self.port = port or free_port()
-        self.services = self._make_services(detectors)
+        self.services = self._make_services(replicas or {})
         self._supervisor: Supervisor | None = None
         self._restart = restart
 
@@ -184,13 +184,14 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _make_services(self, detectors: int) -> dict[str, Service]:
+    def _make_services(self, replicas: Mapping[Owner, int]) -> dict[str, Service]:
         services: dict[str, Service] = {}
         for owner in Owner:
-            for number in range(1, (detectors if owner is Owner.DETECTOR else 1) + 1):
+            for number in range(1, replicas.get(owner, 1) + 1):
                 name = owner.value if number == 1 else f"{owner.value}-{number}"
-                port = self.port if owner is Owner.API else self.home.port(name)
-                services[name] = Service(name, owner, self._environment(owner, port), port, self.home.begin_log(name))
+                port = self.port if name == Owner.API.value else self.home.port(name)
+                environment = self._environment(owner, port) | {"METRICA_REPLICA": name}
+                services[name] = Service(name, owner, environment, port, self.home.begin_log(name))
         return services
 
     def _environment(self, owner: Owner, port: int) -> dict[str, str]:

@@ -7,7 +7,6 @@ import importlib
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from uuid import uuid4
 
 from contracts.events import State, Status
 from contracts.identity import LIVE
@@ -34,7 +33,6 @@ class DetectorService:
     def __init__(self, bus: Bus, settings: DetectorSettings) -> None:
         self._bus, self._settings = bus, settings
         self._demand = Demand()
-        self._token = uuid4().hex
         self._backends = _load_backends(settings.backends)
 
     async def run(self) -> None:
@@ -54,7 +52,7 @@ class DetectorService:
                 if not detector.stateful:
                     await worker.run()
                 while True:  # a stateful detector's frames must all come to one replica, in order
-                    async with hold(self._bus, f"pool.{pool}", self._token) as lost:
+                    async with hold(self._bus, f"pool.{pool}", self._settings.replica) as lost:
                         await _until(lost, worker.run())
         finally:
             thread.shutdown(

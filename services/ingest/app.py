@@ -1,4 +1,4 @@
-"""The ingest service: a worker for every camera of the configuration, as it changes."""
+"""The ingest service: a worker for each camera of this replica's part of the configuration, as it changes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from services.ingest.camera import CameraWorker
 from services.ingest.settings import IngestSettings
 from services.ingest.state import ProgressStore
 from services.kit.bus import Bus
+from services.kit.lease import Lease
 from services.kit.logs import logger
 from services.kit.service import Health, serve
+from services.kit.share import Share
 from services.kit.watch import watch
 
 M = TypeVar("M", bound=BaseModel)
@@ -24,7 +26,7 @@ log = logger()
 
 
 class IngestService:
-    """Keeps a worker per camera. A change that leaves the source as it is reaches the running worker."""
+    """Keeps a worker per camera that it leases. A change that leaves the source as it is reaches the running worker."""
 
     def __init__(self, bus: Bus, settings: IngestSettings) -> None:
         self._bus, self._settings = bus, settings
@@ -32,16 +34,16 @@ class IngestService:
         self._specs: dict[str, CameraSpec] = {}
         self._sources: dict[str, Source] = {}
         self._workers: dict[str, tuple[CameraWorker, asyncio.Task[None], tuple[object, ...]]] = {}
+        self._leases: dict[str, Lease] = {}
+        self._share = Share(bus, Owner.INGEST.value, settings.replica, self._camera)
         self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def run(self) -> None:
         """Work until cancelled; then every camera is left in order."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._follow(CAMERAS, "*.current", CameraSpec, self._specs))
-                group.create_task(self._follow(SOURCES, "*", Source, self._sources))
-        finally:
-            await asyncio.gather(*(self._end(camera) for camera in list(self._workers)))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow(CAMERAS, "*.current", CameraSpec, self._specs))
+            group.create_task(self._follow(SOURCES, "*", Source, self._sources))
+            group.create_task(self._share.run())
 
     async def _follow(self, bucket: Bucket, pattern: str, kind: type[M], known: dict[str, M]) -> None:
         async for entry in watch(self._bus, bucket, pattern):
@@ -53,6 +55,17 @@ class IngestService:
                     known[camera] = kind.model_validate_json(entry.value)
                 except ValidationError as error:
                     log.error("a camera's configuration cannot be read", camera=camera, error=str(error))
+            self._share.want([one for one, spec in self._specs.items() if one in self._sources and not spec.paused])
+            await self._apply(camera)
+
+    async def _camera(self, camera: str, lease: Lease) -> None:
+        """Have a camera, for as long as its lease is this replica's."""
+        self._leases[camera] = lease
+        try:
+            await self._apply(camera)
+            await asyncio.Event().wait()
+        finally:
+            del self._leases[camera]
             await self._apply(camera)
 
     async def _apply(self, camera: str) -> None:
@@ -62,8 +75,8 @@ class IngestService:
         would otherwise find no worker and start one, and every person would be counted twice.
         """
         async with self._changing[camera]:
-            spec, source = self._specs.get(camera), self._sources.get(camera)
-            if spec is None or source is None or spec.paused:
+            spec, source, lease = self._specs.get(camera), self._sources.get(camera), self._leases.get(camera)
+            if spec is None or source is None or spec.paused or lease is None:
                 await self._end(camera)
                 return
             # A file's frames are queued under its model: those under the old one must be taken back.
@@ -75,7 +88,7 @@ class IngestService:
                     worker.update(spec)
                     return
                 await self._end(camera)
-            worker = CameraWorker(self._bus, self._progress, self._settings, spec, source)
+            worker = CameraWorker(self._bus, self._progress, self._settings, spec, source, lease)
             task = asyncio.create_task(worker.run(), name=f"camera {camera}")
             self._workers[camera] = (worker, task, recipe)
 

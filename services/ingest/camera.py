@@ -24,6 +24,7 @@ from services.ingest.state import Progress, ProgressStore, choose_start
 from services.ingest.threads import in_thread
 from services.kit.bus import Bus
 from services.kit.codec import Encoded, encode
+from services.kit.lease import Lease
 from services.kit.logs import bound_contextvars, logger
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 30.0
@@ -43,10 +44,17 @@ class CameraWorker:
     """Publishes one camera's frames until cancelled. `update` takes a new spec that needs no new connection."""
 
     def __init__(
-        self, bus: Bus, progress: ProgressStore, settings: IngestSettings, spec: CameraSpec, source: Source
+        self,
+        bus: Bus,
+        progress: ProgressStore,
+        settings: IngestSettings,
+        spec: CameraSpec,
+        source: Source,
+        lease: Lease | None = None,
     ) -> None:
+        """Prepare the work; without a lease nobody else works on the camera."""
         self._bus, self._progress, self._settings, self._source = bus, progress, settings, source
-        self._spec = spec
+        self._spec, self._lease = spec, lease
         self._publisher = Publisher(bus, spec.camera)
         self._report = Reporter(bus, spec.store, spec.camera, self._publisher)
 
@@ -223,6 +231,9 @@ class CameraWorker:
         reason = EndReason.STOPPED
         try:
             while (item := await newest.get()) is not None:
+                if self._lease is not None and not self._lease.held:
+                    self._publisher.drop()  # another replica may show the same people in a session of its own
+                    continue
                 pts_ns, picture = item
                 header = session.header(self._spec, pts_ns, picture)
                 if await self._publisher.offer(header, picture.jpeg, self._spec):

@@ -7,88 +7,141 @@ it. It says who should work; it proves nothing. What must not be done twice is f
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from nats.errors import Error as NatsError
-from nats.js.errors import KeyWrongLastSequenceError
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
-from contracts.streams import LEASES
+from contracts.streams import LEASES, Bucket
 from services.kit.bus import Bus
 from services.kit.logs import logger
 
-RENEW = LEASES.ttl / 3
+RENEWALS = 3
+"""How often a lease is renewed in the time that its entry lives."""
 
 log = logger()
 
 
+class Lease:
+    """One entry in the bucket, as this process wrote it last.
+
+    Args:
+        leases: the bucket.
+        name: what is leased, a key such as `pool.motion`.
+        token: who holds it: the name of this replica, which no other has.
+        ttl: seconds that an entry of the bucket lives.
+    """
+
+    def __init__(self, leases: KeyValue, name: str, token: str, ttl: float = LEASES.ttl) -> None:
+        self._leases, self._name, self._token, self._ttl = leases, name, token.encode(), ttl
+        self._revision = 0
+        self._until = 0.0
+
+    @property
+    def held(self) -> bool:
+        """Whether nobody else can have it yet: written so lately that the entry has not expired.
+
+        A process that was stopped for a while, or cut off from the broker, finds out here before it does anything.
+        """
+        return time.monotonic() < self._until
+
+    async def take(self) -> bool:
+        """Take it if nobody has it, or an earlier life of this replica has: who was killed goes on at once.
+
+        Raises:
+            NatsError, TimeoutError, OSError: the broker does not say; it may be taken or not.
+        """
+        began = time.monotonic()
+        try:
+            self._revision = await self._leases.create(self._name, self._token)
+        except KeyWrongLastSequenceError:
+            if not await self._is_ours():
+                return False
+        self._until = began + self._ttl
+        return True
+
+    async def renew(self) -> bool:
+        """Hold it for another while. False: it is somebody else's now.
+
+        Raises:
+            NatsError, TimeoutError, OSError: the broker does not say; try again.
+        """
+        began = time.monotonic()
+        try:
+            self._revision = await self._leases.update(self._name, self._token, last=self._revision)
+        except KeyWrongLastSequenceError:
+            # The write before may be ours, its acknowledgement lost; or the entry has expired, and nobody noticed.
+            if not await self._is_ours() and not await self.take():
+                self._until = 0.0
+                return False
+        self._until = began + self._ttl
+        return True
+
+    async def give_back(self) -> None:
+        """Let another have it at once; where that does not succeed, the entry expires."""
+        if self._until:
+            self._until = 0.0
+            with suppress(NatsError, TimeoutError, OSError):
+                await self._leases.delete(self._name, last=self._revision)
+
+    async def _is_ours(self) -> bool:
+        """Whether the entry says that this replica holds it."""
+        try:
+            entry = await self._leases.get(self._name)
+        except KeyNotFoundError:
+            return False
+        if entry.value != self._token or entry.revision is None:
+            return False
+        self._revision = entry.revision
+        return True
+
+
 @asynccontextmanager
-async def hold(bus: Bus, name: str, token: str) -> AsyncIterator[asyncio.Event]:
+async def hold(bus: Bus, name: str, token: str, bucket: Bucket = LEASES) -> AsyncIterator[asyncio.Event]:
     """Wait for a lease, and hold it. Yields an event that is set when the lease was lost to another.
 
     Args:
         bus: the connection.
-        name: what is leased, a key such as `pool.motion`.
-        token: who holds it, unique to this process.
+        name: see `Lease`.
+        token: see `Lease`.
+        bucket: of leases.
     """
-    leases = await bus.bucket(LEASES)
-    lease = _Lease(leases, name, token)
-    await lease.take()
-    renewal = asyncio.create_task(lease.renew(), name=f"lease {name}")
+    lease, lost = Lease(await bus.bucket(bucket), name, token, bucket.ttl), asyncio.Event()
+    pause = bucket.ttl / RENEWALS
+    await _wait_for(lease, name, pause)
+    renewal = asyncio.create_task(_keep(lease, name, lost, pause), name=f"lease {name}")
     try:
-        yield lease.lost
+        yield lost
     finally:
         renewal.cancel()
         await asyncio.gather(renewal, return_exceptions=True)
-        if not lease.lost.is_set():
-            with suppress(NatsError, TimeoutError, OSError):
-                await leases.delete(name, last=lease.revision)  # hands over at once; otherwise the entry expires
+        await lease.give_back()
 
 
-class _Lease:
-    """One entry in the bucket, as this process wrote it last."""
-
-    def __init__(self, leases: KeyValue, name: str, token: str) -> None:
-        self._leases, self._name, self._token = leases, name, token.encode()
-        self.revision = 0
-        self.lost = asyncio.Event()
-
-    async def take(self) -> None:
-        told = False
-        while True:
-            try:
-                self.revision = await self._leases.create(self._name, self._token)
-            except KeyWrongLastSequenceError:
-                if not told:
-                    log.info("another replica holds the lease; standing by", lease=self._name)
-                    told = True
-            except (NatsError, TimeoutError, OSError) as error:
-                log.warning("waiting for a lease", lease=self._name, reason=repr(error))
-            else:
-                return
-            await asyncio.sleep(RENEW)
-
-    async def renew(self) -> None:
-        while True:
-            await asyncio.sleep(RENEW)
-            try:
-                self.revision = await self._leases.update(self._name, self._token, last=self.revision)
-            except KeyWrongLastSequenceError:
-                if not await self._still_ours():
-                    log.warning("lease lost", lease=self._name)
-                    self.lost.set()
-                    return
-            except (NatsError, TimeoutError, OSError) as error:
-                log.warning("renewing a lease failed", lease=self._name, reason=repr(error))
-
-    async def _still_ours(self) -> bool:
-        """Whether a refused write was after one of our own, whose acknowledgement was lost."""
+async def _wait_for(lease: Lease, name: str, pause: float) -> None:
+    told = False
+    while True:
         try:
-            entry = await self._leases.get(self._name)
-        except (NatsError, TimeoutError, OSError):
-            return False
-        if entry.value != self._token or entry.revision is None:
-            return False
-        self.revision = entry.revision
-        return True
+            if await lease.take():
+                return
+            if not told:
+                log.info("another replica holds the lease; standing by", lease=name)
+                told = True
+        except (NatsError, TimeoutError, OSError) as error:
+            log.warning("waiting for a lease", lease=name, reason=repr(error))
+        await asyncio.sleep(pause)
+
+
+async def _keep(lease: Lease, name: str, lost: asyncio.Event, pause: float) -> None:
+    while True:
+        await asyncio.sleep(pause)
+        try:
+            if not await lease.renew():
+                log.warning("lease lost", lease=name)
+                lost.set()
+                return
+        except (NatsError, TimeoutError, OSError) as error:
+            log.warning("renewing a lease failed", lease=name, reason=repr(error))

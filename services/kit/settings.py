@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 from typing import Annotated, Literal, Self
+from uuid import uuid4
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts.identity import token
 
 
 class ServiceSettings(BaseSettings):
@@ -20,8 +23,16 @@ class ServiceSettings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Where /livez, /readyz and /metrics (and the API) answer; 0 takes any free port."""
+    replica: str = Field(default_factory=lambda: f"replica-{uuid4().hex[:12]}")
+    """This replica's name among those of its service: nobody else's, and best the same after a restart, so that who was
+    killed takes up at once what it did before."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
+
+    @field_validator("replica")
+    @classmethod
+    def _is_a_name(cls, replica: str) -> str:
+        return token(replica)
 
     @model_validator(mode="after")
     def _stay_on_this_machine(self) -> Self:

@@ -1,16 +1,15 @@
-"""The tracker service: every partition's cameras, each kept from its checkpoint on."""
+"""The tracker service: a fair part of the partitions, every camera in them kept from its checkpoint on."""
 
 from __future__ import annotations
-
-import asyncio
-from uuid import uuid4
 
 from contracts.identity import LIVE, PARTITIONS
 from contracts.streams import CROSSINGS, DETECTIONS, PATHS, Owner
 from services.kit.bus import Bus
+from services.kit.lease import Lease
 from services.kit.logs import logger
 from services.kit.service import Health, serve
 from services.kit.settings import ServiceSettings
+from services.kit.share import Share
 from services.kit.specs import Specs
 from services.tracker.checkpoint import Fenced
 from services.tracker.partition import Partition
@@ -18,30 +17,28 @@ from services.tracker.partition import Partition
 log = logger()
 
 
-async def track(bus: Bus, health: Health) -> None:
-    """Work on all partitions until cancelled. Partitions that another tracker took over are left to it."""
+async def track(bus: Bus, replica: str) -> None:
+    """Work on this replica's part of the partitions until cancelled; then hand them over."""
     await bus.wait_for(DETECTIONS)
-    specs, token = Specs(bus), uuid4().hex
-    fenced: set[int] = set()
+    specs = Specs(bus)
 
-    async def keep(number: int) -> None:
+    async def keep(number: str, _: Lease) -> None:
         try:
-            await Partition(bus, specs, LIVE, number, token).run()
+            await Partition(bus, specs, LIVE, int(number), replica).run()
         except Fenced as reason:
-            log.error("fenced: another tracker is at work; this one publishes nothing more", reason=str(reason))
-            fenced.add(number)
+            # It had been stopped for longer than its lease, or somebody works without one: what is stored is the truth.
+            log.warning("another tracker was at work here; taking it up from what is stored", reason=str(reason))
 
-    async def check() -> None:
-        if fenced:
-            raise RuntimeError(f"another tracker has taken over partitions {sorted(fenced)}: stop one of the two")
-
-    health.checks["partitions"] = check
-    async with asyncio.TaskGroup() as group:
-        for number in range(PARTITIONS):
-            group.create_task(keep(number), name=f"partition {number}")
+    share = Share(bus, Owner.TRACKER.value, replica, keep)
+    share.want([str(number) for number in range(PARTITIONS)])
+    await share.run()
 
 
 def main() -> None:
     """Run the tracker until SIGTERM."""
     settings = ServiceSettings()
-    serve(Owner.TRACKER, settings, track, [DETECTIONS.name, PATHS.name, CROSSINGS.name])
+
+    async def work(bus: Bus, _health: Health) -> None:
+        await track(bus, settings.replica)
+
+    serve(Owner.TRACKER, settings, work, [DETECTIONS.name, PATHS.name, CROSSINGS.name])

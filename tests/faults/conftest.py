@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.streams import Owner
 from infra.local.stack import Stack
 from services.api.configuration import ensure_camera
 from services.ingest.simulation import open_simulation
@@ -47,7 +48,7 @@ def scene() -> Scene:
 
 def make_stack(folder: Path, scene: Scene) -> Stack:
     """The services with two detectors, none of which comes back by itself."""
-    return Stack(folder, detectors=2, restart=False, durable=False, environment=scene.environment)
+    return Stack(folder, replicas={Owner.DETECTOR: 2}, restart=False, durable=False, environment=scene.environment)
 
 
 def run(stack: Stack, scene: Scene, disturb: Callable[[Stack], None] = lambda stack: None) -> list[Row]:

@@ -12,6 +12,7 @@ from services.ingest.app import IngestService
 from services.ingest.settings import IngestSettings
 from services.ingest.state import ProgressStore
 from services.kit.bus import Bus
+from services.kit.lease import Lease
 
 
 class SlowWorker:
@@ -20,7 +21,13 @@ class SlowWorker:
     running = 0
 
     def __init__(
-        self, bus: Bus, progress: ProgressStore, settings: IngestSettings, spec: CameraSpec, source: Source
+        self,
+        bus: Bus,
+        progress: ProgressStore,
+        settings: IngestSettings,
+        spec: CameraSpec,
+        source: Source,
+        lease: Lease,
     ) -> None:
         self.spec, self.source = spec, source
 
@@ -42,7 +49,9 @@ def service(monkeypatch: pytest.MonkeyPatch) -> IngestService:
     monkeypatch.setattr(app, "CameraWorker", SlowWorker)
     monkeypatch.setattr(SlowWorker, "running", 0)
     settings = IngestSettings()
-    return IngestService(Bus(settings, "test"), settings)
+    service = IngestService(Bus(settings, "test"), settings)
+    service._leases["door"] = object.__new__(Lease)  # it has the camera; nobody asks for how long
+    return service
 
 
 def configure(service: IngestService, address: str, width: int, *, paused: bool = False) -> None:
@@ -71,5 +80,13 @@ async def test_a_paused_camera_has_none(service: IngestService) -> None:
     await asyncio.sleep(0)
     configure(service, "rtsp://one", 960, paused=True)
     await asyncio.gather(service._apply("door"), service._apply("door"))
+
+    assert SlowWorker.running == 0
+
+
+async def test_a_camera_that_another_replica_has_gets_none(service: IngestService) -> None:
+    service._leases.clear()
+    configure(service, "rtsp://one", 960)
+    await service._apply("door")
 
     assert SlowWorker.running == 0

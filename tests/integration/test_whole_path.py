@@ -10,6 +10,7 @@ import pytest
 from playwright.async_api import async_playwright
 
 from contracts.identity import Direction, to_ns
+from contracts.streams import Owner
 from infra.local.stack import Stack
 from services.api.configuration import ensure_camera
 from services.cli.matching import Instant, Matching, match
@@ -42,7 +43,9 @@ def test_a_clip_ends_in_the_record_and_on_the_dashboard_as_it_is_counted_in_one_
 
     for detectors in (1, 2):
         folder = tmp_path / f"{detectors} detectors"
-        with Stack(folder, detectors=detectors, restart=False, durable=False, environment=scene.environment) as stack:
+        with Stack(
+            folder, replicas={Owner.DETECTOR: detectors}, restart=False, durable=False, environment=scene.environment
+        ) as stack:
             asyncio.run(look(stack))
 
 

@@ -12,9 +12,8 @@ from nats.js.errors import KeyNotFoundError
 
 from contracts.streams import Bucket, Owner
 from infra.local.nats import NatsServer
-from services.kit import lease
 from services.kit.bus import Bus
-from services.kit.lease import hold
+from services.kit.lease import Lease, hold
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually
 
@@ -22,10 +21,8 @@ QUICK = Bucket("quick_leases", Owner.TRACKER, ttl=0.8)
 
 
 @pytest.fixture
-async def bus(settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bus]:
-    """A bus with a bucket of leases that live 0.8 s, and are renewed every 0.2 s."""
-    monkeypatch.setattr(lease, "LEASES", QUICK)
-    monkeypatch.setattr(lease, "RENEW", 0.2)
+async def bus(settings: ServiceSettings) -> AsyncIterator[Bus]:
+    """A bus with a bucket of leases that live 0.8 s."""
     async with connected(settings) as bus:
         bus._buckets = (QUICK,)
         await bus.declare()
@@ -41,11 +38,11 @@ async def holder(bus: Bus, name: str = "pool.motion") -> str | None:
 
 
 async def take(stack: AsyncExitStack, bus: Bus, token: str, name: str = "pool.motion") -> asyncio.Event:
-    return await stack.enter_async_context(hold(bus, name, token))
+    return await stack.enter_async_context(hold(bus, name, token, QUICK))
 
 
 async def test_a_holder_keeps_its_lease_and_another_stands_by(bus: Bus) -> None:
-    async with hold(bus, "pool.motion", "one") as lost, AsyncExitStack() as other:
+    async with hold(bus, "pool.motion", "one", QUICK) as lost, AsyncExitStack() as other:
         waiting = asyncio.create_task(take(other, bus, "two"))
         await asyncio.wait([waiting], timeout=2 * QUICK.ttl)
 
@@ -56,13 +53,13 @@ async def test_a_holder_keeps_its_lease_and_another_stands_by(bus: Bus) -> None:
 
 
 async def test_different_leases_have_different_holders(bus: Bus) -> None:
-    async with hold(bus, "pool.one", "a"), hold(bus, "pool.two", "b"):
+    async with hold(bus, "pool.one", "a", QUICK), hold(bus, "pool.two", "b", QUICK):
         assert (await holder(bus, "pool.one"), await holder(bus, "pool.two")) == ("a", "b")
 
 
 async def test_a_lease_is_handed_over_without_waiting_for_it_to_expire(bus: Bus) -> None:
     async with AsyncExitStack() as other:
-        async with hold(bus, "pool.motion", "one"):
+        async with hold(bus, "pool.motion", "one", QUICK):
             waiting = asyncio.create_task(take(other, bus, "two"))
             await asyncio.wait([waiting], timeout=0.1)
         left = time.monotonic()
@@ -76,35 +73,50 @@ async def test_a_dead_holder_is_followed_once_its_lease_has_expired(bus: Bus) ->
     await (await bus.bucket(QUICK)).create("pool.motion", b"dead")
     died = time.monotonic()
 
-    async with hold(bus, "pool.motion", "two"):
+    async with hold(bus, "pool.motion", "two", QUICK):
         assert 0.5 * QUICK.ttl < time.monotonic() - died < 5
         assert await holder(bus) == "two"
 
 
 async def test_who_lost_the_lease_is_told(bus: Bus) -> None:
-    async with hold(bus, "pool.motion", "one") as lost:
+    async with hold(bus, "pool.motion", "one", QUICK) as lost:
         await (await bus.bucket(QUICK)).put("pool.motion", b"two")
 
         await asyncio.wait_for(lost.wait(), 5)
 
 
-async def test_whose_lease_expired_is_told(bus: Bus) -> None:
-    async with hold(bus, "pool.motion", "one") as lost:
+async def test_whose_lease_expired_unnoticed_has_it_again_if_nobody_took_it(bus: Bus) -> None:
+    async with hold(bus, "pool.motion", "one", QUICK) as lost:
         await (await bus.bucket(QUICK)).purge("pool.motion")
+        await eventually(lambda: holder(bus))
 
-        await asyncio.wait_for(lost.wait(), 5)
+        assert not lost.is_set()
+        assert await holder(bus) == "one"
+
+
+async def test_a_lease_is_not_held_longer_than_its_entry_lives(bus: Bus, nats_server: NatsServer) -> None:
+    """Who was stopped, or cut off, must not go on as if nothing had happened."""
+    one = Lease(await bus.bucket(QUICK), "pool.motion", "one", QUICK.ttl)
+    held = [one.held]
+    await one.take()
+    held.append(one.held)
+    nats_server.kill()
+    await eventually(lambda: asyncio.sleep(0, not one.held))
+
+    assert held == [False, True]
+    nats_server.start()
 
 
 async def test_who_leaves_takes_nobody_elses_lease_away(bus: Bus) -> None:
     """It may have changed hands since the last renewal."""
-    async with hold(bus, "pool.motion", "one"):
+    async with hold(bus, "pool.motion", "one", QUICK):
         await (await bus.bucket(QUICK)).put("pool.motion", b"two")
 
     assert await holder(bus) == "two"
 
 
 async def test_a_write_whose_acknowledgement_was_lost_is_still_ours(bus: Bus) -> None:
-    async with hold(bus, "pool.motion", "one") as lost:
+    async with hold(bus, "pool.motion", "one", QUICK) as lost:
         ours = await (await bus.bucket(QUICK)).put("pool.motion", b"one")
         await eventually(lambda: renewed(bus, ours))
 
