@@ -69,9 +69,10 @@ def set_camera(
     paused: Annotated[bool | None, typer.Option("--pause/--go", help="Stop capturing, or go on.")] = None,
     again: Annotated[bool, typer.Option(help="Count a file anew that was counted already.")] = False,
 ) -> None:
-    """Make a camera, or change what is said of one: lines, regions and ignored parts that are said replace all before.
+    """Make a camera, or change what is said of one.
 
-    `--region none` and `--ignore none` take them away.
+    Lines, regions and ignored parts that are said replace all before; `--region none` and `--ignore none` take them
+    away. Sides and names without a --line are those of the lines that are there.
     """
     from services.api.configuration import ensure_camera  # brings SQLAlchemy; see main.py
 
@@ -85,10 +86,8 @@ def set_camera(
         "paused": paused,
         "start": None if start is None else start_ns(start),
         "again": again,
-        "lines": LineWords(line, line_id or (), in_side or (), anchor or (), in_name or (), out_name or ()).read()
-        if line
-        else None,
     }
+    lines = LineWords(line or (), line_id or (), in_side or (), anchor or (), in_name or (), out_name or ())
     capture = {"fps": fps, "width": width}
     detection = {
         "regions": None if region is None else polygons("--region", region),
@@ -96,7 +95,8 @@ def set_camera(
         "min_height": min_height,
     }
     url = _checked(database_url)
-    setup = _run(_merged(url, camera, _only(said), {"capture": _only(capture), "detection": _only(detection)}))
+    parts = {"capture": _only(capture), "detection": _only(detection)}
+    setup = _run(_merged(url, camera, _only(said), lines, parts))
     revision = _run(ensure_camera(url, setup))
     print(f"camera {camera}: revision {revision}")
 
@@ -140,9 +140,9 @@ def remove_camera(
 
 
 async def _merged(
-    url: str, camera: str, said: dict[str, object], parts: Mapping[str, dict[str, object]]
+    url: str, camera: str, said: dict[str, object], words: LineWords, parts: Mapping[str, dict[str, object]]
 ) -> CameraSetup:
-    """The camera as it is, with what was said over it; of `parts`, over each part."""
+    """The camera as it is, with what was said over it: over each of its lines, unless others are drawn, and parts."""
     from services.api.configuration import CameraSetup, NoSuchCamera, find_camera
 
     try:
@@ -155,8 +155,12 @@ async def _merged(
         before = {"camera": camera}
     if "address" in said and said["address"] != before.get("address"):
         before.pop("start", None)  # it went with the source
+    drawn = before.get("lines", ())
+    if words.without_lines and not drawn:
+        raise Refused(f"camera {camera!r} has no line yet: draw one, as in --line 0.5,0,0.5,1 --in left")
+    lines = words.read() if words.lines else words.over(drawn)
     merged = {name: {**before.get(name, {}), **part} for name, part in parts.items()}
-    return CameraSetup.model_validate({**before, **said, **merged})
+    return CameraSetup.model_validate({**before, **said, **merged, "lines": lines})
 
 
 def _only(said: Mapping[str, object]) -> dict[str, object]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -146,9 +145,8 @@ def _lines(source: FrameSource, words: LineWords) -> tuple[CountingLine, ...]:
         return tuple(CountingLine.model_validate(said) for said in words.read())
     if not isinstance(source, SimulatedDoor):
         raise Refused("--line is missing: say where to count, as in --line 0.5,0,0.5,1 --in right")
-    own = source.line
-    (said,) = replace(words, lines=(f"{own.x1},{own.y1},{own.x2},{own.y2}",)).read()
-    return (CountingLine.model_validate(own.model_dump() | {"id": LINE} | said),)
+    own = source.line.model_dump() | {"id": words.ids[0] if words.ids else LINE}
+    return tuple(CountingLine.model_validate(said) for said in words.over([own]))
 
 
 def _truth(source: FrameSource) -> Truth | None:

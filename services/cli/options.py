@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ from services.cli.errors import Refused
 
 Points = tuple[float, float, float, float]
 T = TypeVar("T")
+_AXES = ("x1", "y1", "x2", "y2")
 
 
 class InSide(StrEnum):
@@ -103,7 +104,7 @@ class LineWords:
         names, texts = zip(*(_named(text) for text in self.lines), strict=True) if self.lines else ((), ())
         count = len(texts)
         ids = self._each("--line-id", self.ids) if self.ids else [None] * count
-        unnamed = ["line", *(f"line-{number}" for number in range(2, count + 1))]
+        unnamed = ["line", *(f"line-{number}" for number in range(2, count + 1))][:count]
         said = {
             "id": [name or given or other for name, given, other in zip(names, ids, unnamed, strict=True)],
             "in_side": [None if side is None else side.value for side in self._each("--in", self.sides)],
@@ -112,10 +113,26 @@ class LineWords:
             "out_name": self._each("--out-name", self.out_names),
         }
         return tuple(
-            dict(zip(("x1", "y1", "x2", "y2"), points(text), strict=True))
+            dict(zip(_AXES, points(text), strict=True))
             | {field: values[number] for field, values in said.items() if values[number] is not None}
             for number, text in enumerate(texts)
         )
+
+    def over(self, drawn: Sequence[Mapping[str, object]]) -> tuple[dict[str, object], ...]:
+        """The fields of lines that are drawn already, with what is said of them.
+
+        Raises:
+            Refused: it cannot be said of so many.
+        """
+        texts = [",".join(str(line[axis]) for axis in _AXES) for line in drawn]
+        named = [f"{line['id']}={text}" for line, text in zip(drawn, texts, strict=True)]
+        said = replace(self, lines=named, ids=()).read()
+        return tuple({**line, **fields} for line, fields in zip(drawn, said, strict=True))
+
+    @property
+    def without_lines(self) -> bool:
+        """Whether something is said, but no line is drawn."""
+        return not self.lines and any((self.sides, self.anchors, self.in_names, self.out_names))
 
     def _each(self, option: str, said: Sequence[T]) -> Sequence[T | None]:
         """One value for each line."""
@@ -191,12 +208,14 @@ class ModelPlaces:
         cache: where downloads are kept (METRICA_CACHE).
         device: what computes (METRICA_DEVICE); None is the best there is.
         precision: computed in (METRICA_PRECISION).
+        closer: whether to look closer where people are small (METRICA_CLOSER).
     """
 
     folders: tuple[Path, ...]
     cache: Path
     device: str | None = None
     precision: str = "f32"
+    closer: bool = True
 
     @classmethod
     def of_environment(cls) -> ModelPlaces:
@@ -207,6 +226,7 @@ class ModelPlaces:
             Path(os.environ.get("METRICA_CACHE") or Path.home() / ".cache" / "metrica"),
             device=os.environ.get("METRICA_DEVICE") or None,
             precision=os.environ.get("METRICA_PRECISION") or "f32",
+            closer=os.environ.get("METRICA_CLOSER", "").lower() not in ("false", "f", "no", "n", "off", "0"),
         )
 
 

@@ -69,6 +69,13 @@ def test_lines_sides_and_where_to_look_are_set_changed_and_taken_away(command: C
     assert (len(camera["detection"]["regions"]), len(camera["detection"]["ignore"])) == (1, 2)
     assert camera["detection"]["min_height"] == 0.05
 
+    command("set", "door", "--in", "right", "--out-name", "yard", "--out-name", "street")
+    (camera,) = json.loads(command("list", "--json"))
+    assert {line["id"]: (line["in_side"], line["in_name"], line["out_name"]) for line in camera["lines"]} == {
+        "back": ("right", "shop", "yard"),
+        "front": ("right", "shop", "street"),
+    }, "what is said of lines that are there"
+
     command("set", "door", "--region", "none", "--ignore", "none", "--min-height", "0")
     assert "looks at a part" not in command("list")
     assert len(json.loads(command("list", "--json"))[0]["lines"]) == 2
@@ -87,6 +94,7 @@ def test_another_source_takes_its_own_policy(command: Command) -> None:
         (["set", "door"], "say where its pictures come from"),
         (["set", "door", "0", "--line", "0,0,2,2"], "outside the picture"),
         (["set", "door", "0", "--line", "1,2"], "give four numbers"),
+        (["set", "door", "0", "--in-name", "shop"], "camera 'door' has no line yet: draw one"),
         (["set", "door", "0", "--region", "0,0,1,1"], "give three points or more"),
         (
             ["set", "door", "0", "--line", "0.5,0,0.5,1", "--ignore", "0.4,0,0.6,0,0.6,1,0.4,1"],
