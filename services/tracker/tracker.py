@@ -76,6 +76,9 @@ class Sightings:
     gone: tuple[Gone, ...]
 
 
+NOTHING: Final = Sightings((), ())
+
+
 class Tracker:
     """The tracks of one camera in one session. Numbers count from 1 and are never used again."""
 
@@ -91,6 +94,8 @@ class Tracker:
             scores: (N,) 0 … 1.
             seconds: since the frame before, > 0.
         """
+        if not len(boxes) and not len(self._tracks):
+            return NOTHING  # as most of a shop's day
         tracks = self._advance(seconds)
         gone = self._drop(tracks.away > FORGOTTEN_SECONDS)
         tracks = self._tracks
@@ -164,6 +169,8 @@ class Tracker:
         return tuple(Gone(number, confirmed) for number, confirmed in gone)
 
     def _sightings(self, rows: Rows) -> tuple[Sighting, ...]:
+        if not len(rows):
+            return ()
         rows, tracks = np.sort(rows), self._tracks
         numbers, scores, confirmed = (
             column[rows].tolist() for column in (tracks.number, tracks.score, tracks.confirmed)
