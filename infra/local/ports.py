@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import random
 import socket
+from collections import deque
 
 # Below Linux's ephemeral range (32768 …): a port that is free while its server is down is not taken by an outgoing
 # connection, so the server comes back on it.
 _LOWEST, _HIGHEST = 20_000, 32_000
+_MOST_KEPT = 200
+_kept: deque[socket.socket] = deque()
 
 
 def is_free(port: int) -> bool:
@@ -33,7 +36,10 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now.
+    """A port that nobody listens on now, and that no other caller is given while this process lives.
+
+    A socket that is bound to it and does not listen keeps it: a server that sets SO_REUSEADDR, as all do, can listen
+    there. Two stacks that start at once would otherwise now and then choose the same port, and so would one by itself.
 
     Raises:
         OSError: none was found.
@@ -41,6 +47,28 @@ def free_port() -> int:
     chance = random.SystemRandom()
     for _ in range(200):
         port = chance.randint(_LOWEST, _HIGHEST)
+        if (kept := _keep(port)) is None:
+            continue
         if is_free(port):
+            _remember(kept)
             return port
+        kept.close()
     raise OSError(f"no free TCP port was found between {_LOWEST} and {_HIGHEST} on 127.0.0.1")
+
+
+def _keep(port: int) -> socket.socket | None:
+    """Bind to a port that nobody is bound to, not even to keep it."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.bind(("127.0.0.1", port))
+    except OSError:
+        sock.close()
+        return None
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # only now: before, it would pass over other keepers
+    return sock
+
+
+def _remember(kept: socket.socket) -> None:
+    if len(_kept) == _MOST_KEPT:
+        _kept.popleft().close()
+    _kept.append(kept)
