@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable, Iterator
-from itertools import count
 
 from contracts.events import Box, Detections
 from contracts.identity import Policy
 from contracts.spec import CameraSpec
+from services.cli.matching import Instant, Matching, match
 from services.ingest.door.geometry import DOOR_LEFT, DOOR_RIGHT, DOOR_TOP, HEIGHT, THRESHOLD, WIDTH, height_at
-from services.ingest.door.walks import Walk
+from services.ingest.door.walks import Spacing, Walk, script
 from services.ingest.simulation import open_simulation
+from services.tracker.counting import CameraCounter
 from tests.support.detector_errors import ErrorPattern, FlawedDetector
 
 START = 1_764_000_000_000_000_000
@@ -20,6 +22,8 @@ GIRTH = 0.36
 """A figure's width with its arms, in heights."""
 SHOWN = 0.35
 """Part of somebody that must be in the picture for them to be there: half a face in a doorway is nobody yet."""
+STOP = 4.0
+"""Seconds between a counted crossing and the true one: who stops on the line for so long crosses when they go on."""
 SPEC = CameraSpec(store="shop", camera="cam", lines=(open_simulation("sim://door").line,))
 
 
@@ -48,7 +52,7 @@ def present(walks: Iterable[Walk], fps: float) -> Iterator[tuple[float, dict[int
     """
     walks, inside = iter(walks), list[Walk]()
     coming = next(walks, None)
-    for frame in count():
+    for frame in itertools.count():
         time = frame / fps
         while coming is not None and coming.begin <= time:
             inside.append(coming)
@@ -81,3 +85,18 @@ def detections(
             boxes=tuple(boxes),
             scores=tuple(scores),
         )
+
+
+def count(
+    pattern: ErrorPattern, *, seed: int, people: int, people_per_min: float = 20.0, fps: float = 10.0
+) -> Matching:
+    """What becomes of people who come as people do, seen by a detector that errs like this: counted beside true."""
+    walks = list(script(seed, Spacing.NATURAL, people_per_min, people))
+    true = [Instant(crossing.at_ns / 1e9, crossing.direction) for walk in walks for crossing in walk.crossings()]
+    counter = CameraCounter("live", SPEC.store, SPEC.camera)
+    counted = [
+        Instant((crossing.at - START) / 1e9, crossing.direction)
+        for frame in detections(present(walks, fps), pattern, seed=seed, fps=fps)
+        for crossing in counter.step(frame, SPEC).crossings
+    ]
+    return match(counted, true, tolerance=STOP)
