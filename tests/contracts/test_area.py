@@ -43,11 +43,13 @@ def test_people_are_seen_in_any_region_but_not_where_they_are_ignored(point: Poi
     assert area.sees(*point) is seen
 
 
+@settings(max_examples=50)
 @given(point=points)
 def test_whoever_is_in_the_picture_is_in_a_region_of_all_of_it(point: Point) -> None:
     assert contains(PICTURE, *point)
 
 
+@settings(max_examples=50)
 @given(point=points, first=st.integers(0, 5), backwards=st.booleans())
 def test_a_polygon_is_the_same_from_whichever_corner_and_way_it_is_drawn(
     point: Point, first: int, backwards: bool
@@ -56,6 +58,7 @@ def test_a_polygon_is_the_same_from_whichever_corner_and_way_it_is_drawn(
     assert contains(DOOR, *point) == contains(turned[::-1] if backwards else turned, *point)
 
 
+@settings(max_examples=50)
 @given(angle=st.floats(0, 2 * pi), distance=st.floats(0, 0.5))
 def test_a_round_region_holds_what_is_nearer_than_its_radius(angle: float, distance: float) -> None:
     corners = 64
