@@ -71,6 +71,7 @@ def open_model(name: str, progress: Progress) -> Detector:
         precision=places.precision,
         threads=threads,
         device=places.device,
+        closer=places.closer,
         progress=progress,
     )
 

@@ -8,7 +8,7 @@
     ╟───────────┼─┼─┼───────────╢
     ║     c     ┊ │ ┊     d     ║
 
-It depends on nothing but the frame: replicas, and a frame that is looked at twice, give the same boxes. Where nobody is
+It depends on nothing but the frame: replicas, and a frame that is looked at twice, give the same boxes. Where few are
 small, it costs nothing. See docs/decisions/026 for what it gains.
 """
 
@@ -30,6 +30,8 @@ Mask = NDArray[np.bool_]
 
 SMALL: Final = 24.0
 """Pixels of a person's height on the network's input, below which a closer look is taken around them."""
+SHARE: Final = 1 / 3
+"""What small people must have of all scores in a frame: where people walk by near, something far is small too."""
 LARGE: Final = 48.0
 """The same, from which on the frame as a whole shows a person better than a quarter does."""
 OVERSIZE: Final = 1.25
@@ -82,13 +84,13 @@ def look_closer(frame: Image, found: Found, scale: float, look: Callable[[Image]
         look: finds the people in a picture, boxes in its pixels.
     """
     high = (found.boxes[:, 3] - found.boxes[:, 1]) * scale
-    if scale > DETAIL or not (high < SMALL).any():
+    small = high < SMALL
+    if scale > DETAIL or not small.any() or found.scores[small].sum() < SHARE * found.scores.sum():
         return found
-    small = found.boxes[high < SMALL]
     kept = np.ones(len(found), np.bool_)
     boxes, scores = [], []
     for quarter in _quarters(frame.shape[1], frame.shape[0]):
-        if not quarter.meets(small):
+        if not quarter.meets(found.boxes[small]):
             continue
         closer = look(quarter.of(frame))
         at = closer.boxes + np.array([quarter.x1, quarter.y1] * 2, np.float32)
