@@ -328,7 +328,7 @@ class TestPeople:
     @given(
         seed=seeds,
         k=st.floats(0.0, 12.0),
-        off=st.floats(-30.0, 30.0),
+        off=st.floats(-60.0, 60.0),
         fps=st.sampled_from([5.0, 10.0, 25.0]),
     )
     @settings(max_examples=10)
