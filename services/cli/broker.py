@@ -1,0 +1,58 @@
+"""The command line's connection to the NATS of a running Metrica."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from services.cli.errors import Refused
+
+if TYPE_CHECKING:
+    from services.kit.bus import Bus
+
+PATIENCE = 3.0
+"""Seconds that NATS is given to answer."""
+
+
+@asynccontextmanager
+async def running_bus() -> AsyncIterator[Bus]:
+    """Connect as METRICA_NATS_URL, METRICA_NATS_USER and METRICA_NATS_PASSWORD say.
+
+    Raises:
+        Refused: nobody answers there, or lets this user in.
+    """
+    import nats
+    from nats.errors import Error as NatsError
+
+    from services.kit.bus import Bus
+    from services.kit.settings import ServiceSettings
+
+    settings = ServiceSettings()
+    password = settings.nats_password.get_secret_value() if settings.nats_password else None
+    try:  # the bus itself would wait for ever
+        async with asyncio.timeout(PATIENCE):
+            probe = await nats.connect(
+                settings.nats_url,
+                user=settings.nats_user,
+                password=password,
+                allow_reconnect=False,
+                max_reconnect_attempts=0,
+                error_cb=_say_nothing,
+            )
+        await probe.close()
+    except (NatsError, OSError, TimeoutError) as error:
+        raise Refused(
+            f"NATS at {settings.nats_url} cannot be used: {str(error) or "nobody answers"}; `./taskw up` writes "
+            "METRICA_NATS_URL, METRICA_NATS_USER and METRICA_NATS_PASSWORD into .metrica/developer.env"
+        ) from error
+    bus = await Bus(settings, "metrica").start()
+    try:
+        yield bus
+    finally:
+        await bus.stop()
+
+
+async def _say_nothing(_: Exception) -> None:
+    """What is wrong is told once, by who called."""
