@@ -6,9 +6,14 @@ docs/accuracy.md has the same for more people, more of them a minute, and other 
 
 from __future__ import annotations
 
+import math
+import random
+
+import numpy as np
 import pytest
 
-from tests.support.detector_errors import MEASURED
+from services.tracker.kalman import Floats, centred
+from tests.support.detector_errors import MEASURED, FlawedDetector
 from tests.support.seen_door import count
 
 
@@ -21,3 +26,23 @@ def test_people_at_a_door_are_counted_through_a_detectors_errors(
 
     print(f"{model}, {people} in {minutes:g} min: {found.matched} matched, {found.missed} missed, {found.false} false")
     assert found.missed + found.false <= allowed * (found.matched + found.missed)
+
+
+@pytest.mark.parametrize("model", MEASURED)
+def test_as_many_errors_are_laid_over_the_truth_as_were_measured(model: str) -> None:
+    """Of one person in plain view, in the figures that can be read off again."""
+    pattern, fps, frames = MEASURED[model], 25.0, 6000
+    detector, person = FlawedDetector(pattern, (640, 480), random.Random(0)), (270.0, 140.0, 370.0, 340.0)
+    size = math.sqrt(100 * 200)
+    found: list[int] = []
+    off: list[Floats] = []
+    for _ in range(frames):
+        boxes, _ = detector.look({1: person}, 1 / fps)
+        found.append(len(boxes))
+        nearest = min(boxes, key=lambda box: abs(box[0] - person[0]) + abs(box[3] - person[3]), default=None)
+        if nearest is not None:
+            off.append((centred(np.array([nearest])) - centred(np.array([person])))[0] / size)
+
+    assert np.mean(found) == pytest.approx(1 - pattern.missed[0] + pattern.doubles + pattern.false, abs=0.05)
+    spread = np.median(np.abs(off), axis=0) / 0.6745
+    assert spread == pytest.approx(np.array(pattern.jitter[0]), rel=0.15)
