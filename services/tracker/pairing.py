@@ -2,7 +2,8 @@
 
 1. People seen a moment ago, with good boxes.
 2. Those of them who are left, with weak boxes, which must fit well: a person half hidden scores low (ByteTrack's idea).
-3. Those still left, with good boxes that overlap where they should be: a step faster than the filter trusts.
+3. Those still left, with good boxes that nearly overlap where they should be: a step faster than the filter trusts
+   (Yang et al., Hard to Track Objects with Irregular Motions and Similar Appearances?, WACV 2023, arXiv:2211.14317).
 4. People lost for longer, with good boxes that show nobody else: who comes out from behind a post is who went in.
 
 The order matters: a person in plain view never loses their box to one who is only remembered.
@@ -30,6 +31,8 @@ WEAK_LIMIT: Final = -4.0
 """The same for a weak box, which is likelier to show nobody at all."""
 NEAR_IOU: Final = 0.3
 """Overlap with the expected box that the third pass asks for."""
+BUFFER: Final = 0.2
+"""Both boxes are first widened by this part of their width and height on each side: who stepped aside overlaps too."""
 SAME_IOU: Final = 0.75
 """Two boxes of one frame that overlap so much are one person."""
 COVERED_IOU: Final = 0.55
@@ -69,7 +72,7 @@ def pair(motion: Motion, recent: Mask, boxes: Floats, scores: Floats) -> Pairs:
     board.settle(rows, columns, cost[np.ix_(rows, columns)], WEAK_LIMIT)
 
     rows, columns = board.open(recent, good)
-    iou, _ = overlaps(cornered(motion.position[rows]), boxes[columns])
+    iou, _ = overlaps(_widened(cornered(motion.position[rows])), _widened(boxes[columns]))
     board.settle(rows, columns, 1.0 - iou, 1.0 - NEAR_IOU)
 
     rows, columns = board.open(~recent, good)
@@ -110,6 +113,12 @@ class _Board:
         tracks, boxes = assign(cost, limit)
         self.owner[columns[boxes]] = rows[tracks]
         self.free[rows[tracks]] = False
+
+
+def _widened(boxes: Floats) -> Floats:
+    """(N, 4) boxes with their `BUFFER` around them."""
+    buffer = BUFFER * (boxes[:, 2:] - boxes[:, :2])
+    return np.hstack([boxes[:, :2] - buffer, boxes[:, 2:] + buffer])
 
 
 def _shows(boxes: Floats, people: Floats) -> Mask:

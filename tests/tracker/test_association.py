@@ -83,8 +83,9 @@ class TestPairing:
         assert pairs.tracks.tolist() == []
         assert pairs.new.tolist() == [0]
 
-    def test_a_sudden_step_is_followed(self) -> None:
-        stepped = STANDING[:1] + np.array([30.0, 0.0, 30.0, 0.0])
+    @pytest.mark.parametrize("aside", [30.0, 40.0])
+    def test_a_sudden_step_is_followed(self, aside: float) -> None:
+        stepped = STANDING[:1] + np.array([aside, 0.0, aside, 0.0])
         pairs = pair(known(STANDING[:1], frames=100), self.RECENT[:1], stepped, np.ones(1))
 
         assert pairs.tracks.tolist() == [0]
