@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Self
+from collections.abc import Iterable, Sequence
+from math import hypot, sqrt
+from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from contracts.spec import CountingLine
 from services.tracker.lines import Decision, Gate, Passage, conclude
 from services.tracker.tracker import Gone, Sighting
+
+BREAK_SECONDS: Final = 0.5
+"""A track that was seen this lately may be the one that goes on under another number."""
+BREAK_REACH: Final = 0.5
+"""How far from there, in sizes of the person (the side of the square of their box's area)."""
 
 
 class LineState(BaseModel):
@@ -28,6 +34,9 @@ class LineWatch:
 
     A track that is not confirmed yet may cross already: its crossings wait, and are decided when it is confirmed. So
     somebody who comes into the picture one step before the line is counted, and a shadow is not.
+
+    A person whose track breaks in the band, and who goes on there under another number, is still on the side that they
+    came from.
     """
 
     def __init__(self, line: CountingLine) -> None:
@@ -35,7 +44,7 @@ class LineWatch:
         self._passages: dict[int, Passage] = {}
         self._waiting: dict[int, tuple[Decision, ...]] = {}
 
-    def see(self, sightings: Iterable[Sighting], at: int, width: int, height: int) -> list[Decision]:
+    def see(self, sightings: Sequence[Sighting], at: int, width: int, height: int) -> list[Decision]:
         """Take in a frame's sightings, in pixels of a frame of this size, captured at a time in ns.
 
         Returns:
@@ -44,7 +53,8 @@ class LineWatch:
         gate = Gate.of(self.line, width, height)
         decided: list[Decision] = []
         for person in sightings:
-            passage, decision = gate.advance(self._passages.get(person.track), person.box, at)
+            before = self._passages.get(person.track) or self._broken(person, gate, sightings, at)
+            passage, decision = gate.advance(before, person.box, at)
             if passage is not None:
                 self._passages[person.track] = passage
             if decision is not None:
@@ -52,6 +62,22 @@ class LineWatch:
             if person.confirmed and person.track in self._waiting:
                 decided.extend(self._waiting.pop(person.track))
         return decided
+
+    def _broken(self, person: Sighting, gate: Gate, sightings: Sequence[Sighting], at: int) -> Passage | None:
+        """Take over the passage of a track that broke off a moment ago where a new one begins in the band."""
+        (x, y), (x1, y1, x2, y2) = gate.anchor(person.box), person.box
+        if abs(gate.distance(x, y)) > gate.band(person.box):
+            return None
+        there = {other.track for other in sightings}
+        reach = BREAK_REACH * sqrt((x2 - x1) * (y2 - y1))
+        near = [
+            (away, track)
+            for track, broken in self._passages.items()
+            if track not in there
+            and at - broken.at <= BREAK_SECONDS * 1e9
+            and (away := hypot(broken.x * gate.width - x, broken.y * gate.height - y)) <= reach
+        ]
+        return self._passages.pop(min(near)[1]) if near else None
 
     def forget(self, gone: Iterable[Gone]) -> list[Decision]:
         """Drop what is known of tracks that ended.

@@ -111,6 +111,17 @@ class TestWalking:
         assert step.end is not None
         assert step.end.count == 1
 
+    def test_somebody_whose_track_breaks_at_the_line_is_counted_once(self) -> None:
+        """The box changes its shape at 3 s, as of a person who comes out from behind a counter: a new track begins."""
+        frames = []
+        for seq in range(60):
+            x = 1000 - 12.0 * seq
+            frames.append(seen(seq, [box_at(x, 400) if seq < 30 else box_at(x - 20, 420, 170, 58)]))
+        steps = watch(frames)
+
+        assert {track.track for step in steps for track in step.tracks.tracks} == {1, 2}
+        assert directions(steps) == ["in"]
+
     def test_a_shadow_of_two_frames_is_not(self) -> None:
         shadow = walk((1.0, 700.0, 400.0), (1.1, 580.0, 400.0))
 
