@@ -1,4 +1,4 @@
-"""How right the counts are under measured detector errors: `python -m tests.bench.bench_flawed_door [--people 200]`.
+"""How right the counts are under measured detector errors: `python -m tests.bench.bench_flawed_door [--people 100]`.
 
 People at the simulated door, 20 and 60 of them a minute, as four detectors would see them at three frame rates, two
 seeds each. Prints what is missed and false together, in percent of the true crossings; none of it is rendered.
@@ -27,7 +27,7 @@ def error(pattern: ErrorPattern, people: int, rate: float, fps: float) -> str:
 def main() -> None:
     """Count, and print a table."""
     parser = argparse.ArgumentParser(description="Counts under measured detector errors.")
-    parser.add_argument("--people", type=int, default=200)
+    parser.add_argument("--people", type=int, default=100)
     people: int = parser.parse_args().people
     print(f"| people a minute, frames a second | {' | '.join(MEASURED)} |")
     print("|---" * (1 + len(MEASURED)) + "|")
