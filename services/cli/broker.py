@@ -43,8 +43,9 @@ async def running_bus() -> AsyncIterator[Bus]:
             )
         await probe.close()
     except (NatsError, OSError, TimeoutError) as error:
+        reason = str(error) or "nobody answers"
         raise Refused(
-            f"NATS at {settings.nats_url} cannot be used: {str(error) or "nobody answers"}; `./taskw up` writes "
+            f"NATS at {settings.nats_url} cannot be used: {reason}; `./taskw up` writes "
             "METRICA_NATS_URL, METRICA_NATS_USER and METRICA_NATS_PASSWORD into .metrica/developer.env"
         ) from error
     bus = await Bus(settings, "metrica").start()
