@@ -36,6 +36,8 @@ class Specs:
         """
         known = self._known.get((camera, revision)) or await self._read(camera, revision)
         if known is None:
+            if len(self._missing) >= KEPT:
+                self._missing.clear()
             self._missing.add((camera, revision))
             return CameraSpec(store=camera, camera=camera, revision=revision)
         if len(self._known) >= KEPT:
