@@ -13,7 +13,7 @@ import openvino as ov
 from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from contracts.events import Model
-from services.detector.closer import look_closer
+from services.detector.closer import DETAIL, PART, look_closer
 from services.detector.heads import people
 from services.detector.placement import GREY, Placement
 from services.detector.protocol import NOBODY, Found, Image, ModelUnavailable
@@ -94,6 +94,11 @@ class OpenVinoDetector:
     def reading(self) -> Reading:
         """How its output is read."""
         return self._reading
+
+    def scale(self, width: int, height: int) -> float:
+        """Pixels of the input per pixel of a frame of this size, downwards, where people are small."""
+        scale = Placement.of((width, height), self._size, self._reading.head.fit).height / height
+        return scale / PART if self._closer and scale <= DETAIL else scale
 
     def detect(self, frame: Image, stream: str = "") -> Found:  # noqa: ARG002 - each frame is looked at by itself
         """Find the people in a frame."""

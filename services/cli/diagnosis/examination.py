@@ -24,7 +24,8 @@ class Observation:
         size: width and height of the frames, pixels.
         seconds: looked at.
         rate: frames per second that are counted with.
-        scale: pixels of the model's input per pixel of the frame, downwards; None where the model has no such input.
+        scale: pixels of the model's input per pixel of the frame, downwards, where it looks closest; None where the
+            model has no such input.
         view: the picture in figures.
         walks: of the people that the model saw.
         movers: what moves, as background subtraction sees it.

@@ -18,7 +18,6 @@ from services.cli.progress import Progress
 from services.detector.analyze import analyze
 from services.detector.motion import MotionDetector
 from services.detector.openvino_backend import OpenVinoDetector
-from services.detector.placement import Placement
 from services.detector.protocol import Detector
 from services.kit.codec import BrokenFrame, Image, decode
 from services.tracker.counting import CameraCounter
@@ -74,7 +73,7 @@ def observe(source: Stretch, spec: CameraSpec, detector: Detector, progress: Pro
         size=pipeline.size,
         seconds=max(seconds, 0.1),
         rate=min(rates, default=pipeline.rate),
-        scale=_scale(detector, pipeline.size),
+        scale=detector.scale(*pipeline.size) if isinstance(detector, OpenVinoDetector) else None,
         view=view,
         walks=walks_of(paths, 0),
         movers=walks_of(movement.paths, 0),
@@ -95,12 +94,3 @@ class _Movement:
         frame = looked.frame
         found: Detections = analyze(frame.header, frame.jpeg, self._detector, self._spec)
         self.paths += self._counter.step(found, self._spec).paths
-
-
-def _scale(detector: Detector, size: tuple[int, int]) -> float | None:
-    """Pixels of the model's input per pixel of the frame, downwards."""
-    if not isinstance(detector, OpenVinoDetector):
-        return None
-    into = detector._size  # noqa: SLF001 - the input's size has no public name
-    placement = Placement.of(size, into, detector.reading.head.fit)
-    return placement.height / placement.frame_height
