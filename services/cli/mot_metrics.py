@@ -9,7 +9,7 @@ HOTA averages over more and less.
 from __future__ import annotations
 
 from collections.abc import Sequence as Many
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -73,16 +73,15 @@ def fit(truth: Truth, tracks: Boxes, frames: int) -> Fit:
         Refused: the library is not installed.
     """
     library = _library()
-    people, followed = _numbered(truth.people.person), _numbered(tracks.person)
     names: list[Numbers] = []
     found: list[Numbers] = []
     overlap: list[Floats] = []
-    for frame in range(1, frames + 1):
-        there, seen = truth.people.frame == frame, tracks.frame == frame
-        seen[seen] = ~_on_distractors(truth, frame, tracks.corners[seen])
-        names.append(people[there])
-        found.append(followed[seen])
-        overlap.append(overlaps(truth.people.corners[there], tracks.corners[seen])[0])
+    by_frame = (boxes.by_frame(frames) for boxes in (_numbered(truth.people), truth.ignored, _numbered(tracks)))
+    for people, ignored, seen in zip(*by_frame, strict=True):
+        judged = seen.take(~_on_distractors(people, ignored, seen))
+        names.append(people.person)
+        found.append(judged.person)
+        overlap.append(overlaps(people.corners, judged.corners)[0])
     return Fit.of(
         library.compute_clear_metrics(names, found, overlap, threshold=FITS),
         library.compute_identity_metrics(names, found, overlap, threshold=FITS),
@@ -101,20 +100,19 @@ def together(fits: Many[Fit]) -> Fit:
     )
 
 
-def _on_distractors(truth: Truth, frame: int, boxes: Floats) -> Mask:
+def _on_distractors(people: Boxes, ignored: Boxes, seen: Boxes) -> Mask:
     """(N,) which boxes of a frame are on somebody whom a tracker may follow or not, rather than on a person."""
-    on = np.zeros(len(boxes), np.bool_)
-    ignored = truth.ignored.corners[truth.ignored.frame == frame]
-    if len(ignored) and len(boxes):
-        people = truth.people.corners[truth.people.frame == frame]
-        rows, columns = assign(1.0 - overlaps(np.concatenate([people, ignored]), boxes)[0], 1.0 - FITS)
+    on = np.zeros(len(seen), np.bool_)
+    if len(ignored) and len(seen):
+        everybody = np.concatenate([people.corners, ignored.corners])
+        rows, columns = assign(1.0 - overlaps(everybody, seen.corners)[0], 1.0 - FITS)
         on[columns[rows >= len(people)]] = True
     return on
 
 
-def _numbered(names: Numbers) -> Numbers:
-    """The names as numbers from 0."""
-    return np.asarray(np.unique(names, return_inverse=True)[1], np.int64)
+def _numbered(boxes: Boxes) -> Boxes:
+    """The same boxes, their people named by numbers from 0."""
+    return replace(boxes, person=np.asarray(np.unique(boxes.person, return_inverse=True)[1], np.int64))
 
 
 class _Library(Protocol):

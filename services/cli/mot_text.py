@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from configparser import ConfigParser
 from configparser import Error as ConfigError
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +31,7 @@ DISTRACTORS: Final = (2, 7, 8, 12)
 """Classes of people whom a tracker may follow or not: on a vehicle, static, hard to tell, mirrored."""
 CLASSIFIED: Final = 9
 """Columns of a truth that names classes."""
-LARGEST: Final = 1e9
+LARGEST: Final = 1e6
 """Neither frames nor people nor pixels are more: what is, is a broken file."""
 
 Numbers = NDArray[np.int64]
@@ -38,7 +39,7 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Boxes:
-    """N boxes of a sequence, by frame.
+    """N boxes of a sequence, in the order of its frames.
 
     Attributes:
         frame: (N,) from 1.
@@ -62,14 +63,14 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.frame)
 
-    def take(self, rows: NDArray[np.bool_]) -> Boxes:
+    def take(self, rows: NDArray[np.bool_] | slice) -> Boxes:
         """Some of the boxes."""
         return Boxes(self.frame[rows], self.person[rows], self.corners[rows], self.score[rows], self.kind[rows])
 
     def by_frame(self, frames: int) -> Iterator[Boxes]:
         """The boxes of each frame from the first to this one."""
-        for frame in range(1, frames + 1):
-            yield self.take(self.frame == frame)
+        for start, end in pairwise(np.searchsorted(self.frame, np.arange(1, frames + 2)).tolist()):
+            yield self.take(slice(start, end))
 
 
 @dataclass(frozen=True, slots=True)
