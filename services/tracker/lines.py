@@ -59,7 +59,7 @@ class Passage(NamedTuple):
         side: the side they are on: 1 right, −1 left, 0 not known yet.
         met: set while the path since leaving that side's ground has gone over the segment an odd number of times.
         sure: they have been beyond the band; otherwise the side is where they were first seen.
-        leans: the side of the core that they were last seen on, 0 in it.
+        leans: the side of the core that they were last seen on, 0 in it, or where others stood too near to tell.
     """
 
     x: float
@@ -116,13 +116,21 @@ class Gate:
         x1, y1, x2, y2 = box
         return (x1 + x2) / 2, (y2 if self.line.anchor is Anchor.FOOT else (y1 + y2) / 2)
 
-    def advance(self, passage: Passage | None, box: Box, at: int) -> tuple[Passage | None, Decision | None]:
+    def holds(self, box: Box) -> bool:
+        """Whether this person is in the band."""
+        return abs(self.distance(*self.anchor(box))) <= self.band(box)
+
+    def advance(
+        self, passage: Passage | None, box: Box, at: int, *, apart: bool = True
+    ) -> tuple[Passage | None, Decision | None]:
         """Go one sighting further.
 
         Args:
             passage: how the person stood to the line before, None at first.
             box: of the person now, x1, y1, x2, y2 in pixels.
             at: when, ns.
+            apart: nobody else's box touches theirs. Otherwise this may be a part of somebody who is counted already,
+                and where in the band it is first or last seen says nothing.
 
         Returns:
             how they stand now, and the crossing that this decides, if any.
@@ -132,7 +140,7 @@ class Gate:
         if now == 0.0:
             return passage, None  # exactly on the line: on neither side, and the next sighting knows more
         here, away, band = int(copysign(1.0, now)), abs(now), self.band(box)
-        leans = here if away > CORE * band else 0
+        leans = here if apart and away > CORE * band else 0
         if passage is None:
             side, met, sure = leans, None, False
         else:

@@ -17,6 +17,9 @@ BREAK_SECONDS: Final = 0.5
 BREAK_REACH: Final = 0.5
 """How far from there, in sizes of the person (the side of the square of their box's area)."""
 
+TOUCH: Final = 0.1
+"""How near another's box may be, in parts of a box's height, before it is taken for a part of the same person."""
+
 
 class LineState(BaseModel):
     """A watched line as a checkpoint keeps it, by track number."""
@@ -54,7 +57,8 @@ class LineWatch:
         decided: list[Decision] = []
         for person in sightings:
             before = self._passages.get(person.track) or self._broken(person, gate, sightings, at)
-            passage, decision = gate.advance(before, person.box, at)
+            apart = not gate.holds(person.box) or _apart(person, sightings)
+            passage, decision = gate.advance(before, person.box, at, apart=apart)
             if passage is not None:
                 self._passages[person.track] = passage
             if decision is not None:
@@ -65,9 +69,9 @@ class LineWatch:
 
     def _broken(self, person: Sighting, gate: Gate, sightings: Sequence[Sighting], at: int) -> Passage | None:
         """Take over the passage of a track that broke off a moment ago where a new one begins in the band."""
-        (x, y), (x1, y1, x2, y2) = gate.anchor(person.box), person.box
-        if abs(gate.distance(x, y)) > gate.band(person.box):
+        if not gate.holds(person.box):
             return None
+        (x, y), (x1, y1, x2, y2) = gate.anchor(person.box), person.box
         there = {other.track for other in sightings}
         reach = BREAK_REACH * sqrt((x2 - x1) * (y2 - y1))
         near = [
@@ -103,3 +107,17 @@ class LineWatch:
         watch = cls(line)
         watch._passages, watch._waiting = dict(state.passages), dict(state.waiting)
         return watch
+
+
+def _apart(person: Sighting, sightings: Sequence[Sighting]) -> bool:
+    """Whether nobody else's box touches this one's, or all but touches it."""
+    x1, y1, x2, y2 = person.box
+    gap = TOUCH * (y2 - y1)
+    return not any(
+        other.track != person.track
+        and other.box[0] < x2 + gap
+        and other.box[2] > x1 - gap
+        and other.box[1] < y2 + gap
+        and other.box[3] > y1 - gap
+        for other in sightings
+    )

@@ -122,6 +122,18 @@ class TestWalking:
         assert {track.track for step in steps for track in step.tracks.tracks} == {1, 2}
         assert directions(steps) == ["in"]
 
+    def test_somebody_whose_box_falls_into_two_at_the_line_is_counted_once(self) -> None:
+        """As background subtraction parts head and legs: those are first seen in the band, and leave it."""
+        level = CountingLine(id="level", x1=0.0, y1=0.5, x2=1.0, y2=0.5, in_side=Side.RIGHT)
+        frames = []
+        for seq in range(60):
+            y = 180 + 6.0 * seq
+            parted = 20 <= seq < 26
+            parts = [box_at(600, y - 20, 60, 110), box_at(600, y + 56, 30, 38)] if parted else [box_at(600, y)]
+            frames.append(seen(seq, parts))
+
+        assert directions(watch(frames, None, level)) == ["in"]
+
     def test_a_shadow_of_two_frames_is_not(self) -> None:
         shadow = walk((1.0, 700.0, 400.0), (1.1, 580.0, 400.0))
 
