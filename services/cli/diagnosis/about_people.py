@@ -12,7 +12,7 @@ from services.cli.diagnosis.walks import Walk
 
 SMALL: Final = 20.0
 """Pixels of a person's height on the network's input, at its closest look. On a street scene that was shrunk step by
-step, looked at 5 times a second, person-detection-0200 counts 30 of 32 at 18 px, 19 at 15 px and 4 at 12 px."""
+step, looked at 5 times a second, person-detection-0200 counts 31 of 32 at 18 px, 19 at 15 px and 4 at 12 px."""
 TINY: Final = 16.0
 NEARER: Final = (
     "bring the camera nearer, zoom in, or take a model with a larger input (docs/models.md); "
