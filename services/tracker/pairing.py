@@ -40,6 +40,10 @@ COVERED_IOU: Final = 0.55
 TORSO_PART: Final = 0.85
 TORSO_IOU: Final = 0.15
 """Nor does one that lies so far inside it without being tiny: a torso."""
+SHRUNK: Final = 0.6
+"""A person found in less than this part of the area where they should be was found in part."""
+REST_PART: Final = 0.7
+"""A box that lies so far inside the area shows the rest of them."""
 MAX_BOXES: Final = 512
 
 
@@ -80,6 +84,7 @@ def pair(motion: Motion, recent: Mask, boxes: Floats, scores: Floats) -> Pairs:
     board.settle(rows, columns, cost[np.ix_(rows, columns)], LOST_LIMIT)
 
     found, new = np.flatnonzero(board.owner >= 0), columns[board.owner[columns] < 0]
+    new = new[~_completes(boxes[new], boxes[found], cornered(motion.position[board.owner[found]]))]
     return Pairs(board.owner[found], found, new[_best(_shows(boxes[new], boxes[new]))])
 
 
@@ -125,6 +130,18 @@ def _shows(boxes: Floats, people: Floats) -> Mask:
     """(N, M) whether a box shows one of the people once more."""
     iou, part = overlaps(boxes, people)
     return np.asarray((iou > COVERED_IOU) | ((part > TORSO_PART) & (iou > TORSO_IOU)))
+
+
+def _completes(boxes: Floats, found: Floats, expected: Floats) -> Mask:
+    """(N,) whether a box shows the rest of one of M who were found in part: the legs, where that is the head."""
+    shrunk = _area(found) < SHRUNK * _area(expected)
+    _, part = overlaps(boxes, expected[shrunk])
+    return np.asarray((part > REST_PART).any(axis=1))
+
+
+def _area(boxes: Floats) -> Floats:
+    area: Floats = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return area
 
 
 def _best(same: Mask) -> Mask:

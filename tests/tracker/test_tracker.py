@@ -37,6 +37,23 @@ def test_numbers_are_never_used_again() -> None:
     assert show(tracker, (100, 200)) == [(2, False)]
 
 
+def test_a_person_who_falls_into_two_boxes_for_a_moment_is_one() -> None:
+    """A detector may see the head and the legs of somebody apart, where a shelf or a poor picture parts them."""
+    tracker, (x1, y1, x2, y2) = Tracker(), box_at(100, 200)
+    show(tracker, (100, 200), frames=5)
+    middle = (y1 + y2) / 2
+    parted = np.array([(x1, y1, x2, middle - 2), (x1, middle + 2, x2, y2)])
+
+    assert [person.track for person in tracker.step(parted, np.array([0.9, 0.9]), 0.1).seen] == [1]
+
+
+def test_who_steps_out_from_behind_another_is_somebody_new() -> None:
+    tracker = Tracker()
+    show(tracker, (100, 200), frames=5)
+
+    assert show(tracker, (100, 200), (125, 195)) == [(1, True), (2, False)]
+
+
 def test_a_lost_person_is_given_up_after_two_and_a_half_seconds() -> None:
     tracker, none = Tracker(), np.empty((0, 4))
     show(tracker, (100, 200), frames=3)
