@@ -17,7 +17,9 @@ from starlette.exceptions import HTTPException
 from services.kit.logs import logger
 
 MEDIA_TYPE = "application/problem+json"
-DATABASE_ERRORS = (DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+DATABASE_ERRORS = (
+    DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError,
+)  # fmt: skip
 """What talking to Postgres raises while it is away. A refused connection is an OSError that nobody wraps."""
 
 log = logger()

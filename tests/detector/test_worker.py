@@ -23,7 +23,6 @@ from services.detector import worker as module
 from services.detector.app import DetectorService
 from services.detector.settings import DetectorSettings
 from services.detector.worker import PoolWorker
-from services.kit import lease
 from services.kit.bus import Bus
 from services.kit.dead_letters import HEADER
 from services.kit.settings import ServiceSettings
@@ -394,15 +393,15 @@ class TestDeaths:
 
 class TestService:
     async def test_a_stateful_detector_has_one_replica_at_work_and_another_that_takes_over(
-        self, bus: Bus, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+        self, bus: Bus, settings: ServiceSettings
     ) -> None:
-        monkeypatch.setattr(lease, "RENEW", 0.2)
         Opened.all.clear()
         own = settings_with(settings, {"stand-in": "tests.detector.stand_ins:stateful"})
         spec = CameraSpec(store="shop", camera="door", model="stand-in")
         await (await bus.bucket(CAMERAS)).put(current_key("door"), spec.model_dump_json().encode())
         async with connected(settings) as second:
-            replicas = [asyncio.create_task(DetectorService(one, own).run()) for one in (bus, second)]
+            named = [(bus, own), (second, own.model_copy(update={"replica": "second"}))]
+            replicas = [asyncio.create_task(DetectorService(*one).run()) for one in named]
             await eventually(lambda: truth(len(Opened.all) == 2))
             await film(bus, range(5))
             await answers(bus, 5)

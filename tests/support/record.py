@@ -8,6 +8,8 @@ from uuid import UUID
 
 import asyncpg
 
+from services.persistence.faults import UNABLE
+
 END = "SELECT session, reason, frames, skipped, missed, count FROM run_session WHERE camera = $1"
 
 Row = tuple[UUID, str, str, int, int, float]
@@ -29,7 +31,7 @@ async def wait_for_end(database_url: str, camera: str, *, within: float) -> dict
                     return dict(row)
                 finally:
                     connection.terminate()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except UNABLE:
                 await asyncio.sleep(0.1)
 
 
