@@ -24,6 +24,9 @@ from tests.support.machine import chromium, complaint
 
 FOOTAGE = "METRICA_TEST_DATA"
 
+# Tests share the cores by themselves; results are the same at any number of threads.
+os.environ.setdefault("METRICA_THREADS", "1")
+
 # A loaded machine is slow, not wrong: how long an example takes is pytest-timeout's business.
 hypothesis.settings.register_profile("metrica", deadline=None)
 hypothesis.settings.load_profile("metrica")

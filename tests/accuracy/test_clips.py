@@ -42,8 +42,6 @@ LOWEST_FPS = 5
 def at_rates(footage: Path, clip: str, model: str, rates: str, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The clip's results at these parts of its frame rate, in their order, those below `LOWEST_FPS` left out."""
     monkeypatch.setenv("METRICA_MODELS", str(footage / "models"))
-    # The tests beside this one keep the other cores busy: more threads would only wait for one another.
-    monkeypatch.setenv("METRICA_THREADS", "1")
     sweep = f"rate={rates}"
     outcome = metrica("eval", footage / "videos", "--clip", clip, "--detector", model, "--sweep", sweep, "--json")
     assert outcome.code == 0, outcome.err

@@ -133,7 +133,7 @@ class TestFootage:
         monkeypatch.setenv("METRICA_MODELS", str(footage / "models"))
 
     def test_line_proposed_for_the_table_crosses_those_who_leave_it(self, footage: Path, tmp_path: Path) -> None:
-        found = doctor(tmp_path, footage / "videos" / "one_by_one.mp4", "--from", "10", "--seconds", "38")
+        found = doctor(tmp_path, footage / "videos" / "one_by_one.mp4", "--from", "113", "--seconds", "26")
 
         assert found["proposal"]["people"] == found["walkers"] == 2
 
@@ -141,7 +141,7 @@ class TestFootage:
         self, footage: Path, tmp_path: Path
     ) -> None:
         line = ("--line", "0.42,0.2,0.42,1", "--in", "right")
-        found = doctor(tmp_path, footage / "videos" / "vtest_480x360.mp4", *line, "--seconds", "30")
+        found = doctor(tmp_path, footage / "videos" / "vtest_480x360.mp4", *line, "--seconds", "20")
         said = {finding["code"] for finding in found["findings"]}
 
         assert said <= {"all_well", "standing_on_line"}

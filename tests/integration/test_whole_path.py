@@ -23,8 +23,9 @@ from tests.support.scene import CAMERA, Scene, clip
 
 @pytest.mark.footage
 @pytest.mark.timeout(400)
+@pytest.mark.parametrize("detectors", [pytest.param(1, marks=pytest.mark.exhaustive), 2])
 def test_a_clip_ends_in_the_record_and_on_the_dashboard_as_it_is_counted_in_one_process(
-    footage: Path, tmp_path: Path
+    footage: Path, tmp_path: Path, detectors: int
 ) -> None:
     scene = clip(footage, "one_by_one.mp4")
     expected = scene.count()
@@ -41,12 +42,9 @@ def test_a_clip_ends_in_the_record_and_on_the_dashboard_as_it_is_counted_in_one_
             assert await rolled_up(stack.database_url, CAMERA, table) == (0, 6)
         await _dashboard_shows(stack.url, ins="0", outs="6")
 
-    for detectors in (1, 2):
-        folder = tmp_path / f"{detectors} detectors"
-        with Stack(
-            folder, replicas={Owner.DETECTOR: detectors}, restart=False, durable=False, environment=scene.environment
-        ) as stack:
-            asyncio.run(look(stack))
+    replicas = {Owner.DETECTOR: detectors}
+    with Stack(tmp_path, replicas=replicas, restart=False, durable=False, environment=scene.environment) as stack:
+        asyncio.run(look(stack))
 
 
 def _agrees_with_truth(expected: dict[str, Any], scene: Scene, clip: Clip) -> bool:
