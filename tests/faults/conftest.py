@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -65,8 +67,18 @@ def run(stack: Stack, scene: Scene, disturb: Callable[[Stack], None] = lambda st
 
 
 @pytest.fixture(scope="session")
-def undisturbed(scene: Scene) -> list[Row]:
-    """The crossings when nothing goes wrong: in one process, which is what two detectors come to, see `whole_path`."""
-    found = counted(scene.count())
+def undisturbed(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
+    """The crossings when nothing goes wrong: in one process, which is what two detectors come to, see `whole_path`.
+
+    They are counted once for all workers of a run: whoever comes first does it, the others wait.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    shared = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / f"count-{scene.start:%F}.json"
+    with shared.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not file.seek(0, os.SEEK_END):
+            json.dump(scene.count(), file)
+        file.seek(0)
+        found = counted(json.load(file))
     assert len(found) >= 10, "too few crossings for a fault to lose one"
     return found
