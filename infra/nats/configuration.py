@@ -12,7 +12,7 @@ from pathlib import Path
 from contracts.streams import Owner
 from infra.nats.permissions import DEVELOPER, permissions
 
-FILE = Path(__file__).with_name("nats-server.conf")
+FILE = Path(__file__).with_name("nats.conf")
 """Where the text is committed."""
 
 MAX_PAYLOAD = 8 * 1024 * 1024
