@@ -172,6 +172,7 @@ async def test_it_ends_within_seconds_while_nats_refuses_its_password(start: Sta
     assert "Traceback" not in service.log.read_text()
 
 
+@pytest.mark.trespass
 async def test_what_nats_does_not_permit_is_logged_once_and_named_when_it_is_not_ready(start: Start) -> None:
     service = start(TRESPASS="yes")
 
