@@ -114,6 +114,21 @@ def page(browser: Browser) -> Iterator[Page]:
         yield context.new_page()
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_refused(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever runs in a test's folder, NATS refuses nobody a subject: each service may do all that it does."""
+    folder: Path | None = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    if folder is not None and request.node.get_closest_marker("trespass") is None:
+        assert not violations(folder)
+
+
+def violations(folder: Path) -> list[str]:
+    """What the NATS servers of a folder refused."""
+    logs = [log for log in folder.rglob("nats.log*") if log.is_file()]
+    return [line for log in logs for line in log.read_text(errors="replace").splitlines() if " Violation - " in line]
+
+
 @pytest.fixture
 def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     """A nats-server of the test's own: `url`, `environment(user)`, `stop()`, `kill()`, and `start()` again."""
