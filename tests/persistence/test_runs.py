@@ -46,7 +46,7 @@ async def test_a_run_is_counted_beside_the_live_one_and_dropping_it_leaves_the_l
     await send(bus, *(crossing(seq, run="night") for seq in range(3)), end(3, run="night"))
 
     async def both_are_in() -> bool:
-        return await stored.pool.fetchval("SELECT count(*) FROM run_session") == 2
+        return bool(await stored.pool.fetchval("SELECT count(*) = 2 FROM run_session"))
 
     await until(both_are_in)
     live = await rows(stored, LIVE)
