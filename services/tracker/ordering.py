@@ -96,6 +96,10 @@ class Sequencer:
         """Nothing arrived until `now` (local clock): yields what need not wait any longer."""
         yield from self._release(lambda held: now - held.received_at >= SILENCE[self._policy])
 
+    def finish(self) -> Iterator[Detections]:
+        """Nothing comes any more: yields all that is held back."""
+        yield from self._release(lambda _: True)
+
     def wait_anew(self, now: float) -> None:
         """Until `now` (local clock) nothing could arrive: only from now on does silence mean something."""
         for frames in self._held.values():
