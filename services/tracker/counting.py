@@ -131,13 +131,14 @@ class CameraCounter:
         self._run, self._store, self._camera = run, store, camera
         self._session = _Session()
 
-    def step(self, detections: Detections, spec: CameraSpec, *, counts: bool = True) -> Step:
+    def step(self, detections: Detections, spec: CameraSpec, *, counts: bool = True, shows: bool = True) -> Step:
         """Take in what was seen in one frame. In order of seq, each at most once.
 
         Args:
             detections: of this camera. `skipped` ones are frames nobody could look at; `end` closes the session.
             spec: at the revision that the detections name.
             counts: whether the crossings that this frame decides are counted; otherwise there are none.
+            shows: whether somebody looks at the tracks; otherwise there are none.
 
         Raises:
             ValueError: there is not one score to each box; nothing has been changed.
@@ -169,7 +170,7 @@ class CameraCounter:
         crossings = self._cross(sightings.seen, sightings.gone, detections, counts)
         published += self._paths(session.recorder.see(sightings.seen, detections.captured_at))
         published += self._paths(session.recorder.forget(sightings.gone))
-        shown = session.tracker.visible(SHOWN_SECONDS)
+        shown = session.tracker.visible(SHOWN_SECONDS) if shows else ()
         return Step(crossings, tuple(published), self._tracks(detections, shown), None)
 
     def _cross(

@@ -70,7 +70,9 @@ class CameraWork:
                 self._move(event.store)
             spec = await self._feed.specs.get(event.camera, event.spec_revision)
             with STEP_SECONDS.time():
-                step = self._counter.step(event, spec, counts=self._feed.counts(event.captured_at))
+                step = self._counter.step(
+                    event, spec, counts=self._feed.counts(event.captured_at), shows=self._feed.beside is None
+                )
             self._dirty = True
             urgent = urgent or bool(step.crossings) or step.end is not None
             self._outbox += [Outgoing.of(event) for event in _in_order(step)]

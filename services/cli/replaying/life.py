@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import asyncpg
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError
 from nats.js.kv import KeyValue
 
@@ -12,11 +13,14 @@ from contracts.spec import CameraSpec
 from contracts.streams import CHECKPOINTS, DLQ, RUNS, Owner, run_streams
 from contracts.subjects import dead_letter
 from services.cli.errors import Refused
+from services.cli.replaying.rows import holds
 from services.kit.bus import Backoff, Bus
 from services.kit.share import at_work
 
 LETTING_GO = 10.0
 """Seconds that the trackers are given to leave a run; a dead one's leases have expired by then."""
+DELETING = 10.0
+"""Seconds that persistence is given to delete a run's rows."""
 
 
 async def open_run(bus: Bus, run: Run, specs: Iterable[CameraSpec] = ()) -> None:
@@ -64,7 +68,7 @@ async def close_run(bus: Bus, run: Run) -> None:
 
 
 async def drop_run(bus: Bus, name: str) -> None:
-    """Delete a run from the broker, whatever state it is in; persistence deletes its rows. `bury_run` comes last."""
+    """Delete a run from the broker, whatever state it is in; its deleted key asks persistence to delete its rows."""
     bucket = await bus.bucket(RUNS)
     await bucket.delete(run_key(name))
     await _let_go(bus, name)
@@ -74,9 +78,17 @@ async def drop_run(bus: Bus, name: str) -> None:
     await bus.js.purge_stream(DLQ.name, subject=dead_letter("*", name))
 
 
-async def bury_run(bus: Bus, name: str) -> None:
-    """Forget that there was a run, once its rows are gone: until then the deleted key asks persistence for that."""
+async def remove_run(bus: Bus, connection: asyncpg.Connection, name: str) -> bool:
+    """Drop a run and wait until its rows are gone. Returns whether they are: persistence deletes them, when it can."""
+    await drop_run(bus, name)
+    backoff, waited = Backoff(), 0.0
+    while await holds(connection, name):
+        if waited > DELETING:
+            return False
+        waited += await backoff.wait()
+    # The deleted key has told persistence; now it is no longer needed.
     await bus.js.purge_stream(f"KV_{RUNS.name}", subject=f"$KV.{RUNS.name}.{name}.>")
+    return True
 
 
 async def find_run(bus: Bus, name: str) -> Run | None:
