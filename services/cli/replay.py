@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,6 +49,9 @@ def replay(
         typer.Option(help="Count from then on: 2026-11-23T09:00:00+01:00, or -2h.", show_default=False),
     ] = None,
     until: Annotated[str | None, typer.Option(help="Until when. \\[default: the end]", show_default=False)] = None,
+    segment: Annotated[
+        Path | None, typer.Option(help="A file of `metrica record`, in place of what is stored.", show_default=False)
+    ] = None,
     speed: Annotated[str, typer.Option(help="1, 10 … times as fast as it was, or max.")] = "max",
     warm_up: Annotated[
         float, typer.Option(min=0, help="Minutes before --since in which the tracker finds who is there.")
@@ -81,19 +85,28 @@ def replay(
             words=LineWords(line or (), (), in_ or (), anchor or ()),
             model=detector,
         )
-        ended, counted = asyncio.run(_play(asked, round(warm_up * 60e9), now, database_url))
+        ended, counted = asyncio.run(_play(asked, segment, round(warm_up * 60e9), now, database_url))
     _report(ended, counted)
 
 
-async def _play(asked: Asked, warm_up: int, now: int, database_url: str) -> tuple[Run, list[Total]]:
+async def _play(
+    asked: Asked, segment: Path | None, warm_up: int, now: int, database_url: str
+) -> tuple[Run, list[Total]]:
     from services.cli.replaying.past import BrokerPast
-    from services.cli.replaying.planning import plan, seen
+    from services.cli.replaying.planning import moment, plan, seen
     from services.cli.replaying.playing import Replay
     from services.cli.replaying.rows import database, totals
+    from services.cli.replaying.segment import SegmentPast
 
     async with running_bus() as bus, database(database_url) as connection:
-        past = BrokerPast(bus)
+        past = BrokerPast(bus) if segment is None else SegmentPast(segment)
+        if isinstance(past, SegmentPast) and not past.whole:
+            _tell(f"{segment} is cut off: it plays up to there")
         run = await plan(past, asked, now)
+        for one in run.cameras:
+            held = await past.held(run.kind, one.camera)
+            if held is not None:
+                _tell(f"{one.camera}: {run.kind} from {moment(held.first)} to {moment(held.last)} are there")
         replay = Replay(
             bus, connection, run, past, lambda spec: seen(run, spec), begin=max(0, run.since - warm_up), tell=_tell
         )

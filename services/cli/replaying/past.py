@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from nats.aio.msg import Msg
-from nats.js.api import ConsumerConfig, DeliverPolicy
+from nats.js.api import ConsumerConfig, DeliverPolicy, RawStreamMsg
 from nats.js.errors import KeyNotFoundError, NotFoundError
 
 from contracts.events import Detections
@@ -37,7 +37,14 @@ class Held:
 
 
 class Past(Protocol):
-    """Where a run's frames and detections come from: the broker, or a segment's file."""
+    """Where a run's frames and detections come from: the broker, or a segment's file.
+
+    Attributes:
+        since, until: what it is about, ns UTC, where that is not all that it holds.
+    """
+
+    since: int | None
+    until: int | None
 
     async def cameras(self, kind: RunKind) -> list[str]:
         """The cameras of which there is anything."""
@@ -62,6 +69,9 @@ class Past(Protocol):
 
 class BrokerPast:
     """What the streams hold."""
+
+    since: int | None = None
+    until: int | None = None
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -96,9 +106,11 @@ class BrokerPast:
             return None
         return CameraSpec.model_validate_json(entry.value or b"")
 
-    async def detections(self, camera: str, begin: int, until: int) -> AsyncIterator[tuple[Detections, int]]:
-        """See `Past`."""
-        async for msg in self._messages(RunKind.DETECTIONS, camera, begin, until):
+    async def detections(
+        self, camera: str, begin: int, until: int, *, follow: bool = False
+    ) -> AsyncIterator[tuple[Detections, int]]:
+        """See `Past`. To follow means to wait for what comes, for ever."""
+        async for msg in self._messages(RunKind.DETECTIONS, camera, begin, until, follow=follow):
             yield Detections.model_validate_json(msg.data), to_ns(msg.metadata.timestamp)
 
     async def frames(self, camera: str, begin: int, until: int) -> AsyncIterator[tuple[FrameHeader, bytes]]:
@@ -106,28 +118,31 @@ class BrokerPast:
         async for msg in self._messages(RunKind.FRAMES, camera, begin, until):
             yield FrameHeader.from_headers(msg.headers), msg.data
 
-    async def _messages(self, kind: RunKind, camera: str, begin: int, until: int) -> AsyncIterator[Msg]:
+    async def _messages(
+        self, kind: RunKind, camera: str, begin: int, until: int, *, follow: bool = False
+    ) -> AsyncIterator[Msg]:
         stream = _stream(kind)
         try:
             last = await self._bus.js.get_last_msg(stream.name, _pattern(kind, camera))
         except NotFoundError:
-            return
+            if not follow:
+                return
+            last = RawStreamMsg()  # nothing yet
         config = ConsumerConfig(filter_subject=_pattern(kind, camera), deliver_policy=DeliverPolicy.ALL)
-        stop: datetime | None = None
-        if _policy(kind, last.data, last.headers) is Policy.LATEST:
+        start, stop = to_datetime(begin) - AROUND, to_datetime(until) + AROUND
+        live = last.seq is not None and _policy(kind, last.data, last.headers) is Policy.LATEST
+        if live:
             # Of a live camera, what was captured then was stored then. A file may be of any time.
-            config.deliver_policy = DeliverPolicy.BY_START_TIME
-            config.opt_start_time = to_datetime(begin) - AROUND
-            stop = to_datetime(until) + AROUND
-            if last.time is not None and last.time < to_datetime(begin) - AROUND:
+            config.deliver_policy, config.opt_start_time = DeliverPolicy.BY_START_TIME, start
+            if last.time is not None and last.time < start and not follow:
                 return
         async with Reader(self._bus, stream.name, config, ahead=2 * BATCH) as reader:
             while True:
                 for msg in await reader.batch(BATCH):
-                    if stop is not None and msg.metadata.timestamp > stop:
+                    if live and msg.metadata.timestamp > stop:
                         return
                     yield msg
-                    if msg.metadata.sequence.stream >= (last.seq or 0):
+                    if msg.metadata.sequence.stream >= (last.seq or 0) and not follow:
                         return
 
     async def _subjects(self, kind: RunKind, pattern: str) -> dict[str, int]:

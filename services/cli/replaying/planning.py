@@ -50,8 +50,8 @@ async def plan(past: Past, asked: Asked, now: int) -> Run:
     held = {name: await _held(past, asked.kind, name) for name in names}
     if not held:
         raise Refused(f"no {asked.kind} of any camera are there")
-    since = min(one.first for one in held.values()) if asked.since is None else asked.since
-    until = 1 + max(one.last for one in held.values()) if asked.until is None else asked.until
+    since = _first(asked.since, past.since, min(one.first for one in held.values()))
+    until = _first(asked.until, past.until, 1 + max(one.last for one in held.values()))
     if until <= since:
         raise Refused(f"--until {moment(until)} comes before --since {moment(since)}")
     for name, one in held.items():
@@ -88,6 +88,11 @@ def seen(run: Run, spec: CameraSpec) -> CameraSpec:
 def moment(ns: int) -> str:
     """A time as people read it, UTC."""
     return to_datetime(ns).astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _first(asked: int | None, about: int | None, all_of_it: int) -> int:
+    """What is asked for, or what the source is about, or all of it."""
+    return next(one for one in (asked, about, all_of_it) if one is not None)
 
 
 async def _held(past: Past, kind: RunKind, camera: str) -> Held:
