@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from contracts.identity import partition
 
@@ -14,6 +15,7 @@ class Kind(StrEnum):
     FRAMES = "frames"
     KEPT = "kept"
     PREVIEW = "preview"
+    RECORDED = "recorded"
     DETECTIONS = "detections"
     PATHS = "paths"
     CROSSINGS = "crossings"
@@ -52,6 +54,11 @@ def kept(run: str, pool: str, store: str, camera: str) -> str:
 def preview(run: str, store: str, camera: str) -> str:
     """The newest picture of a camera, for people to look at."""
     return f"{ROOT}.{run}.{Kind.PREVIEW}.{store}.{camera}"
+
+
+def recorded(run: str, store: str, camera: str) -> str:
+    """The frames of a camera whose owner has switched recording on, to be looked at once more."""
+    return f"{ROOT}.{run}.{Kind.RECORDED}.{store}.{camera}"
 
 
 def detections(run: str, store: str, camera: str) -> str:
@@ -104,6 +111,7 @@ def partition_filter(run: str, number: int) -> str:
     return f"{ROOT}.{run}.{Kind.DETECTIONS}.{number}.>"
 
 
+@lru_cache(maxsize=4096)
 def parse(subject: str) -> Subject:
     """Take a subject apart.
 

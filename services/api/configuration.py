@@ -49,6 +49,8 @@ class CameraSetup(BaseModel):
     lines: tuple[CountingLine, ...] = ()
     detection: DetectionArea = DetectionArea()
     paused: bool = False
+    record: bool = False
+    """Whether its frames are kept for a while; nobody's picture is stored otherwise."""
     start: Nanoseconds | None = None
     again: bool = False
     """Count a file anew that was counted already."""
@@ -85,6 +87,7 @@ class CameraSetup(BaseModel):
             lines=self.lines,
             detection=self.detection,
             paused=self.paused,
+            record=self.record,
         )
 
 
@@ -184,6 +187,7 @@ def read_spec(camera: Camera, lines: list[Line]) -> CameraSpec:
         capture=Capture(fps=camera.fps, width=camera.width, quality=camera.quality),
         preview_fps=camera.preview_fps,
         paused=camera.paused,
+        record=camera.record,
         lines=tuple(_read_line(line) for line in lines),
         detection=DetectionArea.model_validate(camera.detection),
     )
@@ -235,6 +239,7 @@ def _set_camera(camera: Camera, spec: CameraSetup) -> None:
     camera.policy, camera.detection = spec.policy, spec.detection.model_dump(mode="json")
     camera.fps, camera.width, camera.quality = spec.capture.fps, spec.capture.width, spec.capture.quality
     camera.preview_fps, camera.paused, camera.start = spec.preview_fps, spec.paused, spec.start
+    camera.record = spec.record
     camera.again += spec.again
 
 
@@ -286,6 +291,7 @@ def _read_setup(camera: Camera, store: Store, lines: list[Line]) -> CameraSetup:
         capture=Capture(fps=camera.fps, width=camera.width, quality=camera.quality),
         preview_fps=camera.preview_fps,
         paused=camera.paused,
+        record=camera.record,
         start=camera.start,
     )
     try:

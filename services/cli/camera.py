@@ -67,6 +67,10 @@ def set_camera(
     width: Annotated[int | None, typer.Option(help="Greatest width of the frames, pixels.")] = None,
     start: Annotated[str | None, typer.Option(help="When a file begins, as in 2026-11-23T09:00:00+01:00.")] = None,
     paused: Annotated[bool | None, typer.Option("--pause/--go", help="Stop capturing, or go on.")] = None,
+    record: Annotated[
+        bool | None,
+        typer.Option("--record/--no-record", help="Keep its frames for some days, to be replayed, or not."),
+    ] = None,
     again: Annotated[bool, typer.Option(help="Count a file anew that was counted already.")] = False,
 ) -> None:
     """Make a camera, or change what is said of one.
@@ -84,6 +88,7 @@ def set_camera(
         "time_zone": time_zone,
         "model": model,
         "paused": paused,
+        "record": record,
         "start": None if start is None else start_ns(start),
         "again": again,
     }
@@ -122,7 +127,7 @@ def list_cameras(
         return
     for setup in cameras:
         lines = ", ".join(f"{line.id} in={line.in_side}" for line in setup.lines) or "no line"
-        where = "" if setup.detection.whole else "  looks at a part"
+        where = ("" if setup.detection.whole else "  looks at a part") + ("  recorded" if setup.record else "")
         print(f"{setup.store}/{setup.camera}  {redact(setup.address)}  {setup.model}  {setup.policy}  {lines}{where}")
     if not cameras:
         print("There is no camera yet: metrica camera set NAME ADDRESS --line x1,y1,x2,y2 --in left|right")

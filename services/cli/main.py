@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from services.cli import camera, count, dlq, doctor, evaluate, model, tail
+from services.cli import camera, count, dlq, doctor, evaluate, model, record, replay, runs, tail
 from services.cli.errors import Refused
 
 app = typer.Typer(
@@ -21,10 +21,13 @@ app = typer.Typer(
 app.command("count")(count.count)
 app.command("eval")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
+app.command("record")(record.record)
+app.command("replay")(replay.replay)
 app.command("tail")(tail.tail)
 app.add_typer(camera.app, name="camera")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(model.app, name="model")
+app.add_typer(runs.app, name="runs")
 
 
 @app.callback()

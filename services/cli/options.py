@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -20,6 +20,7 @@ from services.cli.errors import Refused
 Points = tuple[float, float, float, float]
 T = TypeVar("T")
 _AXES = ("x1", "y1", "x2", "y2")
+_AGO = re.compile(r"-?(?=.)(?:(?P<days>\d+)d)?(?:(?P<hours>\d+)h)?(?:(?P<minutes>\d+)m)?(?:(?P<seconds>\d+)s)?")
 
 
 class InSide(StrEnum):
@@ -197,6 +198,31 @@ def start_ns(text: str) -> int:
         return to_ns(moment)
     except ValueError:
         raise Refused(f"--start {text}: give a moment with its time zone, as in 2026-11-23T09:00:00+01:00") from None
+
+
+def moment_ns(option: str, text: str, now: int) -> int:
+    """The moment of `--since` or `--until`, ns UTC: one of the calendar, or so long ago.
+
+    Args:
+        option: as it is written.
+        text: `2026-11-23T09:00:00+01:00`, `-2h`, `90m`, `1d12h` or `now`.
+        now: the present moment, ns UTC.
+
+    Raises:
+        Refused: it is neither.
+    """
+    if text == "now":
+        return now
+    if ago := _AGO.fullmatch(text):
+        parts = {unit: int(value) for unit, value in ago.groupdict("0").items()}
+        return now - int(timedelta(**parts).total_seconds()) * 1_000_000_000
+    try:
+        return to_ns(datetime.fromisoformat(text))
+    except ValueError:
+        raise Refused(
+            f"{option} {text}: give a moment with its time zone, as in 2026-11-23T09:00:00+01:00, "
+            "or how long ago, as in -2h, -90m or -1d"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)

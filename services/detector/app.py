@@ -7,6 +7,9 @@ import importlib
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from nats.errors import Error as NatsError
 
 from contracts.events import State, Status
 from contracts.identity import LIVE
@@ -20,6 +23,7 @@ from services.detector.worker import SERVICE, PoolWorker
 from services.kit.bus import Bus
 from services.kit.lease import hold
 from services.kit.logs import logger
+from services.kit.runs import Runs
 from services.kit.service import Health, serve
 
 RETRY_MODEL = 20.0
@@ -32,13 +36,16 @@ class DetectorService:
 
     def __init__(self, bus: Bus, settings: DetectorSettings) -> None:
         self._bus, self._settings = bus, settings
-        self._demand = Demand()
+        self._runs = Runs()
+        self._demand = Demand(self._runs)
         self._backends = _load_backends(settings.backends)
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._demand.follow(self._bus))
+            group.create_task(self._runs.follow(self._bus))
+            group.create_task(self._demand.follow_runs())
             group.create_task(run_pools(self._demand, self._settings.pools, self._pool))
 
     async def _pool(self, pool: str, model: str) -> None:
@@ -46,7 +53,7 @@ class DetectorService:
         thread = ThreadPoolExecutor(1, thread_name_prefix=pool)
         try:
             detector = await self._open(pool, model, thread)
-            worker = PoolWorker(self._bus, pool, detector, thread)
+            worker = PoolWorker(self._bus, pool, detector, thread, self._runs)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._tell_for_ever(pool, detector))
                 if not detector.stateful:
@@ -101,9 +108,27 @@ class DetectorService:
             told = cameras
             await asyncio.sleep(1)
 
+    async def _tell_runs(self, pool: str, state: State, message: str) -> None:
+        """Tell who waits for a run, at most once: no stream keeps it."""
+        for run in self._demand.runs(pool):
+            for one in run.cameras:
+                event = Status(
+                    run=run.name,
+                    store=one.store,
+                    camera=one.camera,
+                    service=SERVICE,
+                    state=state,
+                    message=message,
+                    at=time.time_ns(),
+                )
+                with suppress(NatsError):
+                    await self._bus.client.publish(status(run.name, one.store, one.camera, SERVICE), event.encode())
+
     async def _tell(
         self, pool: str, state: State, message: str, detector: Detector | None = None, *, only: str | None = None
     ) -> None:
+        if detector is None:
+            await self._tell_runs(pool, state, message)
         for spec in self._demand.cameras(pool):
             if only in (None, spec.camera):
                 event = Status(

@@ -71,6 +71,7 @@ class CameraWorker:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LEAVE_TIMEOUT):
                         await self._report.say(State.STOPPED)
+                        await self._publisher.close()
 
     async def _keep_trying(self) -> None:
         retry = FIRST_RETRY

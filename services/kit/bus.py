@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Self
 
@@ -148,7 +149,7 @@ class Bus:
         while True:
             try:
                 for stream in self._streams:
-                    await self._declare_stream(stream)
+                    await self.make(stream)
                 for bucket in self._buckets:
                     await self._declare_bucket(bucket)
             except (NatsError, TimeoutError, OSError) as error:
@@ -158,6 +159,29 @@ class Bus:
                 await backoff.wait()
             else:
                 return
+
+    async def make(self, stream: Stream) -> None:
+        """Create a stream, or bring it to its declaration.
+
+        Raises:
+            nats.errors.Error, TimeoutError, OSError: the server does not do it.
+        """
+        config = to_config(stream)
+        try:
+            await self.js.add_stream(config)
+        except BadRequestError as error:
+            if error.err_code != _NAME_IN_USE:
+                raise
+            await self.js.update_stream(config)
+
+    async def remove(self, stream: Stream) -> None:
+        """Delete a stream with its consumers; one that is not there is no error.
+
+        Raises:
+            nats.errors.Error, TimeoutError, OSError: the server does not do it.
+        """
+        with suppress(NotFoundError):
+            await self.js.delete_stream(stream.name)
 
     async def publish(
         self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None, msg_id: str | None = None
@@ -240,15 +264,6 @@ class Bus:
                 await backoff.wait()
             else:
                 return
-
-    async def _declare_stream(self, stream: Stream) -> None:
-        config = to_config(stream)
-        try:
-            await self.js.add_stream(config)
-        except BadRequestError as error:
-            if error.err_code != _NAME_IN_USE:
-                raise
-            await self.js.update_stream(config)
 
     async def _declare_bucket(self, bucket: Bucket) -> None:
         try:

@@ -196,10 +196,13 @@ class Reader:
             return config
         if self._last_stream_seq:
             return replace(
-                config, deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self._last_stream_seq + 1
+                config,
+                deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+                opt_start_seq=self._last_stream_seq + 1,
+                opt_start_time=None,
             )
         if self._made_anew:
-            return replace(config, deliver_policy=DeliverPolicy.ALL, opt_start_seq=None)
+            return replace(config, deliver_policy=DeliverPolicy.ALL, opt_start_seq=None, opt_start_time=None)
         return config
 
     async def _request(self) -> None:

@@ -14,9 +14,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Coroutine
+from contextlib import suppress
 from typing import Any, Final
 
 from nats.errors import Error as NatsError
+from nats.js.errors import KeyNotFoundError
 from prometheus_client import Gauge
 
 from contracts.streams import LEASES, Bucket
@@ -196,3 +198,18 @@ class Share:
                 self._changed.clear()
         except TimeoutError:
             return
+
+
+async def at_work(bus: Bus, group: str, prefix: str, bucket: Bucket = LEASES) -> bool:
+    """Whether any replica of a group does a piece whose name is this, or begins with it and a dot."""
+    leases = await bus.bucket(bucket)
+    place = f"$KV.{bucket.name}."
+    pieces = f"{group}.piece.{prefix}"
+    info = await bus.js.stream_info(f"KV_{bucket.name}", subjects_filter=f"{place}{group}.piece.>")
+    for subject in info.state.subjects or {}:
+        key = subject.removeprefix(place)
+        if key == pieces or key.startswith(f"{pieces}."):
+            with suppress(KeyNotFoundError):  # it was handed over, and its mark has not expired
+                await leases.get(key)
+                return True
+    return False

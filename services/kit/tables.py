@@ -51,6 +51,8 @@ class Camera(SQLModel, table=True):
     detection: dict[str, object] = Field(default_factory=dict, sa_type=JSON)
     """Where it looks, as `contracts.area.DetectionArea` has it; nothing is everywhere."""
     paused: bool = False
+    record: bool = False
+    """Whether its frames are kept for a while."""
 
 
 class Line(SQLModel, table=True):

@@ -1,7 +1,7 @@
 """Persistence at work: batches of crossings from the stream into the database, then the new totals onto the bus.
 
 A message is acknowledged after the commit that holds it. What cannot be stored goes to the dead letters, and the rest
-goes on. Replicas share one durable consumer.
+goes on. Replicas share one durable consumer per run: the live one, and each that is worked on beside it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from contracts.events import SessionEnd
 from contracts.identity import LIVE
-from contracts.streams import CROSSINGS, DLQ, Owner
+from contracts.runs import Run
+from contracts.streams import CROSSINGS, DLQ, Owner, Stream, run_streams
 from contracts.subjects import counts
-from services.kit.bus import Bus
+from services.kit.bus import Backoff, Bus
 from services.kit.dead_letters import bury
 from services.kit.logs import logger
 from services.kit.reader import Reader
+from services.kit.runs import Runs
 from services.kit.service import Health, serve
 from services.kit.settings import DatabaseSettings
 from services.kit.totals import Key, all_totals
@@ -80,11 +82,14 @@ class Persistence:
     def __init__(self, bus: Bus, pool: asyncpg.Pool, clock: Clock = utc_now) -> None:
         self._bus, self._pool, self._clock = bus, pool, clock
         self._writer = Writer(pool)
+        self._runs = Runs()
 
     async def run(self) -> None:
         """Work until cancelled; a batch in hand is finished first."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._read())
+            group.create_task(self._read(CROSSINGS, LIVE))
+            group.create_task(self._runs.follow(self._bus))
+            group.create_task(self._runs.each(self._read_run, forget=self._forget))
             group.create_task(self._keep_house())
 
     async def check(self) -> None:
@@ -100,11 +105,14 @@ class Persistence:
         except UNABLE as error:
             raise RuntimeError(in_words(error)) from error
 
-    async def _read(self) -> None:
-        async with Reader(self._bus, CROSSINGS.name, CONSUMER, ahead=2 * BATCH) as reader:
+    async def _read_run(self, run: Run) -> None:
+        await self._read(run_streams(run.name).crossings, run.name)
+
+    async def _read(self, stream: Stream, run: str) -> None:
+        async with Reader(self._bus, stream.name, CONSUMER, ahead=2 * BATCH) as reader:
             while True:
                 msgs = await reader.batch(BATCH, linger=LINGER)
-                await self._finish(self._handle(msgs))
+                await self._finish(self._handle(msgs, run))
 
     async def _finish(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -117,9 +125,10 @@ class Persistence:
             await asyncio.gather(task, return_exceptions=True)
             raise
 
-    async def _handle(self, msgs: Sequence[Msg]) -> None:
+    async def _handle(self, msgs: Sequence[Msg], run: str) -> None:
         started = time.monotonic()
-        metrics.LAG.set(msgs[-1].metadata.num_pending)
+        if run == LIVE:
+            metrics.LAG.set(msgs[-1].metadata.num_pending)
         records: list[tuple[Msg, Record]] = []
         malformed: list[tuple[Msg, str]] = []
         for msg in msgs:
@@ -133,25 +142,26 @@ class Persistence:
             if isinstance(record, SessionEnd) and msg.metadata.num_delivered >= PATIENT_DELIVERIES
         }
         outcome = await self._writer.write([record for _, record in records], overdue)
-        self._measure(outcome, msgs, started)
+        if run == LIVE:
+            self._measure(outcome, msgs, started)
         await self._announce(outcome.changed)
-        await self._answer(records, outcome)
+        await self._answer(records, outcome, run)
         for msg, reason in malformed:
-            await self._bury(msg, "malformed", reason)
+            await self._bury(msg, "malformed", reason, run)
 
-    async def _answer(self, records: Sequence[tuple[Msg, Record]], outcome: Outcome) -> None:
+    async def _answer(self, records: Sequence[tuple[Msg, Record]], outcome: Outcome, run: str) -> None:
         incomplete = set(outcome.incomplete)
         for msg, record in records:
             if record in outcome.refused:
-                await self._bury(msg, "refused", outcome.refused[record])
+                await self._bury(msg, "refused", outcome.refused[record], run)
             elif record in incomplete:
                 pause = FIRST_PAUSE * 2 ** min(msg.metadata.num_delivered - 1, 10)
                 await _say(msg.nak(delay=min(pause, LONGEST_PAUSE)))
             else:
                 await _say(msg.ack())
 
-    async def _bury(self, msg: Msg, why: str, reason: str) -> None:
-        await bury(self._bus, SERVICE, msg, reason, run=LIVE)
+    async def _bury(self, msg: Msg, why: str, reason: str, run: str) -> None:
+        await bury(self._bus, SERVICE, msg, reason, run=run)
         metrics.DEAD_LETTERS.labels(why).inc()
         await _say(msg.ack())
 
@@ -171,6 +181,19 @@ class Persistence:
         metrics.DUPLICATES.inc(outcome.duplicates)
         metrics.BATCH_SECONDS.observe(time.monotonic() - started)
         metrics.DELAY.observe((self._clock() - msgs[0].metadata.timestamp).total_seconds())
+
+    async def _forget(self, run: str) -> None:
+        """Delete all that a dropped run has written, however long the database is away."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self._writer.forget_run(run)
+            except UNABLE as error:
+                stay_cancelled()
+                log.warning("the rows of a dropped run cannot be deleted yet", run=run, reason=in_words(error))
+                await backoff.wait()
+            else:
+                return
 
     async def _keep_house(self) -> None:
         for beat in count():

@@ -13,7 +13,7 @@ from datetime import datetime
 import asyncpg
 
 from contracts.events import Crossing, SessionEnd
-from contracts.identity import to_datetime
+from contracts.identity import LIVE, to_datetime
 from services.kit.bus import Backoff
 from services.kit.logs import logger
 from services.kit.totals import Key
@@ -22,7 +22,7 @@ from services.persistence.fold import fold
 from services.persistence.incoming import Record
 from services.persistence.metrics import DATABASE_UP
 from services.persistence.partitions import Partitions
-from services.persistence.record import insert_crossings, insert_ends
+from services.persistence.record import delete_run, insert_crossings, insert_ends
 from services.persistence.rollups import add, moved, raise_versions
 
 log = logger()
@@ -100,6 +100,18 @@ class Writer:
             asyncpg.PostgresError, OSError: the database cannot now; the next call does it.
         """
         await self._pool.execute("DELETE FROM count_minute WHERE bucket < $1", before)
+
+    async def forget_run(self, run: str) -> None:
+        """Delete every row of a run beside the live one.
+
+        Raises:
+            ValueError: the run is the live one.
+            asyncpg.PostgresError, OSError: the database cannot now; nothing is deleted.
+        """
+        if run == LIVE:
+            raise ValueError("the live run is never forgotten")
+        async with self._pool.acquire() as connection, connection.transaction():
+            await delete_run(connection, run)
 
     async def _commit(self, part: Sequence[Record], overdue: Collection[SessionEnd], outcome: Outcome) -> None:
         crossings = [event for event in part if isinstance(event, Crossing)]

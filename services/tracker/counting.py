@@ -131,12 +131,14 @@ class CameraCounter:
         self._run, self._store, self._camera = run, store, camera
         self._session = _Session()
 
-    def step(self, detections: Detections, spec: CameraSpec) -> Step:
+    def step(self, detections: Detections, spec: CameraSpec, *, counts: bool = True, shows: bool = True) -> Step:
         """Take in what was seen in one frame. In order of seq, each at most once.
 
         Args:
             detections: of this camera. `skipped` ones are frames nobody could look at; `end` closes the session.
             spec: at the revision that the detections name.
+            counts: whether the crossings that this frame decides are counted; otherwise there are none.
+            shows: whether somebody looks at the tracks; otherwise there are none.
 
         Raises:
             ValueError: there is not one score to each box; nothing has been changed.
@@ -151,7 +153,7 @@ class CameraCounter:
         if detections.end is not None:
             session.follow(spec.lines)
             gone = session.tracker.flush()
-            crossings = self._cross((), gone, detections)
+            crossings = self._cross((), gone, detections, counts)
             published += self._paths(session.recorder.forget(gone))
             end = self._close(detections, detections.end)
             return Step(crossings, tuple(published), self._tracks(detections, ()), end)
@@ -165,14 +167,14 @@ class CameraCounter:
             sightings = session.tracker.skip(seconds)
         else:
             sightings = session.tracker.step(boxes, scores, seconds)
-        crossings = self._cross(sightings.seen, sightings.gone, detections)
+        crossings = self._cross(sightings.seen, sightings.gone, detections, counts)
         published += self._paths(session.recorder.see(sightings.seen, detections.captured_at))
         published += self._paths(session.recorder.forget(sightings.gone))
-        shown = session.tracker.visible(SHOWN_SECONDS)
+        shown = session.tracker.visible(SHOWN_SECONDS) if shows else ()
         return Step(crossings, tuple(published), self._tracks(detections, shown), None)
 
     def _cross(
-        self, seen: tuple[Sighting, ...], gone: tuple[Gone, ...], detections: Detections
+        self, seen: tuple[Sighting, ...], gone: tuple[Gone, ...], detections: Detections, counts: bool
     ) -> tuple[Crossing, ...]:
         """The crossings that this frame decides, ranked by their place along each line."""
         session = self._session
@@ -180,6 +182,8 @@ class CameraCounter:
         for watch in session.watches.values():
             line, rank = watch.line, dict.fromkeys(Direction, 0)
             decided = watch.see(seen, detections.captured_at, session.width, session.height) + watch.forget(gone)
+            if not counts:
+                continue
             for direction, met in sorted(decided, key=lambda decision: (decision.met.place, decision.met.at)):
                 identity = (line.id, line.revision, detections.session, detections.seq, direction, rank[direction])
                 rank[direction] += 1

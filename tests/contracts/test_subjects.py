@@ -17,6 +17,7 @@ from tests.contracts.names import TOKENS
 Build = Callable[[str, str, str, str], str]
 CAMERA_SUBJECTS: dict[Kind, Build] = {
     Kind.PREVIEW: lambda run, store, camera, _: subjects.preview(run, store, camera),
+    Kind.RECORDED: lambda run, store, camera, _: subjects.recorded(run, store, camera),
     Kind.PATHS: lambda run, store, camera, _: subjects.paths(run, store, camera),
     Kind.CROSSINGS: lambda run, store, camera, _: subjects.crossings(run, store, camera),
     Kind.TRACKS: lambda run, store, camera, _: subjects.tracks(run, store, camera),
@@ -106,6 +107,7 @@ class TestStreams:
             (subjects.frames(LIVE, "pool", "store", "camera"), "FRAMES"),
             (subjects.kept(LIVE, "pool", "store", "camera"), "KEPT"),
             (subjects.preview(LIVE, "store", "camera"), "PREVIEW"),
+            (subjects.recorded(LIVE, "store", "camera"), "RECORDED"),
             (subjects.detections(LIVE, "store", "camera"), "DETECTIONS"),
             (subjects.paths(LIVE, "store", "camera"), "PATHS"),
             (subjects.crossings(LIVE, "store", "camera"), "CROSSINGS"),
@@ -138,7 +140,7 @@ class TestStreams:
         }
 
         assert owners == {
-            Owner.INGEST: ({"FRAMES", "KEPT", "PREVIEW", "STATUS"}, {"ingest_state"}),
+            Owner.INGEST: ({"FRAMES", "KEPT", "PREVIEW", "RECORDED", "STATUS"}, {"ingest_state"}),
             Owner.DETECTOR: ({"DETECTIONS"}, set()),
             Owner.TRACKER: ({"PATHS", "CROSSINGS"}, {"checkpoints", "leases"}),
             Owner.PERSISTENCE: ({"DLQ"}, set()),

@@ -25,6 +25,7 @@ from services.detector.settings import DetectorSettings
 from services.detector.worker import PoolWorker
 from services.kit.bus import Bus
 from services.kit.dead_letters import HEADER
+from services.kit.runs import Runs
 from services.kit.settings import ServiceSettings
 from tests.detector.stand_ins import BREAKS, Opened, StandIn, Together, header, jpeg
 from tests.support.broker import connected, eventually, stored
@@ -46,7 +47,7 @@ async def bus(settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch) -> Asy
 async def detecting(bus: Bus, detector: StandIn) -> AsyncIterator[asyncio.Task[None]]:
     """A worker, ended in order."""
     thread = ThreadPoolExecutor(1)
-    task = asyncio.create_task(PoolWorker(bus, "stand-in", detector, thread).run())
+    task = asyncio.create_task(PoolWorker(bus, "stand-in", detector, thread, Runs()).run())
     try:
         yield task
     finally:

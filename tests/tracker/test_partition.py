@@ -22,11 +22,11 @@ from infra.local.nats import NatsServer
 from services.kit import specs as specs_module
 from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
-from services.kit.specs import Specs
 from services.tracker import ordering
 from services.tracker import partition as module
 from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, key, load
 from services.tracker.counting import CameraCounter
+from services.tracker.feed import Feed
 from services.tracker.partition import Partition
 from tests.support.broker import Write, connected, eventually, intercept, stored
 from tests.tracker.scenes import MIDDLE, film, seen, spec, walk
@@ -72,7 +72,7 @@ async def configure(bus: Bus, *specs: CameraSpec) -> None:
 
 
 def tracker(bus: Bus, token: str = "first") -> Partition:
-    return Partition(bus, Specs(bus), "live", NUMBER, token)
+    return Partition(bus, Feed.live(bus), NUMBER, token)
 
 
 @asynccontextmanager

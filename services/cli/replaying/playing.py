@@ -1,0 +1,118 @@
+"""A replay from its first frame to its last row."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import asyncpg
+from nats.aio.msg import Msg
+
+from contracts.events import State, Status
+from contracts.runs import Run, RunKind, RunState
+from contracts.subjects import status
+from services.cli.errors import Refused
+from services.cli.replaying.feeding import Fed, Feeder, See
+from services.cli.replaying.lead import Lead
+from services.cli.replaying.life import close_run, open_run, remove_run
+from services.cli.replaying.past import Past
+from services.cli.replaying.rows import ended_sessions, holds
+from services.kit.bus import Bus
+
+LOOK_EVERY = 0.1
+"""Seconds between looks whether the database has all."""
+PATIENCE = 15.0
+"""Seconds without any progress after which it is told who may be missing."""
+
+Tell = Callable[[str], None]
+
+
+class Replay:
+    """One run: `play` it; `stop` ends it early and in order.
+
+    Args:
+        bus: the connection to NATS.
+        connection: to the database.
+        run: as it is to be.
+        past: what it is fed with.
+        see: lays what the run changes over a camera's spec.
+        begin: what is fed, ns UTC: from before the run's `since`.
+        tell: gets a line for what the person who waits should know.
+    """
+
+    def __init__(
+        self, bus: Bus, connection: asyncpg.Connection, run: Run, past: Past, see: See, *, begin: int, tell: Tell
+    ) -> None:
+        self._bus, self._connection, self._run, self._tell = bus, connection, run, tell
+        self._lead = Lead(bus, run)
+        self._feeder = Feeder(bus, run, past, see, begin=begin, lead=self._lead)
+        self._begin = begin
+
+    def stop(self) -> None:
+        """Feed no more; what was fed is counted to its end."""
+        self._feeder.pace.stop()
+
+    @property
+    def progress(self) -> float:
+        """How much of it has been tracked, 0 … 1."""
+        length = self._run.until - self._begin
+        parts = [min(max(at - self._begin, 0), length) / length for at in self._lead.tracked_at.values()]
+        return sum(parts) / len(parts)
+
+    async def play(self) -> Run:
+        """Run it. Returns the run as it ended: `covered` says what it counted.
+
+        Raises:
+            Refused: there is a run of that name, a spec is missing, or the run was dropped meanwhile.
+        """
+        if await holds(self._connection, self._run.name):
+            raise Refused(
+                f"the rows of an earlier run {self._run.name!r} are not deleted yet: persistence does that; "
+                "choose another name, or wait until it is back"
+            )
+        told = await self._bus.client.subscribe(status(self._run.name, "*", "*", "*"), cb=self._pass_on)
+        helpers = [asyncio.create_task(self._lead.follow()), asyncio.create_task(self._watch())]
+        try:
+            await open_run(self._bus, self._run)
+            fed = await self._feed()
+            await self._wait_for_rows(fed)
+            state = RunState.STOPPED if self._feeder.pace.stopped else RunState.FINISHED
+            ended = self._run.model_copy(update={"state": state, "covered": fed.covered})
+            await close_run(self._bus, ended)
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+            with suppress(Exception):
+                await told.unsubscribe()
+        return ended
+
+    async def _feed(self) -> Fed:
+        frames = self._run.kind is RunKind.FRAMES
+        try:
+            return await (self._feeder.frames() if frames else self._feeder.detections())
+        except Refused:
+            await remove_run(self._bus, self._connection, self._run.name)
+            raise
+
+    async def _wait_for_rows(self, fed: Fed) -> None:
+        """Each session is closed by a row, which comes when all its crossings are in."""
+        wanted = set(fed.sessions)
+        while not wanted <= await ended_sessions(self._connection, self._run.name):  # noqa: ASYNC110  # no event tells it
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _watch(self) -> None:
+        """Tell once where nothing moves."""
+        before, told = -1.0, False
+        while not told:
+            before = self.progress
+            await asyncio.sleep(PATIENCE)
+            if self._run.speed is None and self.progress == before < 1:
+                self._tell("nothing moves: are the services running? `./taskw up`, or `docker compose ps`")
+                told = True
+
+    async def _pass_on(self, msg: Msg) -> None:
+        said = Status.model_validate_json(msg.data)
+        if said.state is State.NO_MODEL:
+            self._tell(f"{said.camera}: {said.message}")
