@@ -11,7 +11,7 @@ from contracts.identity import to_ns
 from services.api.configuration import CameraSetup
 from services.cli.pipeline import Pipeline
 from services.ingest.sources import open_source
-from tests.support.lanes import LINE, MODEL, LaneReader, truth, write_film
+from tests.support.lanes import LINE, MODEL, LaneReader, walkers, write_film
 from tests.support.record import Row
 from tests.support.scene import STORE, today_at_noon
 
@@ -33,7 +33,7 @@ def make_films(folder: Path) -> Films:
     cameras = tuple(_camera(folder, number) for number in range(1, CAMERAS + 1))
     undisturbed = {camera.camera: count_alone(camera) for camera in cameras}
     for number, rows in enumerate(undisturbed.values(), 1):
-        assert len(rows) == len(truth(number, SECONDS - 1 / FPS))
+        assert len(rows) == len(walkers(number, SECONDS - 1 / FPS))
     return Films(cameras, undisturbed)
 
 
@@ -49,7 +49,8 @@ def count_alone(camera: CameraSetup) -> list[Row]:
 
 
 def _camera(folder: Path, number: int) -> CameraSetup:
-    film = write_film(folder / f"film-{number}.mp4", seed=number, seconds=SECONDS, fps=FPS)
+    street = walkers(number, SECONDS + 5)  # who comes at the very end is on their way to the line
+    film = write_film(folder / f"film-{number}.mp4", street, SECONDS, FPS)
     return CameraSetup(
         camera=f"door-{number}",
         store=STORE,

@@ -103,12 +103,14 @@ class Mischief:
     def __init__(self, stack: Stack, strikes: Sequence[Strike]) -> None:
         self.processes: dict[str, Process] = {**stack.services, "nats": stack.nats, "postgres": stack.postgres}
         self.strikes, self.story = strikes, Story()
+        self.began = 0.0
+        """When `run` was called, seconds since the epoch."""
         self._stopped: dict[str, list[psutil.Process]] = {}
         self._ending = threading.Event()
 
     def run(self) -> None:
         """Do it all, from now on; returns when everybody is back."""
-        began = time.monotonic()
+        began, self.began = time.monotonic(), time.time()
         moments = [(strike.at, 0, strike) for strike in self.strikes]
         moments += [(strike.over, 1, strike) for strike in self.strikes]
         try:
@@ -123,6 +125,14 @@ class Mischief:
     def end(self) -> None:
         """Stop early; whoever is stopped goes on."""
         self._ending.set()
+
+    def calm(self, since: float, until: float) -> float:
+        """For how many seconds between two moments (seconds since the epoch) everybody was there."""
+        moment, calm = since, 0.0
+        for strike in self.strikes:  # in the order of time
+            calm += max(0.0, min(self.began + strike.at, until) - moment)
+            moment = max(moment, min(self.began + strike.over, until))
+        return calm + max(0.0, until - moment)
 
     def fallen(self) -> list[str]:
         """Who ended, though nobody killed them."""

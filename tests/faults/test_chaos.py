@@ -2,25 +2,34 @@
 
 Victims and moments follow from the seed alone. The services run with replicas on real servers, and nobody but the plan
 starts again what fell. Films (`every`) end as if nothing had been, and a browser that watched saw nothing but what the
-database held.
+database held. Of live cameras (`latest`) what nobody saw is lost; nobody counts twice, and pictures flow again after
+every strike.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from nats.js import JetStreamContext
 
-from contracts.streams import Owner
+from contracts.events import Detections
+from contracts.identity import LIVE
+from contracts.streams import DETECTIONS, Owner
+from contracts.subjects import ROOT, Kind
 from infra.local.stack import Stack
 from services.api.configuration import CameraSetup, ensure_camera
 from tests.faults.browser import Browser
 from tests.faults.films import Films
 from tests.faults.history import History, difference
 from tests.faults.mischief import Mischief, Story, last_words, plan
+from tests.faults.streets import Street, streets
+from tests.support.broker import eventually, jetstream
 from tests.support.record import crossings, wait_for_end
 from tests.support.scene import STORE
 
@@ -42,6 +51,14 @@ def test_whatever_is_killed_or_stopped_each_crossing_is_counted_once(tmp_path: P
         mischief = Mischief(stack, plan(seed, LAST_STRIKE))
         with told(mischief):
             asyncio.run(_count(stack, films, mischief))
+
+
+@pytest.mark.timeout(300)
+def test_live_cameras_count_nobody_twice_and_never_stand_still(tmp_path: Path, seed: int) -> None:
+    with Stack(tmp_path, replicas=REPLICAS, restart=False, environment=ENVIRONMENT) as stack, streets(3) as watched:
+        mischief = Mischief(stack, plan(seed, LAST_STRIKE))
+        with told(mischief):
+            asyncio.run(_watch(stack, watched, mischief))
 
 
 async def _count(stack: Stack, films: Films, mischief: Mischief) -> None:
@@ -66,6 +83,51 @@ async def _count(stack: Stack, films: Films, mischief: Mischief) -> None:
         mischief.end()
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _watch(stack: Stack, watched: Sequence[Street], mischief: Mischief) -> None:
+    for street in watched:
+        await ensure_camera(stack.api_database_url, street.camera)
+    try:
+        await asyncio.to_thread(mischief.run)
+        assert mischief.fallen() == []
+        back = time.time()
+        for street in watched:
+            await _counts_again(stack, street, back, mischief.story)
+    finally:
+        mischief.end()
+    await History(stack.database_url).assert_rollups_agree()
+    async with jetstream(stack) as js:
+        frames = await _answered(js)
+    for street in watched:
+        street.assert_nobody_counted_twice(await crossings(stack.database_url, street.camera.camera))
+        street.assert_flowed(frames[street.camera.camera], mischief)
+
+
+async def _counts_again(stack: Stack, street: Street, since: float, story: Story) -> None:
+    """Wait until somebody is counted who crossed after a moment (seconds since the epoch)."""
+
+    async def counted() -> bool:
+        return any(row[4] > since * 1e9 for row in await crossings(stack.database_url, street.camera.camera))
+
+    await eventually(counted, within=PATIENCE)
+    story.tell(f"{street.camera.camera} counts again")
+
+
+async def _answered(js: JetStreamContext) -> dict[str, list[tuple[Detections, float]]]:
+    """The frames of each camera that detectors have looked at, and when (seconds since the epoch)."""
+    found: dict[str, list[tuple[Detections, float]]] = defaultdict(list)
+    last = (await js.stream_info(DETECTIONS.name)).state.last_seq
+    subscription = await js.subscribe(
+        f"{ROOT}.{LIVE}.{Kind.DETECTIONS}.>", stream=DETECTIONS.name, ordered_consumer=True
+    )
+    async for msg in subscription.messages:
+        event = Detections.model_validate_json(msg.data)
+        if event.end is None:
+            found[event.camera].append((event, msg.metadata.timestamp.timestamp()))
+        if msg.metadata.sequence.stream >= last:
+            break
+    return found
 
 
 async def _end(stack: Stack, camera: CameraSetup, story: Story) -> None:

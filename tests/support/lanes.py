@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -61,53 +61,47 @@ class Walker:
         return walked - PERSON[0] if self.speed > 0 else WIDTH - walked
 
 
-def walk_lane(seed: int, lane: int, begin: float = 0.0) -> Iterator[Walker]:
+def walkers(seed: int, seconds: float) -> list[Walker]:
+    """Those who cross the line of a street within so many seconds, in the order of time: its truth."""
+    found: list[Walker] = []
+    for lane in range(LANES):
+        for walker in _along(seed, lane):
+            if walker.crosses >= seconds:
+                break
+            found.append(walker)
+    return sorted(found, key=lambda walker: walker.crosses)
+
+
+def _along(seed: int, lane: int) -> Iterator[Walker]:
     """Those who walk along one lane, one after the other, for ever."""
     chance = random.Random(f"{seed}/{lane}")
-    begin += chance.uniform(0.0, 3.0)
+    begin = chance.uniform(0.0, 3.0)
     while True:
         walker = Walker(lane, begin, chance.uniform(45, 75) * chance.choice((-1, 1)))
         yield walker
         begin = walker.end + chance.uniform(0.2, 1.0)
 
 
-class Street:
-    """All lanes of one camera, in the order of time: asked for later and later moments."""
-
-    def __init__(self, seed: int) -> None:
-        self._coming = [walk_lane(seed, lane) for lane in range(LANES)]
-        self._walking = [next(lane) for lane in self._coming]
-
-    def picture(self, at: float) -> Image:
-        """What is to be seen at a moment, in seconds."""
-        picture = np.full((LANES * LANE, WIDTH, 3), _DARK, np.uint8)
-        for lane, coming in enumerate(self._coming):
-            while self._walking[lane].end <= at:
-                self._walking[lane] = next(coming)
-            if (walker := self._walking[lane]).begin <= at:
-                x, top = walker.x(at), lane * LANE + (LANE - PERSON[1]) // 2
-                picture[top : top + PERSON[1], max(x, 0) : max(x + PERSON[0], 0)] = _BRIGHT
-        return picture
+def picture(street: Iterable[Walker], at: float) -> Image:
+    """What is to be seen of a street at a moment, in seconds."""
+    shown = np.full((LANES * LANE, WIDTH, 3), _DARK, np.uint8)
+    for walker in street:
+        if walker.begin <= at < walker.end:
+            x, y = walker.x(at), _top(walker.lane)
+            shown[y : y + PERSON[1], max(x, 0) : max(x + PERSON[0], 0)] = _BRIGHT
+    return shown
 
 
-def truth(seed: int, until: float) -> list[Walker]:
-    """Who has crossed the line by a moment, in the order of time."""
-    found = []
-    for lane in range(LANES):
-        for walker in walk_lane(seed, lane):
-            if walker.crosses > until:
-                break
-            found.append(walker)
-    return sorted(found, key=lambda walker: walker.crosses)
+def _top(lane: int) -> int:
+    return lane * LANE + (LANE - PERSON[1]) // 2
 
 
-def write_film(path: Path, seed: int, seconds: float, fps: float = 10.0) -> Path:
+def write_film(path: Path, street: Sequence[Walker], seconds: float, fps: float) -> Path:
     """A video of a street."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (WIDTH, LANES * LANE))
     assert writer.isOpened()
-    street = Street(seed)
     for number in range(round(seconds * fps)):
-        writer.write(street.picture(number / fps))
+        writer.write(picture(street, number / fps))
     writer.release()
     return path
 
@@ -133,8 +127,7 @@ class LaneReader:
         for lane in range(LANES):
             bright = np.flatnonzero(frame[lane * LANE + LANE // 2, :, 0] > (_DARK + _BRIGHT) / 2)
             if len(bright):
-                top = lane * LANE + (LANE - PERSON[1]) // 2
-                boxes.append((bright[0], top, bright[-1] + 1, top + PERSON[1]))
+                boxes.append((bright[0], _top(lane), bright[-1] + 1, _top(lane) + PERSON[1]))
         return Found(np.array(boxes, np.float32).reshape(-1, 4), np.full(len(boxes), 0.9, np.float32))
 
 
