@@ -40,6 +40,15 @@ CHROMIUM_FLAGS = (
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The seeds of the chaos runs."""
+
+    def seeds(text: str) -> list[int]:
+        return [int(seed) for seed in text.split(",")]
+
+    parser.addoption("--seeds", type=seeds, default=[1, 2, 3], help="chaos runs of these seeds, as 7,8 (tests/faults)")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse to begin on a machine that lacks what the selected tests need; watch how many tests see real footage."""
     if hasattr(config, "workerinput"):  # an xdist worker: its controller has looked

@@ -17,6 +17,7 @@ from infra.local.stack import Stack
 from services.api.configuration import ensure_camera
 from services.ingest.simulation import open_simulation
 from tests.conftest import FOOTAGE
+from tests.faults.films import Films, make_films
 from tests.support.record import Row, counted, crossings, wait_for_end
 from tests.support.scene import CAMERA, LINE, Scene, clip, today_at_noon
 
@@ -46,6 +47,12 @@ def scene() -> Scene:
             "METRICA_THREADS": "1",
         },
     )
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
+    """Several cameras and what they come to when nothing goes wrong."""
+    return make_films(tmp_path_factory.mktemp("films"))
 
 
 def make_stack(folder: Path, scene: Scene) -> Stack:
