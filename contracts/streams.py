@@ -84,12 +84,13 @@ DLQ = Stream("DLQ", (f"{DEAD_LETTERS}.>",), Owner.PERSISTENCE, max_age=35 * DAY,
 STREAMS = (FRAMES, KEPT, PREVIEW, STATUS, DETECTIONS, PATHS, CROSSINGS, DLQ)
 
 CAMERAS = Bucket("cameras", Owner.API)
+RUNS = Bucket("runs", Owner.API)
 SOURCES = Bucket("sources", Owner.API)
 INGEST_STATE = Bucket("ingest_state", Owner.INGEST)
 CHECKPOINTS = Bucket("checkpoints", Owner.TRACKER)
 LEASES = Bucket("leases", Owner.TRACKER, ttl=5)
 
-BUCKETS = (CAMERAS, SOURCES, INGEST_STATE, CHECKPOINTS, LEASES)
+BUCKETS = (CAMERAS, RUNS, SOURCES, INGEST_STATE, CHECKPOINTS, LEASES)
 
 
 def owned_by(owner: Owner) -> tuple[tuple[Stream, ...], tuple[Bucket, ...]]:

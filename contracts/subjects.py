@@ -89,6 +89,11 @@ def dead_letter(service: str, run: str) -> str:
     return f"{DEAD_LETTERS}.{service}.{run}"
 
 
+def inbox(user: str) -> str:
+    """Where answers to a user's requests come: nobody else listens there."""
+    return f"_INBOX_{user}"
+
+
 def pool_filter(run: str, kind: Kind, pool: str) -> str:
     """All frames of one pool: what the detectors that hold its model read."""
     return f"{ROOT}.{run}.{kind}.{pool}.>"

@@ -21,6 +21,7 @@ from nats.js.errors import APIError, BadRequestError, NoStreamResponseError, Not
 from nats.js.kv import KeyValue
 
 from contracts.streams import Bucket, Owner, Stream, owned_by
+from contracts.subjects import inbox
 from services.kit.connection import SturdyBroker
 from services.kit.logs import logger
 from services.kit.settings import ServiceSettings
@@ -66,6 +67,7 @@ class Bus:
             settings.nats_url,
             name=name,
             security=_security(settings),
+            inbox_prefix=inbox(settings.nats_user or name),
             max_reconnect_attempts=-1,
             reconnect_time_wait=0.25,  # type: ignore[arg-type]  # nats-py takes fractions; FastStream's hint says int
             connect_timeout=2,

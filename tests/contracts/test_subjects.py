@@ -142,7 +142,7 @@ class TestStreams:
             Owner.DETECTOR: ({"DETECTIONS"}, set()),
             Owner.TRACKER: ({"PATHS", "CROSSINGS"}, {"checkpoints", "leases"}),
             Owner.PERSISTENCE: ({"DLQ"}, set()),
-            Owner.API: (set(), {"cameras", "sources"}),
+            Owner.API: (set(), {"cameras", "runs", "sources"}),
         }
 
     def test_only_frames_and_previews_may_be_forgotten_with_the_broker(self) -> None:
