@@ -8,6 +8,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
+ASKED_BY_ADDRESS = ("/livez", "/readyz", "/metrics")
+"""What Prometheus and orchestrators ask each replica for, by the address that they were given: it shows no store."""
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -21,6 +23,17 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+
+
+class KnownHosts(TrustedHostMiddleware):
+    """Turns away who asks by another name."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] == "http" and scope["path"] in ASKED_BY_ADDRESS:
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 class SecurityHeaders:
@@ -49,5 +62,5 @@ class SecurityHeaders:
 
 def install(app: FastAPI) -> None:
     """Guard an application. The last one added is the first one asked: headers stand on refusals, too."""
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS), www_redirect=False)
+    app.add_middleware(KnownHosts, allowed_hosts=list(HOSTS), www_redirect=False)
     app.add_middleware(SecurityHeaders)

@@ -31,6 +31,8 @@ class ServiceSettings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Where /livez, /readyz and /metrics (and the API) answer; 0 takes any free port."""
+    private_network: bool = False
+    """Whether only Metrica's own can reach `host`, as in a network of containers: then it may be any address."""
     replica: str = Field(default_factory=lambda: f"replica-{uuid4().hex[:12]}")
     """This replica's name among those of its service: nobody else's, and best the same after a restart, so that who was
     killed takes up at once what it did before."""
@@ -49,7 +51,7 @@ class ServiceSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _stay_on_this_machine(self) -> Self:
-        if not _is_loopback(self.host):
+        if not self.private_network and not _is_loopback(self.host):
             raise ValueError(
                 f"METRICA_HOST={self.host} would let other machines in, and Metrica has no sign-in yet: "
                 "use 127.0.0.1, and a tunnel or an authenticating proxy to look from elsewhere"

@@ -33,6 +33,11 @@ async def test_only_names_of_this_machine_are_answered(served: Served) -> None:
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
 
 
+async def test_health_and_metrics_are_answered_by_any_name(served: Served) -> None:
+    for path in ("/livez", "/readyz", "/metrics"):
+        assert (await served.client.get(path, headers={"Host": "172.18.0.7:8080"})).status_code == 200, path
+
+
 async def test_every_answer_is_guarded(served: Served) -> None:
     for path in ("/", "/app.js", "/v1/stores", "/docs/", "/nothing"):
         headers = (await served.client.get(path)).headers

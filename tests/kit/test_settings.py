@@ -23,6 +23,13 @@ def test_this_machine_may_listen_to_itself(host: str, monkeypatch: pytest.Monkey
     assert ServiceSettings().host == host
 
 
+def test_in_a_private_network_any_address_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METRICA_HOST", "0.0.0.0")
+    monkeypatch.setenv("METRICA_PRIVATE_NETWORK", "yes")
+
+    assert ServiceSettings().host == "0.0.0.0"
+
+
 def test_a_password_is_never_shown() -> None:
     settings = ServiceSettings.model_validate({"nats_user": "tracker", "nats_password": "secret"})
 
