@@ -13,10 +13,19 @@ from nats.errors import Error as NatsError
 from nats.js.api import PubAck
 
 from contracts.streams import BUCKETS, STREAMS, Owner
+from infra.local.stack import Stack
 from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
 
 T = TypeVar("T")
+
+
+def settings_of(stack: Stack) -> ServiceSettings:
+    """The settings of somebody who may do everything in a running stack."""
+    user = stack.nats_environment
+    return ServiceSettings(
+        nats_url=stack.nats_url, nats_user=user["METRICA_NATS_USER"], nats_password=user["METRICA_NATS_PASSWORD"]
+    )
 
 
 @asynccontextmanager
