@@ -37,8 +37,9 @@ from services.kit.specs import Specs
 SERVICE = "detector"
 ACK_WAIT = 5.0
 """A replica of which nothing was heard for this time, in seconds, has lost its frames to another."""
-HOLD = 30.0
-"""Seconds after which a frame goes to another although its replica lives: it hangs."""
+HOLD = 12.0
+"""Seconds after which a frame goes to another although its replica lives: it hangs. Three such waits are shorter than
+the tracker's."""
 MOST_DELIVERIES = 3
 """A frame that was looked at so often without an answer is given up."""
 RETRY_DELAY = 0.5

@@ -139,7 +139,7 @@ class TestStreams:
 
         assert owners == {
             Owner.INGEST: ({"FRAMES", "KEPT", "PREVIEW", "STATUS"}, {"ingest_state"}),
-            Owner.DETECTOR: ({"DETECTIONS"}, set()),
+            Owner.DETECTOR: ({"DETECTIONS"}, {"attempts"}),
             Owner.TRACKER: ({"PATHS", "CROSSINGS"}, {"checkpoints", "leases"}),
             Owner.PERSISTENCE: ({"DLQ"}, set()),
             Owner.API: (set(), {"cameras", "sources"}),
