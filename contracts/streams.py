@@ -96,10 +96,11 @@ CAMERAS = Bucket("cameras", Owner.API)
 RUNS = Bucket("runs", Owner.API)
 SOURCES = Bucket("sources", Owner.API)
 INGEST_STATE = Bucket("ingest_state", Owner.INGEST)
+ATTEMPTS = Bucket("attempts", Owner.DETECTOR, ttl=HOUR)
 CHECKPOINTS = Bucket("checkpoints", Owner.TRACKER)
 LEASES = Bucket("leases", Owner.TRACKER, ttl=5)
 
-BUCKETS = (CAMERAS, RUNS, SOURCES, INGEST_STATE, CHECKPOINTS, LEASES)
+BUCKETS = (CAMERAS, RUNS, SOURCES, INGEST_STATE, ATTEMPTS, CHECKPOINTS, LEASES)
 
 
 def owned_by(owner: Owner) -> tuple[tuple[Stream, ...], tuple[Bucket, ...]]:

@@ -29,6 +29,7 @@ from contracts.runs import Run
 from contracts.streams import FRAMES, KEPT, Stream, run_streams
 from contracts.subjects import Kind, detections, parse, pool_filter
 from services.detector.analyze import Look, analyze, analyze_batch
+from services.detector.attempts import Attempts
 from services.detector.pools import asks_for
 from services.detector.protocol import BatchDetector, Detector
 from services.detector.turns import Turns
@@ -41,14 +42,18 @@ from services.kit.specs import Specs
 
 SERVICE = "detector"
 ACK_WAIT = 5.0
-"""A frame that was given to a replica and not answered within this time, in seconds, goes to another."""
+"""A replica of which nothing was heard for this time, in seconds, has lost its frames to another."""
+HOLD = 12.0
+"""Seconds after which a frame goes to another although its replica lives: it hangs. Three such waits are shorter than
+the tracker's."""
 MOST_DELIVERIES = 3
+"""A frame that was looked at so often without an answer is given up."""
 RETRY_DELAY = 0.5
 LEAVE_TIMEOUT = 2.0
 """Seconds that the last answer may take at an orderly end."""
 AHEAD = 2
 """Frames (or batches) pulled ahead: enough to keep the model busy, few enough that live frames are fresh, that a crash
-delays few, and that even at two seconds each none is taken for unanswered."""
+delays few."""
 PATIENCE = 2.0
 """Seconds that a frame waits for its camera's spec, which is stored before any frame names it."""
 
@@ -72,6 +77,7 @@ class PoolWorker:
         self._bus, self._pool, self._detector, self._thread, self._runs = bus, pool, detector, thread, runs
         self._specs = {LIVE: Specs(bus, PATIENCE)}
         self._turns = Turns()
+        self._attempts = Attempts(bus)
         self._batch = detector.batch if isinstance(detector, BatchDetector) else 1
 
     async def run(self) -> None:
@@ -114,7 +120,7 @@ class PoolWorker:
             ack_wait=ACK_WAIT,
             max_ack_pending=1024,
         )
-        return Reader(self._bus, stream.name, config, ahead=ahead * self._batch)
+        return Reader(self._bus, stream.name, config, ahead=ahead * self._batch, hold=HOLD)
 
     async def _keep_looking(self, look: Callable[[], Awaitable[list[Answer]]]) -> None:
         publishing: asyncio.Task[None] | None = None
@@ -170,16 +176,19 @@ class PoolWorker:
 
     async def _look_at_one(self, msg: Msg, look: Look) -> Detections | None:
         """A frame's event; None where it is to be tried again."""
-        if msg.metadata.num_delivered > MOST_DELIVERIES:
+        attempt = await self._attempts.begin(msg, look.frame)
+        if attempt > MOST_DELIVERIES:
             return self._skip(look, f"given up after {MOST_DELIVERIES} deliveries without an answer")
         try:
-            return await self._timed(lambda: analyze(look.frame, look.jpeg, self._detector, look.spec), 1)
+            event = await self._timed(lambda: analyze(look.frame, look.jpeg, self._detector, look.spec), 1)
         except Exception as error:  # a backend may raise anything; the frame is tried again, then buried
             log.exception("a frame broke the detector", seq=look.frame.seq)
-            if msg.metadata.num_delivered >= MOST_DELIVERIES:
+            if attempt >= MOST_DELIVERIES:
                 return self._skip(look, f"the detector failed {MOST_DELIVERIES} times: {error!r}")
             await msg.nak(delay=RETRY_DELAY)
             return None
+        await self._attempts.survived(msg, look.frame)
+        return event
 
     async def _timed(self, work: Callable[[], T], frames: int) -> T:
         """Do some work in the detector's thread; its time is shared by the frames."""

@@ -141,7 +141,7 @@ class TestStreams:
 
         assert owners == {
             Owner.INGEST: ({"FRAMES", "KEPT", "PREVIEW", "RECORDED", "STATUS"}, {"ingest_state"}),
-            Owner.DETECTOR: ({"DETECTIONS"}, set()),
+            Owner.DETECTOR: ({"DETECTIONS"}, {"attempts"}),
             Owner.TRACKER: ({"PATHS", "CROSSINGS"}, {"checkpoints", "leases"}),
             Owner.PERSISTENCE: ({"DLQ"}, set()),
             Owner.API: (set(), {"cameras", "runs", "sources"}),

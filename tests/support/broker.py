@@ -22,6 +22,14 @@ from services.kit.settings import ServiceSettings
 T = TypeVar("T")
 
 
+def settings_of(stack: Stack) -> ServiceSettings:
+    """The settings of somebody who may do everything in a running stack."""
+    user = stack.nats_environment
+    return ServiceSettings(
+        nats_url=stack.nats_url, nats_user=user["METRICA_NATS_USER"], nats_password=user["METRICA_NATS_PASSWORD"]
+    )
+
+
 @asynccontextmanager
 async def connected(
     settings: ServiceSettings, owner: Owner | None = None, *, everything: bool = False
