@@ -30,13 +30,14 @@ class Refusals:
 
     def note(self, refusal: NotPermitted) -> None:
         """The server refuses something."""
-        what = str(refusal)
-        known = what in self._last
-        if not known and len(self._last) == MOST:
-            return
-        self._last[what] = self._clock()
-        if not known:
+        what, now = str(refusal), self._clock()
+        if what not in self._last:
+            if len(self._last) == MOST:
+                self._last = {known: last for known, last in self._last.items() if last > now - MEMORY}
+            if len(self._last) == MOST:
+                return
             log.error("NATS does not permit this", user=self._user, refused=what)
+        self._last[what] = now
 
     def forget(self) -> None:
         """Another connection: what it is refused is told anew."""

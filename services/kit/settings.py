@@ -44,6 +44,11 @@ class ServiceSettings(BaseSettings):
         """Whether the connection to NATS must be encrypted."""
         return self.nats_url.startswith("tls://") or self.nats_tls_ca is not None or self.nats_tls_cert is not None
 
+    @field_validator("nats_tls_ca", "nats_tls_cert", "nats_tls_key", mode="before")
+    @classmethod
+    def _is_given(cls, path: object) -> object:
+        return path or None  # an empty variable, as compose files pass on what is not set, is none
+
     @field_validator("replica")
     @classmethod
     def _is_a_name(cls, replica: str) -> str:

@@ -53,6 +53,13 @@ class TestNats:
             content = file.read_bytes()
             assert not [user for user, password in nats_server.passwords.items() if password.encode() in content], file
 
+    async def test_it_runs_in_a_folder_of_any_name(self, tmp_path: Path) -> None:
+        with NatsServer(tmp_path / 'Café "Chez # Nous"') as server:
+            client = await _connect(server)
+            await client.jetstream().add_stream(name="KEEP", subjects=["keep"])
+            await client.close()
+            assert list(server.folder.rglob("KEEP"))
+
     def test_a_taken_port_is_an_error_that_says_so(self, nats_server: NatsServer, tmp_path: Path) -> None:
         with pytest.raises(LocalError, match="address already in use"):
             NatsServer(tmp_path / "second", port=nats_server.port).start()
