@@ -22,9 +22,9 @@ async def track(bus: Bus, replica: str) -> None:
     await bus.wait_for(DETECTIONS)
     specs = Specs(bus)
 
-    async def keep(number: str, _: Lease) -> None:
+    async def keep(number: str, lease: Lease) -> None:
         try:
-            await Partition(bus, specs, LIVE, int(number), replica).run()
+            await Partition(bus, specs, LIVE, int(number), replica, lambda: lease.held).run()
         except Fenced as reason:
             # It had been stopped for longer than its lease, or somebody works without one: what is stored is the truth.
             log.warning("another tracker was at work here; taking it up from what is stored", reason=str(reason))
