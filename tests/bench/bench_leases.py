@@ -12,24 +12,18 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from nats.aio.msg import Msg
-
-from contracts.events import Tracks
-from contracts.frames import FrameHeader
-from contracts.identity import LIVE, partition
+from contracts.identity import partition
 from contracts.spec import CameraSpec, Capture, Source, current_key, spec_key
-from contracts.streams import CAMERAS, LEASES, SOURCES, Owner
+from contracts.streams import CAMERAS, SOURCES, Owner
 from infra.local.service import Service
 from infra.local.stack import Stack
 from services.kit.bus import Bus
-from services.kit.watch import watch
 from tests.support.broker import connected, eventually, settings_of
+from tests.support.onlooker import Onlooker, onlooking
 
 ADDRESS = "sim://door?pace=real&fps=10&width=160&height=90"
 CAMERAS_SHARED, REPLICAS = 6, 3
@@ -38,80 +32,21 @@ SHARED = tuple(PIECES)
 EVENTS = ("goes in order", "is killed", "comes", "one goes as another comes")
 
 
-class Watched:
-    """What is seen from outside: who holds what since when, and when each camera last moved on."""
-
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
-        self.holders: dict[str, str] = {}
-        self.moved_at: dict[str, float] = {}
-        self.seen: dict[Owner, dict[str, list[float]]] = {owner: defaultdict(list) for owner in SHARED}
-
-    @asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
-        """Look for as long as the context lasts."""
-
-        async def frame(msg: Msg) -> None:
-            self.seen[Owner.INGEST][FrameHeader.from_headers(msg.headers).camera].append(time.monotonic())
-
-        async def tracks(msg: Msg) -> None:
-            self.seen[Owner.TRACKER][Tracks.model_validate_json(msg.data).camera].append(time.monotonic())
-
-        subscriptions = [
-            await self._bus.client.subscribe(f"metrica.{LIVE}.frames.>", cb=frame),
-            await self._bus.client.subscribe(f"metrica.{LIVE}.tracks.>", cb=tracks),
-        ]
-        leases = asyncio.create_task(self._leases())
-        try:
-            yield
-        finally:
-            leases.cancel()
-            await asyncio.gather(leases, return_exceptions=True)
-            for subscription in subscriptions:
-                await subscription.unsubscribe()
-
-    async def _leases(self) -> None:
-        async for entry in watch(self._bus, LEASES, "*.piece.*"):
-            holder = None if entry.value is None else entry.value.decode()
-            if holder is None:
-                continue  # about to be taken
-            if self.holders.get(entry.key) != holder:
-                self.holders[entry.key], self.moved_at[entry.key] = holder, time.monotonic()
-
-    def parts(self, owner: Owner) -> Counter[str]:
-        """How many pieces each replica holds."""
-        return Counter(holder for key, holder in self.holders.items() if key.startswith(f"{owner}."))
-
-    def pieces(self, owner: Owner, replica: str) -> set[str]:
-        """The keys of what a replica holds."""
-        return {key for key, holder in self.holders.items() if key.startswith(f"{owner}.") and holder == replica}
-
-    def stood_still(self, owner: Owner, cameras: set[str], since: float) -> float:
-        """The longest that one of the cameras did not move on, from that moment or later."""
-        longest = 0.0
-        for camera in cameras:
-            times = [since, *(at for at in self.seen[owner][camera] if at > since)]
-            longest = max([longest, *(after - before for before, after in pairwise(times))])
-        return longest
-
-
 class Bench:
     """The running services, and what happens to them."""
 
-    def __init__(self, stack: Stack, watched: Watched) -> None:
-        self._stack, self._watched = stack, watched
+    def __init__(self, stack: Stack, onlooker: Onlooker) -> None:
+        self._stack, self._onlooker = stack, onlooker
 
     def _replicas(self, owner: Owner) -> list[Service]:
         return [one for one in self._stack.services.values() if one.owner is owner]
 
     async def evenly(self, owner: Owner) -> None:
-        """Wait until the running replicas have equal parts, and cameras move."""
+        """Wait until the running replicas have equal parts."""
 
         async def look() -> bool:
             names = [one.name for one in self._replicas(owner) if one.running]
-            parts = self._watched.parts(owner)
-            each, rest = divmod(PIECES[owner], len(names))
-            return sorted(parts[name] for name in names) == [each] * (len(names) - rest) + [each + 1] * rest
+            return self._onlooker.even(owner, names, PIECES[owner])
 
         await eventually(look, within=60)
 
@@ -124,7 +59,7 @@ class Bench:
             await asyncio.to_thread(one.stop)
         await self.evenly(owner)
         await asyncio.sleep(2)
-        before = dict(self._watched.holders)
+        before = dict(self._onlooker.holders)
         since = time.monotonic()
         if event == "is killed":
             victim.kill()
@@ -132,24 +67,30 @@ class Bench:
             victim.ask_to_stop()
         for one in absent:
             one.start()
-        await self._until_gone(owner, victim, event)
+        if event != "comes":
+            await eventually(lambda: self._has_nothing(owner, victim), within=60)
         await self.evenly(owner)
         await asyncio.sleep(2)
-        moved = {key for key, holder in self._watched.holders.items() if before.get(key) != holder}
-        leases = max((self._watched.moved_at[key] for key in moved), default=since) - since
-        still = self._watched.stood_still(owner, _concerned(owner, moved), since)
-        for one in replicas:
-            await asyncio.to_thread(one.stop) if one is victim and event != "comes" else None
-            one.start()
+        moved = {key for key, holder in self._onlooker.holders.items() if before.get(key) != holder}
+        leases = max((self._onlooker.moved_at[key] for key in moved), default=since) - since
+        still = self._stood_still(owner, _concerned(owner, moved), since)
+        if event != "comes":
+            await asyncio.to_thread(victim.stop)
+        victim.start()
         await self.evenly(owner)
         return leases, still
 
-    async def _until_gone(self, owner: Owner, victim: Service, event: str) -> None:
-        async def look() -> bool:
-            return not self._watched.pieces(owner, victim.name)
+    async def _has_nothing(self, owner: Owner, replica: Service) -> bool:
+        return self._onlooker.parts(owner)[replica.name] == 0
 
-        if event != "comes":
-            await eventually(look, within=60)
+    def _stood_still(self, owner: Owner, cameras: set[str], since: float) -> float:
+        """The longest that one of the cameras did not move on, from that moment or later."""
+        longest = 0.0
+        for camera in cameras:
+            seen = self._onlooker.frames[camera] if owner is Owner.INGEST else self._onlooker.tracks[camera]
+            times = [since, *(one.at for one in seen if one.at > since)]
+            longest = max([longest, *(after - before for before, after in pairwise(times))])
+        return longest
 
 
 def _concerned(owner: Owner, keys: set[str]) -> set[str]:
@@ -189,9 +130,8 @@ async def main() -> None:
             async with connected(settings_of(stack), everything=True) as bus:
                 await asyncio.to_thread(stack.start_services)
                 await configure(bus)
-                watched = Watched(bus)
-                async with watched.watching():
-                    bench = Bench(stack, watched)
+                async with onlooking(bus) as onlooker:
+                    bench = Bench(stack, onlooker)
                     for owner in SHARED:
                         await bench.evenly(owner)
                     await measure(bench, events, options.runs)
