@@ -54,14 +54,14 @@ class TrackerService:
             }
             self._share.want(LIVE_PIECES | beside)
 
-    async def _keep(self, piece: str, _lease: Lease) -> None:
+    async def _keep(self, piece: str, lease: Lease) -> None:
         name, _, number = piece.rpartition(".")
         run = self._runs.running.get(name)
         if name and run is None:
             return  # it has just ended
         feed = Feed.of(self._bus, run) if run else self._live
         try:
-            await Partition(self._bus, feed, int(number), self._replica).run()
+            await Partition(self._bus, feed, int(number), self._replica, lambda: lease.held).run()
         except Fenced as reason:
             # It had been stopped for longer than its lease, or somebody works without one: what is stored is the truth.
             log.warning("another tracker was at work here; taking it up from what is stored", reason=str(reason))

@@ -67,6 +67,8 @@ class Step:
     paths: tuple[Path, ...]
     tracks: Tracks
     end: SessionEnd | None
+    missed: int
+    """Frames before this one that never came."""
 
 
 @dataclass(slots=True)
@@ -89,12 +91,13 @@ class _Session:
     unclaimed: dict[tuple[str, int], LineState] = field(default_factory=dict)
     """States of lines from a checkpoint, until the first spec comes with the lines themselves."""
 
-    def arrive(self, detections: Detections) -> None:
+    def arrive(self, detections: Detections) -> int:
         """Count the frames that never came between the last event and this one."""
         last = -1 if self.seq is None else self.seq
-        if detections.previous is not None:
-            self.missed += max(0, detections.previous - last)
+        missed = 0 if detections.previous is None else max(0, detections.previous - last)
+        self.missed += missed
         self.seq = detections.seq
+        return missed
 
     def elapse(self, captured_at: int) -> float:
         """Seconds since the frame before, made to go forward."""
@@ -149,14 +152,14 @@ class CameraCounter:
             published += self._flush()
             self._session = _Session(detections.session)
         session = self._session
-        session.arrive(detections)
+        missed = session.arrive(detections)
         if detections.end is not None:
             session.follow(spec.lines)
             gone = session.tracker.flush()
             crossings = self._cross((), gone, detections, counts)
             published += self._paths(session.recorder.forget(gone))
             end = self._close(detections, detections.end)
-            return Step(crossings, tuple(published), self._tracks(detections, ()), end)
+            return Step(crossings, tuple(published), self._tracks(detections, ()), end, missed)
         published += self._paths(session.resize(detections.width, detections.height))
         session.width, session.height, session.spec_revision = detections.width, detections.height, spec.revision
         session.follow(spec.lines)
@@ -171,7 +174,7 @@ class CameraCounter:
         published += self._paths(session.recorder.see(sightings.seen, detections.captured_at))
         published += self._paths(session.recorder.forget(sightings.gone))
         shown = session.tracker.visible(SHOWN_SECONDS) if shows else ()
-        return Step(crossings, tuple(published), self._tracks(detections, shown), None)
+        return Step(crossings, tuple(published), self._tracks(detections, shown), None, missed)
 
     def _cross(
         self, seen: tuple[Sighting, ...], gone: tuple[Gone, ...], detections: Detections, counts: bool

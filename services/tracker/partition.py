@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 
 from nats.aio.msg import Msg
@@ -35,6 +35,7 @@ BATCH = 32
 """Messages that are handled in one go where so many have come: some milliseconds of work."""
 
 FRAMES_TRACKED = Counter("metrica_tracker_frames_total", "Frames tracked", ["camera"])
+FRAMES_MISSED = Counter("metrica_tracker_missed_total", "Frames of live cameras that no detector saw", ["camera"])
 CROSSINGS = Counter("metrica_tracker_crossings_total", "Crossings found", ["camera", "direction"])
 REPLAYED = Counter("metrica_tracker_replayed_frames_total", "Frames tracked in runs beside the live one")
 STEP_SECONDS = Histogram(
@@ -42,14 +43,17 @@ STEP_SECONDS = Histogram(
 )
 LAG = Gauge("metrica_tracker_lag_messages", "Detections not read yet", ["partition"])
 
+Held = Callable[[], bool]
+"""Whether nobody else can have the partition yet: what no checkpoint fences is only then published."""
+
 log = logger()
 
 
 class CameraWork:
     """One camera: its order, its counter, its checkpoint."""
 
-    def __init__(self, bus: Bus, feed: Feed, slot: Slot, checkpoint: Checkpoint) -> None:
-        self._bus, self._feed, self._slot, self._saved = bus, feed, slot, checkpoint
+    def __init__(self, bus: Bus, feed: Feed, slot: Slot, checkpoint: Checkpoint, held: Held) -> None:
+        self._bus, self._feed, self._slot, self._saved, self._held = bus, feed, slot, checkpoint, held
         self.order = Sequencer(checkpoint.order)
         self._counter = CameraCounter.restore(checkpoint.run, checkpoint.store, checkpoint.camera, checkpoint.counter)
         self._outbox: list[Outgoing] = []
@@ -132,11 +136,12 @@ class CameraWork:
             REPLAYED.inc()
             return
         FRAMES_TRACKED.labels(event.camera).inc()
+        FRAMES_MISSED.labels(event.camera).inc(step.missed)
         for crossing in step.crossings:
             CROSSINGS.labels(event.camera, crossing.direction).inc()
             with bound_contextvars(camera=event.camera, trace=event.traceparent):
                 log.info("crossing", line=crossing.line, direction=crossing.direction, seq=crossing.seq)
-        if self._bus.connected:
+        if self._bus.connected and self._held():
             try:
                 await self._bus.client.publish(tracks(event.run, event.store, event.camera), step.tracks.encode())
             except NatsError:
@@ -146,8 +151,9 @@ class CameraWork:
 class Partition:
     """Reads one partition and counts its cameras until cancelled or fenced."""
 
-    def __init__(self, bus: Bus, feed: Feed, number: int, token: str) -> None:
+    def __init__(self, bus: Bus, feed: Feed, number: int, token: str, held: Held = lambda: True) -> None:
         self._bus, self._feed, self._number, self._token = bus, feed, number, token
+        self._held = held
         self._cameras: dict[str, CameraWork] = {}
         self._position = 0
         self._looked_at = time.monotonic()
@@ -210,7 +216,7 @@ class Partition:
         slot = Slot(self._bucket, key(self._feed.name, self._number, name), revision)
         await slot.store(mine)
         await publish(self._bus, mine.outbox)
-        self._cameras[name] = CameraWork(self._bus, self._feed, slot, mine)
+        self._cameras[name] = CameraWork(self._bus, self._feed, slot, mine, self._held)
         return mine.low_water
 
     async def _turn(self, reader: Reader) -> None:
@@ -273,7 +279,7 @@ class Partition:
         )
         slot = Slot(self._bucket, key(self._feed.name, self._number, event.camera))
         await slot.store(first)
-        camera = self._cameras[event.camera] = CameraWork(self._bus, self._feed, slot, first)
+        camera = self._cameras[event.camera] = CameraWork(self._bus, self._feed, slot, first, self._held)
         return camera
 
 
