@@ -9,10 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-import asyncpg
 import pytest
 
-from contracts.streams import CROSSINGS
+from contracts.streams import Owner
 from infra.local.postgres import PostgresServer
 from services.kit import bus as bus_module
 from services.kit.bus import Bus
@@ -21,7 +20,6 @@ from services.persistence import app
 from tests.persistence.builders import crossing, end
 from tests.persistence.conftest import Stored, until
 from tests.persistence.test_service import all_acknowledged, connected, running, send
-from contracts.streams import Owner
 
 OUTAGE = 600.0
 SHORTER = 100
