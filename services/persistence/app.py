@@ -52,8 +52,8 @@ GRACE = 5.0
 """Seconds that a batch in hand has to be finished in when the service is told to stop."""
 
 PATIENT_DELIVERIES = 20
-"""An end whose crossings are missing is delivered so often, over about 75 s: what a replica that died had in hand is
-delivered again after `ACK_WAIT`, and again if the next one dies too. After that the missing ones will not come."""
+"""An end whose crossings are missing is delivered so often, over about 75 s, and for as long as anything before it is in
+somebody's hands: it comes again after `ACK_WAIT`, or once the database is back. Then the missing ones will not come."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 
 BEAT = 60.0
@@ -136,18 +136,32 @@ class Persistence:
                 records.append((msg, read(msg.subject, msg.data)))
             except MalformedEvent as error:
                 malformed.append((msg, str(error)))
-        overdue = {
-            record
-            for msg, record in records
-            if isinstance(record, SessionEnd) and msg.metadata.num_delivered >= PATIENT_DELIVERIES
-        }
-        outcome = await self._writer.write([record for _, record in records], overdue)
+        outcome = await self._writer.write([record for _, record in records], await self._overdue(records))
         if run == LIVE:
             self._measure(outcome, msgs, started)
         await self._announce(outcome.changed)
         await self._answer(records, outcome, run)
         for msg, reason in malformed:
             await self._bury(msg, "malformed", reason, run)
+
+    async def _overdue(self, records: Sequence[tuple[Msg, Record]]) -> set[SessionEnd]:
+        """Ends that have been waited for long enough, of whose sessions nothing is on its way any more."""
+        late = {
+            record: msg.metadata
+            for msg, record in records
+            if isinstance(record, SessionEnd) and msg.metadata.num_delivered >= PATIENT_DELIVERIES
+        }
+        if not late:
+            return set()
+        read_from = next(iter(late.values()))
+        try:
+            consumer = await self._bus.js.consumer_info(read_from.stream, read_from.consumer)
+        except (NatsError, TimeoutError, OSError) as error:
+            log.debug("it cannot be seen what other replicas have in hand", reason=in_words(error))
+            return set()
+        # All up to this place in the stream is committed or in the dead letters, whichever replica had it.
+        handled = consumer.ack_floor.stream_seq
+        return {end for end, place in late.items() if place.sequence.stream <= handled + 1}
 
     async def _answer(self, records: Sequence[tuple[Msg, Record]], outcome: Outcome, run: str) -> None:
         incomplete = set(outcome.incomplete)

@@ -46,8 +46,12 @@ class History:
 
     async def assert_rollups_agree(self) -> None:
         """Minutes, quarters, days and sessions are what the crossings come to."""
-        async with asyncpg.create_pool(self._database_url, min_size=0) as pool:
-            await Stored(pool).assert_rollups_equal_record()
+        connection = await asyncpg.connect(self._database_url)
+        try:
+            async with connection.transaction(isolation="repeatable_read"):  # people may be counted meanwhile
+                await Stored(connection).assert_rollups_equal_record()
+        finally:
+            await connection.close()
 
     async def assert_held(self, shown: Sequence[Shown]) -> None:
         """Whatever was shown had been committed just so, and nothing newer had been shown before."""

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,6 +17,7 @@ from typing import Final
 
 import psutil
 
+from infra.local.errors import LocalError
 from infra.local.nats import NatsServer
 from infra.local.postgres import PostgresServer
 from infra.local.service import Service
@@ -27,6 +29,7 @@ SERVICES: Final = (
     *("ingest", "ingest-2", "detector", "detector-2", "detector-3", "tracker", "tracker-2"),
     *("persistence", "persistence-2", "api", "api-2"),
 )
+SERVERS: Final = ("nats", "postgres")
 VICTIMS: Final = {**dict.fromkeys(SERVICES, 1.0), "nats": 2.0, "postgres": 1.5}
 """Who is struck, and how often beside the others."""
 PAUSE: Final = (0.8, 2.2)
@@ -105,19 +108,22 @@ class Mischief:
         self.strikes, self.story = strikes, Story()
         self.began = 0.0
         """When `run` was called, seconds since the epoch."""
+        self._locks = {name: threading.Lock() for name in self.processes}
         self._stopped: dict[str, list[psutil.Process]] = {}
         self._ending = threading.Event()
 
     def run(self) -> None:
         """Do it all, from now on; returns when everybody is back."""
         began, self.began = time.monotonic(), time.time()
-        moments = [(strike.at, 0, strike) for strike in self.strikes]
-        moments += [(strike.over, 1, strike) for strike in self.strikes]
+        moments = [(strike.at, self._strike, strike) for strike in self.strikes]
+        moments += [(strike.over, self._bring_back, strike) for strike in self.strikes]
         try:
-            for moment, comes_back, strike in sorted(moments, key=lambda one: one[:2]):
-                if self._ending.wait(max(0.0, began + moment - time.monotonic())):
-                    return
-                (self._bring_back if comes_back else self._strike)(strike)
+            # A server takes a while to start: the others are not kept waiting for it.
+            with ThreadPoolExecutor(len(SERVERS)) as self._starting:
+                for moment, act, strike in sorted(moments, key=lambda one: one[0]):
+                    if self._ending.wait(max(0.0, began + moment - time.monotonic())):
+                        return
+                    act(strike)
         finally:
             for name in list(self._stopped):
                 self._continue(name)
@@ -159,9 +165,17 @@ class Mischief:
     def _bring_back(self, strike: Strike) -> None:
         if strike.how is How.STOP:
             self._continue(strike.victim)
+            self.story.tell(f"{strike.victim} is back")
         else:
-            self.processes[strike.victim].start()
-        self.story.tell(f"{strike.victim} is back")
+            self._starting.submit(self._start, strike.victim)
+
+    def _start(self, name: str) -> None:
+        with self._locks[name]:
+            try:
+                self.processes[name].start()
+                self.story.tell(f"{name} is back")
+            except LocalError as error:  # it was struck again while it started
+                self.story.tell(str(error))
 
     def _continue(self, name: str) -> None:
         for process in self._stopped.pop(name, ()):

@@ -47,7 +47,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.mark.timeout(300)
 def test_whatever_is_killed_or_stopped_each_crossing_is_counted_once(tmp_path: Path, films: Films, seed: int) -> None:
-    with Stack(tmp_path, replicas=REPLICAS, restart=False, environment=ENVIRONMENT) as stack:
+    with Stack(tmp_path, replicas=REPLICAS, restart=False, durable=False, environment=ENVIRONMENT) as stack:
         mischief = Mischief(stack, plan(seed, LAST_STRIKE))
         with told(mischief):
             asyncio.run(_count(stack, films, mischief))
@@ -55,7 +55,10 @@ def test_whatever_is_killed_or_stopped_each_crossing_is_counted_once(tmp_path: P
 
 @pytest.mark.timeout(300)
 def test_live_cameras_count_nobody_twice_and_never_stand_still(tmp_path: Path, seed: int) -> None:
-    with Stack(tmp_path, replicas=REPLICAS, restart=False, environment=ENVIRONMENT) as stack, streets(3) as watched:
+    with (
+        Stack(tmp_path, replicas=REPLICAS, restart=False, durable=False, environment=ENVIRONMENT) as stack,
+        streets(3) as watched,
+    ):
         mischief = Mischief(stack, plan(seed, LAST_STRIKE))
         with told(mischief):
             asyncio.run(_watch(stack, watched, mischief))

@@ -30,6 +30,7 @@ OWNERS = {
     "FRAMES": "ingest",
     "KEPT": "ingest",
     "PREVIEW": "ingest",
+    "RECORDED": "ingest",
     "STATUS": "ingest",
     "DETECTIONS": "detector",
     "PATHS": "tracker",
@@ -39,6 +40,7 @@ OWNERS = {
     "KV_runs": "api",
     "KV_sources": "api",
     "KV_ingest_state": "ingest",
+    "KV_attempts": "detector",
     "KV_checkpoints": "tracker",
     "KV_leases": "tracker",
 }
@@ -62,6 +64,7 @@ PUBLISHERS = {
     "frames": "ingest",
     "kept": "ingest",
     "preview": "ingest",
+    "recorded": "ingest",
     "detections": "detector",
     "paths": "tracker",
     "crossings": "tracker",
