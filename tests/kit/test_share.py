@@ -140,6 +140,22 @@ async def test_who_goes_hands_over_at_once(shop: Workshop) -> None:
     assert shop.most == 1
 
 
+async def test_replicas_that_come_and_go_together_end_with_equal_parts(shop: Workshop) -> None:
+    shop.come("one")
+    shop.come("two")
+    await shop.until_all_is_done([4, 4])
+    leaving = asyncio.create_task(shop.go("one"))
+    shop.come("three")
+    shop.come("four")
+    await leaving
+    await shop.until_all_is_done([2, 3, 3])
+    await asyncio.gather(shop.go("two"), shop.go("four"))
+    shop.come("five")
+
+    await shop.until_all_is_done([4, 4])
+    assert shop.most == 1
+
+
 async def test_work_that_comes_and_goes_is_shared_out_anew(shop: Workshop) -> None:
     one, two = shop.come("one", pieces=["a"]), shop.come("two", pieces=["a"])
     await shop.until_all_is_done([0, 1])
