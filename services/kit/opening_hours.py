@@ -22,7 +22,7 @@ def _in_order(spans: tuple[Span, ...]) -> tuple[Span, ...]:
             if not _TIME.fullmatch(moment):
                 raise ValueError(f"{moment!r} is no time of day: write it as 09:30; a day ends at 24:00")
         if opens >= closes:
-            raise ValueError(f"{opens} to {closes} ends before it begins: write what is after midnight under the next day")
+            raise ValueError(f"{opens} to {closes} ends before it begins: what is after midnight is of the next day")
     for (_, closes), (opens, _) in pairwise(spans):
         if opens < closes:
             raise ValueError(f"{opens} is before {closes}: write the spans of a day in their order")

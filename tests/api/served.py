@@ -25,10 +25,13 @@ from services.api.settings import ApiSettings
 from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.kit.totals import totals
+from services.kit.vault import Vault
 from services.persistence.writer import Writer
 from tests.persistence.builders import crossing
 
 SOON = 5.0
+SECRET_KEY = "a secret key that only tests have"
+VAULT = Vault(SECRET_KEY)
 
 
 @dataclass
@@ -94,7 +97,7 @@ class Served:
         """A camera in the configuration."""
         line = {"id": "entrance", "x1": 0.5, "y1": 0.0, "x2": 0.5, "y2": 1.0}
         fields = {"address": "sim://door", "store": "shop", "lines": [line], "model": "motion", **said}
-        return await ensure_camera(self.database_url, CameraSetup.model_validate({"camera": camera, **fields}))
+        return await ensure_camera(self.database_url, CameraSetup.model_validate({"camera": camera, **fields}), VAULT)
 
     async def count(self, *crossings: Crossing) -> None:
         """Commit crossings as persistence does, announcing nothing."""
