@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sqlalchemy import text
+from sqlalchemy.pool import NullPool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api import audit
@@ -43,7 +44,7 @@ async def writing_at(database_url: str, who: str = COMMAND_LINE) -> AsyncIterato
         database_url: postgresql://user:password@host:port/database
         who: is written into the log of changes.
     """
-    engine = open_engine(database_url, isolation_level="READ COMMITTED")
+    engine = open_engine(database_url, isolation_level="READ COMMITTED", poolclass=NullPool)
     try:
         async with writing(open_sessions(engine), who) as session:
             yield session

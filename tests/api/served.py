@@ -14,13 +14,15 @@ from typing import Any
 import asyncpg
 import httpx
 import uvicorn
+from sqlalchemy.pool import NullPool
 
 from contracts import subjects
 from contracts.events import Counts, Crossing, Status
 from contracts.identity import LIVE, Direction
 from services.api.app import create_app
 from services.api.configuration import CameraSetup, ensure_camera
-from services.api.dependencies import Parts
+from services.api.database import open_engine
+from services.api.parts import Parts
 from services.api.settings import ApiSettings
 from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
@@ -136,7 +138,9 @@ async def serving(
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         quick = {"reread_seconds": 0.1, "heartbeat_seconds": 0.1, "port": port, "database_url": database_url}
-        app = create_app(ApiSettings.model_validate(settings.model_dump() | quick | said), clock)
+        given = quick | {"secret_key": SECRET_KEY, "local_access": "viewer"} | said
+        engine = open_engine(database_url, poolclass=NullPool)
+        app = create_app(ApiSettings.model_validate(settings.model_dump() | given), clock, engine)
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))
         running = asyncio.create_task(server.serve(sockets=[listener]))
         try:
