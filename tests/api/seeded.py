@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import jwt
+from argon2 import PasswordHasher
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.auth.keys import WORKER, draw_key
-from services.api.auth.passwords import Passwords
 from services.api.auth.signing import make_key
 from services.api.auth.tokens import own_claims
 from services.kit.account_tables import ApiKey, Membership, RefreshToken, SigningKey, User
@@ -60,7 +61,7 @@ async def make(session: AsyncSession, now: datetime) -> Seed:
     """Make it all."""
     seed = Seed(now)
     session.add(SigningKey(kid=KID, sealed=VAULT.seal(PRIVATE), public=PUBLIC, created_at=now))
-    hashed = await Passwords().hash(PASSWORD)
+    hashed = _hashed(PASSWORD)
     for email in PEOPLE:
         user = User(id=seed.user(email), email=email, password_hash=hashed, superadmin=email == ROOT, created_at=now)
         session.add(user)
@@ -94,6 +95,12 @@ async def make(session: AsyncSession, now: datetime) -> Seed:
     for email, role in ROLES.items():
         session.add(Membership(user=seed.user(email), organization=email.partition("@")[2], role=role))
     return seed
+
+
+@cache
+def _hashed(password: str) -> str:
+    """As cheap as argon2 can be: a hash says itself what it takes to check."""
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(password)
 
 
 async def add_camera(session: AsyncSession, store: str, camera: str) -> None:

@@ -150,6 +150,18 @@ async def serving(
             await running
 
 
+@asynccontextmanager
+async def replica(
+    settings: ServiceSettings, database_url: str, clock: FakeClock, **said: object
+) -> AsyncIterator[httpx.AsyncClient]:
+    """One more API, where everybody signs in unless told; yields who asks it."""
+    async with serving(settings, database_url, clock, **{"local_access": "none", **said}) as parts:
+        address = f"http://127.0.0.1:{parts.settings.port}"
+        async with httpx.AsyncClient(base_url=address, timeout=5) as client:
+            await until_ready(client)
+            yield client
+
+
 async def until_ready(client: httpx.AsyncClient) -> None:
     """Wait for the API to answer, its bus and database included."""
     async with asyncio.timeout(10):

@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import httpx
 from jwt import PyJWK, PyJWTError
@@ -16,7 +15,7 @@ from services.api.problems import Unavailable
 from services.kit.logs import logger
 
 FRESH_SECONDS = 600.0
-"""A key that the issuer takes back is believed no longer than this."""
+"""A key that the issuer takes back is believed no longer than this, as long as the issuer answers."""
 PAUSE_SECONDS = 10.0
 """Between two questions, whatever tokens come: nobody makes us flood the issuer with tokens of invented keys."""
 TIMEOUT = 5.0
@@ -68,11 +67,13 @@ class RemoteKeys:
             return body
 
 
-def read_keys(keys: Iterable[dict[str, Any]]) -> dict[str, PyJWK]:
+def read_keys(keys: Iterable[object]) -> dict[str, PyJWK]:
     """The keys for ES256 signatures, by their ids. Others that an issuer has are none of our business."""
     found: dict[str, PyJWK] = {}
     for one in keys:
-        if (one.get("kty"), one.get("crv")) != ("EC", "P-256") or one.get("use", "sig") != "sig" or "kid" not in one:
+        if not isinstance(one, dict) or "kid" not in one or one.get("use", "sig") != "sig":
+            continue
+        if (one.get("kty"), one.get("crv")) != ("EC", "P-256"):
             continue
         try:
             found[str(one["kid"])] = PyJWK({**one, "alg": ALGORITHM})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from functools import cached_property
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -20,7 +21,6 @@ class Passwords:
         # The first of OWASP's equivalent settings.
         self._hasher = PasswordHasher(time_cost=1, memory_cost=46 * 1024, parallelism=1)
         self._turn = asyncio.Semaphore(_AT_ONCE)
-        self._nobodys = self._hasher.hash(secrets.token_urlsafe())
 
     async def hash(self, password: str) -> str:
         """The hash of a password."""
@@ -31,6 +31,10 @@ class Passwords:
         """Whether it is the password. Of who has none it takes as long to say no: nobody learns who has an account."""
         async with self._turn:
             return await asyncio.to_thread(self._matches, password, hashed)
+
+    @cached_property
+    def _nobodys(self) -> str:
+        return self._hasher.hash(secrets.token_urlsafe())
 
     def _matches(self, password: str, hashed: str | None) -> bool:
         try:
