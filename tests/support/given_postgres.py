@@ -46,7 +46,7 @@ class GivenPostgres(PostgresServer):
         """Run SQL, each statement in a transaction of its own, as who was named in the address."""
         address = urlunsplit(self._url._replace(path=f"/{database}" if database else self._url.path))
         options = ["-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-f", "-"]
-        command = [programs() / "psql", *options, address]
+        command = [str(programs() / "psql"), *options, address]
         done = subprocess.run(command, input=sql, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise LocalError(f"Postgres refused: {done.stderr.strip()}")
