@@ -24,6 +24,8 @@ class Kind(StrEnum):
 
 ROOT = "metrica"
 DEAD_LETTERS = f"{ROOT}.dlq"
+PROBE = f"{ROOT}.probe"
+"""Asks ingest for one frame of an address (request and reply, core NATS)."""
 _GROUPED = {Kind.FRAMES, Kind.KEPT, Kind.DETECTIONS}
 
 

@@ -23,13 +23,17 @@ from services.api.auth.service import SignIns
 from services.api.auth.signing import SigningKeys
 from services.api.auth.tokens import BUILT_IN, Issuer, Verifier
 from services.api.cameras.endpoints import router as cameras
+from services.api.changes.endpoints import router as changes
 from services.api.clock import Clock, utc_now
 from services.api.counts.endpoints import router as counts
 from services.api.database import open_engine, open_sessions, ping
+from services.api.keys.endpoints import router as keys
 from services.api.live.endpoints import router as live
 from services.api.live.feed import Feed
 from services.api.live.hub import Hub
 from services.api.live.statuses import Statuses
+from services.api.members.endpoints import router as members
+from services.api.organizations.endpoints import router as organizations
 from services.api.parts import Parts
 from services.api.projection import Projection
 from services.api.settings import ApiSettings
@@ -106,7 +110,7 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
     problems.install(app)
     security.install(app, settings.other_hosts)
     description.install(app)
-    for router in (auth, stores, counts, live, cameras):
+    for router in (auth, organizations, members, keys, changes, stores, cameras, counts, live):
         app.include_router(router, prefix="/v1")
     app.include_router(well_known)
     app.include_router(health.router)

@@ -34,7 +34,7 @@ TABLES = {
 }
 """The tables that hold an organization's data, by their classes."""
 
-GRANTS = {"Principal", "Store", "Camera", "Organization", "Worker"}
+GRANTS = {"Principal", "PrincipalDep", "Store", "Camera", "Organization", "Worker", "WorkerDep"}
 """What shows that `access` was asked."""
 
 EXEMPT = {
@@ -65,7 +65,7 @@ class Violation:
     def __str__(self) -> str:
         return (
             f"{self.where}:{self.line}: queries {self.table} and was given neither who asks nor what access found: "
-            f"take a {', '.join(sorted(GRANTS))} instead of a name"
+            "take a Principal, or the Store, Camera or Organization itself, instead of a name"
         )
 
 

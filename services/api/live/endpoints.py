@@ -45,7 +45,7 @@ LAST_EVENT_ID = {
     openapi_extra={"parameters": [LAST_EVENT_ID]},
     responses={
         200: {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
-        **describe(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        **describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
     },
 )
 async def follow_store(
