@@ -27,6 +27,7 @@ from services.api.changes.endpoints import router as changes
 from services.api.clock import Clock, utc_now
 from services.api.counts.endpoints import router as counts
 from services.api.database import open_engine, open_sessions, ping
+from services.api.edge.endpoints import router as edge
 from services.api.keys.endpoints import router as keys
 from services.api.live.endpoints import router as live
 from services.api.live.feed import Feed
@@ -110,7 +111,7 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
     problems.install(app)
     security.install(app, settings.other_hosts)
     description.install(app)
-    for router in (auth, organizations, members, keys, changes, stores, cameras, counts, live):
+    for router in (auth, organizations, members, keys, changes, stores, cameras, counts, live, edge):
         app.include_router(router, prefix="/v1")
     app.include_router(well_known)
     app.include_router(health.router)
