@@ -19,6 +19,7 @@ class Kind(StrEnum):
     DETECTIONS = "detections"
     PATHS = "paths"
     CROSSINGS = "crossings"
+    EDGE = "edge"
     STATUS = "status"
     TRACKS = "tracks"
     COUNTS = "counts"
@@ -26,6 +27,8 @@ class Kind(StrEnum):
 
 ROOT = "metrica"
 DEAD_LETTERS = f"{ROOT}.dlq"
+PROBE = f"{ROOT}.probe"
+"""Asks ingest for one frame of an address (request and reply, core NATS)."""
 _GROUPED = {Kind.FRAMES, Kind.KEPT, Kind.DETECTIONS}
 
 
@@ -74,6 +77,11 @@ def paths(run: str, store: str, camera: str) -> str:
 def crossings(run: str, store: str, camera: str) -> str:
     """Crossings, and the end of each session."""
     return f"{ROOT}.{run}.{Kind.CROSSINGS}.{store}.{camera}"
+
+
+def edge(run: str, store: str, camera: str) -> str:
+    """Crossings that a worker at the store's edge found, and sent over HTTP."""
+    return f"{ROOT}.{run}.{Kind.EDGE}.{store}.{camera}"
 
 
 def status(run: str, store: str, camera: str, service: str) -> str:

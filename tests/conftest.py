@@ -20,6 +20,7 @@ from infra.local.nats import NatsServer
 from infra.local.postgres import API, PERSISTENCE, PostgresServer
 from services.kit.settings import ServiceSettings
 from services.persistence.migrate import upgrade
+from tests.support.given_postgres import GivenPostgres
 from tests.support.machine import chromium, complaint
 
 FOOTAGE = "METRICA_TEST_DATA"
@@ -155,19 +156,23 @@ def settings(nats_server: NatsServer) -> ServiceSettings:
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """One Postgres per worker."""
+    """One Postgres per worker; or that which TEST_DATABASE_URL names, for all."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        yield GivenPostgres(given)
+        return
     with PostgresServer(tmp_path_factory.mktemp("postgres"), durable=False) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def migrated_template(postgres_server: PostgresServer) -> str:
+def migrated_template(postgres_server: PostgresServer) -> Iterator[str]:
     """A database with all migrations: tests get copies of it, which cost 30 ms instead of a second."""
-    name = "migrated"
+    name = f"migrated_{secrets.token_hex(4)}"
     postgres_server.execute(f"CREATE DATABASE {name} OWNER {PERSISTENCE}")
     with ThreadPoolExecutor() as thread:  # an event loop of its own: the caller's thread may have one
         thread.submit(asyncio.run, upgrade(postgres_server.url(PERSISTENCE, name))).result()
-    return name
+    yield name
+    postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

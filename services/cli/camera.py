@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from contracts.address import redact
 from services.cli.errors import Refused
 from services.cli.options import (
     AnchorOption,
@@ -26,6 +27,7 @@ from services.cli.options import (
 
 if TYPE_CHECKING:
     from services.api.configuration import CameraSetup
+    from services.kit.vault import Vault
 
 app = typer.Typer(help="Set, list and remove the cameras of a running Metrica.", no_args_is_help=True)
 
@@ -34,6 +36,10 @@ DatabaseUrl = Annotated[
     typer.Option(
         envvar="METRICA_DATABASE_URL", help="postgresql://user:password@host:port/database", show_default=False
     ),
+]
+SecretKey = Annotated[
+    str,
+    typer.Option(envvar="METRICA_SECRET_KEY", help="What passwords in addresses are sealed with.", show_default=False),
 ]
 T = TypeVar("T")
 
@@ -47,6 +53,7 @@ def set_camera(
     ] = None,
     *,
     database_url: DatabaseUrl = "",
+    secret_key: SecretKey = "",
     name: Annotated[str | None, typer.Option(help="What people call it.")] = None,
     store: Annotated[str | None, typer.Option(help="The store's id; made where there is none.")] = None,
     store_name: Annotated[str | None, typer.Option(help="What people call the store.")] = None,
@@ -99,10 +106,10 @@ def set_camera(
         "ignore": None if ignore is None else polygons("--ignore", ignore),
         "min_height": min_height,
     }
-    url = _checked(database_url)
+    url, vault = _checked(database_url), _vault(secret_key)
     parts = {"capture": _only(capture), "detection": _only(detection)}
-    setup = _run(_merged(url, camera, _only(said), lines, parts))
-    revision = _run(ensure_camera(url, setup))
+    setup = _run(_merged(url, vault, camera, _only(said), lines, parts))
+    revision = _run(ensure_camera(url, setup, vault))
     print(f"camera {camera}: revision {revision}")
 
 
@@ -110,17 +117,17 @@ def set_camera(
 def list_cameras(
     *,
     database_url: DatabaseUrl = "",
+    secret_key: SecretKey = "",
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON array.")] = False,
 ) -> None:
     """Show all cameras. Passwords in their addresses stay hidden."""
     from services.api import configuration  # brings SQLAlchemy; see main.py
-    from services.ingest.sources import redact
 
-    cameras = _run(configuration.list_cameras(_checked(database_url)))
+    cameras = _run(configuration.list_cameras(_checked(database_url), _vault(secret_key)))
     if as_json:
         shown = [
             setup.model_dump(mode="json", exclude={"again"})
-            | {"address": redact(setup.address), "policy": setup.policy.value}
+            | {"address": _shown(setup.address), "policy": setup.policy.value}
             for setup in cameras
         ]
         print(json.dumps(shown, indent=2))
@@ -128,7 +135,7 @@ def list_cameras(
     for setup in cameras:
         lines = ", ".join(f"{line.id} in={line.in_side}" for line in setup.lines) or "no line"
         where = ("" if setup.detection.whole else "  looks at a part") + ("  recorded" if setup.record else "")
-        print(f"{setup.store}/{setup.camera}  {redact(setup.address)}  {setup.model}  {setup.policy}  {lines}{where}")
+        print(f"{setup.store}/{setup.camera}  {_shown(setup.address)}  {setup.model}  {setup.policy}  {lines}{where}")
     if not cameras:
         print("There is no camera yet: metrica camera set NAME ADDRESS --line x1,y1,x2,y2 --in left|right")
 
@@ -145,13 +152,18 @@ def remove_camera(
 
 
 async def _merged(
-    url: str, camera: str, said: dict[str, object], words: LineWords, parts: Mapping[str, dict[str, object]]
+    url: str,
+    vault: Vault,
+    camera: str,
+    said: dict[str, object],
+    words: LineWords,
+    parts: Mapping[str, dict[str, object]],
 ) -> CameraSetup:
     """The camera as it is, with what was said over it: over each of its lines, unless others are drawn, and parts."""
     from services.api.configuration import CameraSetup, NoSuchCamera, find_camera
 
     try:
-        before = (await find_camera(url, camera)).model_dump(exclude={"again"})
+        before = (await find_camera(url, camera, vault)).model_dump(exclude={"again"})
     except NoSuchCamera:
         if "address" not in said:
             raise Refused(
@@ -178,6 +190,16 @@ def _checked(database_url: str) -> str:
             "METRICA_DATABASE_URL is not set: it says which database, postgresql://user:password@host:port/name"
         )
     return database_url
+
+
+def _shown(address: str) -> str:
+    return "(sealed: METRICA_SECRET_KEY opens it)" if address.startswith("sealed:") else redact(address)
+
+
+def _vault(secret_key: str) -> Vault:
+    from services.kit.vault import Vault  # brings cryptography
+
+    return Vault(secret_key)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

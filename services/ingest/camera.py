@@ -26,6 +26,7 @@ from services.kit.bus import Bus
 from services.kit.codec import Encoded, encode
 from services.kit.lease import Lease
 from services.kit.logs import bound_contextvars, logger
+from services.kit.vault import CannotOpen
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 30.0
 """Seconds until a lost camera is tried again, doubling, each time with a jitter of a half."""
@@ -94,9 +95,13 @@ class CameraWorker:
 
     async def _session(self) -> None:
         await self._report.say(State.STARTING, "Opening the source.")
+        try:
+            address = self._settings.vault.open(self._source.address)
+        except CannotOpen as error:
+            raise SourceRefused(f"the camera's address cannot be read: {error}") from error
         source = await in_thread(
             lambda: open_source(
-                self._source.address,
+                address,
                 open_timeout=self._settings.open_timeout,
                 read_timeout=self._settings.read_timeout,
             )

@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.identity import token
+from services.kit.vault import Vault
 
 
 class ServiceSettings(BaseSettings):
@@ -56,7 +57,7 @@ class ServiceSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _stay_on_this_machine(self) -> Self:
-        if not self.private_network and not _is_loopback(self.host):
+        if not self.private_network and not is_loopback(self.host):
             raise ValueError(
                 f"METRICA_HOST={self.host} would let other machines in, and Metrica has no sign-in yet: "
                 "use 127.0.0.1, and a tunnel or an authenticating proxy to look from elsewhere"
@@ -71,7 +72,30 @@ class DatabaseSettings(ServiceSettings):
     """postgresql://user:password@host:port/database"""
 
 
-def _is_loopback(host: str) -> bool:
+class SealedSettings(ServiceSettings):
+    """Settings of a service that reads what is sealed."""
+
+    secret_key: SecretStr | None = None
+    """What passwords of cameras and signing keys are sealed with; see `services.kit.vault`."""
+
+    @field_validator("secret_key")
+    @classmethod
+    def _makes_a_vault(cls, secret_key: SecretStr | None) -> SecretStr | None:
+        _vault(secret_key)
+        return secret_key
+
+    @property
+    def vault(self) -> Vault:
+        """What opens what is sealed."""
+        return _vault(self.secret_key)
+
+
+def _vault(secret_key: SecretStr | None) -> Vault:
+    return Vault(None if secret_key is None else secret_key.get_secret_value())
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
     if host == "localhost":
         return True
     try:

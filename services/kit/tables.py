@@ -1,7 +1,8 @@
 """The tables of Postgres: configuration (organizations, stores, cameras, lines) and the record of counts.
 
 Persistence owns the migrations that make them and writes the record; the api owns the configuration and reads the
-record. Times are timestamptz. Every count is keyed by run, so that a replay lives beside the live one.
+record. Who may do what is in `services.kit.account_tables`. Times are timestamptz. Every count is keyed by run, so that
+a replay lives beside the live one.
 """
 
 from __future__ import annotations
@@ -18,15 +19,21 @@ class Organization(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     name: str
+    months_kept: int | None = None
+    """Months after which its crossings and counts are removed; None keeps them."""
 
 
 class Store(SQLModel, table=True):
     """A shop. Its days begin and end in its time zone."""
 
     id: str = Field(primary_key=True)
-    organization: str = Field(foreign_key="organization.id")
+    organization: str = Field(foreign_key="organization.id", index=True)
     name: str
     time_zone: str = "UTC"
+    opening_hours: dict[str, object] = Field(default_factory=dict, sa_type=JSON)
+    """As `services.kit.opening_hours.OpeningHours` has them; nothing is always open."""
+    capacity: int | None = None
+    """How many people may be inside at a time; None where nobody said."""
 
 
 class Camera(SQLModel, table=True):
@@ -38,7 +45,8 @@ class Camera(SQLModel, table=True):
     revision: int = 1
     """Rises with every change of the camera or its lines."""
     address: str
-    """Source address. Never returned by the API, never logged."""
+    """Source address, sealed where it holds a password (`services.kit.vault`). Never returned by the API, never
+    logged."""
     start: int | None = Field(default=None, sa_type=BigInteger)
     """Of a file: captured_at of its first instant, ns UTC; None lets ingest choose the time of the first opening."""
     again: int = 0

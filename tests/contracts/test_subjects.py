@@ -20,6 +20,7 @@ CAMERA_SUBJECTS: dict[Kind, Build] = {
     Kind.RECORDED: lambda run, store, camera, _: subjects.recorded(run, store, camera),
     Kind.PATHS: lambda run, store, camera, _: subjects.paths(run, store, camera),
     Kind.CROSSINGS: lambda run, store, camera, _: subjects.crossings(run, store, camera),
+    Kind.EDGE: lambda run, store, camera, _: subjects.edge(run, store, camera),
     Kind.TRACKS: lambda run, store, camera, _: subjects.tracks(run, store, camera),
 }
 GROUPED: dict[Kind, Build] = {
@@ -111,6 +112,7 @@ class TestStreams:
             (subjects.detections(LIVE, "store", "camera"), "DETECTIONS"),
             (subjects.paths(LIVE, "store", "camera"), "PATHS"),
             (subjects.crossings(LIVE, "store", "camera"), "CROSSINGS"),
+            (subjects.edge(LIVE, "store", "camera"), "CROSSINGS"),
             (subjects.status(LIVE, "store", "camera", "ingest"), "STATUS"),
             (subjects.dead_letter("tracker", LIVE), "DLQ"),
             (subjects.dead_letter("tracker", "replay-1"), "DLQ"),

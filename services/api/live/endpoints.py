@@ -7,9 +7,10 @@ from http import HTTPStatus
 from fastapi import APIRouter
 
 from services.api.access import readable_store
-from services.api.dependencies import Parts, PartsDep, PrincipalDep, StoreID
+from services.api.dependencies import PartsDep, PrincipalDep, StoreID
 from services.api.live import messages
 from services.api.live.stream import LiveStream
+from services.api.parts import Parts
 from services.api.problems import describe
 
 router = APIRouter(tags=["live"])
@@ -44,7 +45,7 @@ LAST_EVENT_ID = {
     openapi_extra={"parameters": [LAST_EVENT_ID]},
     responses={
         200: {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
-        **describe(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        **describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
     },
 )
 async def follow_store(

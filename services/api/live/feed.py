@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from contracts import subjects
 from contracts.events import Counts, Status, Tracks
 from contracts.identity import LIVE
-from services.api.access import LOCAL, readable_store
+from services.api.access import SERVICE, readable_store
 from services.api.clock import Clock
 from services.api.counts.buckets import day_bounds
 from services.api.database import Sessions
@@ -136,7 +136,7 @@ class Feed:
     async def _read(self, store: str) -> StoreRecord:
         async with self._sessions() as session:
             # What is handed out to a room is the same for all in it; who may enter is asked at the door.
-            found = await readable_store(session, LOCAL, store)
+            found = await readable_store(session, SERVICE, store)
             (record,) = await read_stores(session, [found], self._clock())
             return record
 
