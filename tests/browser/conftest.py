@@ -32,6 +32,7 @@ from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.kit.totals import totals
 from services.persistence.writer import Writer
+from tests.api.served import SECRET_KEY
 from tests.persistence.builders import crossing
 
 LINE = {"id": "entrance", "x1": 0.2, "y1": 0.5, "x2": 0.8, "y2": 0.5, "in_side": "right"}
@@ -165,6 +166,8 @@ def shop(
         "METRICA_NATS_PASSWORD": nats_server.passwords[Owner.API.value],
         "METRICA_DATABASE_URL": api_database_url,
         "METRICA_LOG_FORMAT": "text",
+        "METRICA_LOCAL_ACCESS": "viewer",
+        "METRICA_SECRET_KEY": SECRET_KEY,
     }
     running = Shop(settings, database_url, environment)
     running.start()
