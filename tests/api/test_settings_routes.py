@@ -235,7 +235,7 @@ async def test_a_password_in_an_address_is_sealed_and_never_shown(manager: Asker
         ("PATCH", "/cameras/door", {"name": "a\x00b"}, "", "U+0000"),
         ("PATCH", "/stores/shop", {"time_zone": "Mars/Olympus"}, "time_zone", "write it as Europe/Paris"),
         ("PATCH", "/stores/shop", {"opening_hours": {"monday": [["9", "10:00"]]}}, "opening_hours.monday", "09:30"),
-        ("PATCH", "/stores/shop", {"opening_hours": {"friday": [["18:00", "02:00"]]}}, "opening_hours.friday", "next d"),
+        ("PATCH", "/stores/shop", {"opening_hours": {"friday": [["18:00", "02:00"]]}}, "opening_hours.friday", "next"),
         ("PATCH", "/stores/shop", {"capacity": 0}, "capacity", "greater than or equal to 1"),
     ],
 )  # fmt: skip

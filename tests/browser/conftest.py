@@ -27,6 +27,7 @@ from contracts.identity import LIVE, Direction, Policy, to_ns
 from contracts.streams import Owner
 from infra.local.nats import NatsServer
 from infra.local.ports import free_port
+from services.api.auth.first_admin import set_password
 from services.api.configuration import CameraSetup, ensure_camera
 from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
@@ -85,6 +86,10 @@ class Shop:
         }
         setup = CameraSetup.model_validate({"camera": camera, **fields, **said})
         _run(ensure_camera(self.environment["METRICA_DATABASE_URL"], setup))
+
+    def make_user(self, email: str, password: str) -> None:
+        """Somebody who may see everything."""
+        _run(set_password(self.environment["METRICA_DATABASE_URL"], email, password, superadmin=True))
 
     def cross(self, number: int, direction: Direction = Direction.IN) -> None:
         """Commit crossings of now, and announce the totals, as persistence does."""
