@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from services.cli import camera, count, dlq, doctor, evaluate, model, tail
+from services.cli import camera, count, dlq, doctor, evaluate, model, tail, user
 from services.cli.errors import Refused
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("tail")(tail.tail)
 app.add_typer(camera.app, name="camera")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(model.app, name="model")
+app.add_typer(user.app, name="user")
 
 
 @app.callback()
