@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contracts.address import redact
 from services.cli.database import DatabaseUrl, checked, run
 from services.cli.errors import Refused
 from services.cli.options import (
