@@ -3,6 +3,7 @@
 import { Camera } from "./camera.js";
 import { Chart } from "./chart.js";
 import { sayDay, sayTime } from "./format.js";
+import { ask, showWho } from "./session.js";
 import { Stream, serverClock } from "./stream.js";
 
 const CHART_EVERY = 1_000; // at most, while people cross
@@ -32,6 +33,7 @@ let period = "hour";
 
 async function begin() {
   const stores = await listStores();
+  showWho();
   $("empty").hidden = stores.length > 0;
   for (const part of [$("panels"), document.querySelector(".numbers")]) part.hidden = !stores.length;
   if (!stores.length) return setTimeout(begin, 3_000);
@@ -45,7 +47,7 @@ async function begin() {
 async function listStores() {
   for (;;) {
     try {
-      const answer = await fetch("/v1/stores", { cache: "no-store" });
+      const answer = await ask("/v1/stores");
       if (answer.ok) return await answer.json();
     } catch {
       // the API is away: said below, tried again
@@ -145,7 +147,7 @@ const speakSoon = paced(() => {
 // ---- the day in bars ----
 
 const chartSoon = paced(async () => {
-  const answer = await fetch(`/v1/stores/${encodeURIComponent(store.id)}/counts`, { cache: "no-store" }).catch(() => null);
+  const answer = await ask(`/v1/stores/${encodeURIComponent(store.id)}/counts`).catch(() => null);
   if (!answer?.ok) return;
   const today = await answer.json();
   if (today.store !== store.id) return;

@@ -11,6 +11,7 @@ from contracts.spec import CountingLine, Side
 from infra.local.errors import LocalError
 from infra.local.options import Options, Points
 from services.api.configuration import CameraSetup, NoSuchCamera, ensure_camera, find_camera, in_words
+from services.kit.vault import Vault
 
 CAMERA, LINE, STORE = "camera", "line", "store"
 """The ids, the same as `metrica count` takes unless told."""
@@ -27,18 +28,18 @@ def check(options: Options) -> None:
     _merged_or_refused(options, None)
 
 
-async def configure_camera(database_url: str, options: Options) -> CameraSetup:
-    """Make the configuration hold the wished camera.
+async def configure_camera(database_url: str, options: Options, vault: Vault) -> CameraSetup:
+    """Make the configuration hold the wished camera, its password sealed by the vault.
 
     Raises:
         LocalError: it can't count so; says why.
     """
     try:
-        before = await find_camera(database_url, CAMERA)
+        before = await find_camera(database_url, CAMERA, vault)
     except NoSuchCamera:
         before = None
     setup = _merged_or_refused(options, before)
-    await ensure_camera(database_url, setup)
+    await ensure_camera(database_url, setup, vault)
     return setup
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -49,6 +50,8 @@ class Principal:
         superadmin: may do everything in all organizations, and make them.
         user: of a person.
         sign_in: the family of refresh tokens of a person who signed in here.
+        key: of a machine.
+        until: when the word of another issuer ends, which nobody can take back before.
     """
 
     name: str
@@ -58,6 +61,8 @@ class Principal:
     superadmin: bool = False
     user: UUID | None = None
     sign_in: UUID | None = None
+    key: UUID | None = None
+    until: datetime | None = None
 
     def role_in(self, organization: str) -> Role | None:
         """What it may do there; None where it may not even know of it."""

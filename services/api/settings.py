@@ -32,6 +32,8 @@ class ApiSettings(DatabaseSettings, SealedSettings):
     """Live streams (open dashboards) at a time. 500 take half a core at 5 events/s; the next one is told to wait."""
     reread_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How often the versions of the stores that somebody watches are read: mends a lost notice."""
+    recheck_seconds: Annotated[float, Field(gt=0)] = 10.0
+    """How often it is asked of each live stream whether who reads it still may: a sign-out ends it within this."""
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How often a live stream says that it lives. The dashboard gives up on one that was silent for 3 of them."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Coroutine, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from contracts.address import redact
+from services.cli.database import DatabaseUrl, checked, run
 from services.cli.errors import Refused
 from services.cli.options import (
     AnchorOption,
@@ -31,17 +31,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Set, list and remove the cameras of a running Metrica.", no_args_is_help=True)
 
-DatabaseUrl = Annotated[
-    str,
-    typer.Option(
-        envvar="METRICA_DATABASE_URL", help="postgresql://user:password@host:port/database", show_default=False
-    ),
-]
 SecretKey = Annotated[
     str,
     typer.Option(envvar="METRICA_SECRET_KEY", help="What passwords in addresses are sealed with.", show_default=False),
 ]
-T = TypeVar("T")
 
 
 @app.command("set")
@@ -106,10 +99,10 @@ def set_camera(
         "ignore": None if ignore is None else polygons("--ignore", ignore),
         "min_height": min_height,
     }
-    url, vault = _checked(database_url), _vault(secret_key)
+    url, vault = checked(database_url), _vault(secret_key)
     parts = {"capture": _only(capture), "detection": _only(detection)}
-    setup = _run(_merged(url, vault, camera, _only(said), lines, parts))
-    revision = _run(ensure_camera(url, setup, vault))
+    setup = run(_merged(url, vault, camera, _only(said), lines, parts))
+    revision = run(ensure_camera(url, setup, vault))
     print(f"camera {camera}: revision {revision}")
 
 
@@ -123,7 +116,7 @@ def list_cameras(
     """Show all cameras. Passwords in their addresses stay hidden."""
     from services.api import configuration  # brings SQLAlchemy; see main.py
 
-    cameras = _run(configuration.list_cameras(_checked(database_url), _vault(secret_key)))
+    cameras = run(configuration.list_cameras(checked(database_url), _vault(secret_key)))
     if as_json:
         shown = [
             setup.model_dump(mode="json", exclude={"again"})
@@ -147,7 +140,7 @@ def remove_camera(
     """Take a camera away. What it counted stays."""
     from services.api import configuration  # brings SQLAlchemy; see main.py
 
-    _run(configuration.remove_camera(_checked(database_url), camera))
+    run(configuration.remove_camera(checked(database_url), camera))
     print(f"camera {camera}: removed; its counts stay")
 
 
@@ -184,34 +177,16 @@ def _only(said: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def _checked(database_url: str) -> str:
-    if not database_url:
-        raise Refused(
-            "METRICA_DATABASE_URL is not set: it says which database, postgresql://user:password@host:port/name"
-        )
-    return database_url
-
-
 def _shown(address: str) -> str:
-    return "(sealed: METRICA_SECRET_KEY opens it)" if address.startswith("sealed:") else redact(address)
+    from services.kit.vault import is_sealed
+
+    return "(sealed: METRICA_SECRET_KEY opens it)" if is_sealed(address) else redact(address)
 
 
 def _vault(secret_key: str) -> Vault:
-    from services.kit.vault import Vault  # brings cryptography
-
-    return Vault(secret_key)
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run something against the database; what a person can mend becomes `Refused`."""
-    from services.api.configuration import NoSuchCamera, in_words
-    from services.api.problems import DATABASE_ERRORS
+    from services.kit.vault import Vault
 
     try:
-        return asyncio.run(work)
-    except NoSuchCamera as error:
-        raise Refused(str(error)) from error
+        return Vault(secret_key)
     except ValueError as error:
-        raise Refused(in_words(error)) from error
-    except DATABASE_ERRORS as error:
-        raise Refused(f"the database does not answer: {error}. Is Metrica running (./taskw up)?") from error
+        raise Refused(str(error)) from error

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from services.cli import camera, count, dlq, doctor, evaluate, model, record, replay, runs, tail
+from services.cli import camera, count, dlq, doctor, evaluate, model, record, replay, runs, tail, user
 from services.cli.errors import Refused
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.add_typer(camera.app, name="camera")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(model.app, name="model")
 app.add_typer(runs.app, name="runs")
+app.add_typer(user.app, name="user")
 
 
 @app.callback()

@@ -8,10 +8,11 @@ seals, all of them open.
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 _MARK = "sealed:"
 _SHORTEST = 20
@@ -35,7 +36,7 @@ class Vault:
         secrets = [part.strip() for part in (secret_key or "").split(",") if part.strip()]
         if any(len(secret) < _SHORTEST for secret in secrets):
             raise ValueError(f"METRICA_SECRET_KEY is shorter than {_SHORTEST} characters: `openssl rand -hex 32`")
-        self._fernet = MultiFernet([Fernet(_derive(secret)) for secret in secrets]) if secrets else None
+        self._fernet = _fernet(secrets) if secrets else None
 
     @property
     def usable(self) -> bool:
@@ -60,6 +61,8 @@ class Vault:
         """
         if not is_sealed(text):
             return text
+        from cryptography.fernet import InvalidToken
+
         if self._fernet is None:
             raise CannotOpen("it is sealed, and METRICA_SECRET_KEY is not set here")
         try:
@@ -73,6 +76,14 @@ def is_sealed(text: str) -> bool:
     return text.startswith(_MARK)
 
 
-def _derive(secret: str) -> bytes:
-    key = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"metrica/vault/1").derive(secret.encode())
-    return base64.urlsafe_b64encode(key)
+def _fernet(secrets: Sequence[str]) -> MultiFernet:
+    # cryptography takes a tenth of a second to import, and most processes seal nothing.
+    from cryptography.fernet import Fernet, MultiFernet
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    def derive(secret: str) -> bytes:
+        key = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"metrica/vault/1").derive(secret.encode())
+        return base64.urlsafe_b64encode(key)
+
+    return MultiFernet([Fernet(derive(secret)) for secret in secrets])

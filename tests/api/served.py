@@ -137,8 +137,9 @@ async def serving(
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        quick = {"reread_seconds": 0.1, "heartbeat_seconds": 0.1, "port": port, "database_url": database_url}
-        given = quick | {"secret_key": SECRET_KEY, "local_access": "viewer"} | said
+        quick = dict.fromkeys(("reread_seconds", "heartbeat_seconds", "recheck_seconds"), 0.1)
+        where = {"port": port, "database_url": database_url}
+        given = where | quick | {"secret_key": SECRET_KEY, "local_access": "viewer"} | said
         engine = open_engine(database_url, poolclass=NullPool)
         app = create_app(ApiSettings.model_validate(settings.model_dump() | given), clock, engine)
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))

@@ -18,7 +18,7 @@ from services.api.auth.limits import PER_ACCOUNT, PER_ADDRESS, WINDOW
 from services.api.auth.service import GRACE, REFRESH_LIFE
 from services.api.auth.tokens import LEEWAY, LIFE
 from services.kit.settings import ServiceSettings
-from tests.api.seeded import PASSWORD, Seed
+from tests.api.seeded import PASSWORD, ROOT, Seed
 from tests.api.served import FakeClock, Served, replica
 from tests.api.test_tokens import AUDIENCE, ISSUER, PUBLIC, token
 from tests.support.key_server import KeyServer
@@ -182,6 +182,37 @@ async def test_a_new_password_takes_the_old_one_and_ends_the_other_sign_ins(clie
     assert (await sign_in(client)).status_code == 401
     assert (await sign_in(client, password=new)).status_code == 200
     assert [await knows(client, one["access_token"]) for one in (here, there)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        pytest.param("DELETE FROM refresh_token", id="signed out"),
+        pytest.param("DELETE FROM membership", id="no member any more"),
+        pytest.param("UPDATE account SET disabled = true", id="disabled"),
+        pytest.param("UPDATE api_key SET revoked_at = now()", id="a key that is revoked"),
+    ],
+)
+async def test_who_may_look_no_longer_sees_no_more(guarded: Served, seed: Seed, loss: str) -> None:
+    key = {"Authorization": f"Bearer {seed.keys['acme-reader']}"}
+    headers = key if "api_key" in loss else seed.headers("viewer@acme")
+    async with guarded.follow(**headers) as stream, guarded.follow(**seed.headers(ROOT)) as other:
+        await stream.next("snapshot")
+        await other.next("snapshot")
+        for _ in range(3):
+            await stream.next("heartbeat")  # it is asked meanwhile, and goes on
+        await guarded.pool.execute(loss + (" WHERE email = 'viewer@acme'" if "account" in loss else ""))
+
+        with pytest.raises(AssertionError, match="the stream has ended"):
+            await stream.next("never")
+
+
+async def test_a_stream_outlives_the_access_token_it_began_with(guarded: Served, seed: Seed, clock: FakeClock) -> None:
+    async with guarded.follow(**seed.headers("viewer@acme")) as stream:
+        await stream.next("snapshot")
+        clock.now += LIFE * 3
+        for _ in range(5):
+            await stream.next("heartbeat")
 
 
 # How often it may be tried.

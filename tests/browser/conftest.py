@@ -27,11 +27,13 @@ from contracts.identity import LIVE, Direction, Policy, to_ns
 from contracts.streams import Owner
 from infra.local.nats import NatsServer
 from infra.local.ports import free_port
+from services.api.auth.first_admin import set_password
 from services.api.configuration import CameraSetup, ensure_camera
 from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.kit.totals import totals
 from services.persistence.writer import Writer
+from tests.api.served import SECRET_KEY
 from tests.persistence.builders import crossing
 
 LINE = {"id": "entrance", "x1": 0.2, "y1": 0.5, "x2": 0.8, "y2": 0.5, "in_side": "right"}
@@ -84,6 +86,10 @@ class Shop:
         }
         setup = CameraSetup.model_validate({"camera": camera, **fields, **said})
         _run(ensure_camera(self.environment["METRICA_DATABASE_URL"], setup))
+
+    def make_user(self, email: str, password: str) -> None:
+        """Somebody who may see everything."""
+        _run(set_password(self.environment["METRICA_DATABASE_URL"], email, password, superadmin=True))
 
     def cross(self, number: int, direction: Direction = Direction.IN) -> None:
         """Commit crossings of now, and announce the totals, as persistence does."""
@@ -165,6 +171,8 @@ def shop(
         "METRICA_NATS_PASSWORD": nats_server.passwords[Owner.API.value],
         "METRICA_DATABASE_URL": api_database_url,
         "METRICA_LOG_FORMAT": "text",
+        "METRICA_LOCAL_ACCESS": "viewer",
+        "METRICA_SECRET_KEY": SECRET_KEY,
     }
     running = Shop(settings, database_url, environment)
     running.start()

@@ -75,7 +75,7 @@ async def refresh(
 async def sign_out(
     request: Request, response: Response, principal: PrincipalDep, of: PartsDep, cookie: RefreshCookie = None
 ) -> None:
-    """Ends this sign-in at once, its open live streams too."""
+    """Ends this sign-in at once, and its open live streams within seconds."""
     if cookie is not None:
         cookies.refuse_other_sites(request)
     await of.sign_ins.sign_out(cookie, principal.sign_in)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import or_, update
 from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, Role
 from services.api.auth import repository
@@ -61,7 +62,13 @@ async def principal_of_key(sessions: Sessions, text: str, now: datetime) -> Prin
     key = await _use(sessions, text, now)
     if key.role == WORKER:
         raise Unauthorized("This is a worker's key: it goes into X-Worker-Key, and sends crossings.")
-    return Principal(f"key {key.name} ({key.prefix})", roles={key.organization: Role(key.role)}, store=key.store)
+    return _principal(key)
+
+
+async def principal_of_known_key(session: AsyncSession, key: UUID) -> Principal | None:
+    """Whom a key stands for that was shown before; None where it was revoked since."""
+    found = await session.get(ApiKey, key)
+    return None if found is None or found.revoked_at is not None else _principal(found)
 
 
 async def worker_of_key(sessions: Sessions, text: str, now: datetime) -> Worker:
@@ -88,6 +95,11 @@ async def _use(sessions: Sessions, text: str, now: datetime) -> ApiKey:
             stale = or_(used.is_(None), used <= now - _NOTED_EVERY)
             await session.exec(update(ApiKey).where(col(ApiKey.id) == key.id, stale).values(last_used_at=now))
     return key
+
+
+def _principal(key: ApiKey) -> Principal:
+    roles = {key.organization: Role(key.role)}
+    return Principal(f"key {key.name} ({key.prefix})", roles=roles, store=key.store, key=key.id)
 
 
 def _hash(text: str) -> str:

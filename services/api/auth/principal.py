@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 from fastapi import Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import LOCAL, Principal
+from services.api.access import LOCAL, Principal, readable_store
 from services.api.auth import cookies, repository
-from services.api.auth.keys import Worker, is_key, principal_of_key, worker_of_key
+from services.api.auth.keys import Worker, is_key, principal_of_key, principal_of_known_key, worker_of_key
 from services.api.auth.tokens import BUILT_IN, Claims
 from services.api.parts import Parts
-from services.api.problems import Unauthorized
+from services.api.problems import DATABASE_ERRORS, NotFound, Unauthorized
 from services.api.security import LOOPBACK
 from services.kit.account_tables import User
 from services.kit.settings import is_loopback
@@ -60,7 +61,46 @@ async def of_token(of: Parts, token: str) -> Principal:
         if user is None:
             raise Unauthorized("The token is good, but of nobody who has an account here.")
         roles = await repository.roles_of(session, user.id)
-    return Principal(user.email, roles=roles, superadmin=user.superadmin, user=user.id, sign_in=claims.sign_in)
+    return Principal(
+        user.email,
+        roles=roles,
+        superadmin=user.superadmin,
+        user=user.id,
+        sign_in=claims.sign_in,
+        until=None if claims.issuer == BUILT_IN else claims.until,
+    )
+
+
+async def still_reads(of: Parts, principal: Principal, store: str) -> bool:
+    """Whether somebody who was let in to a store would be let in now. What a token of ours said is asked anew.
+
+    While the database is away, who is in stays in.
+    """
+    try:
+        async with of.sessions() as session:
+            now = await _as_of_now(of, session, principal)
+            if now is not None:
+                await readable_store(session, now, store)
+            return now is not None
+    except NotFound:
+        return False
+    except DATABASE_ERRORS:
+        return True
+
+
+async def _as_of_now(of: Parts, session: AsyncSession, principal: Principal) -> Principal | None:
+    if principal.key is not None:
+        return await principal_of_known_key(session, principal.key)
+    if principal.user is None:
+        return principal
+    user, now = await repository.find_user(session, principal.user), of.clock()
+    ended = principal.until is not None and now >= principal.until
+    if principal.sign_in is not None:
+        ended = not await repository.is_signed_in(session, principal.sign_in, principal.user, now)
+    if user is None or ended:
+        return None
+    roles = await repository.roles_of(session, user.id)
+    return replace(principal, roles=roles, superadmin=user.superadmin)
 
 
 async def identify_worker(of: Parts, key: str | None) -> Worker:

@@ -53,10 +53,12 @@ class Claims:
         subject: what the issuer calls the person.
         email: where the issuer has made sure that it is theirs.
         sign_in: of the API's own tokens, the family of refresh tokens.
+        until: when it ends.
     """
 
     issuer: str
     subject: str
+    until: datetime
     email: str | None = None
     sign_in: UUID | None = None
 
@@ -138,6 +140,7 @@ def _claims(issuer: str, said: Mapping[str, Any]) -> Claims:
     return Claims(
         issuer=issuer,
         subject=str(said["sub"]),
+        until=_moment(said["exp"]),
         email=email.lower() if isinstance(email, str) else None,
         sign_in=UUID(said["sid"]) if issuer == BUILT_IN else None,
     )

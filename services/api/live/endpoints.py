@@ -7,9 +7,10 @@ from http import HTTPStatus
 from fastapi import APIRouter
 
 from services.api.access import readable_store
+from services.api.auth.principal import still_reads
 from services.api.dependencies import PartsDep, PrincipalDep, StoreID
 from services.api.live import messages
-from services.api.live.stream import LiveStream
+from services.api.live.stream import LiveStream, Watch
 from services.api.parts import Parts
 from services.api.problems import describe
 
@@ -62,7 +63,8 @@ async def follow_store(
     except BaseException:  # a browser that goes away meanwhile cancels this, and would be listened for for ever
         of.hub.leave(listener)
         raise
-    return LiveStream(of.hub, listener, first, lambda: _heartbeat(of), of.settings.heartbeat_seconds)
+    watch = Watch(lambda: still_reads(of, principal, store), of.settings.recheck_seconds)
+    return LiveStream(of.hub, listener, first, lambda: _heartbeat(of), of.settings.heartbeat_seconds, watch)
 
 
 def _heartbeat(of: Parts) -> bytes:
