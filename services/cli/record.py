@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,7 @@ import typer
 
 from services.cli.broker import running_bus
 from services.cli.errors import Refused
+from services.cli.interrupt import on_interrupt
 from services.cli.options import moment_ns
 from services.cli.replay import WARM_UP
 
@@ -73,6 +73,7 @@ def record(
 
 
 async def _stored(camera: str, path: Path, since: int, until: int) -> tuple[int, int]:
+    from services.cli.replaying.excerpt import AFTER
     from services.cli.replaying.past import BrokerPast
     from services.cli.replaying.segment import SegmentWriter
 
@@ -80,8 +81,8 @@ async def _stored(camera: str, path: Path, since: int, until: int) -> tuple[int,
     async with running_bus() as bus:
         past = BrokerPast(bus)
         with SegmentWriter(path, since) as segment:
-            async for event, stored_at in past.detections(camera, begin, until):
-                if begin <= event.captured_at < until:
+            async for event, stored_at in past.detections(camera, begin, until + AFTER):
+                if begin <= event.captured_at < until + AFTER:
                     await _add_spec(segment, past, camera, event.spec_revision)
                     segment.add_detections(event, stored_at)
             async for header, jpeg in past.frames(camera, begin, until):
@@ -136,7 +137,8 @@ class _Recording:
         """Returns the time at which the last one was captured."""
         header, jpeg = first
         last = header.captured_at
-        with suppress(TimeoutError), _interruption() as stopped:
+        stopped = asyncio.Event()
+        with suppress(TimeoutError), on_interrupt(stopped.set):
             async with asyncio.timeout(seconds):
                 while not stopped.is_set():
                     await _add_spec(self._segment, self._past, self._camera, header.spec_revision)
@@ -190,19 +192,6 @@ async def _first_of(frames: asyncio.Queue[Shown], stopped: asyncio.Event) -> Sho
     finally:
         for task in (getting, stopping):
             task.cancel()
-
-
-@contextmanager
-def _interruption() -> Iterator[asyncio.Event]:
-    """Is set by Ctrl-C."""
-    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    try:
-        yield stopped
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
 
 async def _add_spec(segment: SegmentWriter, past: BrokerPast, camera: str, revision: int) -> None:

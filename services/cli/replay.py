@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +15,7 @@ import typer
 from services.cli.broker import running_bus
 from services.cli.camera import DatabaseUrl
 from services.cli.errors import Refused, plainly
+from services.cli.interrupt import on_interrupt
 from services.cli.options import AnchorOption, InOption, LineOption, LineWords, moment_ns
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ async def _play(
         replay = Replay(
             bus, connection, run, past, lambda spec: seen(run, spec), begin=max(0, run.since - warm_up), tell=_tell
         )
-        with _interruptible(replay.stop, run.name):
+        with on_interrupt(_interrupter(replay.stop, run.name)):
             async with _shown(replay):
                 ended = await replay.play()
         return ended, await totals(connection, run.name)
@@ -128,11 +128,9 @@ def _speed(text: str) -> float | None:
     return speed
 
 
-@contextmanager
-def _interruptible(stop: Callable[[], None], name: str) -> Iterator[None]:
-    """Ctrl-C ends the run in order; the second one leaves it as it is."""
-    loop, asked = asyncio.get_running_loop(), False
-    task = asyncio.current_task()
+def _interrupter(stop: Callable[[], None], name: str) -> Callable[[], None]:
+    """What Ctrl-C does: it ends the run in order, and the second one leaves it as it is."""
+    task, asked = asyncio.current_task(), False
 
     def interrupt() -> None:
         nonlocal asked
@@ -144,13 +142,7 @@ def _interruptible(stop: Callable[[], None], name: str) -> Iterator[None]:
             _tell(f"left as it is: `metrica runs drop {name}` removes it")
             task.cancel()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+    return interrupt
 
 
 @asynccontextmanager

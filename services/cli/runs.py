@@ -15,7 +15,7 @@ from services.cli.errors import Refused
 if TYPE_CHECKING:
     from contracts.runs import Run
     from services.cli.replaying.comparison import Comparison
-    from services.cli.replaying.rows import Total
+    from services.cli.replaying.rows import Counted, Total
     from services.kit.bus import Bus
 
 app = typer.Typer(help="Look at the runs that were made beside the live one, and compare them.", no_args_is_help=True)
@@ -162,7 +162,7 @@ def _as_json(name: str, other: str, comparison: Comparison) -> dict[str, Any]:  
     }
 
 
-def _crossing(counted: Any) -> dict[str, Any]:  # a named tuple
+def _crossing(counted: Counted) -> dict[str, Any]:  # any JSON
     return {field: str(value) if field == "id" else value for field, value in counted._asdict().items()}
 
 

@@ -1,13 +1,13 @@
 """What of a camera's past a run takes in, and under which names. Pure.
 
-    stored     … 97  98  99 │100 101 103 102 … 498 499 │ 500 …
-                            │                          │
-    in the run      99: dropped; 100: its predecessor  │ an end in place of 500
-                            │ was not there            │
-                          begin                      until
+    stored   … 97  98  99 │ 100  101  103  102  … │ 900 901 903 902 … │ 1100 1101 1099 … │ 1300 …
+                          │ its predecessor       │                   │                  │ an end in
+                  dropped │ is taken for none     │      counted      │                  │ its place
+                        begin                   since               until          AFTER later
 
 All keeps its session, its seq and its time, and so its crossings' ids. A session that is cut off at its beginning
 starts with the first that is taken in; one that is cut off at its end is ended there, so that its count is closed.
+What comes before lets the tracker find who is there; what comes after shows which late one was not waited for.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from contracts.frames import EndReason, FrameHeader
 from contracts.identity import Policy
 from contracts.runs import Run, Stretch
 
+AFTER = 20_000_000_000
+"""Nanoseconds that detections are taken in behind the period: later than that none comes, see the detector's waits."""
 REORDERED = 64
 """Detectors answer out of order, but not so far: a session that is first met beyond this seq began before."""
 
@@ -55,13 +57,13 @@ class _Sessions:
         return next(reversed(self.by_name.values()), None)
 
     def stretches(self) -> list[Stretch]:
-        """What counted. A session that another one followed, or that ended, decided its last crossings behind it."""
+        """What counted. A session that another one followed was ended by that, one behind its last frame."""
         return [
             Stretch(
                 camera=self._camera,
                 session=one.name,
                 first=one.counted_first,
-                last=one.counted_last + (one is not self.newest and not one.ended),
+                last=one.counted_last + (one is not self.newest and not one.ended and one.last == one.counted_last),
             )
             for one in self.by_name.values()
             if one.counted_first is not None
@@ -79,9 +81,10 @@ class DetectionsExcerpt:
     """
 
     def __init__(self, run: Run, camera: str, begin: int) -> None:
-        self._run, self._begin = run, begin
+        self._run, self._begin, self._until = run, begin, run.until
         self._sessions = _Sessions(camera)
         self._before: set[str] = set()
+        self._taken_at = 0
         self._newest: Detections | None = None
 
     @property
@@ -99,7 +102,7 @@ class DetectionsExcerpt:
         if event.captured_at < self._begin:
             self._before.add(event.session)
             return None
-        if event.captured_at >= self._run.until:
+        if self.is_behind(event):
             return None
         session = self._sessions.by_name.get(event.session)
         changed: dict[str, object] = {"run": self._run.name}
@@ -113,11 +116,21 @@ class DetectionsExcerpt:
                 changed["previous"] = None
         elif event.seq < session.first:
             return None
-        session.add(event.seq, counts=self._run.counts(event.captured_at), end=event.end is not None)
+        counts = self._run.since <= event.captured_at < self._until
+        session.add(event.seq, counts=counts, end=event.end is not None)
+        self._taken_at = max(self._taken_at, event.captured_at)
         taken = event.model_copy(update=changed)
         if session is self._sessions.newest and event.seq == session.last:
             self._newest = taken
         return taken
+
+    def stop(self) -> None:
+        """Let the period end with what was taken in by now."""
+        self._until = min(self._until, self._taken_at + 1)
+
+    def is_behind(self, event: Detections) -> bool:
+        """Whether an event was captured too late for it to matter."""
+        return event.captured_at >= self._until + AFTER
 
     def end(self) -> Detections | None:
         """The end of what was cut off; None where nothing was. It decides no crossing that counts."""
@@ -128,7 +141,7 @@ class DetectionsExcerpt:
             update={
                 "seq": session.last + 1,
                 "previous": session.last,
-                "captured_at": self._run.until,
+                "captured_at": max(newest.captured_at, self._run.until),
                 "end": EndReason.STOPPED,
                 "boxes": (),
                 "scores": (),

@@ -18,7 +18,7 @@ from contracts.streams import RUNS, run_streams
 from contracts.subjects import detections, kept
 from services.cli.errors import Refused
 from services.cli.replaying.appending import Appender
-from services.cli.replaying.excerpt import DetectionsExcerpt, FramesExcerpt
+from services.cli.replaying.excerpt import AFTER, DetectionsExcerpt, FramesExcerpt
 from services.cli.replaying.lead import Lead
 from services.cli.replaying.life import put_spec, update_run
 from services.cli.replaying.past import Past
@@ -125,9 +125,11 @@ class Feeder:
 
     async def _detections_of(self, appender: Appender, camera: str, excerpt: DetectionsExcerpt) -> None:
         last: tuple[Detections, int] | None = None
-        async for event, stored_at in self._past.detections(camera, self._begin, self._run.until):
+        async for event, stored_at in self._past.detections(camera, self._begin, self._run.until + AFTER):
             if self.pace.stopped:
-                break
+                excerpt.stop()
+                if excerpt.is_behind(event):
+                    break
             if (taken := excerpt.take(event)) is None:
                 continue
             await self.pace.until(taken.captured_at)

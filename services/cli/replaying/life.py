@@ -23,6 +23,21 @@ DELETING = 10.0
 """Seconds that persistence is given to delete a run's rows."""
 
 
+async def check_free(bus: Bus, connection: asyncpg.Connection, name: str) -> None:
+    """Make sure that a name is no run's.
+
+    Raises:
+        Refused: it is, or the rows of one that was dropped are still there.
+    """
+    if await find_run(bus, name) is not None:
+        raise _taken(name)
+    if await holds(connection, name):
+        raise Refused(
+            f"the rows of an earlier run {name!r} are not deleted yet: persistence does that; "
+            "choose another name, or wait until it is back"
+        )
+
+
 async def open_run(bus: Bus, run: Run, specs: Iterable[CameraSpec] = ()) -> None:
     """Begin a run: its streams first, then its specs, then its entry.
 

@@ -15,9 +15,9 @@ from contracts.subjects import status
 from services.cli.errors import Refused
 from services.cli.replaying.feeding import Fed, Feeder, See
 from services.cli.replaying.lead import Lead
-from services.cli.replaying.life import close_run, open_run, remove_run
+from services.cli.replaying.life import check_free, close_run, open_run, remove_run
 from services.cli.replaying.past import Past
-from services.cli.replaying.rows import ended_sessions, holds
+from services.cli.replaying.rows import ended_sessions
 from services.kit.bus import Bus
 
 LOOK_EVERY = 0.1
@@ -66,11 +66,7 @@ class Replay:
         Raises:
             Refused: there is a run of that name, a spec is missing, or the run was dropped meanwhile.
         """
-        if await holds(self._connection, self._run.name):
-            raise Refused(
-                f"the rows of an earlier run {self._run.name!r} are not deleted yet: persistence does that; "
-                "choose another name, or wait until it is back"
-            )
+        await check_free(self._bus, self._connection, self._run.name)
         told = await self._bus.client.subscribe(status(self._run.name, "*", "*", "*"), cb=self._pass_on)
         helpers = [asyncio.create_task(self._lead.follow()), asyncio.create_task(self._watch())]
         try:
