@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from services.cli import camera, count, dlq, doctor, evaluate, model, record, replay, runs, tail
+from services.cli import camera, count, dlq, doctor, evaluate, model, record, recount, replay, runs, tail
 from services.cli.errors import Refused
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command("count")(count.count)
 app.command("eval")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
 app.command("record")(record.record)
+app.command("recount")(recount.recount)
 app.command("replay")(replay.replay)
 app.command("tail")(tail.tail)
 app.add_typer(camera.app, name="camera")
