@@ -121,9 +121,9 @@ class Path(Event):
 
     Published at a track's end (`final`) and every 10 s before. Recounting a moved line needs nothing else.
 
-    Unless `confirmed`, the track has shown nobody for certain by then: a shadow, or a second box on somebody. Show people
-    the confirmed ones only; a recount needs all. `gaps` are from one sighting to the next, in milliseconds after `at`,
-    where frames between the two did not show the track.
+    Unless `confirmed`, the track has shown nobody for certain by then: a shadow, or a second box on somebody. Whatever
+    shows people leaves it out; a recount needs it. `gaps` are from one sighting to the next, in milliseconds after
+    `at`, where frames between the two did not show the track.
     """
 
     id: UUID
