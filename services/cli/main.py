@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from services.cli import camera, count, dlq, doctor, evaluate, model, record, recount, replay, runs, tail
+from services.cli import camera, count, dlq, doctor, evaluate, model, promote, record, recount, replay, runs, tail
 from services.cli.errors import Refused
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command("count")(count.count)
 app.command("eval")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
+app.command("promote")(promote.promote)
 app.command("record")(record.record)
 app.command("recount")(recount.recount)
 app.command("replay")(replay.replay)

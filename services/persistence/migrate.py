@@ -100,17 +100,26 @@ async def _await_database(connect: Callable[[], Awaitable[asyncpg.Connection]]) 
 
 
 def _grant(connection: Connection) -> None:
-    """What the api may do: read all, write the configuration. After every step, so that a role made later gets it."""
+    """What the api may do: read all, write the configuration, promote runs. It changes no count.
+
+    After every step, so that a role made later gets it.
+    """
     if not connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": API_ROLE}):
         return
     if not connection.scalar(text("SELECT to_regclass('crossing')")):
         return
-    for statement in (
+    statements = [
         f"GRANT USAGE ON SCHEMA public TO {API_ROLE}",
         f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {API_ROLE}",
         f"GRANT INSERT, UPDATE, DELETE ON {CONFIGURATION} TO {API_ROLE}",
         f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {API_ROLE}",
-    ):
+    ]
+    if connection.scalar(text("SELECT to_regclass('promotion')")):
+        statements += [
+            f"GRANT INSERT, UPDATE (revoked_at, revoked_by) ON promotion TO {API_ROLE}",
+            f"GRANT INSERT, UPDATE (version) ON store_version TO {API_ROLE}",
+        ]
+    for statement in statements:
         connection.execute(text(statement))
 
 
