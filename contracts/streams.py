@@ -133,5 +133,5 @@ def run_streams(run: str) -> RunStreams:
         kept=replace(stream(Kind.KEPT, 256 * MIB), work_queue=True, discard_new=True, max_per_subject=64),
         detections=stream(Kind.DETECTIONS, 512 * MIB),
         paths=stream(Kind.PATHS, 128 * MIB),
-        crossings=stream(Kind.CROSSINGS, 64 * MIB),
+        crossings=stream(Kind.CROSSINGS, 256 * MIB),
     )

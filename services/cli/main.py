@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from services.cli import camera, count, dlq, doctor, evaluate, model, record, replay, runs, tail, user
+from services.cli import (
+    camera,
+    count,
+    dlq,
+    doctor,
+    evaluate,
+    model,
+    promote,
+    record,
+    recount,
+    replay,
+    runs,
+    tail,
+    user,
+)
 from services.cli.errors import Refused
 
 app = typer.Typer(
@@ -21,7 +35,9 @@ app = typer.Typer(
 app.command("count")(count.count)
 app.command("eval")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
+app.command("promote")(promote.promote)
 app.command("record")(record.record)
+app.command("recount")(recount.recount)
 app.command("replay")(replay.replay)
 app.command("tail")(tail.tail)
 app.add_typer(camera.app, name="camera")

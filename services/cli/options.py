@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -200,13 +200,15 @@ def start_ns(text: str) -> int:
         raise Refused(f"--start {text}: give a moment with its time zone, as in 2026-11-23T09:00:00+01:00") from None
 
 
-def moment_ns(option: str, text: str, now: int) -> int:
+def moment_ns(option: str, text: str, now: int, where: tzinfo | None = None) -> int:
     """The moment of `--since` or `--until`, ns UTC: one of the calendar, or so long ago.
 
     Args:
         option: as it is written.
         text: `2026-11-23T09:00:00+01:00`, `-2h`, `90m`, `1d12h` or `now`.
         now: the present moment, ns UTC.
+        where: the zone of a moment without one, `2026-11-23T09:00` or `2026-11-23`; None refuses such. Of two moments
+            of the same name, when clocks go back, it is the first.
 
     Raises:
         Refused: it is neither.
@@ -217,7 +219,8 @@ def moment_ns(option: str, text: str, now: int) -> int:
         parts = {unit: int(value) for unit, value in ago.groupdict("0").items()}
         return now - int(timedelta(**parts).total_seconds()) * 1_000_000_000
     try:
-        return to_ns(datetime.fromisoformat(text))
+        said = datetime.fromisoformat(text)
+        return to_ns(said if said.tzinfo or where is None else said.replace(tzinfo=where))
     except ValueError:
         raise Refused(
             f"{option} {text}: give a moment with its time zone, as in 2026-11-23T09:00:00+01:00, "

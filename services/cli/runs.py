@@ -106,12 +106,14 @@ def drop(
 ) -> None:
     """Delete runs with all that belongs to them: their counts, streams and specs. A running one is ended by that."""
     from services.cli.replaying.life import remove_run
+    from services.cli.replaying.promoting import check_not_promoted
     from services.cli.replaying.rows import database
 
     async def remove() -> None:
         async with running_bus() as bus, database(database_url) as connection:
             for name in names:
                 await _run(bus, name)
+                await check_not_promoted(connection, name)
                 if await remove_run(bus, connection, name):
                     print(f"run {name}: dropped")
                 else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, DateTime, Index
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Identity, Index, Integer, text
 from sqlmodel import Field, SQLModel
 
 
@@ -157,6 +157,31 @@ class StoreVersion(SQLModel, table=True):
     last_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     time_zone: str = "UTC"
     """The zone by which this store's `count_day` is folded now; where the store's own differs, it is to be rebuilt."""
+
+
+class Promotion(SQLModel, table=True):
+    """A run's counts in the place of the live ones, for a line and a period; see `promotions`.
+
+    From `since` until before `until`, both on a quarter of an hour. A row is never deleted, only revoked.
+    """
+
+    __tablename__ = "promotion"
+    __table_args__ = (
+        Index("promotion_in_force", "store", "camera", "line", "since", postgresql_where=text("revoked_at IS NULL")),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(Integer, Identity(), primary_key=True))
+    store: str
+    camera: str
+    line: str
+    since: datetime = Field(sa_type=DateTime(timezone=True))
+    until: datetime = Field(sa_type=DateTime(timezone=True))
+    run: str
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    who: str
+    note: str = ""
+    revoked_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    revoked_by: str | None = None
 
 
 class SessionCount(SQLModel, table=True):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 
 import asyncpg
 
 from contracts.events import Counts
-from contracts.identity import to_ns
+from contracts.identity import LIVE, to_ns
+from services.kit.promotions import corrections_of
 from services.kit.zones import local_day, zone
 
 Key = tuple[str, str]
@@ -17,13 +18,17 @@ Key = tuple[str, str]
 
 # One statement is one snapshot: the version never belongs to other totals. A local date is at most a day from UTC's.
 _QUERY = """
-SELECT k.run, k.store, s.time_zone, v.version, v.last_at, d.day, d.camera, d.line, d.ins, d.outs
+SELECT k.run, k.store, s.time_zone, v.version, v.last_at, v.time_zone AS folded_by, d.day, NULL AS bucket,
+       d.camera, d.line, d.ins, d.outs
 FROM unnest($1::text[], $2::text[]) AS k (run, store)
 LEFT JOIN store s ON s.id = k.store
 LEFT JOIN store_version v ON v.run = k.run AND v.store = k.store
 LEFT JOIN count_day d ON d.run = k.run AND d.store = k.store AND d.day BETWEEN $3 AND $4
-ORDER BY k.run, k.store, d.camera, d.line
-"""
+UNION ALL
+SELECT 'live', store, NULL, NULL, NULL, NULL, NULL, bucket, camera, line, ins, outs
+FROM ({corrections}) AS c
+ORDER BY run, store, bucket NULLS FIRST
+""".format(corrections=corrections_of("$5", "$6", "$7"))
 
 
 async def totals(connection: asyncpg.Connection, run: str, store: str, now: datetime) -> Counts:
@@ -43,16 +48,19 @@ async def all_totals(connection: asyncpg.Connection, keys: Sequence[Key], now: d
     """The totals of several stores in one reading, ordered by run and store."""
     keys = sorted(set(keys))
     utc_day = now.astimezone(UTC).date()
-    around = utc_day - timedelta(days=1), utc_day + timedelta(days=1)
-    rows = await connection.fetch(_QUERY, [run for run, _ in keys], [store for _, store in keys], *around)
+    first, last = utc_day - timedelta(days=1), utc_day + timedelta(days=1)
+    live = [store for run, store in keys if run == LIVE]
+    around = [datetime.combine(day, time(), UTC) for day in (first, last + timedelta(days=1))]
+    runs, stores = [run for run, _ in keys], [store for _, store in keys]
+    rows = await connection.fetch(_QUERY, runs, stores, first, last, live, *around)
     return [_counts(list(of_store), now) for _, of_store in groupby(rows, key=lambda row: (row["run"], row["store"]))]
 
 
 def _counts(rows: Sequence[asyncpg.Record], now: datetime) -> Counts:
     first = rows[0]
     today = local_day(now, zone(first["time_zone"]))
-    lines = [row for row in rows if row["day"] == today]
-    ins, outs = sum(row["ins"] for row in lines), sum(row["outs"] for row in lines)
+    lines = _lines(rows, today)
+    ins, outs = sum(ins for ins, _ in lines.values()), sum(outs for _, outs in lines.values())
     return Counts.model_validate(
         {
             "run": first["run"],
@@ -63,8 +71,21 @@ def _counts(rows: Sequence[asyncpg.Record], now: datetime) -> Counts:
             "out": outs,
             "inside": max(0, ins - outs),
             "lines": [
-                {"camera": row["camera"], "line": row["line"], "in": row["ins"], "out": row["outs"]} for row in lines
+                {"camera": camera, "line": line, "in": ins, "out": outs}
+                for (camera, line), (ins, outs) in sorted(lines.items())
             ],
             "last_at": to_ns(first["last_at"]) if first["last_at"] else None,
         }
     )
+
+
+def _lines(rows: Sequence[asyncpg.Record], today: date) -> dict[tuple[str, str], tuple[int, int]]:
+    """(INs, OUTs) of a day by camera and line: as they were counted, and what promotions correct."""
+    # Corrections go by the zone that the days are folded by now: until they follow a changed zone, both are of one.
+    folded_by = zone(rows[0]["folded_by"] or rows[0]["time_zone"])
+    lines: dict[tuple[str, str], tuple[int, int]] = {}
+    for row in rows:
+        if (row["day"] if row["bucket"] is None else local_day(row["bucket"], folded_by)) == today:
+            ins, outs = lines.get((row["camera"], row["line"]), (0, 0))
+            lines[row["camera"], row["line"]] = ins + row["ins"], outs + row["outs"]
+    return lines

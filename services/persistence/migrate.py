@@ -102,7 +102,7 @@ async def _await_database(connect: Callable[[], Awaitable[asyncpg.Connection]]) 
 
 
 def _grant(connection: Connection) -> None:
-    """What the api may do: read all, write the configuration and the accounts, add to the log of changes.
+    """What the api may do: read all, write the configuration and the accounts, promote runs. It changes no count.
 
     After every step, so that a role made later gets it.
     """
@@ -115,6 +115,8 @@ def _grant(connection: Connection) -> None:
         f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {API_ROLE}",
         f"GRANT INSERT, UPDATE, DELETE ON {CONFIGURATION}, {ACCOUNTS} TO {API_ROLE}",
         f"GRANT INSERT ON {LOG} TO {API_ROLE}",
+        f"GRANT INSERT, UPDATE (revoked_at, revoked_by) ON promotion TO {API_ROLE}",
+        f"GRANT INSERT, UPDATE (version) ON store_version TO {API_ROLE}",
         f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {API_ROLE}",
     ):
         connection.execute(text(statement))

@@ -15,13 +15,12 @@ from pydantic import BaseModel, ConfigDict
 
 from contracts.events import Crossing, Detections, Path, SessionEnd, TrackBox, Tracks
 from contracts.frames import EndReason
-from contracts.identity import Direction
 from contracts.spec import CameraSpec, CountingLine
 from services.tracker.kalman import MIN_SIZE, Floats
 from services.tracker.paths import PathRecorder, Walked
 from services.tracker.trace import Trace
 from services.tracker.tracker import Gone, Sighting, Tracker, TrackerState
-from services.tracker.watch import LineState, LineWatch
+from services.tracker.watch import LineState, LineWatch, ranked
 
 MIN_STEP: Final = 0.001
 """Seconds that pass between two frames at least, where the camera's clock stands still or jumps back."""
@@ -164,6 +163,7 @@ class CameraCounter:
         session.width, session.height, session.spec_revision = detections.width, detections.height, spec.revision
         session.follow(spec.lines)
         session.frames += 1
+        before = session.at
         seconds = session.elapse(detections.captured_at)
         if detections.skipped is not None:
             session.skipped += 1
@@ -171,7 +171,7 @@ class CameraCounter:
         else:
             sightings = session.tracker.step(boxes, scores, seconds)
         crossings = self._cross(sightings.seen, sightings.gone, detections, counts)
-        published += self._paths(session.recorder.see(sightings.seen, detections.captured_at))
+        published += self._paths(session.recorder.see(sightings.seen, detections.captured_at, before))
         published += self._paths(session.recorder.forget(sightings.gone))
         shown = session.tracker.visible(SHOWN_SECONDS) if shows else ()
         return Step(crossings, tuple(published), self._tracks(detections, shown), None, missed)
@@ -183,13 +183,12 @@ class CameraCounter:
         session = self._session
         found: list[Crossing] = []
         for watch in session.watches.values():
-            line, rank = watch.line, dict.fromkeys(Direction, 0)
+            line = watch.line
             decided = watch.see(seen, detections.captured_at, session.width, session.height) + watch.forget(gone)
             if not counts:
                 continue
-            for direction, met in sorted(decided, key=lambda decision: (decision.met.place, decision.met.at)):
-                identity = (line.id, line.revision, detections.session, detections.seq, direction, rank[direction])
-                rank[direction] += 1
+            for rank, (direction, met) in ranked(decided):
+                identity = (line.id, line.revision, detections.session, detections.seq, direction, rank)
                 found.append(
                     Crossing(
                         run=self._run,
@@ -242,13 +241,15 @@ class CameraCounter:
                 track=track,
                 part=piece.part,
                 final=final,
+                confirmed=confirmed,
                 at=piece.at,
                 width=session.width,
                 height=session.height,
                 spec_revision=session.spec_revision,
                 points=piece.points,
+                gaps=piece.gaps,
             )
-            for track, piece, final in walked
+            for track, piece, final, confirmed in walked
         ]
 
     def _tracks(self, detections: Detections, shown: Iterable[Sighting]) -> Tracks:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timezone, tzinfo
 
+from contracts.events import Crossing
 from contracts.identity import Direction, to_datetime
 from services.cli.replaying.rows import Counted
 
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """INs and OUTs of a line in an hour, UTC, in the one run and in the other."""
+    """INs and OUTs of a line in an hour of a time zone, in the one run and in the other."""
 
     hour: datetime
     camera: str
@@ -56,13 +57,16 @@ def compare(one: Sequence[Counted], other: Sequence[Counted]) -> Comparison:
         changed=changed,
         only_one=tuple(crossing for crossing in one if crossing.id not in second),
         only_other=tuple(crossing for crossing in other if crossing.id not in first),
-        hours=_by_hour(one, other),
+        hours=by_hour(one, other),
     )
 
 
-def _by_hour(one: Sequence[Counted], other: Sequence[Counted]) -> tuple[Hour, ...]:
-    counts = Counter((_place(crossing), crossing.direction, 0) for crossing in one)
-    counts += Counter((_place(crossing), crossing.direction, 1) for crossing in other)
+def by_hour(
+    one: Iterable[Counted | Crossing], other: Iterable[Counted | Crossing], where: tzinfo = UTC
+) -> tuple[Hour, ...]:
+    """The counts of two runs by hour of a time zone and by line; an hour that clocks repeat is two."""
+    counts = Counter((_place(crossing, where), crossing.direction, 0) for crossing in one)
+    counts += Counter((_place(crossing, where), crossing.direction, 1) for crossing in other)
     return tuple(
         Hour(
             *place,
@@ -73,5 +77,7 @@ def _by_hour(one: Sequence[Counted], other: Sequence[Counted]) -> tuple[Hour, ..
     )
 
 
-def _place(crossing: Counted) -> tuple[datetime, str, str]:
-    return to_datetime(crossing.at).replace(minute=0, second=0, microsecond=0), crossing.camera, crossing.line
+def _place(crossing: Counted | Crossing, where: tzinfo) -> tuple[datetime, str, str]:
+    local = to_datetime(crossing.at).astimezone(where).replace(minute=0, second=0, microsecond=0)
+    # Within one zone, two hours of the same name would be the same: as an offset's they are not.
+    return local.replace(tzinfo=timezone(local.utcoffset() or UTC.utcoffset(None))), crossing.camera, crossing.line

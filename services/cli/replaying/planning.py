@@ -118,10 +118,11 @@ async def _lines(past: Past, asked: Asked, cameras: Sequence[str]) -> tuple[Coun
     said = words.read() if words.lines else words.over([line.model_dump() for line in drawn.values()])
     lines = (CountingLine.model_validate(fields) for fields in said)
     # A line that is another than the live one is another revision of it: its crossings are no repetition of those.
-    return tuple(_revised(line, drawn.get(line.id), spec.revision + 1 if spec else 1) for line in lines)
+    return tuple(revised(line, drawn.get(line.id), spec.revision + 1 if spec else 1) for line in lines)
 
 
-def _revised(line: CountingLine, drawn: CountingLine | None, revision: int) -> CountingLine:
+def revised(line: CountingLine, drawn: CountingLine | None, revision: int) -> CountingLine:
+    """A line as a run counts over it: at the drawn one's revision if it counts the same, otherwise at this one."""
     same = drawn is not None and drawn.model_copy(update=_NAMES) == line.model_copy(
         update={**_NAMES, "revision": drawn.revision}
     )

@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import asyncpg
 
 from contracts.identity import to_datetime
 from contracts.runs import Stretch
 from services.cli.errors import Refused
+from services.kit.zones import zone
 
 CONNECT_TIMEOUT = 5.0
 
@@ -91,6 +93,11 @@ async def database(url: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         connection.terminate()
+
+
+async def time_zone(connection: asyncpg.Connection, store: str) -> ZoneInfo:
+    """A store's time zone; UTC where there is no such store."""
+    return zone(await connection.fetchval("SELECT time_zone FROM store WHERE id = $1", store))
 
 
 async def ended_sessions(connection: asyncpg.Connection, run: str) -> set[tuple[str, str]]:
