@@ -24,7 +24,9 @@ from contracts.identity import Direction
 from contracts.spec import CountingLine, Side
 from services.detector.protocol import Found, Image
 
-LANES, WIDTH, LANE = 6, 240, 32
+LANES, WIDTH, LANE = 3, 240, 96
+"""How many, how long in pixels, and how far apart: so far that nobody is taken for somebody on another lane, however long
+both were unseen."""
 PERSON: Final = (14, 26)
 """Width and height of somebody, pixels."""
 LINE = CountingLine(id="line", x1=0.5, y1=0.0, x2=0.5, y2=1.0, in_side=Side.LEFT)
