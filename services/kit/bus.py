@@ -25,6 +25,7 @@ from services.kit.connection import SturdyBroker
 from services.kit.logs import logger
 from services.kit.settings import ServiceSettings
 from services.kit.streams import to_config
+from services.kit.writes import Writes
 
 PUBLISH_TIMEOUT = 2.0
 """What a restarted server will never acknowledge is given up after this; ids make the second try harmless."""
@@ -76,6 +77,7 @@ class Bus:
             reconnected_cb=self._on_reconnect,
             logger=None,
         )
+        self._writes = Writes()
         self._stopping = False
         self._online = asyncio.Event()
         self._reconnected: list[Callable[[], None]] = []
@@ -95,6 +97,11 @@ class Bus:
         return self._online.is_set()
 
     @property
+    def problem(self) -> str | None:
+        """Why something is not stored though the server is there, in one line; None where nothing is known of that."""
+        return self._writes.problem
+
+    @property
     def js(self) -> JetStreamContext:
         """JetStream."""
         context: JetStreamContext = self.broker.config.connection_state.stream
@@ -103,6 +110,7 @@ class Bus:
     async def start(self) -> Self:
         """Connect, waiting for the server if it is not there yet, and declare what this service owns."""
         await self.broker.connect()
+        self._writes.watch(self.js)
         self._online.set()
         await self.declare()
         return self
@@ -133,7 +141,7 @@ class Bus:
 
     async def declare(self) -> None:
         """Create or update the streams and buckets that this service owns; tries until the server takes them."""
-        backoff = Backoff()
+        backoff, told = Backoff(), False
         while True:
             try:
                 for stream in self._streams:
@@ -143,7 +151,9 @@ class Bus:
             except (NatsError, TimeoutError, OSError) as error:
                 if _no_use(error):
                     raise
-                log.warning("declaring streams failed, trying again", error=_words(error))
+                if not told:
+                    log.warning("declaring streams failed, trying again", error=_words(error))
+                    told = True
                 await backoff.wait()
             else:
                 return

@@ -54,6 +54,8 @@ class Health:
             raise RuntimeError("NATS is away")
         for stream in self.streams:
             await self.bus.js.stream_info(stream)
+        if self.bus.problem is not None:
+            raise RuntimeError(self.bus.problem)
 
 
 class Worker:

@@ -50,8 +50,8 @@ GRACE = 5.0
 """Seconds that a batch in hand has to be finished in when the service is told to stop."""
 
 PATIENT_DELIVERIES = 20
-"""An end whose crossings are missing is delivered so often, over about 75 s, and for as long as somebody has anything in
-hand that came before it: that comes again after `ACK_WAIT`. After that the missing ones will not come."""
+"""An end whose crossings are missing is delivered so often, over about 75 s, and for as long as what came before it is
+in anybody's hands: it comes again after `ACK_WAIT`. After that the missing ones will not come."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 
 BEAT = 60.0

@@ -18,6 +18,8 @@ from tests.support.scene import STORE, today_at_noon
 CAMERAS = 4
 SECONDS = 60.0
 FPS = 10.0
+UNHURRIED = {"METRICA_BACKENDS": '{"lanes": "tests.support.lanes:unhurried"}'}
+"""The environment of services that count them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ from contracts.spec import CountingLine, Side
 from services.detector.protocol import Found, Image
 
 LANES, WIDTH, LANE = 3, 240, 96
-"""How many, how long in pixels, and how far apart: so far that nobody is taken for somebody on another lane, however long
-both were unseen."""
+"""How many, how long in pixels, and how far apart: so far that nobody is taken for somebody on another lane, however
+long both were unseen."""
 PERSON: Final = (14, 26)
 """Width and height of somebody, pixels."""
 LINE = CountingLine(id="line", x1=0.5, y1=0.0, x2=0.5, y2=1.0, in_side=Side.LEFT)
