@@ -58,12 +58,13 @@ def quoted(password: str) -> str:
 def _user(service: Owner) -> str:
     may = permissions(service)
     publish = f"{{ allow: {_subjects(may.publish)}, deny: {_subjects(may.deny_publish)} }}"
+    answers = "\n        allow_responses: true" if may.answers else ""
     return f"""\
     {{
       user: {service}, password: ${password_variable(service)}
       permissions: {{
         publish: {publish}
-        subscribe: {_subjects(may.subscribe)}
+        subscribe: {_subjects(may.subscribe)}{answers}
       }}
     }}
 """

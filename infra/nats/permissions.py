@@ -28,7 +28,7 @@ from contracts.streams import (
     Owner,
     Stream,
 )
-from contracts.subjects import DEAD_LETTERS, ROOT, Kind, dead_letter, inbox, status
+from contracts.subjects import DEAD_LETTERS, PROBE, ROOT, Kind, dead_letter, inbox, status
 
 DEVELOPER = "developer"
 """The user of the command line and of tests: may do everything."""
@@ -51,6 +51,12 @@ READERS: dict[Stream | Bucket, tuple[Owner, ...]] = {
 AT_MOST_ONCE = {Kind.TRACKS: (Owner.TRACKER, Owner.API), Kind.COUNTS: (Owner.PERSISTENCE, Owner.API)}
 """Who publishes what no stream keeps, and who listens to it."""
 
+IN_ANOTHERS = {Kind.EDGE: Owner.API}
+"""What a service publishes into a stream that another owns: crossings that workers in stores send over HTTP."""
+
+ANSWERS = {PROBE: (Owner.INGEST, Owner.API)}
+"""Who answers a request, and who makes it."""
+
 LEASE_GROUPS = {Owner.INGEST: "ingest", Owner.TRACKER: "tracker", Owner.DETECTOR: "pool"}
 """Whose leases a service takes: the first token of their keys."""
 
@@ -72,6 +78,8 @@ class Permissions:
     publish: tuple[str, ...]
     deny_publish: tuple[str, ...]
     subscribe: tuple[str, ...]
+    answers: bool = False
+    """Whether it may answer what it is asked, wherever the answer is to go: once, and within two minutes."""
 
 
 def permissions(service: Owner) -> Permissions:
@@ -86,6 +94,7 @@ def permissions(service: Owner) -> Permissions:
             *events,
             status("*", "*", "*", service),
             dead_letter(service, "*"),
+            *(request for request, (_, asker) in ANSWERS.items() if asker is service),
             *_keys(service),
             *(subject for name in owned for subject in _declaring(name)),
             *(f"$JS.API.STREAM.PURGE.{stream.name}" for stream in PURGES.get(service, ())),
@@ -99,7 +108,9 @@ def permissions(service: Owner) -> Permissions:
         subscribe=(
             f"{inbox(service)}.>",
             *(_any_run(kind) for kind, (_, listener) in AT_MOST_ONCE.items() if listener is service),
+            *(request for request, (answerer, _) in ANSWERS.items() if answerer is service),
         ),
+        answers=any(answerer is service for answerer, _ in ANSWERS.values()),
     )
 
 
@@ -111,9 +122,12 @@ def _kept() -> Iterator[tuple[str, Stream | Bucket]]:
 
 def _events(service: Owner) -> Iterator[str]:
     """What a service alone publishes, of any run."""
+    anothers = {_any_run(kind) for kind in IN_ANOTHERS}
     for stream in STREAMS:
         if stream.owner is service and stream not in {STATUS, DLQ}:  # of these each service has a part of its own
-            yield from (subject.replace(f"{ROOT}.{LIVE}.", f"{ROOT}.*.") for subject in stream.subjects)
+            anybodys = (subject.replace(f"{ROOT}.{LIVE}.", f"{ROOT}.*.") for subject in stream.subjects)
+            yield from (subject for subject in anybodys if subject not in anothers)
+    yield from (_any_run(kind) for kind, publisher in IN_ANOTHERS.items() if publisher is service)
     yield from (_any_run(kind) for kind, (publisher, _) in AT_MOST_ONCE.items() if publisher is service)
 
 

@@ -13,6 +13,7 @@ from nats.errors import Error as NatsError
 
 from contracts.events import State, Status
 from contracts.identity import LIVE
+from contracts.spec import CameraSpec
 from contracts.streams import DETECTIONS, FRAMES, KEPT, Owner
 from contracts.subjects import status
 from services.detector.opening import open_detector
@@ -99,13 +100,15 @@ class DetectorService:
                 return detector
 
     async def _tell_for_ever(self, pool: str, detector: Detector) -> None:
-        """Tell each camera of the pool which model counts: now, and for cameras that come later."""
-        told: set[str] = set()
+        """Tell each camera of the pool which model counts, or what keeps it from counting: now, and at every change."""
+        told: dict[str, str] = {}
         while True:
-            cameras = {spec.camera for spec in self._demand.cameras(pool)}
-            for camera in cameras - told:
-                await self._tell(pool, State.RUNNING, "", detector, only=camera)
-            told = cameras
+            problem = self._bus.unstored or ""
+            cameras = {spec.camera: spec for spec in self._demand.cameras(pool)}
+            for camera, spec in cameras.items():
+                if told.get(camera) != problem:
+                    await self._say(spec, State.RETRYING if problem else State.RUNNING, problem, detector)
+            told = dict.fromkeys(cameras, problem)
             await asyncio.sleep(1)
 
     async def _tell_runs(self, pool: str, state: State, message: str) -> None:
@@ -124,24 +127,27 @@ class DetectorService:
                 with suppress(NatsError):
                     await self._bus.client.publish(status(run.name, one.store, one.camera, SERVICE), event.encode())
 
-    async def _tell(
-        self, pool: str, state: State, message: str, detector: Detector | None = None, *, only: str | None = None
-    ) -> None:
-        if detector is None:
-            await self._tell_runs(pool, state, message)
+    async def _tell(self, pool: str, state: State, message: str) -> None:
+        await self._tell_runs(pool, state, message)
         for spec in self._demand.cameras(pool):
-            if only in (None, spec.camera):
-                event = Status(
-                    run=LIVE,
-                    store=spec.store,
-                    camera=spec.camera,
-                    service=SERVICE,
-                    state=state,
-                    message=message,
-                    at=time.time_ns(),
-                    model=detector.model if detector else None,
-                )
-                await self._bus.publish(status(LIVE, spec.store, spec.camera, SERVICE), event.encode())
+            await self._say(spec, state, message)
+
+    async def _say(self, spec: CameraSpec, state: State, message: str, detector: Detector | None = None) -> None:
+        event = Status(
+            run=LIVE,
+            store=spec.store,
+            camera=spec.camera,
+            service=SERVICE,
+            state=state,
+            message=message,
+            at=time.time_ns(),
+            model=detector.model if detector else None,
+        )
+        subject = status(LIVE, spec.store, spec.camera, SERVICE)
+        if state is State.RETRYING:
+            await self._bus.client.publish(subject, event.encode())  # perhaps not stored either: heard even so
+        else:
+            await self._bus.publish(subject, event.encode())
 
 
 async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:

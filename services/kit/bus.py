@@ -27,6 +27,7 @@ from services.kit.logs import logger
 from services.kit.refusals import Refusals
 from services.kit.settings import ServiceSettings
 from services.kit.streams import to_config
+from services.kit.writes import Writes
 
 PUBLISH_TIMEOUT = 2.0
 """What a restarted server will never acknowledge is given up after this; ids make the second try harmless."""
@@ -80,6 +81,7 @@ class Bus:
             reconnected_cb=self._on_reconnect,
             logger=None,
         )
+        self._writes = Writes()
         self._stopping = False
         self._online = asyncio.Event()
         self._kept_out: str | None = None
@@ -103,8 +105,13 @@ class Bus:
 
     @property
     def problem(self) -> str | None:
-        """Why there is no connection now; None where there is one."""
-        return None if self.connected else self._kept_out or "NATS is away"
+        """Why nothing can be published now, in one line; None where all is well."""
+        return self.unstored if self.connected else self._kept_out or "NATS is away"
+
+    @property
+    def unstored(self) -> str | None:
+        """Why something is not stored though the server is there, in one line; None where nothing is known of that."""
+        return self._writes.problem
 
     @property
     def js(self) -> JetStreamContext:
@@ -115,6 +122,7 @@ class Bus:
     async def start(self) -> Self:
         """Connect, waiting for the server if it is not there yet, and declare what this service owns."""
         await self.broker.connect()
+        self._writes.watch(self.js)
         self._enter()
         await self.declare()
         return self
@@ -145,7 +153,7 @@ class Bus:
 
     async def declare(self) -> None:
         """Create or update the streams and buckets that this service owns; tries until the server takes them."""
-        backoff = Backoff()
+        backoff, told = Backoff(), False
         while True:
             try:
                 for stream in self._streams:
@@ -155,7 +163,9 @@ class Bus:
             except (NatsError, TimeoutError, OSError) as error:
                 if _no_use(error):
                     raise
-                log.warning("declaring streams failed, trying again", error=_words(error))
+                if not told:
+                    log.warning("declaring streams failed, trying again", error=_words(error))
+                    told = True
                 await backoff.wait()
             else:
                 return

@@ -18,6 +18,8 @@ from tests.support.scene import STORE, today_at_noon
 CAMERAS = 4
 SECONDS = 60.0
 FPS = 10.0
+UNHURRIED = {"METRICA_BACKENDS": '{"lanes": "tests.support.lanes:unhurried"}'}
+"""The environment of services that count them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,15 @@ class Films:
 
 def make_films(folder: Path) -> Films:
     """Draw the films and count them; each has as many crossings as people on it."""
-    cameras = tuple(_camera(folder, number) for number in range(1, CAMERAS + 1))
-    undisturbed = {camera.camera: count_alone(camera) for camera in cameras}
-    for number, rows in enumerate(undisturbed.values(), 1):
-        assert len(rows) == len(walkers(number, SECONDS - 1 / FPS))
-    return Films(cameras, undisturbed)
+    cameras: list[CameraSetup] = []
+    undisturbed: dict[str, list[Row]] = {}
+    for number in range(1, CAMERAS + 1):
+        street = walkers(number, SECONDS + 5)  # who comes at the very end is on their way to the line
+        camera = film_camera(write_film(folder / f"film-{number}.mp4", street, SECONDS, FPS), f"door-{number}")
+        cameras.append(camera)
+        undisturbed[camera.camera] = count_alone(camera)
+        assert len(undisturbed[camera.camera]) == sum(walker.crosses < SECONDS - 1 / FPS for walker in street)
+    return Films(tuple(cameras), undisturbed)
 
 
 def count_alone(camera: CameraSetup) -> list[Row]:
@@ -48,11 +54,10 @@ def count_alone(camera: CameraSetup) -> list[Row]:
     return sorted(rows, key=lambda row: (row[4], row[0]))
 
 
-def _camera(folder: Path, number: int) -> CameraSetup:
-    street = walkers(number, SECONDS + 5)  # who comes at the very end is on their way to the line
-    film = write_film(folder / f"film-{number}.mp4", street, SECONDS, FPS)
+def film_camera(film: Path, name: str) -> CameraSetup:
+    """A camera that shows a film of people on lanes."""
     return CameraSetup(
-        camera=f"door-{number}",
+        camera=name,
         store=STORE,
         time_zone=_zone_where_it_is_noon(),
         address=str(film),

@@ -25,7 +25,7 @@ from contracts.subjects import ROOT, Kind
 from infra.local.stack import Stack
 from services.api.configuration import CameraSetup, ensure_camera
 from tests.faults.browser import Browser
-from tests.faults.films import Films
+from tests.faults.films import UNHURRIED, Films
 from tests.faults.history import History, difference
 from tests.faults.mischief import Mischief, Story, last_words, plan
 from tests.faults.streets import Street, streets
@@ -34,7 +34,6 @@ from tests.support.record import crossings, wait_for_end
 from tests.support.scene import STORE
 
 REPLICAS = {Owner.INGEST: 2, Owner.DETECTOR: 3, Owner.TRACKER: 2, Owner.PERSISTENCE: 2, Owner.API: 2}
-ENVIRONMENT = {"METRICA_BACKENDS": '{"lanes": "tests.support.lanes:unhurried"}'}
 LAST_STRIKE = 15.0
 """Seconds. On any machine the films take longer."""
 PATIENCE = 150.0
@@ -47,7 +46,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.mark.timeout(300)
 def test_whatever_is_killed_or_stopped_each_crossing_is_counted_once(tmp_path: Path, films: Films, seed: int) -> None:
-    with Stack(tmp_path, replicas=REPLICAS, restart=False, durable=False, environment=ENVIRONMENT) as stack:
+    with Stack(tmp_path, replicas=REPLICAS, restart=False, durable=False, environment=UNHURRIED) as stack:
         mischief = Mischief(stack, plan(seed, LAST_STRIKE))
         with told(mischief):
             asyncio.run(_count(stack, films, mischief))
@@ -56,7 +55,7 @@ def test_whatever_is_killed_or_stopped_each_crossing_is_counted_once(tmp_path: P
 @pytest.mark.timeout(300)
 def test_live_cameras_count_nobody_twice_and_never_stand_still(tmp_path: Path, seed: int) -> None:
     with (
-        Stack(tmp_path, replicas=REPLICAS, restart=False, durable=False, environment=ENVIRONMENT) as stack,
+        Stack(tmp_path, replicas=REPLICAS, restart=False, durable=False, environment=UNHURRIED) as stack,
         streets(3) as watched,
     ):
         mischief = Mischief(stack, plan(seed, LAST_STRIKE))

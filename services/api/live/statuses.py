@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from pydantic import ValidationError
 
@@ -72,14 +73,21 @@ class Statuses:
             listener(status)
 
     async def follow(self, bus: Bus) -> None:
-        """Read the stream, the last status of each subject first, then every new one; for ever."""
+        """Read the stream, the last status of each subject first, then every new one; for ever.
+
+        New ones are heard directly, too: what is wrong with the stream itself may not be stored in it.
+        """
+        await bus.client.subscribe(EVERY_STATUS, cb=self._hear)
         config = ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, filter_subject=EVERY_STATUS)
         async with Reader(bus, STATUS.name, config) as reader:
             async for msg in reader:
-                try:
-                    named, status = subjects.parse(msg.subject), Status.model_validate_json(msg.data)
-                except (ValidationError, ValueError) as error:
-                    log.warning("a status cannot be read", subject=msg.subject, error=str(error))
-                    continue
-                if (named.store, named.camera, named.part) == (status.store, status.camera, status.service):
-                    self.take(status)
+                await self._hear(msg)
+
+    async def _hear(self, msg: Msg) -> None:
+        try:
+            named, status = subjects.parse(msg.subject), Status.model_validate_json(msg.data)
+        except (ValidationError, ValueError) as error:
+            log.warning("a status cannot be read", subject=msg.subject, error=str(error))
+            return
+        if (named.store, named.camera, named.part) == (status.store, status.camera, status.service):
+            self.take(status)
