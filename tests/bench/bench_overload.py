@@ -63,9 +63,8 @@ class Ages:
             begin, end = number * seconds / windows, (number + 1) * seconds / windows
             ages = [age for at, age in self.seen if begin <= at < end]
             p50, p99 = statistics.median(ages), statistics.quantiles(ages, n=100)[98]
-            print(
-                f"{begin:3.0f}–{end:3.0f} s: {len(ages)} frames, age p50 {p50:.2f} s, p99 {p99:.2f} s, oldest {max(ages):.2f} s"
-            )
+            told = f"age p50 {p50:.2f} s, p99 {p99:.2f} s, oldest {max(ages):.2f} s"
+            print(f"{begin:3.0f}–{end:3.0f} s: {len(ages)} frames, {told}")
 
 
 async def main() -> None:
