@@ -16,6 +16,7 @@ from contracts.identity import LIVE
 from contracts.spec import CameraSpec
 from contracts.streams import DETECTIONS, FRAMES, KEPT, Owner
 from contracts.subjects import status
+from services.detector.colleagues import Colleagues
 from services.detector.opening import open_detector
 from services.detector.pools import Demand, run_pools
 from services.detector.protocol import Detector, ModelUnavailable
@@ -28,6 +29,7 @@ from services.kit.runs import Runs
 from services.kit.service import Health, serve
 
 RETRY_MODEL = 20.0
+"""Seconds until a model that cannot be opened is tried again, and cameras that no replica takes are told so again."""
 
 log = logger()
 
@@ -39,6 +41,7 @@ class DetectorService:
         self._bus, self._settings = bus, settings
         self._runs = Runs()
         self._demand = Demand(self._runs)
+        self._colleagues = Colleagues(bus, settings.replica)
         self._backends = _load_backends(settings.backends)
 
     async def run(self) -> None:
@@ -48,6 +51,8 @@ class DetectorService:
             group.create_task(self._runs.follow(self._bus))
             group.create_task(self._demand.follow_runs())
             group.create_task(run_pools(self._demand, self._settings.pools, self._pool))
+            if self._settings.pools:
+                group.create_task(self._tell_whom_nobody_takes())
 
     async def _pool(self, pool: str, model: str) -> None:
         # A thread of its own: a detector's state belongs to one thread, and inference never blocks the loop.
@@ -55,7 +60,7 @@ class DetectorService:
         try:
             detector = await self._open(pool, model, thread)
             worker = PoolWorker(self._bus, pool, detector, thread, self._runs)
-            async with asyncio.TaskGroup() as group:
+            async with self._colleagues.told(pool), asyncio.TaskGroup() as group:
                 group.create_task(self._tell_for_ever(pool, detector))
                 if not detector.stateful:
                     await worker.run()
@@ -83,21 +88,39 @@ class DetectorService:
                 backends=self._backends,
             )
 
+        await self._tell_if_alone(pool, State.STARTING, f"Opening the model {model}.")
         while True:
-            await self._tell(pool, State.STARTING, f"Opening the model {model}.")
             try:
                 detector = await asyncio.get_running_loop().run_in_executor(thread, open_it)
             except ModelUnavailable as error:
                 log.error("no model", pool=pool, reason=str(error))
-                await self._tell(pool, State.NO_MODEL, str(error))
+                await self._tell_if_alone(pool, State.NO_MODEL, str(error))
                 await asyncio.sleep(RETRY_MODEL)
             except Exception as error:  # a backend may raise anything; other cameras' models have no part in it
                 log.exception("a model cannot be opened", pool=pool)
-                await self._tell(pool, State.NO_MODEL, f"The model {model} cannot be opened: {error!r}")
+                await self._tell_if_alone(pool, State.NO_MODEL, f"The model {model} cannot be opened: {error!r}")
                 await asyncio.sleep(RETRY_MODEL)
             else:
                 log.info("model open", pool=pool, model=detector.model.model_dump())
                 return detector
+
+    async def _tell_whom_nobody_takes(self) -> None:
+        """Tell the cameras of pools that this replica leaves to others, where there are no others."""
+        while True:
+            await asyncio.sleep(RETRY_MODEL)
+            for pool, model in self._demand.models().items():
+                if pool not in self._settings.pools:
+                    reason = f"No detector has the model {model}: let one take it (METRICA_POOLS), or choose another."
+                    await self._tell_if_alone(pool, State.NO_MODEL, reason)
+
+    async def _tell_if_alone(self, pool: str, state: State, message: str) -> None:
+        """Tell each camera of the pool how it stands with its model, unless another replica counts with it."""
+        try:
+            alone = not await self._colleagues.have(pool)
+        except (NatsError, TimeoutError, OSError):
+            alone = True
+        if alone:
+            await self._tell(pool, state, message)
 
     async def _tell_for_ever(self, pool: str, detector: Detector) -> None:
         """Tell each camera of the pool which model counts, or what keeps it from counting: now, and at every change."""

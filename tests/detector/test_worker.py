@@ -142,6 +142,19 @@ class TestAnswers:
         async with detecting(bus, StandIn()):
             assert list(await answers(bus, 1)) == [7]
 
+    async def test_of_live_frames_that_had_to_wait_only_the_newest_are_looked_at_and_of_a_files_all(
+        self, bus: Bus
+    ) -> None:
+        for seq in range(10):
+            await send(bus, header(seq, policy=Policy.LATEST), jpeg(seq))
+            await send(bus, header(seq, camera="exit"), jpeg(seq))
+
+        async with detecting(bus, StandIn()):
+            events = await eventually(lambda: all_answers(bus, 13))
+
+        assert [event.seq for event in events if event.camera == "door"] == [7, 8, 9]
+        assert [event.seq for event in events if event.camera == "exit"] == list(range(10))
+
     async def test_two_workers_share_the_frames_and_answer_each_once(self, bus: Bus, settings: ServiceSettings) -> None:
         one, other = StandIn(), StandIn()
         async with connected(settings) as second, detecting(bus, one), detecting(second, other):

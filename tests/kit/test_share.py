@@ -30,11 +30,14 @@ class Workshop:
     doing: Counter[str] = field(default_factory=Counter)
     shared: dict[str, Share] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    begun: Counter[str] = field(default_factory=Counter)
+    """How often each piece was taken up."""
     most: int = 0
     """Replicas that ever did the same piece at once."""
 
     async def work(self, piece: str, _: Lease) -> None:
         self.doing[piece] += 1
+        self.begun[piece] += 1
         self.most = max(self.most, self.doing[piece])
         try:
             await asyncio.Event().wait()
@@ -167,6 +170,23 @@ async def test_work_that_comes_and_goes_is_shared_out_anew(shop: Workshop) -> No
 
     await shop.until_all_is_done([0, 1])
     assert shop.doing["b"] == 1
+
+
+@pytest.mark.parametrize("whose", ["one", "two"])
+async def test_work_that_ends_moves_no_other(shop: Workshop, whose: str) -> None:
+    shares = [shop.come(name, pieces=["a", "b", "c", "d"]) for name in ("one", "two")]
+    await shop.until_all_is_done([2, 2])
+    before = shop.begun.copy()
+    left = {"a", "b", "c", "d"} - {min(shop.shared[whose].held)}
+    for share in shares:
+        share.want(left)
+    await shop.until_all_is_done([1, 2])
+    await asyncio.sleep(0.3)  # nobody does anything about it
+    for share in shares:
+        share.want({*left, "e"})
+    await shop.until_all_is_done([2, 2])
+
+    assert shop.begun - before == Counter("e")
 
 
 async def test_who_died_and_came_back_under_its_name_goes_on_at_once(shop: Workshop) -> None:

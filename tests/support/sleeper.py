@@ -13,13 +13,13 @@ class Sleeper:
 
     stateful = False
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, name: str = "sleeper") -> None:
+        self._seconds, self._name = seconds, name
 
     @property
     def model(self) -> Model:
         """There are no weights."""
-        return Model(name="sleeper")
+        return Model(name=self._name)
 
     def detect(self, frame: Image, stream: str) -> Found:
         """Sleep."""
@@ -31,6 +31,11 @@ class Sleeper:
 def not_at_all() -> Sleeper:
     """What is measured lies elsewhere."""
     return Sleeper(0)
+
+
+def of_another_name() -> Sleeper:
+    """As good as the one that sleeps not at all."""
+    return Sleeper(0, "other")
 
 
 def for_40_ms() -> Sleeper:
