@@ -42,10 +42,15 @@ TimeZone = Annotated[
 ]
 
 
+def is_storable(text: str) -> bool:
+    """Whether a database can hold a text, and an answer repeat it."""
+    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def _check(said: object) -> None:
     match said:
         case str():
-            if "\x00" in said or any("\ud800" <= letter <= "\udfff" for letter in said):
+            if not is_storable(said):
                 raise ValueError("a text holds a character that none may hold (U+0000, or half of a pair)")
         case dict():
             for part in (*said.keys(), *said.values()):

@@ -120,7 +120,7 @@ async def test_each_event_is_answered_by_itself(worker: Worker) -> None:
     for told, (sent, detail) in zip(answer["events"], broken, strict=False):
         assert told["status"] == "refused"
         assert detail in told["detail"]
-        assert told["id"] == (sent["id"] if isinstance(sent, dict) else None)
+        assert told["id"] == (sent["id"] if isinstance(sent, dict) and "\x00" not in sent["id"] else None)
     assert answer["events"][-1] == {"id": "good", "status": "accepted", "detail": None}
 
 

@@ -141,7 +141,7 @@ async def test_pages_hold_everything_once_whatever_is_added_meanwhile(root: Aske
     assert seen == ["acme", *names, "other"]
 
 
-@pytest.mark.parametrize("cursor", ["!", "AAAA", "_w", "bm90LWEtbnVtYmVy"])
+@pytest.mark.parametrize("cursor", ["!", "AAAA", "_w", "bm90LWEtbnVtYmVy", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5"])
 async def test_what_is_no_cursor_is_refused_where_it_stands(admin: Asker, cursor: str) -> None:
     answer = (await admin("GET", f"/organizations/acme/changes?cursor={cursor}", status=422)).json()
 

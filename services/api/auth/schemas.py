@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from services.api.access import Role
 from services.api.auth.passwords import LONGEST, SHORTEST
+from services.api.incoming import Incoming
 
 Email = Annotated[
     str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$", examples=["mara@shop.example"]), AfterValidator(str.lower)
@@ -16,10 +17,8 @@ Email = Annotated[
 NewPassword = Annotated[SecretStr, Field(min_length=SHORTEST, max_length=LONGEST)]
 
 
-class SignInIn(BaseModel):
+class SignInIn(Incoming):
     """Who wants in, and how the answer is kept."""
-
-    model_config = ConfigDict(extra="forbid")
 
     email: Email
     password: Annotated[SecretStr, Field(max_length=LONGEST)]
@@ -29,10 +28,8 @@ class SignInIn(BaseModel):
     )
 
 
-class RefreshIn(BaseModel):
+class RefreshIn(Incoming):
     """A refresh token of who holds no cookies."""
-
-    model_config = ConfigDict(extra="forbid")
 
     refresh_token: Annotated[str, Field(max_length=200)]
 
@@ -46,10 +43,8 @@ class TokensOut(BaseModel):
     expires_in: int = Field(description="Seconds for which the access token is good.")
 
 
-class PasswordIn(BaseModel):
+class PasswordIn(Incoming):
     """A new password."""
-
-    model_config = ConfigDict(extra="forbid")
 
     present: Annotated[SecretStr, Field(max_length=LONGEST)]
     new: NewPassword

@@ -142,7 +142,7 @@ def _claims(issuer: str, said: Mapping[str, Any]) -> Claims:
         subject=str(said["sub"]),
         until=_moment(said["exp"]),
         email=email.lower() if isinstance(email, str) else None,
-        sign_in=UUID(said["sid"]) if issuer == BUILT_IN else None,
+        sign_in=UUID(str(said.get("sid"))) if issuer == BUILT_IN else None,
     )
 
 

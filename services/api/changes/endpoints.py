@@ -38,5 +38,12 @@ async def list_changes(
     """The log of an organization's changes, the newest first; admins see it."""
     found = await readable_organization(session, principal, organization, Role.ADMIN)
     query = select(AuditEntry).where(AuditEntry.organization == found.id)
-    rows, after = await page.read(session, query, col(AuditEntry.id), int, newest_first=True)
+    rows, after = await page.read(session, query, col(AuditEntry.id), _read_id, newest_first=True)
     return Page(items=[ChangeOut.model_validate(row.model_dump()) for row in rows], next=after)
+
+
+def _read_id(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**63:
+        raise ValueError(f"{text} is no id")
+    return number

@@ -18,6 +18,7 @@ from services.api.auth.keys import Worker
 from services.api.configuration import in_words
 from services.api.edge.repository import LineRevisions, Stored, lines_of, stored_crossings
 from services.api.edge.schemas import EdgeAnswer, EdgeAnswers, EdgeCrossing
+from services.api.incoming import is_storable
 from services.api.problems import Unavailable
 from services.kit.bus import Bus, StreamFull
 
@@ -115,7 +116,8 @@ def _read(event: JsonValue) -> EdgeCrossing | EdgeAnswer:
         return EdgeCrossing.model_validate(event)
     except ValidationError as error:
         named = event.get("id") if isinstance(event, dict) else None
-        return EdgeAnswer(id=named if isinstance(named, str) else None, status="refused", detail=in_words(error))
+        told = named if isinstance(named, str) and is_storable(named) else None
+        return EdgeAnswer(id=told, status="refused", detail=in_words(error))
 
 
 def _said(crossing: Crossing | None) -> Stored | None:
