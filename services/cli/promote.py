@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.broker import running_bus
-from services.cli.camera import DatabaseUrl
+from services.cli.database import DatabaseUrl
 from services.cli.errors import Refused
 from services.cli.options import moment_ns
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from services.cli.broker import running_bus
-from services.cli.camera import DatabaseUrl
+from services.cli.database import DatabaseUrl
 from services.cli.errors import Refused, plainly
 from services.cli.options import AnchorOption, InOption, LineOption, LineWords, moment_ns
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.broker import running_bus
-from services.cli.camera import DatabaseUrl
+from services.cli.database import DatabaseUrl
 from services.cli.errors import Refused, plainly
 from services.cli.interrupt import on_interrupt
 from services.cli.options import AnchorOption, InOption, LineOption, LineWords, moment_ns

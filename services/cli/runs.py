@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.cli.broker import running_bus
-from services.cli.camera import DatabaseUrl
+from services.cli.database import DatabaseUrl
 from services.cli.errors import Refused
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import asyncpg
 
 from contracts.identity import to_datetime
 from contracts.runs import Run, RunState
-from services.api.configuration import CHANNEL
+from services.api.writing import CHANNEL
 from services.cli.errors import Refused
 from services.cli.replaying.planning import moment
 
