@@ -11,10 +11,8 @@ from zoneinfo import ZoneInfo
 
 from contracts.events import Crossing
 from contracts.identity import Direction, to_datetime
+from services.kit.local_time import quarter_of
 from services.kit.zones import local_day
-
-QUARTER = 15
-"""Minutes. The offset of every time zone of today is a multiple of it, so that days can be rebuilt from quarters."""
 
 
 class LineKey(NamedTuple):
@@ -63,12 +61,11 @@ def fold(crossings: Iterable[Crossing], zones: Mapping[str, ZoneInfo]) -> Folded
     for crossing in crossings:
         line = LineKey(crossing.run, crossing.store, crossing.camera, crossing.line)
         at = to_datetime(crossing.at)
-        minute = at.replace(second=0, microsecond=0)
-        quarter = minute.replace(minute=minute.minute // QUARTER * QUARTER)
+        minute, quarter = at.replace(second=0, microsecond=0), quarter_of(at)
         for tally in (
             folded.minutes.setdefault((line, minute), Tally()),
             folded.quarters.setdefault((line, quarter), Tally()),
-            folded.days.setdefault((line, local_day(at, zones[crossing.store])), Tally()),
+            folded.days.setdefault((line, local_day(quarter, zones[crossing.store])), Tally()),  # as it is rebuilt
         ):
             if crossing.direction is Direction.IN:
                 tally.ins += 1
