@@ -50,7 +50,7 @@ def instant(day: date, at: time, zone: ZoneInfo) -> datetime:
 
 
 def stretches(zone: ZoneInfo, first: date, last: date) -> list[Stretch]:
-    """What lies on the local dates from `first` to `last`, itself included, in order; nothing on a date that never was."""
+    """What lies on the local dates from `first` to `last`, both included; nothing of a date that never was."""
     begin, end = _midnight(first), _midnight(last + DAY)
     found = []
     for piece in _pieces(zone, begin - _WIDEST, end + _WIDEST):

@@ -6,11 +6,13 @@ record. Times are timestamptz. Every count is keyed by run, so that a replay liv
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, DateTime, Index
+from sqlalchemy import JSON, BigInteger, DateTime, Identity, Index, PrimaryKeyConstraint
 from sqlmodel import Field, SQLModel
+
+from services.kit.occupancy import RESET
 
 
 class Organization(SQLModel, table=True):
@@ -18,15 +20,25 @@ class Organization(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     name: str
+    months_kept: int | None = None
+    """Months after which its crossings and counts are removed; None keeps them."""
+    demo: bool = False
+    """Whether what was counted here is invented."""
 
 
 class Store(SQLModel, table=True):
     """A shop. Its days begin and end in its time zone."""
 
     id: str = Field(primary_key=True)
-    organization: str = Field(foreign_key="organization.id")
+    organization: str = Field(foreign_key="organization.id", index=True)
     name: str
     time_zone: str = "UTC"
+    opening_hours: dict[str, object] = Field(default_factory=dict, sa_type=JSON)
+    """As `services.kit.opening_hours.OpeningHours` has them; nothing is always open."""
+    capacity: int | None = None
+    """How many people may be inside at a time; None where nobody said."""
+    occupancy_reset: time = RESET
+    """The local time, a quarter hour's beginning, at which nobody is inside any more. See `services.kit.occupancy`."""
 
 
 class Camera(SQLModel, table=True):
@@ -75,7 +87,7 @@ class CrossingRow(SQLModel, table=True):
 
     __tablename__ = "crossing"
     __table_args__ = (
-        Index("crossing_by_line", "run", "store", "line", "at"),
+        Index("crossing_by_time", "run", "store", "at"),
         {"postgresql_partition_by": "RANGE (at)"},
     )
 
@@ -110,22 +122,30 @@ class _Bucket(SQLModel):
     outs: int = 0
 
 
+def _by_time(bucket: str) -> PrimaryKeyConstraint:
+    """A store's rows lie in the order of their time: what is read is all lines from one moment to another."""
+    return PrimaryKeyConstraint("run", "store", bucket, "camera", "line")
+
+
 class CountQuarter(_Bucket, table=True):
     """INs and OUTs of a line in a quarter of an hour, UTC."""
 
     __tablename__ = "count_quarter"
+    __table_args__ = (_by_time("bucket"),)
 
 
 class CountMinute(_Bucket, table=True):
     """INs and OUTs of a line in a minute, UTC; kept for 48 hours."""
 
     __tablename__ = "count_minute"
+    __table_args__ = (_by_time("bucket"),)
 
 
 class CountDay(SQLModel, table=True):
     """INs and OUTs of a line on a local date of its store."""
 
     __tablename__ = "count_day"
+    __table_args__ = (_by_time("day"),)
 
     run: str = Field(primary_key=True)
     store: str = Field(primary_key=True)
@@ -134,6 +154,22 @@ class CountDay(SQLModel, table=True):
     day: date = Field(primary_key=True)
     ins: int = 0
     outs: int = 0
+
+
+class OccupancyCorrection(SQLModel, table=True):
+    """Somebody said how many people are inside. The api may add corrections, and neither change nor remove them."""
+
+    __tablename__ = "occupancy_correction"
+    __table_args__ = (Index("occupancy_correction_by_time", "store", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=(Identity(always=True),))
+    store: str
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    inside: int
+    """How many there are."""
+    counted: int
+    """How many had been counted."""
+    who: str
 
 
 class StoreVersion(SQLModel, table=True):
@@ -158,6 +194,9 @@ class SessionCount(SQLModel, table=True):
     camera: str = Field(primary_key=True)
     session: str = Field(primary_key=True)
     crossings: int = 0
+    store: str
+    last_at: datetime = Field(sa_type=DateTime(timezone=True))
+    """When its newest crossing was: a session whose crossings were all removed goes with them."""
 
 
 class RunSession(SQLModel, table=True):
