@@ -18,6 +18,7 @@ from services.api.clock import Clock, utc_now
 from services.api.counts.endpoints import router as counts
 from services.api.database import open_engine, open_sessions, ping
 from services.api.dependencies import Parts
+from services.api.history.endpoints import router as history
 from services.api.live.endpoints import router as live
 from services.api.live.feed import Feed
 from services.api.live.hub import Hub
@@ -79,7 +80,7 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now) -> FastAPI:
     problems.install(app)
     security.install(app)
     description.install(app)
-    for router in (stores, counts, live, cameras):
+    for router in (stores, counts, history, live, cameras):
         app.include_router(router, prefix="/v1")
     app.include_router(health.router)
     app.add_route("/docs", lambda _request: RedirectResponse("/docs/"), include_in_schema=False)

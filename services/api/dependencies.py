@@ -73,4 +73,5 @@ ClockDep = Annotated[Clock, Depends(clock)]
 StatusesDep = Annotated[Statuses, Depends(statuses)]
 
 StoreID = Annotated[str, Path(description="The store's id.", pattern=TOKEN_PATTERN)]
+OrganizationID = Annotated[str, Path(description="The organization's id.", pattern=TOKEN_PATTERN)]
 CameraID = Annotated[str, Path(description="The camera's id.", pattern=TOKEN_PATTERN)]

@@ -61,6 +61,12 @@ class NotFound(Problem):
     status = HTTPStatus.NOT_FOUND
 
 
+class Unprocessable(Problem):
+    """It is understood, and makes no sense."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
 class Unavailable(Problem):
     """It cannot be answered now, and may be soon."""
 

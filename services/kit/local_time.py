@@ -49,7 +49,8 @@ def instant(day: date, at: time, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, at, zone).astimezone(UTC)
 
 
-def stretches(zone: ZoneInfo, first: date, last: date) -> list[Stretch]:
+@lru_cache(maxsize=4096)
+def stretches(zone: ZoneInfo, first: date, last: date) -> tuple[Stretch, ...]:
     """What lies on the local dates from `first` to `last`, both included; nothing of a date that never was."""
     begin, end = _midnight(first), _midnight(last + DAY)
     found = []
@@ -58,7 +59,7 @@ def stretches(zone: ZoneInfo, first: date, last: date) -> list[Stretch]:
         stop = min(piece.end, next_quarter(end - piece.offset))
         if start < stop:
             found.append(Stretch(start, stop, piece.offset))
-    return found
+    return tuple(found)
 
 
 def _pieces(zone: ZoneInfo, start: datetime, end: datetime) -> Iterator[Stretch]:
