@@ -1,7 +1,8 @@
 """The tables of Postgres: configuration (organizations, stores, cameras, lines) and the record of counts.
 
 Persistence owns the migrations that make them and writes the record; the api owns the configuration and reads the
-record. Times are timestamptz. Every count is keyed by run, so that a replay lives beside the live one.
+record. Who may do what is in `services.kit.account_tables`. Times are timestamptz. Every count is keyed by run, so that
+a replay lives beside the live one.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class Camera(SQLModel, table=True):
     revision: int = 1
     """Rises with every change of the camera or its lines."""
     address: str
-    """Source address. Never returned by the API, never logged."""
+    """Source address, sealed where it holds a password (`services.kit.vault`). Never returned by the API, never
+    logged."""
     start: int | None = Field(default=None, sa_type=BigInteger)
     """Of a file: captured_at of its first instant, ns UTC; None lets ingest choose the time of the first opening."""
     again: int = 0
