@@ -40,7 +40,7 @@ class Membership(SQLModel, table=True):
 
 
 class ApiKey(SQLModel, table=True):
-    """A machine's key to an organization, or to one store of it. Its role may also be `worker`: it only sends crossings."""
+    """A machine's key to an organization, or to one store of it. Of the role `worker`, it only sends crossings."""
 
     __tablename__ = "api_key"
 
@@ -96,7 +96,7 @@ class SigningKey(SQLModel, table=True):
 
 
 class RememberedAnswer(SQLModel, table=True):
-    """What a POST with an `Idempotency-Key` was answered: the same key gets the same answer, and nothing happens twice."""
+    """What a POST with an `Idempotency-Key` was answered: who sends it again gets that, and nothing happens twice."""
 
     __tablename__ = "remembered_answer"
 
@@ -115,9 +115,7 @@ class AuditEntry(SQLModel, table=True):
 
     __tablename__ = "audit_entry"
 
-    id: int | None = Field(
-        default=None, primary_key=True, sa_type=BigInteger, sa_column_args=(Identity(always=True),)
-    )
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=(Identity(always=True),))
     at: datetime = Field(sa_type=DateTime(timezone=True))
     who: str
     organization: str | None = Field(default=None, index=True)

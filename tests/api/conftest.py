@@ -12,6 +12,7 @@ import pytest
 from contracts.streams import Owner
 from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
+from tests.api.asked import Asked, asking
 from tests.api.served import FakeClock, Served, serving, until_ready
 
 MORNING = datetime(2026, 11, 23, 8, 20, tzinfo=UTC)
@@ -44,3 +45,9 @@ async def served(
         async with httpx.AsyncClient(base_url=address, timeout=5) as client:
             await until_ready(client)
             yield Served(client, parts, clock, ingest_bus, pool, api_database_url)
+
+
+@pytest.fixture
+async def asked(api_database_url: str, pool: asyncpg.Pool, clock: FakeClock) -> AsyncIterator[Asked]:
+    async with asking(api_database_url, clock) as client:
+        yield Asked(client, clock, pool, api_database_url)

@@ -62,7 +62,7 @@ async def test_accounts_come_and_go_without_touching_what_was_there(
         "INSERT INTO account (id, email, name, superadmin, disabled, created_at)"
         " VALUES (gen_random_uuid(), 'a@b', '', false, false, now())"
     )
-    await pool.execute("UPDATE store SET capacity = 40, opening_hours = '{\"monday\": [[\"09:00\", \"18:00\"]]}'")
+    await pool.execute('UPDATE store SET capacity = 40, opening_hours = \'{"monday": [["09:00", "18:00"]]}\'')
 
     await downgrade(database_url, "0002")
     assert await pool.fetchval("SELECT time_zone FROM store") == "Africa/Tunis"
