@@ -17,6 +17,7 @@ from services.kit.tables import Camera, Store
 class Principal:
     """Who asks. `organizations` None sees all: whoever sits at this machine, as long as there is no sign-in."""
 
+    name: str = "somebody at this machine"
     organizations: frozenset[str] | None = None
 
 
@@ -40,7 +41,7 @@ async def readable_store(session: AsyncSession, principal: Principal, store: str
     return found
 
 
-async def readable_organization(session: AsyncSession, principal: Principal, organization: str) -> Sequence[Store]:
+async def readable_stores_of(session: AsyncSession, principal: Principal, organization: str) -> Sequence[Store]:
     """The stores of one organization, by name.
 
     Raises:

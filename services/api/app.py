@@ -23,6 +23,7 @@ from services.api.live.endpoints import router as live
 from services.api.live.feed import Feed
 from services.api.live.hub import Hub
 from services.api.live.statuses import Statuses
+from services.api.occupancy.endpoints import router as occupancy
 from services.api.projection import Projection
 from services.api.settings import ApiSettings
 from services.api.stores.endpoints import router as stores
@@ -80,7 +81,7 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now) -> FastAPI:
     problems.install(app)
     security.install(app)
     description.install(app)
-    for router in (stores, counts, history, live, cameras):
+    for router in (stores, counts, history, occupancy, live, cameras):
         app.include_router(router, prefix="/v1")
     app.include_router(health.router)
     app.add_route("/docs", lambda _request: RedirectResponse("/docs/"), include_in_schema=False)

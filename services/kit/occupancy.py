@@ -6,19 +6,19 @@ Occupancy is counted from a base: the store's nightly reset, at which nobody is 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from services.kit.local_time import instant, next_quarter
+from services.kit.local_time import DAY, QUARTER, instant, next_quarter
 from services.kit.standing import standing
 from services.kit.zones import local_day
 
 RESET = time(0)
 """Where nobody said when: with the day. A shop that is open past midnight says a time at which it is empty."""
-_DAY = timedelta(days=1)
 
 _REST = """
 SELECT count(*) FILTER (WHERE direction = 'in') - count(*) FILTER (WHERE direction = 'out')
@@ -45,6 +45,31 @@ def inside(base: Base, net: int) -> int:
     return max(0, base.inside + base.rest + net)
 
 
+def over(bases: Sequence[Base], nets: Mapping[datetime, int], end: datetime) -> Iterator[tuple[datetime, int]]:
+    """How many were inside at the end of each quarter hour, by its beginning.
+
+    Args:
+        bases: in the order of time, the first on a quarter hour's beginning: where it starts.
+        nets: INs minus OUTs by quarter hour's beginning, UTC.
+        end: where it stops.
+    """
+    base, net, left = bases[0], 0, list(bases)
+    quarter = base.at
+    while quarter < end:
+        net += nets.get(quarter, 0)
+        while left and left[0].at < quarter + QUARTER:
+            base = left.pop(0)
+            net = nets.get(quarter, 0) if base.at == quarter else 0
+        yield quarter, inside(base, net)
+        quarter += QUARTER
+
+
+def resets(first: date, last: date, reset: time, zone: ZoneInfo) -> list[datetime]:
+    """A store's resets on local dates, both included, UTC."""
+    days = (last - first).days + 1
+    return sorted({next_quarter(instant(first + n * DAY, reset, zone)) for n in range(days)})
+
+
 def resets_around(now: datetime, reset: time, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """The last reset of a store until now, and the one after it, UTC.
 
@@ -54,7 +79,7 @@ def resets_around(now: datetime, reset: time, zone: ZoneInfo) -> tuple[datetime,
         zone: the store's.
     """
     today = local_day(now, zone)
-    near = sorted({next_quarter(instant(today + days * _DAY, reset, zone)) for days in (-2, -1, 0, 1, 2)})
+    near = resets(today - 2 * DAY, today + 2 * DAY, reset, zone)
     last = max(moment for moment in near if moment <= now)
     return last, min(moment for moment in near if moment > now)
 

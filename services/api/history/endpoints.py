@@ -9,7 +9,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from services.api.access import readable_organization, readable_store
+from services.api.access import readable_store, readable_stores_of
 from services.api.database import driver
 from services.api.dependencies import ClockDep, OrganizationID, PrincipalDep, SessionDep, StoreID
 from services.api.history.footfall import read_footfall
@@ -58,7 +58,7 @@ async def organization_footfall(
     clock: ClockDep,
 ) -> FootfallOut:
     """INs and OUTs of all stores together, or of each. Every store's are those of its own dates and hours."""
-    stores = await readable_organization(session, principal, organization)
+    stores = await readable_stores_of(session, principal, organization)
     now = clock().astimezone(UTC)
     reading = _reading(query, stores, now)
     answer = await read_footfall(await driver(session), reading, query.bucket, query.by, query.compare, now)
