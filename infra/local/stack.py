@@ -207,7 +207,11 @@ class Stack:
         return environment
 
     def _write_developer_environment(self) -> None:
-        lines = {**self.nats_environment, "METRICA_DATABASE_URL": self.api_database_url}
+        lines = {
+            **self.nats_environment,
+            "METRICA_DATABASE_URL": self.api_database_url,
+            "METRICA_PERSISTENCE_DATABASE_URL": self.database_url,
+        }
         text = "".join(f"{name}={value}\n" for name, value in lines.items())
         write_private(self.home.developer_environment, text)
 
