@@ -253,6 +253,7 @@ class Stack:
             **self.nats_environment,
             "METRICA_DATABASE_URL": self.api_database_url,
             "METRICA_SECRET_KEY": self._secret_key,
+            "METRICA_PERSISTENCE_DATABASE_URL": self.database_url,
         }
         text = "".join(f"{name}={value}\n" for name, value in lines.items())
         write_private(self.home.developer_environment, text)

@@ -95,6 +95,19 @@ async def readable_store(session: AsyncSession, principal: Principal, store: str
     return found
 
 
+async def readable_stores_of(session: AsyncSession, principal: Principal, organization: str) -> Sequence[Store]:
+    """The stores of one organization, by name.
+
+    Raises:
+        NotFound: there is no such organization, or not for this principal, or it has no store.
+    """
+    query = _stores(principal).where(Store.organization == organization).order_by(col(Store.name), col(Store.id))
+    found = (await session.exec(query)).all()
+    if not found:
+        raise NotFound(f"There is no organization {organization!r} with a store. GET /v1/stores lists what there is.")
+    return found
+
+
 async def readable_camera(session: AsyncSession, principal: Principal, camera: str, role: Role = Role.VIEWER) -> Camera:
     """One camera.
 

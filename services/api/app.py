@@ -28,12 +28,14 @@ from services.api.clock import Clock, utc_now
 from services.api.counts.endpoints import router as counts
 from services.api.database import open_engine, open_sessions, ping
 from services.api.edge.endpoints import router as edge
+from services.api.history.endpoints import router as history
 from services.api.keys.endpoints import router as keys
 from services.api.live.endpoints import router as live
 from services.api.live.feed import Feed
 from services.api.live.hub import Hub
 from services.api.live.statuses import Statuses
 from services.api.members.endpoints import router as members
+from services.api.occupancy.endpoints import router as occupancy
 from services.api.organizations.endpoints import router as organizations
 from services.api.parts import Parts
 from services.api.projection import Projection
@@ -111,7 +113,8 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
     problems.install(app)
     security.install(app, settings.other_hosts)
     description.install(app)
-    for router in (auth, organizations, members, keys, changes, stores, cameras, counts, live, edge):
+    parts = (auth, organizations, members, keys, changes, stores, cameras, counts, history, occupancy, live, edge)
+    for router in parts:
         app.include_router(router, prefix="/v1")
     app.include_router(well_known)
     app.include_router(health.router)

@@ -18,6 +18,7 @@ from services.cli import (
     recount,
     replay,
     runs,
+    seed,
     tail,
     user,
 )
@@ -39,6 +40,7 @@ app.command("promote")(promote.promote)
 app.command("record")(record.record)
 app.command("recount")(recount.recount)
 app.command("replay")(replay.replay)
+app.command("seed")(seed.seed)
 app.command("tail")(tail.tail)
 app.add_typer(camera.app, name="camera")
 app.add_typer(dlq.app, name="dlq")

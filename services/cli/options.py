@@ -37,6 +37,14 @@ class AnchorPoint(StrEnum):
     FOOT = "foot"
 
 
+PersistenceUrl = Annotated[
+    str,
+    typer.Option(
+        envvar="METRICA_PERSISTENCE_DATABASE_URL",
+        help="The database as the owner of the counts reaches it: postgresql://user:password@host:port/database",
+        show_default=False,
+    ),
+]
 LineOption = Annotated[
     list[str] | None,
     typer.Option(

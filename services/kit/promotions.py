@@ -28,7 +28,7 @@ FROM promotion p CROSS JOIN LATERAL (
       )
     OFFSET 0
 ) c
-WHERE p.revoked_at IS NULL AND p.store = ANY({stores}::text[]) AND p.since < {until} AND p.until > {since}
+WHERE p.revoked_at IS NULL AND {stores} AND p.since < {until} AND p.until > {since}
 """
 # OFFSET 0 keeps Postgres from reading count_quarter before it has looked for a promotion.
 
@@ -53,7 +53,11 @@ def corrections_of(stores: str, since: str, until: str) -> str:
     Args:
         stores, since, until: the parameters that hold them, such as `$1`.
     """
-    return _CORRECTIONS.format(stores=stores, since=since, until=until)
+    return _CORRECTIONS.format(stores=f"p.store = ANY({stores}::text[])", since=since, until=until)
+
+
+EVERY_CORRECTION = _CORRECTIONS.format(stores="true", since="p.since", until="p.until")
+"""The query of the corrections of all stores and times: whoever reads from it says which of them."""
 
 
 async def corrections(connection: asyncpg.Connection, store: str, since: datetime, until: datetime) -> list[Correction]:

@@ -7,11 +7,23 @@ a replay lives beside the live one.
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, Column, DateTime, Identity, Index, Integer, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    text,
+)
 from sqlmodel import Field, SQLModel
+
+from services.kit.occupancy import RESET
 
 
 class Organization(SQLModel, table=True):
@@ -21,6 +33,8 @@ class Organization(SQLModel, table=True):
     name: str
     months_kept: int | None = None
     """Months after which its crossings and counts are removed; None keeps them."""
+    demo: bool = False
+    """Whether what was counted here is invented."""
 
 
 class Store(SQLModel, table=True):
@@ -34,6 +48,8 @@ class Store(SQLModel, table=True):
     """As `services.kit.opening_hours.OpeningHours` has them; nothing is always open."""
     capacity: int | None = None
     """How many people may be inside at a time; None where nobody said."""
+    occupancy_reset: time = RESET
+    """The local time, a quarter hour's beginning, at which nobody is inside any more. See `services.kit.occupancy`."""
 
 
 class Camera(SQLModel, table=True):
@@ -85,7 +101,7 @@ class CrossingRow(SQLModel, table=True):
 
     __tablename__ = "crossing"
     __table_args__ = (
-        Index("crossing_by_line", "run", "store", "line", "at"),
+        Index("crossing_by_time", "run", "store", "at"),
         {"postgresql_partition_by": "RANGE (at)"},
     )
 
@@ -120,22 +136,30 @@ class _Bucket(SQLModel):
     outs: int = 0
 
 
+def _by_time(bucket: str) -> PrimaryKeyConstraint:
+    """A store's rows lie in the order of their time: what is read is all lines from one moment to another."""
+    return PrimaryKeyConstraint("run", "store", bucket, "camera", "line")
+
+
 class CountQuarter(_Bucket, table=True):
     """INs and OUTs of a line in a quarter of an hour, UTC."""
 
     __tablename__ = "count_quarter"
+    __table_args__ = (_by_time("bucket"),)
 
 
 class CountMinute(_Bucket, table=True):
     """INs and OUTs of a line in a minute, UTC; kept for 48 hours."""
 
     __tablename__ = "count_minute"
+    __table_args__ = (_by_time("bucket"),)
 
 
 class CountDay(SQLModel, table=True):
     """INs and OUTs of a line on a local date of its store."""
 
     __tablename__ = "count_day"
+    __table_args__ = (_by_time("day"),)
 
     run: str = Field(primary_key=True)
     store: str = Field(primary_key=True)
@@ -144,6 +168,22 @@ class CountDay(SQLModel, table=True):
     day: date = Field(primary_key=True)
     ins: int = 0
     outs: int = 0
+
+
+class OccupancyCorrection(SQLModel, table=True):
+    """Somebody said how many people are inside. The api may add corrections, and neither change nor remove them."""
+
+    __tablename__ = "occupancy_correction"
+    __table_args__ = (Index("occupancy_correction_by_time", "store", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=(Identity(always=True),))
+    store: str
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    inside: int
+    """How many there are."""
+    counted: int
+    """How many had been counted."""
+    who: str
 
 
 class StoreVersion(SQLModel, table=True):
@@ -193,6 +233,9 @@ class SessionCount(SQLModel, table=True):
     camera: str = Field(primary_key=True)
     session: str = Field(primary_key=True)
     crossings: int = 0
+    store: str
+    last_at: datetime = Field(sa_type=DateTime(timezone=True))
+    """When its newest crossing was: a session whose crossings were all removed goes with them."""
 
 
 class RunSession(SQLModel, table=True):

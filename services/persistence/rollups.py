@@ -34,9 +34,10 @@ _ADD_MINUTES = _ADD.format(table="count_minute", bucket="bucket", type="timestam
 _ADD_QUARTERS = _ADD.format(table="count_quarter", bucket="bucket", type="timestamptz")
 _ADD_DAYS = _ADD.format(table="count_day", bucket="day", type="date")
 _ADD_SESSIONS = """
-INSERT INTO session_count AS c (run, camera, session, crossings)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[])
-ON CONFLICT (run, camera, session) DO UPDATE SET crossings = c.crossings + excluded.crossings
+INSERT INTO session_count AS c (run, camera, session, store, last_at, crossings)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::int[])
+ON CONFLICT (run, camera, session) DO UPDATE
+SET crossings = c.crossings + excluded.crossings, last_at = GREATEST(c.last_at, excluded.last_at)
 """
 _QUARTERS = "SELECT camera, line, bucket, ins, outs FROM count_quarter WHERE run = $1 AND store = $2"
 _MOVED = """
@@ -72,8 +73,9 @@ async def add(connection: asyncpg.Connection, folded: Folded) -> None:
     await connection.execute(_ADD_MINUTES, *_columns(folded.minutes))
     await connection.execute(_ADD_QUARTERS, *_columns(folded.quarters))
     await connection.execute(_ADD_DAYS, *_columns(folded.days))
-    sessions = folded.sessions
-    await connection.execute(_ADD_SESSIONS, *(list(part) for part in zip(*sessions, strict=True)), [*sessions.values()])
+    keys, sessions = list(zip(*folded.sessions, strict=True)), folded.sessions.values()
+    stores, last = [session.store for session in sessions], [session.last_at for session in sessions]
+    await connection.execute(_ADD_SESSIONS, *map(list, keys), stores, last, [session.crossings for session in sessions])
 
 
 async def moved(connection: asyncpg.Connection) -> list[Key]:

@@ -16,6 +16,7 @@ from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.kit.tables import Store
 from tests.api import seeded
+from tests.api.asked import Asked, asking
 from tests.api.seeded import ROOT, Seed
 from tests.api.served import FakeClock, Served, serving, until_ready
 
@@ -121,3 +122,9 @@ def superadmin_headers(seed: Seed) -> dict[str, str]:
 def worker_headers(seed: Seed) -> dict[str, str]:
     """What the worker of the store `shop` sends."""
     return {"X-Worker-Key": seed.keys["acme-worker"]}
+
+
+@pytest.fixture
+async def asked(api_database_url: str, pool: asyncpg.Pool, clock: FakeClock) -> AsyncIterator[Asked]:
+    async with asking(api_database_url, clock) as client:
+        yield Asked(client, clock, pool, api_database_url)

@@ -100,6 +100,10 @@ TABLE = [
     Row(T.MANAGER, "PATCH", S, {"capacity": 40}),
     Row(T.ADMIN, "DELETE", S, answers=409, says="has cameras"),
     Row(T.VIEWER, "GET", S + "/counts"),
+    Row(T.VIEWER, "GET", S + "/footfall?from=2026-11-01&to=2026-11-02&bucket=day"),
+    Row(T.VIEWER, "GET", O + "/footfall?from=2026-11-01&to=2026-11-02&bucket=day"),
+    Row(T.VIEWER, "GET", S + "/occupancy"),
+    Row(T.MANAGER, "POST", S + "/occupancy/corrections", {"inside": 12}, answers=201),
     Row(T.VIEWER, "GET", S + "/events"),
     # Cameras
     Row(T.VIEWER, "GET", S + "/cameras"),

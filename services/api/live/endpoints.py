@@ -22,7 +22,7 @@ A server-sent event stream. `snapshot` comes first and holds everything; then wh
 - `counts`: the store's totals after a commit; the event's `id` is the store's version,
 - `status`: how a camera does, as one service sees it,
 - `tracks`: the people that are tracked in a frame, at most 10 a second for each camera,
-- `snapshot` again at the store's midnight and when its configuration changes,
+- `snapshot` again at the store's midnight, at the reset of its occupancy and when its configuration changes,
 - `heartbeat`: every few seconds.
 
 All of them are absolute: a newer one takes the place of an older one, and a slow reader skips.
