@@ -43,7 +43,7 @@ CHROMIUM_FLAGS = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to begin on a machine that lacks what the selected tests need; count the tests on what not every one has."""
+    """Refuse to begin on a machine that lacks what the selected tests need; count tests that not every one can run."""
     if hasattr(config, "workerinput"):  # an xdist worker: its controller has looked
         return
     selected = [Path(config.invocation_params.dir, arg.split("::")[0]).resolve() for arg in config.args]
@@ -70,7 +70,10 @@ def no_footage() -> str | None:
     return None if Path(folder, "videos", "truth.json").is_file() else f"{FOOTAGE}={folder} holds no videos/truth.json"
 
 
-OPTIONAL = {"footage": ("real footage", no_footage), "containers": ("containers", no_engine)}
+OPTIONAL: dict[str, tuple[str, Callable[[], str | None]]] = {
+    "footage": ("real footage", no_footage),
+    "containers": ("containers", no_engine),
+}
 """What not every machine has, by the marker of the tests that need it: its name, and what says why it is not here."""
 
 
@@ -123,6 +126,21 @@ def page(browser: Browser) -> Iterator[Page]:
     """A page that shares nothing with another one's."""
     with browser.new_context() as context:
         yield context.new_page()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_refused(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever runs in a test's folder, NATS refuses nobody a subject: each service may do all that it does."""
+    folder: Path | None = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    if folder is not None and request.node.get_closest_marker("trespass") is None:
+        assert not violations(folder)
+
+
+def violations(folder: Path) -> list[str]:
+    """What the NATS servers of a folder refused."""
+    logs = [log for log in folder.rglob("nats.log*") if log.is_file()]
+    return [line for log in logs for line in log.read_text(errors="replace").splitlines() if " Violation - " in line]
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ class NatsServer:
         port: 0 takes a free one.
         log: `folder/nats.log` where None.
         jetstream: settings of JetStream in place of those of `infra/nats`, by name.
+        tls: nats-server's settings for TLS, such as `cert_file` and `key_file`; unencrypted where None.
     """
 
     name = "nats"
@@ -47,12 +48,14 @@ class NatsServer:
         port: int = 0,
         log: Path | None = None,
         jetstream: Mapping[str, object] | None = None,
+        tls: Mapping[str, object] | None = None,
     ) -> None:
         self.folder = folder
         self.port = port or free_port()
         self.passwords = dict(passwords or {user: secrets.token_urlsafe(24) for user in USERS})
         self.log = log or folder / "nats.log"
         self._jetstream = dict(jetstream or {})
+        self._tls = {} if tls is None else {"tls": dict(tls)}
         self._server_name = f"metrica-{secrets.token_hex(4)}"
         self._process: subprocess.Popen[bytes] | None = None
         self.wanted = False
@@ -128,10 +131,11 @@ class NatsServer:
             "host": "127.0.0.1",
             "port": self.port,
             "jetstream": {**JETSTREAM, "store_dir": str(self.folder / "jetstream"), **self._jetstream},
+            **self._tls,
         }
-        # nats-server takes the file to be included from beside this one, even where its path is an absolute one.
-        lines = [f"include {json.dumps(os.path.relpath(FILE, self.folder))}"]
-        return "\n".join([*lines, *(f"{name}: {json.dumps(value)}" for name, value in own.items()), ""])
+        # nats-server looks for the included file from this one on, even where its path is an absolute one.
+        lines = [f"include {_quoted(os.path.relpath(FILE, self.folder))}"]
+        return "\n".join([*lines, *(f"{name}: {_quoted(value)}" for name, value in own.items()), ""])
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT
@@ -153,6 +157,10 @@ class NatsServer:
                 return str(json.loads(info)["server_name"]) if word == b"INFO" else None
         except (OSError, ValueError, KeyError):
             return None
+
+
+def _quoted(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)  # nats-server reads JSON, but for \\u
 
 
 def _binary() -> Path:

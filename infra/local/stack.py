@@ -26,6 +26,8 @@ from services.persistence.migrate import upgrade
 READY_TIMEOUT = 60.0
 DATABASE_ROLES = {Owner.PERSISTENCE: PERSISTENCE, Owner.API: API}
 _PATHS = ("METRICA_MODELS", "METRICA_CACHE")
+_ANOTHERS = ("METRICA_DATABASE_URL", "METRICA_NATS_TLS_CA", "METRICA_NATS_TLS_CERT", "METRICA_NATS_TLS_KEY")
+"""Settings that reach another Metrica than this one, if they are there."""
 T = TypeVar("T")
 
 
@@ -201,7 +203,8 @@ class Stack:
                 environment[name] = os.pathsep.join(str(Path(place).absolute()) for place in places.split(os.pathsep))
         environment |= self.nats.environment(owner.value)
         environment |= {"METRICA_HOST": "127.0.0.1", "METRICA_PORT": str(port), "METRICA_LOG_FORMAT": "json"}
-        environment.pop("METRICA_DATABASE_URL", None)
+        for name in _ANOTHERS:
+            environment.pop(name, None)
         if role := DATABASE_ROLES.get(owner):
             environment["METRICA_DATABASE_URL"] = self.postgres.url(role)
         return environment

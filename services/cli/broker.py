@@ -23,27 +23,27 @@ async def running_bus() -> AsyncIterator[Bus]:
     Raises:
         Refused: nobody answers there, or lets this user in.
     """
-    import nats
+    from faststream.nats.security import parse_security
     from nats.errors import Error as NatsError
 
     from services.kit.bus import Bus
+    from services.kit.connection import SturdyClient, security, why_kept_out
     from services.kit.settings import ServiceSettings
 
-    settings = ServiceSettings()
-    password = settings.nats_password.get_secret_value() if settings.nats_password else None
+    try:
+        settings = ServiceSettings()
+        access = parse_security(security(settings))
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    probe = SturdyClient()
     try:  # the bus itself would wait for ever
         async with asyncio.timeout(PATIENCE):
-            probe = await nats.connect(
-                settings.nats_url,
-                user=settings.nats_user,
-                password=password,
-                allow_reconnect=False,
-                max_reconnect_attempts=0,
-                error_cb=_say_nothing,
+            await probe.connect(
+                settings.nats_url, **access, allow_reconnect=False, max_reconnect_attempts=0, error_cb=_say_nothing
             )
         await probe.close()
     except (NatsError, OSError, TimeoutError) as error:
-        reason = str(error) or "nobody answers"
+        reason = why_kept_out(error, settings.nats_user or "nobody") or str(error) or "nobody answers"
         raise Refused(
             f"NATS at {settings.nats_url} cannot be used: {reason}; `./taskw up` writes "
             "METRICA_NATS_URL, METRICA_NATS_USER and METRICA_NATS_PASSWORD into .metrica/developer.env"

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Self
 
-from faststream.security import BaseSecurity, SASLPlaintext
 from nats.aio.client import Client
 from nats.errors import BadHeaderError, BadSubjectError, MaxPayloadError, NoRespondersError
 from nats.errors import Error as NatsError
@@ -22,8 +21,9 @@ from nats.js.kv import KeyValue
 
 from contracts.streams import Bucket, Owner, Stream, owned_by
 from contracts.subjects import inbox
-from services.kit.connection import SturdyBroker
+from services.kit.connection import NotPermitted, SturdyBroker, security, why_kept_out
 from services.kit.logs import logger
+from services.kit.refusals import Refusals
 from services.kit.settings import ServiceSettings
 from services.kit.streams import to_config
 
@@ -63,23 +63,27 @@ class Bus:
 
     def __init__(self, settings: ServiceSettings, name: str, owner: Owner | None = None) -> None:
         self._streams, self._buckets = owned_by(owner) if owner else ((), ())
+        self.user = settings.nats_user or name
         self.broker = SturdyBroker(
             settings.nats_url,
             name=name,
-            security=_security(settings),
-            inbox_prefix=inbox(settings.nats_user or name),
+            security=security(settings),
+            inbox_prefix=inbox(self.user),
             max_reconnect_attempts=-1,
-            reconnect_time_wait=0.25,  # type: ignore[arg-type]  # nats-py takes fractions; FastStream's hint says int
+            reconnect_time_wait=0.25,
             connect_timeout=2,
             ping_interval=5,
             max_outstanding_pings=2,
-            error_cb=self._on_error,
+            report=self._on_error,
             disconnected_cb=self._on_disconnect,
             reconnected_cb=self._on_reconnect,
             logger=None,
         )
         self._stopping = False
         self._online = asyncio.Event()
+        self._kept_out: str | None = None
+        self._told: str | None = None
+        self.refusals = Refusals(self.user)
         self._reconnected: list[Callable[[], None]] = []
         self._declaring: asyncio.Task[None] | None = None
         self.generation = 0
@@ -97,6 +101,11 @@ class Bus:
         return self._online.is_set()
 
     @property
+    def problem(self) -> str | None:
+        """Why there is no connection now; None where there is one."""
+        return None if self.connected else self._kept_out or "NATS is away"
+
+    @property
     def js(self) -> JetStreamContext:
         """JetStream."""
         context: JetStreamContext = self.broker.config.connection_state.stream
@@ -105,7 +114,7 @@ class Bus:
     async def start(self) -> Self:
         """Connect, waiting for the server if it is not there yet, and declare what this service owns."""
         await self.broker.connect()
-        self._online.set()
+        self._enter()
         await self.declare()
         return self
 
@@ -263,7 +272,7 @@ class Bus:
 
     async def _on_reconnect(self) -> None:
         self.generation += 1
-        self._online.set()
+        self._enter()
         log.info("connected to NATS again")
         self._declare_soon()
         for callback in self._reconnected:
@@ -275,14 +284,25 @@ class Bus:
             log.warning("NATS is away; reconnecting")
 
     async def _on_error(self, error: Exception) -> None:
-        if not self._stopping:  # while it is away, every try to connect fails alike: that was said once
-            (log.warning if self.connected else log.debug)("NATS connection", error=_words(error))
+        if self._stopping:
+            return
+        if isinstance(error, NotPermitted):
+            self.refusals.note(error)
+        elif self.connected:
+            log.warning("NATS connection", error=_words(error))
+        elif reason := why_kept_out(error, self.user):
+            if reason != self._told:
+                log.error("no way into NATS", reason=reason)
+            self._kept_out = self._told = reason
+            await asyncio.sleep(LONGEST_DELAY)  # nats-py waits for it, and then tries again
+        else:  # while it is away, every try to connect fails alike: that was said once
+            self._kept_out = None
+            log.debug("NATS connection", error=_words(error))
 
-
-def _security(settings: ServiceSettings) -> BaseSecurity | None:
-    if settings.nats_user is None or settings.nats_password is None:
-        return None
-    return SASLPlaintext(username=settings.nats_user, password=settings.nats_password.get_secret_value(), use_ssl=False)
+    def _enter(self) -> None:
+        self._kept_out = self._told = None
+        self.refusals.forget()
+        self._online.set()
 
 
 def header_size(headers: Mapping[str, str]) -> int:

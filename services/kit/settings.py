@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 from typing import Annotated, Literal, Self
 from uuid import uuid4
 
@@ -20,6 +21,13 @@ class ServiceSettings(BaseSettings):
     nats_url: str = "nats://127.0.0.1:4222"
     nats_user: str | None = None
     nats_password: SecretStr | None = None
+    nats_tls_ca: Path | None = None
+    """Who must have signed the certificate of NATS. With it, or an address that begins with tls://, the connection is
+    encrypted or does not come about; without it, whoever this machine trusts will do."""
+    nats_tls_cert: Path | None = None
+    """The certificate that this service shows, where NATS asks for one."""
+    nats_tls_key: Path | None = None
+    """Its key, where it is not in the same file."""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Where /livez, /readyz and /metrics (and the API) answer; 0 takes any free port."""
@@ -30,6 +38,16 @@ class ServiceSettings(BaseSettings):
     killed takes up at once what it did before."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
+
+    @property
+    def nats_tls(self) -> bool:
+        """Whether the connection to NATS must be encrypted."""
+        return self.nats_url.startswith("tls://") or self.nats_tls_ca is not None or self.nats_tls_cert is not None
+
+    @field_validator("nats_tls_ca", "nats_tls_cert", "nats_tls_key", mode="before")
+    @classmethod
+    def _is_given(cls, path: object) -> object:
+        return path or None  # an empty variable, as compose files pass on what is not set, is none
 
     @field_validator("replica")
     @classmethod

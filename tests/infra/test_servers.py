@@ -48,28 +48,17 @@ class TestNats:
         with pytest.raises(nats.errors.Error, match=r"(?i)authorization"):
             await _connect(nats_server, "tracker", nats_server.passwords["api"])
 
-    @pytest.mark.parametrize("user", ["detector", "tracker"])
-    async def test_who_does_not_open_cameras_reads_no_address(self, nats_server: NatsServer, user: str) -> None:
-        owner = await _connect(nats_server, "api")
-        sources = await owner.jetstream().create_key_value(bucket="sources")
-        cameras = await owner.jetstream().create_key_value(bucket="cameras")
-        await sources.put("camera", b"rtsp://user:password@camera/1")
-        await cameras.put("camera", b"{}")
-        assert (await sources.get("camera")).value
-        other = await _connect(nats_server, user)
-        context = other.jetstream(timeout=0.3)
-        assert (await (await context.key_value("cameras")).get("camera")).value == b"{}"
-        with pytest.raises(TimeoutError):
-            await context.get_last_msg("KV_sources", "$KV.sources.camera")
-        with pytest.raises(TimeoutError):
-            await context.subscribe("$KV.sources.>", stream="KV_sources", ordered_consumer=True)
-        await other.close()
-        await owner.close()
-
     def test_its_passwords_are_for_nobody_elses_eyes(self, nats_server: NatsServer) -> None:
         for file in (path for path in nats_server.folder.rglob("*") if path.is_file()):
             content = file.read_bytes()
             assert not [user for user, password in nats_server.passwords.items() if password.encode() in content], file
+
+    async def test_it_runs_in_a_folder_of_any_name(self, tmp_path: Path) -> None:
+        with NatsServer(tmp_path / 'Café "Chez # Nous"') as server:
+            client = await _connect(server)
+            await client.jetstream().add_stream(name="KEEP", subjects=["keep"])
+            await client.close()
+            assert list(server.folder.rglob("KEEP"))
 
     def test_a_taken_port_is_an_error_that_says_so(self, nats_server: NatsServer, tmp_path: Path) -> None:
         with pytest.raises(LocalError, match="address already in use"):

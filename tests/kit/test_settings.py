@@ -35,3 +35,9 @@ def test_a_password_is_never_shown() -> None:
 
     assert "secret" not in repr(settings)
     assert "secret" not in settings.model_dump_json()
+
+
+def test_an_empty_path_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METRICA_NATS_TLS_CA", "")
+
+    assert not ServiceSettings().nats_tls

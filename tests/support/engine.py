@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from infra.local.ports import free_port
 from tests.support.record import Row, row
@@ -36,13 +35,15 @@ def no_engine() -> str | None:
     return None
 
 
-def docker(*arguments: str, **said: Any) -> str:
+def docker(*arguments: str, environment: Mapping[str, str] | None = None) -> str:
     """What a docker command prints.
 
     Raises:
         AssertionError: it failed; holds what it said.
     """
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, cwd=ROOT, **said)
+    done = subprocess.run(
+        ["docker", *arguments], capture_output=True, text=True, check=False, cwd=ROOT, env=environment
+    )
     assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stdout[-1000:]}{done.stderr[-3000:]}"
     return done.stdout
 
@@ -64,7 +65,7 @@ class Project:
     def compose(self, *arguments: str) -> str:
         """What a command of docker compose prints."""
         which = ("--project-name", self.name, "--env-file", str(self.passwords))
-        return docker("compose", "--ansi=never", *which, *arguments, env=self.environment)
+        return docker("compose", "--ansi=never", *which, *arguments, environment=self.environment)
 
     def up(self, replicas: Mapping[str, int] | None = None) -> None:
         """Start what is not there; without a number, one of each service."""
