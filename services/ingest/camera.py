@@ -14,13 +14,14 @@ from contracts.events import State
 from contracts.frames import EndReason, FrameHeader
 from contracts.identity import LIVE, Policy
 from contracts.spec import CameraSpec, Source
+from services.ingest.filesessions import FileSessions
 from services.ingest.publishing import Publisher
 from services.ingest.reclaiming import Stranded, discard, find_stranded
 from services.ingest.reporting import Reporter
-from services.ingest.session import Frame, file_frames, session_of
+from services.ingest.session import Frame, file_frames
 from services.ingest.settings import IngestSettings
 from services.ingest.sources import FrameSource, SourceClosed, SourceLost, SourceRefused, frames, open_source
-from services.ingest.state import Progress, ProgressStore, choose_start
+from services.ingest.state import Progress, ProgressStore
 from services.ingest.threads import in_thread
 from services.kit.bus import Bus
 from services.kit.codec import Encoded, encode
@@ -139,16 +140,13 @@ class CameraWorker:
 
     async def _find_progress(self, source: FrameSource, stranded: Stranded) -> Progress:
         known = await self._progress.read(self._spec.camera)
+        sessions = FileSessions(source, self._spec.capture, self._source)
         if known is not None:
-            before = known.start
-            same = await in_thread(lambda: session_of(source, self._spec.capture, before))
-            if same == known.session and known.is_asked_for(self._source):
+            if await sessions.goes_on(known):
                 return known
             if not known.finished:
                 await self._abandon(known, source, stranded.first.get(known.session, known.next_seq))
-        start = choose_start(self._source, known, now=time.time_ns())
-        session = await in_thread(lambda: session_of(source, self._spec.capture, start))
-        progress = Progress(session=session, start=start, asked=self._source.start, again=self._source.again)
+        progress = (known and await sessions.counted(known)) or await sessions.new(known)
         await self._progress.write(self._spec.camera, progress)
         return progress
 
