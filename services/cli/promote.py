@@ -114,19 +114,14 @@ async def _list(camera: str | None, database_url: str) -> list[Promotion]:
 
 
 def _show(found: list[Promotion], *, as_json: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     if as_json:
         print(json.dumps([one._asdict() for one in found], default=lambda moment: moment.isoformat(), indent=2))
         return
+    for one in found:
+        since, until, at = (f"{moment:%Y-%m-%d %H:%M}Z" for moment in (one.since, one.until, one.at))
+        said = [f"{one.id}  {one.store}/{one.camera}/{one.line}  {since} to {until}  run {one.run}", f"{at} {one.who}"]
+        said += [one.note] if one.note else []
+        said += [f"taken back {one.revoked_at:%Y-%m-%d %H:%M}Z {one.revoked_by}"] if one.revoked_at else []
+        print("  ".join(said))
     if not found:
         print("Nothing was ever promoted: the counts are the live ones.")
-        return
-    table = Table("number", "line", "from", "to (UTC)", "run", "by", "at", "note", "taken back", box=None)
-    for one in found:
-        since, until, at = (f"{moment:%Y-%m-%d %H:%M}" for moment in (one.since, one.until, one.at))
-        back = f"{one.revoked_at:%Y-%m-%d %H:%M} by {one.revoked_by}" if one.revoked_at else ""
-        place = f"{one.store}/{one.camera}/{one.line}"
-        table.add_row(str(one.id), place, since, until, one.run, one.who, at, one.note, back)
-    Console().print(table)

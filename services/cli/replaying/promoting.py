@@ -27,7 +27,7 @@ UPDATE promotion SET revoked_at = now(), revoked_by = $2 WHERE id = $1 AND revok
 # In the same transaction: whoever holds the version before has seen the counts before.
 _RAISE_VERSION = """
 INSERT INTO store_version AS v (run, store, version, time_zone)
-VALUES ('live', $1, 1, coalesce((SELECT time_zone FROM store WHERE id = $1), 'UTC'))
+VALUES ('live', $1::text, 1, coalesce((SELECT time_zone FROM store WHERE id = $1::text), 'UTC'))
 ON CONFLICT (run, store) DO UPDATE SET version = v.version + 1
 """
 _IN_FORCE = "SELECT id FROM promotion WHERE run = $1 AND revoked_at IS NULL ORDER BY id"
