@@ -44,8 +44,8 @@ def case() -> Case:
     if folder := os.environ.get(FOOTAGE):
         name = "vtest_480x360.mp4"
         inside = {"METRICA_VIDEOS": f"{folder}/videos", "METRICA_MODELS": f"{folder}/models"}
-        scene = replace(clip(Path(folder), name), address=f"/videos/{name}")
-        return Case(scene, 795, ("ingest", "detector", "tracker", "persistence", "api"), inside)
+        scene = replace(clip(Path(folder), name), address=f"/videos/{name}", fps=5)
+        return Case(scene, 398, ("ingest", "detector", "tracker", "persistence", "api"), inside)
     address = "sim://door?people=40&pace=max&spacing=natural&people_per_min=60"
     door = open_simulation(address)
     line = door.line.model_copy(update={"id": LINE})
@@ -92,17 +92,21 @@ class Browser:
         with httpx.stream("GET", f"{self._url}/v1/stores/{STORE}/events", timeout=15) as response:
             response.raise_for_status()
             self.visits += 1
+            kind = ""
             for line in response.iter_lines():
                 if self._leaving.is_set():
                     return
-                if line.startswith("data:"):
-                    self._take(json.loads(line.removeprefix("data:")))
+                name, _, value = line.partition(": ")
+                if name == "event":
+                    kind = value
+                elif name == "data" and kind == "snapshot":
+                    self._take(json.loads(value)["store"]["counts"])
+                elif name == "data" and kind == "counts":
+                    self._take(json.loads(value))
 
-    def _take(self, event: dict[str, Any]) -> None:
-        counts = event["store"]["counts"] if "store" in event and "now" in event else event
-        if "in" in counts and "revision" in counts:
-            self.counts = counts
-            self.versions.append(counts["revision"])
+    def _take(self, counts: dict[str, Any]) -> None:
+        self.counts = counts
+        self.versions.append(counts["revision"])
 
 
 def test_a_clip_is_counted_right_while_replicas_come_and_go_and_die(
@@ -125,6 +129,7 @@ def test_a_clip_is_counted_right_while_replicas_come_and_go_and_die(
             assert stack.crossings() == expected
             totals = [sum(row[2] == direction for row in expected) for direction in ("in", "out")]
             _wait(lambda: browser.shows(*totals), "the dashboard shows it")
+            assert " Violation - " not in stack.compose("logs", "nats"), "NATS refused somebody something"
             _wait(lambda: set(stack.health().values()) == {"healthy"}, "everybody is well")
     assert browser.versions == sorted(browser.versions), "the dashboard went back"
     assert browser.visits >= 2, "its replica was killed, and it came back"
@@ -143,6 +148,7 @@ def _words(scene: Scene, *, camera: bool = False) -> list[str]:
         "--start",
         scene.start.isoformat(),
     ]
+    words += [] if scene.fps is None else ["--fps", str(scene.fps)]
     if camera:
         return [*words, "--store", STORE, "--time-zone", "UTC", "--model", scene.model]
     return [*words, "--camera", "camera", "--detector", scene.model]
