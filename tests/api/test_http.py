@@ -14,9 +14,11 @@ from pydantic import ValidationError
 from infra.local.nats import NatsServer
 from infra.local.ports import free_port
 from infra.local.postgres import PostgresServer
+from services.api import database
 from services.api.settings import ApiSettings
 from services.kit.settings import ServiceSettings
-from tests.api.served import Served, until_ready
+from tests.api.served import FakeClock, Served, serving, until_ready
+from tests.support.freezing import frozen
 
 
 async def test_only_names_of_this_machine_are_answered(served: Served) -> None:
@@ -68,6 +70,25 @@ async def test_without_a_database_it_says_so_and_comes_back(served: Served, post
     assert "database" in ready.text
     assert (await served.client.get("/v1/stores")).status_code == 200
     assert (await served.client.get("/livez")).text == "alive\n"
+
+
+async def test_a_database_that_hangs_is_away_too(
+    settings: ServiceSettings,
+    api_database_url: str,
+    clock: FakeClock,
+    postgres_server: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(database, "COMMAND_TIMEOUT", 0.5)
+    async with (
+        serving(settings, api_database_url, clock) as parts,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{parts.settings.port}", timeout=30) as client,
+    ):
+        await until_ready(client)
+        assert (await client.get("/v1/stores")).status_code == 200
+        with frozen(postgres_server.pid):  # as behind a cable that is out: nothing is refused, nothing answers
+            assert (await client.get("/v1/stores")).status_code == 503
+        assert (await client.get("/v1/stores")).status_code == 200
 
 
 async def test_readiness_is_a_round_trip_to_jetstream(served: Served, nats_server: NatsServer) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +19,7 @@ from infra.local.nats import NatsServer
 from infra.local.postgres import PostgresServer
 from infra.local.service import Service
 from infra.local.stack import Stack
+from tests.support.freezing import freeze, thaw
 
 Process = Service | NatsServer | PostgresServer
 
@@ -125,8 +123,8 @@ class Mischief:
                         return
                     act(strike)
         finally:
-            for name in list(self._stopped):
-                self._continue(name)
+            for family in self._stopped.values():
+                thaw(family)
 
     def end(self) -> None:
         """Stop early; whoever is stopped goes on."""
@@ -153,18 +151,11 @@ class Mischief:
         if strike.how is How.KILL:
             process.kill()
             return
-        # Postgres's backends have process groups of their own: stopped one by one, the parent first.
-        parent = psutil.Process(process.pid)
-        everybody = self._stopped[strike.victim] = [parent]
-        parent.suspend()
-        everybody += parent.children(recursive=True)
-        for child in everybody[1:]:
-            with suppress(psutil.NoSuchProcess):
-                child.suspend()
+        self._stopped[strike.victim] = freeze(process.pid)
 
     def _bring_back(self, strike: Strike) -> None:
         if strike.how is How.STOP:
-            self._continue(strike.victim)
+            thaw(self._stopped.pop(strike.victim, ()))
             self.story.tell(f"{strike.victim} is back")
         else:
             self._starting.submit(self._start, strike.victim)
@@ -176,11 +167,6 @@ class Mischief:
                 self.story.tell(f"{name} is back")
             except LocalError as error:  # it was struck again while it started
                 self.story.tell(str(error))
-
-    def _continue(self, name: str) -> None:
-        for process in self._stopped.pop(name, ()):
-            with suppress(psutil.NoSuchProcess, ProcessLookupError):
-                os.kill(process.pid, signal.SIGCONT)
 
 
 def last_words(log: Path, lines: int = 25) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections import defaultdict
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from services.tracker.checkpoint import Checkpoint, key
 from tests.faults.films import UNHURRIED, Films
 from tests.faults.history import difference
 from tests.support.broker import eventually, jetstream
+from tests.support.freezing import frozen
 from tests.support.record import crossings, wait_for_end
 
 PATIENCE = 100.0
@@ -51,13 +50,10 @@ async def _count(stack: Stack, films: Films) -> None:
             await ensure_camera(stack.api_database_url, camera)
         sleeper = await eventually(lambda: _owner(js, cameras[0].camera), within=PATIENCE)
         await eventually(lambda: _seen(js, 100), within=PATIENCE)
-        os.kill(stack.services[sleeper].pid, signal.SIGSTOP)
-        try:
+        with frozen(stack.services[sleeper].pid):
             await eventually(lambda: _other_owner(js, cameras[0].camera, sleeper), within=PATIENCE)
             before = len(heard[cameras[0].camera])
             await eventually(lambda: _more(heard[cameras[0].camera], before + 3), within=PATIENCE)
-        finally:
-            os.kill(stack.services[sleeper].pid, signal.SIGCONT)
         for camera in cameras:
             await wait_for_end(stack.database_url, camera.camera, within=PATIENCE)
     expected = {camera.camera: films.undisturbed[camera.camera] for camera in cameras}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +18,7 @@ from services.api.configuration import ensure_camera
 from tests.faults.films import UNHURRIED
 from tests.faults.streets import Street, streets
 from tests.support.broker import eventually, jetstream
+from tests.support.freezing import frozen
 from tests.support.lanes import MODEL
 from tests.support.record import crossings
 from tests.support.scene import STORE
@@ -82,11 +81,8 @@ def test_who_reads_too_slowly_is_cut_off_by_the_broker_and_comes_back(counting: 
     stack, street = counting
     api = stack.services["api"]
     before = stack.nats.log.read_text().count("Slow Consumer")
-    os.kill(api.pid, signal.SIGSTOP)
-    try:
+    with frozen(api.pid):
         asyncio.run(_flood(stack))
-    finally:
-        os.kill(api.pid, signal.SIGCONT)
     assert stack.nats.log.read_text().count("Slow Consumer") > before
 
     api.wait_ready(PATIENCE)

@@ -88,7 +88,7 @@ async def _count(stack: Stack, seconds: float, cameras: Sequence[CameraSetup]) -
     await history.assert_rollups_agree()
     for service in stack.services.values():
         await asyncio.to_thread(service.wait_ready, 60)
-    print(f"everybody is ready {time.monotonic() - back:.1f} s after the cable was in again")
+        print(f"{service.name} is ready {time.monotonic() - back:.1f} s after the cable was in again")
 
 
 async def _far_enough(stack: Stack) -> bool:
