@@ -45,7 +45,6 @@ CONSUMER = ConsumerConfig(
     max_ack_pending=4096,
 )
 BATCH = 500
-LINGER = 0.02
 GRACE = 5.0
 """Seconds that a batch in hand has to be finished in when the service is told to stop."""
 
@@ -103,7 +102,7 @@ class Persistence:
     async def _read(self) -> None:
         async with Reader(self._bus, CROSSINGS.name, CONSUMER, ahead=2 * BATCH) as reader:
             while True:
-                msgs = await reader.batch(BATCH, linger=LINGER)
+                msgs = await reader.batch(BATCH)
                 await self._finish(self._handle(msgs))
 
     async def _finish(self, work: Coroutine[None, None, None]) -> None:
