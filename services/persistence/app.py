@@ -47,7 +47,6 @@ CONSUMER = ConsumerConfig(
     max_ack_pending=4096,
 )
 BATCH = 500
-LINGER = 0.02
 GRACE = 5.0
 """Seconds that a batch in hand has to be finished in when the service is told to stop."""
 
@@ -112,7 +111,7 @@ class Persistence:
     async def _read(self, stream: Stream, run: str) -> None:
         async with Reader(self._bus, stream.name, CONSUMER, ahead=2 * BATCH) as reader:
             while True:
-                msgs = await reader.batch(BATCH, linger=LINGER)
+                msgs = await reader.batch(BATCH)
                 await self._finish(self._handle(msgs, run))
 
     async def _finish(self, work: Coroutine[None, None, None]) -> None:
