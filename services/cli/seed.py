@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.errors import Refused
 from services.cli.options import PersistenceUrl
+
+if TYPE_CHECKING:
+    from services.persistence.seeding import Seed
 
 ORGANIZATION, NAME = "demo-chain", "Demo chain"
 SHOPS = 200
@@ -27,13 +30,26 @@ def seed(
 ) -> None:
     """Write invented history into the database: an organization of its own, marked as a demonstration."""
     from services.persistence.faults import UNABLE, in_words
-    from services.persistence.invention import chain
-    from services.persistence.seeding import AlreadyThere, Seed, sow
+    from services.persistence.seeding import AlreadyThere, sow
 
     if not database_url:
         raise Refused("METRICA_PERSISTENCE_DATABASE_URL is not set: the database as persistence reaches it")
-    now, began = datetime.now(UTC), time.monotonic()
-    wanted = Seed(
+    began, invented = time.monotonic(), wanted(scale, years, chance, datetime.now(UTC))
+    try:
+        rows = asyncio.run(sow(database_url, invented, workers=workers, tell=print))
+    except AlreadyThere as error:
+        raise Refused(f"there is an organization {error} already: it can be seeded once") from error
+    except UNABLE as error:
+        raise Refused(f"the database does not take it: {in_words(error)}") from error
+    print(f"{len(invented.shops)} shops, {rows:,} crossings in {time.monotonic() - began:.0f} s")
+
+
+def wanted(scale: float, years: int, chance: int, now: datetime) -> Seed:
+    """What the options mean, until now."""
+    from services.persistence.invention import chain
+    from services.persistence.seeding import Seed
+
+    return Seed(
         organization=ORGANIZATION,
         name=NAME,
         shops=chain(max(1, round(SHOPS * scale)), chance),
@@ -42,10 +58,3 @@ def seed(
         until=now,
         seed=chance,
     )
-    try:
-        rows = asyncio.run(sow(database_url, wanted, workers=workers, tell=print))
-    except AlreadyThere as error:
-        raise Refused(f"there is an organization {error} already: it can be seeded once") from error
-    except UNABLE as error:
-        raise Refused(f"the database does not take it: {in_words(error)}") from error
-    print(f"{len(wanted.shops)} shops, {rows:,} crossings in {time.monotonic() - began:.0f} s")

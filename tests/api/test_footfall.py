@@ -67,7 +67,7 @@ class TestLocalTime:
         await asked.cross(2, at=jump)
 
         days = await asked.get(URL, from_="2011-12-29", to="2011-12-31", bucket="day")
-        gone = await asked.get(URL, from_="2011-12-30", to="2011-12-30", bucket="hour")
+        gone = await asked.get(URL, from_="2011-12-30", to="2011-12-30", bucket="hour", peak=True)
 
         assert busy(days["series"][0]["buckets"]) == {"2011-12-29": (1, 0), "2011-12-31": (2, 0)}
         assert len(days["series"][0]["buckets"]) == 2
@@ -79,7 +79,7 @@ class TestLocalTime:
         await asked.cross(2, at=summer)
         await asked.cross(1, at=summer + timedelta(hours=1))
 
-        day = await asked.get(URL, from_="2026-10-25", to="2026-10-25")
+        day = await asked.get(URL, from_="2026-10-25", to="2026-10-25", peak=True)
 
         first, second = "2026-10-25T02:00:00+02:00", "2026-10-25T02:00:00+01:00"
         assert busy(day["series"][0]["buckets"], "start") == {first: (2, 0), second: (1, 0)}
@@ -250,7 +250,7 @@ class TestPeak:
         for day, ins, outs in ((20, 3, 0), (21, 5, 0), (22, 5, 90)):
             await asked.cross(ins, outs, at=datetime(2026, 11, day, 6, tzinfo=UTC))
 
-        peak = (await asked.get(URL, from_="2026-11-01", to="2026-11-30", bucket="week"))["peak"]
+        peak = (await asked.get(URL, from_="2026-11-01", to="2026-11-30", bucket="week", peak=True))["peak"]
 
         assert (peak["label"], peak["start"], peak["in"]) == ("2026-11-21T11:00", "2026-11-21T11:00:00+05:45", 5)
 
@@ -258,7 +258,7 @@ class TestPeak:
         await asked.set_up()
         await asked.cross(0, 4, at=NOW)
 
-        assert (await asked.get(URL))["peak"] is None
+        assert (await asked.get(URL, peak=True))["peak"] is None
 
 
 class TestOpeningHours:
@@ -307,7 +307,7 @@ class TestOrganization:
 
         url, day = "/v1/organizations/chain/footfall", {"from_": "2026-07-01", "to": "2026-07-01"}
         total, by = (
-            await asked.get(url, compare="weekday", **day),
+            await asked.get(url, compare="weekday", peak=True, **day),
             await asked.get(url, by="store", bucket="day", **day),
         )
 
@@ -333,7 +333,7 @@ class TestOrganization:
             await asked.set_up(store, organization="chain", time_zone="Europe/Paris")
             await asked.cross(1, at=datetime(2026, 10, 25, 1, 30, tzinfo=UTC), store=store)
 
-        night = await asked.get("/v1/organizations/chain/footfall", from_="2026-10-25", to="2026-10-25")
+        night = await asked.get("/v1/organizations/chain/footfall", from_="2026-10-25", to="2026-10-25", peak=True)
 
         assert night["time_zone"] == "Europe/Paris"
         assert busy(night["series"][0]["buckets"], "start") == {"2026-10-25T02:00:00+01:00": (2, 0)}

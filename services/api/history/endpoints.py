@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
+import asyncpg
 from fastapi import APIRouter, Query
 
 from services.api.access import readable_store, readable_stores_of
 from services.api.database import driver
 from services.api.dependencies import ClockDep, OrganizationID, PrincipalDep, SessionDep, StoreID
-from services.api.history.footfall import read_footfall
+from services.api.history.footfall import read_footfall, read_peak_hour
 from services.api.history.period import Period, bucket_count
-from services.api.history.repository import Reading
+from services.api.history.repository import By, Reading
 from services.api.history.schemas import (
     DatesQuery,
     FootfallOut,
@@ -42,9 +43,7 @@ async def store_footfall(
 ) -> FootfallOut:
     """INs and OUTs by quarter hour, hour, day, week or month of the store's clock, beside those of other days."""
     found = await readable_store(session, principal, store)
-    now = clock().astimezone(UTC)
-    reading = _reading(query, [found], now)
-    answer = await read_footfall(await driver(session), reading, query.bucket, query.by, query.compare, now)
+    answer = await _answer(await driver(session), query, query.by, [found], clock())
     return answer.model_copy(update={"store": store})
 
 
@@ -58,9 +57,7 @@ async def organization_footfall(
 ) -> FootfallOut:
     """INs and OUTs of all stores together, or of each. Every store's are those of its own dates and hours."""
     stores = await readable_stores_of(session, principal, organization)
-    now = clock().astimezone(UTC)
-    reading = _reading(query, stores, now)
-    answer = await read_footfall(await driver(session), reading, query.bucket, query.by, query.compare, now)
+    answer = await _answer(await driver(session), query, query.by, stores, clock())
     return answer.model_copy(update={"organization": organization})
 
 
@@ -78,6 +75,16 @@ def period_of(query: DatesQuery, stores: Sequence[Store], now: datetime) -> Peri
     if period.days > MOST_DAYS:
         raise Invalid(f"{first} to {last} are {period.days} days; at most {MOST_DAYS} are told at once.")
     return period
+
+
+async def _answer(
+    connection: asyncpg.Connection, query: FootfallQuery, by: By, stores: Sequence[Store], now: datetime
+) -> FootfallOut:
+    now = now.astimezone(UTC)
+    reading = _reading(query, stores, now)
+    answer = await read_footfall(connection, reading, query.bucket, by, query.compare, now)
+    peak = await read_peak_hour(connection, reading) if query.peak else None
+    return answer.model_copy(update={"peak": peak})
 
 
 def _reading(query: FootfallQuery, stores: Sequence[Store], now: datetime) -> Reading:

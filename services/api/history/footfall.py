@@ -42,10 +42,15 @@ async def read_footfall(
         open_only=reading.open_only,
         in_=sum(one.in_ for one in series),
         out=sum(one.out for one in series),
-        peak=await _peak(connection, reading, where),
         series=series,
         compared=[await _compare(connection, reading, size, one, now) for one in against],
     )
+
+
+async def read_peak_hour(connection: asyncpg.Connection, reading: Reading) -> BucketOut | None:
+    """The local hour with the most INs, the first of several; None where nobody came in."""
+    row = await read_peak(connection, reading)
+    return None if row is None else _show(hour_of(row.key, common_zone(reading.stores)), row.ins, row.outs)
 
 
 def common_zone(stores: Sequence[Store]) -> ZoneInfo | None:
@@ -78,13 +83,6 @@ def _series(names: dict[str, str], places: Sequence[Slot], rows: Sequence[Row]) 
         out=sum(row.outs for row in rows),
         buckets=[_show(place, *sums.get(place.key, (0, 0))) for place in places],
     )
-
-
-async def _peak(connection: asyncpg.Connection, reading: Reading, where: ZoneInfo | None) -> BucketOut | None:
-    row = await read_peak(connection, reading)
-    if row is None:
-        return None
-    return _show(hour_of(row.key, where), row.ins, row.outs)
 
 
 async def _compare(

@@ -84,13 +84,13 @@ GROUP BY {places}
 # The week of opening quarters begins with a Monday; the first of January 1970 was a Thursday.
 _OF_QUARTERS = """
 SELECT {series} {bucket} AS bucket, {shift} AS shift, sum(c.ins) AS ins, sum(c.outs) AS outs
-FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[], $5::int[], $6::text[])
+FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[], $5::int[], $6::bytea[])
      AS s (store, start, stop, shift, open)
 CROSS JOIN LATERAL (
   SELECT *, date_part('epoch', c.bucket)::bigint + s.shift AS local
   FROM {counted} c WHERE c.store = s.store AND c.bucket >= s.start AND c.bucket < s.stop
 ) c
-WHERE s.open IS NULL OR substr(s.open, ((c.local / 900 + 288) % 672)::int + 1, 1) = '1'
+WHERE s.open IS NULL OR get_byte(s.open, ((c.local / 900 + 288) % 672)::int) = 1
 GROUP BY {places}
 """
 _TOP = "ORDER BY ins DESC, bucket, shift DESC LIMIT 1"
@@ -188,13 +188,13 @@ async def _of_quarters(
     return [_row(row, by, (row["bucket"], row["shift"]) if length else row["bucket"]) for row in rows]
 
 
-def open_quarters(store: Store) -> str | None:
-    """The 672 quarter hours of a week, from Monday's first: `1` where the store is open; None where it always is."""
+def open_quarters(store: Store) -> bytes | None:
+    """The 672 quarter hours of a week, from Monday's first: 1 where the store is open; None where it always is."""
     hours = OpeningHours.model_validate(store.opening_hours)
     if not hours.said:
         return None
-    return "".join(
-        "1" if any(opens < quarter_ends and quarter < closes for opens, closes in hours.of(weekday)) else "0"
+    return bytes(
+        any(opens < quarter_ends and quarter < closes for opens, closes in hours.of(weekday))
         for weekday in range(7)
         for quarter, quarter_ends in _QUARTERS_OF_A_DAY
     )

@@ -33,6 +33,9 @@ class FootfallQuery(DatesQuery):
         default=[],
         description="`previous`: as many days before; of whole months, months. `weekday`: the same weekdays before.",
     )
+    peak: bool = Field(
+        default=False, description="Look for the peak hour: of many stores and days, that takes a while."
+    )
     open_only: bool = Field(default=False, description="Only quarter hours in which the store is open.")
 
 
@@ -112,6 +115,8 @@ class FootfallOut(Tally):
     to: date
     bucket: Size
     open_only: bool
-    peak: BucketOut | None = Field(description="The local hour with the most INs; the first of several.")
+    peak: BucketOut | None = Field(
+        default=None, description="The local hour with the most INs, the first of several, where it was asked for."
+    )
     series: list[SeriesOut]
     compared: list[ComparedOut] = Field(description="In the order in which it was asked for.")
