@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -23,6 +25,7 @@ async def running_bus() -> AsyncIterator[Bus]:
     Raises:
         Refused: nobody answers there, or lets this user in.
     """
+    import structlog
     from faststream.nats.security import parse_security
     from nats.errors import Error as NatsError
 
@@ -30,6 +33,9 @@ async def running_bus() -> AsyncIterator[Bus]:
     from services.kit.connection import SturdyClient, security, why_kept_out
     from services.kit.settings import ServiceSettings
 
+    # What the connection has to say is no part of a command's output.
+    warnings = structlog.make_filtering_bound_logger(logging.WARNING)
+    structlog.configure(wrapper_class=warnings, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         settings = ServiceSettings()
         access = parse_security(security(settings))
