@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 
 import asyncpg
@@ -16,6 +16,9 @@ from services.kit.zones import local_day, zone
 Key = tuple[str, str]
 """A run and a store."""
 
+LONGEST_DAY = 25
+"""Hours: today, wherever it is, lies within so many of now."""
+
 # One statement is one snapshot: the version never belongs to other totals. A local date is at most a day from UTC's.
 _QUERY = """
 SELECT k.run, k.store, s.time_zone, v.version, v.last_at, v.time_zone AS folded_by, d.day, NULL AS bucket,
@@ -23,12 +26,12 @@ SELECT k.run, k.store, s.time_zone, v.version, v.last_at, v.time_zone AS folded_
 FROM unnest($1::text[], $2::text[]) AS k (run, store)
 LEFT JOIN store s ON s.id = k.store
 LEFT JOIN store_version v ON v.run = k.run AND v.store = k.store
-LEFT JOIN count_day d ON d.run = k.run AND d.store = k.store AND d.day BETWEEN $3 AND $4
+LEFT JOIN count_day d ON d.run = k.run AND d.store = k.store AND d.day BETWEEN $4 AND $5
 UNION ALL
 SELECT 'live', store, NULL, NULL, NULL, NULL, NULL, bucket, camera, line, ins, outs
 FROM ({corrections}) AS c
 ORDER BY run, store, bucket NULLS FIRST
-""".format(corrections=corrections_of("$5", "$6", "$7"))
+""".format(corrections=corrections_of("$3", "$6", "$7"))
 
 
 async def totals(connection: asyncpg.Connection, run: str, store: str, now: datetime) -> Counts:
@@ -47,12 +50,12 @@ async def totals(connection: asyncpg.Connection, run: str, store: str, now: date
 async def all_totals(connection: asyncpg.Connection, keys: Sequence[Key], now: datetime) -> list[Counts]:
     """The totals of several stores in one reading, ordered by run and store."""
     keys = sorted(set(keys))
-    utc_day = now.astimezone(UTC).date()
-    first, last = utc_day - timedelta(days=1), utc_day + timedelta(days=1)
-    live = [store for run, store in keys if run == LIVE]
-    around = [datetime.combine(day, time(), UTC) for day in (first, last + timedelta(days=1))]
     runs, stores = [run for run, _ in keys], [store for _, store in keys]
-    rows = await connection.fetch(_QUERY, runs, stores, first, last, live, *around)
+    live = [store for run, store in keys if run == LIVE]
+    utc_day = now.astimezone(UTC).date()
+    days, hours = timedelta(days=1), timedelta(hours=LONGEST_DAY)
+    around = utc_day - days, utc_day + days, now - hours, now + hours
+    rows = await connection.fetch(_QUERY, runs, stores, live, *around)
     return [_counts(list(of_store), now) for _, of_store in groupby(rows, key=lambda row: (row["run"], row["store"]))]
 
 
