@@ -47,13 +47,12 @@ class Appender:
         Raises:
             Refused: the stream was deleted.
         """
-        async with self._turn:
-            if len(self._under_way) >= WINDOW:
-                await self._settle(WINDOW // 2)
-            self._place += 1
-            message = _Message(self._place, subject, payload, headers)
-            self._under_way.append(message)
-            await self._send(message)
+        if len(self._under_way) >= WINDOW:
+            await self._settle(WINDOW // 2)
+        self._place += 1
+        message = _Message(self._place, subject, payload, headers)
+        self._under_way.append(message)
+        await self._send(message)
 
     async def flush(self) -> None:
         """Wait until all is stored.
@@ -61,31 +60,34 @@ class Appender:
         Raises:
             Refused: the stream was deleted.
         """
-        async with self._turn:
-            await self._settle(0)
+        await self._settle(0)
 
     async def _settle(self, most: int) -> None:
         """Wait until at most so many messages are under way."""
-        backoff = Backoff()
-        while len(self._under_way) > most:
-            before = len(self._under_way)
-            try:
-                await self._look()
-            except NotFoundError:
-                raise Refused("the run was dropped while it was fed") from None
-            except (NatsError, TimeoutError, OSError):
-                await backoff.wait()
-                continue
-            if len(self._under_way) < before:
-                backoff.reset()
-            elif await backoff.wait() > PATIENCE:
-                for message in self._under_way:
-                    await self._send(message)
+        async with self._turn:
+            backoff = Backoff()
+            while len(self._under_way) > most:
+                try:
+                    arrived = await self._look()
+                except NotFoundError:
+                    raise Refused("the run was dropped while it was fed") from None
+                except (NatsError, TimeoutError, OSError):
+                    await backoff.wait()
+                    continue
+                if arrived:
+                    backoff.reset()
+                elif await backoff.wait() > PATIENCE:
+                    for message in list(self._under_way):
+                        await self._send(message)
 
-    async def _look(self) -> None:
+    async def _look(self) -> int:
+        """Ask the stream how far it is. Returns how many messages have arrived since."""
         last = (await self._bus.js.stream_info(self._stream)).state.last_seq
+        arrived = 0
         while self._under_way and self._under_way[0].place <= last:
             self._under_way.popleft()
+            arrived += 1
+        return arrived
 
     async def _send(self, message: _Message) -> None:
         headers = {**message.headers, EXPECTED: str(message.place - 1)}

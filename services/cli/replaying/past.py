@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol
 
 from nats.aio.msg import Msg
@@ -13,7 +13,7 @@ from nats.js.errors import KeyNotFoundError, NotFoundError
 
 from contracts.events import Detections
 from contracts.frames import FrameHeader
-from contracts.identity import LIVE, Policy, to_datetime, to_ns
+from contracts.identity import LIVE, Policy, to_ns
 from contracts.runs import RunKind
 from contracts.spec import CameraSpec, current_key, spec_key
 from contracts.streams import CAMERAS, DETECTIONS, RECORDED, Stream
@@ -21,8 +21,8 @@ from contracts.subjects import detections, parse, recorded
 from services.kit.bus import Bus
 from services.kit.reader import Reader
 
-AROUND = timedelta(minutes=1)
-"""Before and behind a period what is stored is looked through: detections may be late, and clocks differ."""
+AROUND = 60_000_000_000
+"""Nanoseconds before and behind a period in which what is stored is looked through: detections may be late."""
 BATCH = 256
 
 
@@ -92,8 +92,8 @@ class BrokerPast:
         ]  # fmt: skip
         return Held(
             store=parse(max(ends, key=lambda pair: pair[1].seq or 0)[1].subject or "").store,
-            first=min(_captured_at(kind, first.data, first.headers) for first, _ in ends),
-            last=max(_captured_at(kind, last.data, last.headers) for _, last in ends),
+            first=min(_said(kind, first).captured_at for first, _ in ends),
+            last=max(_said(kind, last).captured_at for _, last in ends),
             frames=sum(subjects.values()),
         )
 
@@ -110,40 +110,52 @@ class BrokerPast:
         self, camera: str, begin: int, until: int, *, follow: bool = False
     ) -> AsyncIterator[tuple[Detections, int]]:
         """See `Past`. To follow means to wait for what comes, for ever."""
-        async for msg in self._messages(RunKind.DETECTIONS, camera, begin, until, follow=follow):
-            yield Detections.model_validate_json(msg.data), to_ns(msg.metadata.timestamp)
+        async for msg in self._messages(RunKind.DETECTIONS, camera, begin, follow=follow):
+            event = Detections.model_validate_json(msg.data)
+            if event.policy is Policy.LATEST and event.captured_at >= until + AROUND:
+                return
+            yield event, to_ns(msg.metadata.timestamp)
 
     async def frames(self, camera: str, begin: int, until: int) -> AsyncIterator[tuple[FrameHeader, bytes]]:
         """See `Past`."""
-        async for msg in self._messages(RunKind.FRAMES, camera, begin, until):
-            yield FrameHeader.from_headers(msg.headers), msg.data
+        async for msg in self._messages(RunKind.FRAMES, camera, begin):
+            header = FrameHeader.from_headers(msg.headers)
+            if header.policy is Policy.LATEST and header.captured_at >= until + AROUND:
+                return
+            yield header, msg.data
 
-    async def _messages(
-        self, kind: RunKind, camera: str, begin: int, until: int, *, follow: bool = False
-    ) -> AsyncIterator[Msg]:
-        stream = _stream(kind)
+    async def _messages(self, kind: RunKind, camera: str, begin: int, *, follow: bool = False) -> AsyncIterator[Msg]:
+        stream, pattern = _stream(kind).name, _pattern(kind, camera)
         try:
-            last = await self._bus.js.get_last_msg(stream.name, _pattern(kind, camera))
+            last = await self._bus.js.get_last_msg(stream, pattern)
         except NotFoundError:
             if not follow:
                 return
             last = RawStreamMsg()  # nothing yet
-        config = ConsumerConfig(filter_subject=_pattern(kind, camera), deliver_policy=DeliverPolicy.ALL)
-        start, stop = to_datetime(begin) - AROUND, to_datetime(until) + AROUND
-        live = last.seq is not None and _policy(kind, last.data, last.headers) is Policy.LATEST
-        if live:
-            # Of a live camera, what was captured then was stored then. A file may be of any time.
-            config.deliver_policy, config.opt_start_time = DeliverPolicy.BY_START_TIME, start
-            if last.time is not None and last.time < start and not follow:
-                return
-        async with Reader(self._bus, stream.name, config, ahead=2 * BATCH) as reader:
+        config = ConsumerConfig(filter_subject=pattern, deliver_policy=DeliverPolicy.ALL)
+        if last.seq is not None and _said(kind, last).policy is Policy.LATEST:
+            # Of a live camera, what was captured later was stored later. A file may be of any time.
+            config.deliver_policy = DeliverPolicy.BY_START_SEQUENCE
+            config.opt_start_seq = await self._position(kind, camera, begin - AROUND, last.seq)
+        async with Reader(self._bus, stream, config, ahead=2 * BATCH) as reader:
             while True:
                 for msg in await reader.batch(BATCH):
-                    if live and msg.metadata.timestamp > stop:
-                        return
                     yield msg
                     if msg.metadata.sequence.stream >= (last.seq or 0) and not follow:
                         return
+
+    async def _position(self, kind: RunKind, camera: str, captured_at: int, last: int) -> int:
+        """The place from which on a camera's messages were captured at this time or later, or its last one."""
+        stream, pattern = _stream(kind).name, _pattern(kind, camera)
+        low, high = 1, last
+        while low < high:
+            middle = (low + high) // 2
+            found = await self._bus.js.get_msg(stream, seq=middle, subject=pattern, next=True)
+            if _said(kind, found).captured_at < captured_at:
+                low = (found.seq or middle) + 1
+            else:
+                high = middle
+        return min(low, last)
 
     async def _subjects(self, kind: RunKind, pattern: str) -> dict[str, int]:
         """The subjects that hold something, each with the number of its messages."""
@@ -160,16 +172,13 @@ def _pattern(kind: RunKind, camera: str) -> str:
     return recorded(LIVE, "*", camera) if kind is RunKind.FRAMES else detections(LIVE, "*", camera)
 
 
-def _captured_at(kind: RunKind, data: bytes | None, headers: dict[str, str] | None) -> int:
-    if kind is RunKind.FRAMES:
-        return FrameHeader.from_headers(headers).captured_at
-    return Detections.model_validate_json(data or b"").captured_at
-
-
-def _policy(kind: RunKind, data: bytes | None, headers: dict[str, str] | None) -> Policy:
-    if kind is RunKind.FRAMES:
-        return FrameHeader.from_headers(headers).policy
-    return Detections.model_validate_json(data or b"").policy
+def _said(kind: RunKind, msg: RawStreamMsg) -> FrameHeader | Detections:
+    """What a message says of its frame."""
+    return (
+        FrameHeader.from_headers(msg.headers)
+        if kind is RunKind.FRAMES
+        else Detections.model_validate_json(msg.data or b"")
+    )
 
 
 def now_ns() -> int:

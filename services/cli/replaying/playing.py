@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
 import asyncpg
 from nats.aio.msg import Msg
 
 from contracts.events import State, Status
-from contracts.runs import Run, RunKind, RunState
+from contracts.runs import Run, RunKind, RunState, run_key
+from contracts.streams import RUNS
 from contracts.subjects import status
 from services.cli.errors import Refused
 from services.cli.replaying.feeding import Fed, Feeder, See
@@ -19,6 +20,7 @@ from services.cli.replaying.life import check_free, close_run, open_run, remove_
 from services.cli.replaying.past import Past
 from services.cli.replaying.rows import ended_sessions
 from services.kit.bus import Bus
+from services.kit.watch import watch
 
 LOOK_EVERY = 0.1
 """Seconds between looks whether the database has all."""
@@ -71,8 +73,7 @@ class Replay:
         helpers = [asyncio.create_task(self._lead.follow()), asyncio.create_task(self._watch())]
         try:
             await open_run(self._bus, self._run)
-            fed = await self._feed()
-            await self._wait_for_rows(fed)
+            fed = await self._unless_dropped(self._feed_and_wait())
             state = RunState.STOPPED if self._feeder.pace.stopped else RunState.FINISHED
             ended = self._run.model_copy(update={"state": state, "covered": fed.covered})
             await close_run(self._bus, ended)
@@ -84,19 +85,41 @@ class Replay:
                 await told.unsubscribe()
         return ended
 
-    async def _feed(self) -> Fed:
+    async def _feed_and_wait(self) -> Fed:
+        """Feed all; each session is then closed by a row, which comes when all its crossings are in."""
         frames = self._run.kind is RunKind.FRAMES
         try:
-            return await (self._feeder.frames() if frames else self._feeder.detections())
+            fed = await (self._feeder.frames() if frames else self._feeder.detections())
         except Refused:
             await remove_run(self._bus, self._connection, self._run.name)
             raise
-
-    async def _wait_for_rows(self, fed: Fed) -> None:
-        """Each session is closed by a row, which comes when all its crossings are in."""
         wanted = set(fed.sessions)
         while not wanted <= await ended_sessions(self._connection, self._run.name):  # noqa: ASYNC110  # no event tells it
             await asyncio.sleep(LOOK_EVERY)
+        return fed
+
+    async def _unless_dropped(self, work: Coroutine[None, None, Fed]) -> Fed:
+        """Do some work, unless somebody drops the run meanwhile: nothing would ever come of it.
+
+        Raises:
+            Refused: somebody did.
+        """
+        working, dropped = asyncio.create_task(work), asyncio.create_task(self._dropped())
+        try:
+            await asyncio.wait([working, dropped], return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            raise Refused(f"run {self._run.name} was dropped while it was played")
+        finally:
+            for task in (working, dropped):
+                task.cancel()
+            await asyncio.gather(working, dropped, return_exceptions=True)
+
+    async def _dropped(self) -> None:
+        """Return once the run's entry is deleted."""
+        async for entry in watch(self._bus, RUNS, run_key(self._run.name)):
+            if entry.value is None:
+                return
 
     async def _watch(self) -> None:
         """Tell once where nothing moves."""

@@ -18,7 +18,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -191,8 +190,7 @@ class SegmentPast:
 
 
 def _is_near(captured_at: int, begin: int, until: int) -> bool:
-    around = AROUND // timedelta(microseconds=1) * 1000
-    return begin - around <= captured_at < until + around
+    return begin - AROUND <= captured_at < until + AROUND
 
 
 def _records(file: BinaryIO) -> Iterator[_Record]:
