@@ -86,7 +86,7 @@ PREVIEW = Stream(
 RECORDED = Stream("RECORDED", _live(Kind.RECORDED), Owner.INGEST, max_age=7 * DAY, max_bytes=2048 * MIB)
 STATUS = Stream("STATUS", _live(Kind.STATUS), Owner.INGEST, max_per_subject=200, max_age=DAY, max_bytes=64 * MIB)
 DETECTIONS = Stream("DETECTIONS", _live(Kind.DETECTIONS), Owner.DETECTOR, max_age=7 * DAY, max_bytes=2048 * MIB)
-PATHS = Stream("PATHS", _live(Kind.PATHS), Owner.TRACKER, max_age=35 * DAY, max_bytes=512 * MIB)
+PATHS = Stream("PATHS", _live(Kind.PATHS), Owner.TRACKER, max_age=35 * DAY, max_bytes=2048 * MIB)
 CROSSINGS = Stream(
     "CROSSINGS",
     _live(Kind.CROSSINGS) + _live(Kind.EDGE),
