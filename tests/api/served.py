@@ -167,7 +167,7 @@ async def replica(
 
 async def until_ready(client: httpx.AsyncClient) -> None:
     """Wait for the API to answer, its bus and database included."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(3 * PATIENCE):
         while True:
             try:
                 if (await client.get("/readyz")).status_code == 200:
