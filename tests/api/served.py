@@ -32,6 +32,8 @@ from services.persistence.writer import Writer
 from tests.persistence.builders import crossing
 
 SOON = 5.0
+PATIENCE = 20.0
+"""Seconds that an answer may take on a machine with much else to do."""
 SECRET_KEY = "a secret key that only tests have"
 VAULT = Vault(SECRET_KEY)
 
@@ -158,14 +160,14 @@ async def replica(
     """One more API, where everybody signs in unless told; yields who asks it."""
     async with serving(settings, database_url, clock, **{"local_access": "none", **said}) as parts:
         address = f"http://127.0.0.1:{parts.settings.port}"
-        async with httpx.AsyncClient(base_url=address, timeout=5) as client:
+        async with httpx.AsyncClient(base_url=address, timeout=PATIENCE) as client:
             await until_ready(client)
             yield client
 
 
 async def until_ready(client: httpx.AsyncClient) -> None:
     """Wait for the API to answer, its bus and database included."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(3 * PATIENCE):
         while True:
             try:
                 if (await client.get("/readyz")).status_code == 200:

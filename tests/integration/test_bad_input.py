@@ -97,7 +97,7 @@ async def _configure(stack: Stack, folder: Path, empty: Path) -> None:
         _camera("outside", SOUND),
         _camera("noise", SOUND, paused=True),
     ):
-        await ensure_camera(stack.api_database_url, setup)
+        await ensure_camera(stack.api_database_url, setup, stack.vault)
     with pytest.raises(ValueError, match="outside the picture"):
         CountingLine.model_validate({**LINE.model_dump(), "x1": 1.5})
     connection = await asyncpg.connect(stack.api_database_url)  # behind the back of what checks it
