@@ -19,6 +19,8 @@ from services.api.counts.endpoints import router as counts
 from services.api.database import open_engine, open_sessions, ping
 from services.api.dependencies import Parts
 from services.api.history.endpoints import router as history
+from services.api.history.export import Exports
+from services.api.history.export_endpoints import router as exports
 from services.api.live.endpoints import router as live
 from services.api.live.feed import Feed
 from services.api.live.hub import Hub
@@ -76,12 +78,13 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now) -> FastAPI:
         statuses=statuses,
         hub=hub,
         feed=feed,
+        exports=Exports(),
         clock=clock,
     )
     problems.install(app)
     security.install(app)
     description.install(app)
-    for router in (stores, counts, history, occupancy, live, cameras):
+    for router in (stores, counts, history, exports, occupancy, live, cameras):
         app.include_router(router, prefix="/v1")
     app.include_router(health.router)
     app.add_route("/docs", lambda _request: RedirectResponse("/docs/"), include_in_schema=False)

@@ -13,6 +13,7 @@ from contracts.identity import TOKEN_PATTERN
 from services.api.access import LOCAL, Principal
 from services.api.clock import Clock
 from services.api.database import Sessions
+from services.api.history.export import Exports
 from services.api.live.feed import Feed
 from services.api.live.hub import Hub
 from services.api.live.statuses import Statuses
@@ -32,6 +33,7 @@ class Parts:
     statuses: Statuses
     hub: Hub
     feed: Feed
+    exports: Exports
     clock: Clock
 
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from services.cli import camera, count, dlq, doctor, evaluate, model, seed, tail
+from services.cli import camera, count, dlq, doctor, evaluate, export, model, seed, tail
 from services.cli.errors import Refused
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("seed")(seed.seed)
 app.command("tail")(tail.tail)
 app.add_typer(camera.app, name="camera")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(export.app, name="export")
 app.add_typer(model.app, name="model")
 
 
