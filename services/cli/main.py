@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+<<<<<<< HEAD
 from services.cli import (
     camera,
     count,
@@ -22,6 +23,9 @@ from services.cli import (
     tail,
     user,
 )
+=======
+from services.cli import camera, count, dlq, doctor, evaluate, export, model, seed, tail
+>>>>>>> history
 from services.cli.errors import Refused
 
 app = typer.Typer(
@@ -44,6 +48,7 @@ app.command("seed")(seed.seed)
 app.command("tail")(tail.tail)
 app.add_typer(camera.app, name="camera")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(export.app, name="export")
 app.add_typer(model.app, name="model")
 app.add_typer(runs.app, name="runs")
 app.add_typer(user.app, name="user")

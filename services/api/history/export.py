@@ -10,7 +10,7 @@ import csv
 import io
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
@@ -20,6 +20,7 @@ from services.api.database import CONNECT_TIMEOUT
 from services.api.history.footfall import common_zone
 from services.api.history.period import Key, Period, Size, slots
 from services.api.history.repository import SERIES, By, Reading, read_buckets
+from services.api.problems import Unavailable
 from services.kit.local_time import DAY, Stretch, stretches
 from services.kit.standing import standing
 from services.kit.tables import Store
@@ -27,6 +28,7 @@ from services.kit.zones import zone
 
 CROSSINGS_HEADER = b"at,store,camera,line,direction,place,id,line_revision,model\n"
 FOOTFALL_HEADER = ("start", "end", "label", "store", "camera", "line", "in", "out")
+MOST_EXPORTS = 4
 PIECES = 4
 """That lie ready for who takes them; each is what the driver has read at once, some 100 KB at most."""
 PIECE = timedelta(days=28)
@@ -39,16 +41,44 @@ FROM {crossings} c WHERE store = $2 AND c.at >= $3 AND c.at < $4 ORDER BY c.at
 """.format(crossings=standing("crossing", "$1"))
 
 
+class TooManyExports(Unavailable):
+    """The limit of exports is reached."""
+
+    retry_after = 10
+
+
+class Exports:
+    """How many exports run in this process: each holds a connection to the database for as long as it is taken."""
+
+    def __init__(self) -> None:
+        self._running = 0
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """One export.
+
+        Raises:
+            TooManyExports: the limit is reached.
+        """
+        if self._running >= MOST_EXPORTS:
+            raise TooManyExports(f"{self._running} exports run, the most that this API does at a time. Try again soon.")
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+
+
 @asynccontextmanager
 async def exporting(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection of its own, on one picture of the database: who stops taking breaks nobody else's."""
     settings = {"application_name": "metrica-export", "timezone": "UTC"}
     connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT, server_settings=settings)
     try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            yield connection
+        await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield connection
     finally:
-        connection.terminate()
+        connection.terminate()  # whatever is under way: nothing was written
 
 
 async def crossings_csv(connection: asyncpg.Connection, run: str, store: Store, period: Period) -> AsyncIterator[bytes]:
@@ -92,7 +122,7 @@ async def _copy(connection: asyncpg.Connection, run: str, store: str, piece: Str
     copying = asyncio.create_task(copy())
     try:
         while (data := await _first(ready, copying)) is not None:
-            yield data
+            yield bytes(data)
     finally:
         copying.cancel()
         await asyncio.gather(copying, return_exceptions=True)

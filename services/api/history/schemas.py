@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.identity import LIVE, TOKEN_PATTERN
-from services.api.counts.endpoints import FIRST_DAY, LAST_DAY
+from services.api.counts.buckets import FIRST_DAY, LAST_DAY
 from services.api.history.period import Against, Size
 from services.api.history.repository import By
 
@@ -25,10 +25,16 @@ class DatesQuery(BaseModel):
     run: str = Field(default=LIVE, pattern=TOKEN_PATTERN, description="`live`, or the name of a replay.")
 
 
-class FootfallQuery(DatesQuery):
-    """What is asked for."""
+class BucketsQuery(DatesQuery):
+    """In which buckets."""
 
     bucket: Size = Field(default=Size.HOUR, description="How long a bucket is. A week begins on Monday.")
+    open_only: bool = Field(default=False, description="Only quarter hours in which the store is open.")
+
+
+class FootfallQuery(BucketsQuery):
+    """What is asked for."""
+
     compare: list[Against] = Field(
         default=[],
         description="`previous`: as many days before; of whole months, months. `weekday`: the same weekdays before.",
@@ -37,6 +43,12 @@ class FootfallQuery(DatesQuery):
         default=False, description="Look for the peak hour: of many stores and days, that takes a while."
     )
     open_only: bool = Field(default=False, description="Only quarter hours in which the store is open.")
+
+
+class FootfallExportQuery(BucketsQuery):
+    """What is exported of a store."""
+
+    by: Literal[By.TOTAL, By.CAMERA, By.LINE] = Field(default=By.TOTAL, description="What makes a series.")
 
 
 class StoreFootfallQuery(FootfallQuery):
