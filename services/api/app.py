@@ -29,12 +29,9 @@ from services.api.counts.endpoints import router as counts
 from services.api.database import open_engine, open_sessions, ping
 from services.api.edge.endpoints import router as edge
 from services.api.history.endpoints import router as history
-<<<<<<< HEAD
-from services.api.keys.endpoints import router as keys
-=======
 from services.api.history.export import Exports
 from services.api.history.export_endpoints import router as exports
->>>>>>> history
+from services.api.keys.endpoints import router as keys
 from services.api.live.endpoints import router as live
 from services.api.live.feed import Feed
 from services.api.live.hub import Hub
@@ -119,12 +116,8 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
     problems.install(app)
     security.install(app, settings.other_hosts)
     description.install(app)
-<<<<<<< HEAD
-    parts = (auth, organizations, members, keys, changes, stores, cameras, counts, history, occupancy, live, edge)
-    for router in parts:
-=======
-    for router in (stores, counts, history, exports, occupancy, live, cameras):
->>>>>>> history
+    configured = (auth, organizations, members, keys, changes, stores, cameras)
+    for router in (*configured, counts, history, exports, occupancy, live, edge):
         app.include_router(router, prefix="/v1")
     app.include_router(well_known)
     app.include_router(health.router)

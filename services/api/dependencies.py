@@ -14,35 +14,11 @@ from services.api.access import Principal
 from services.api.auth.keys import Worker
 from services.api.auth.principal import identify, identify_worker
 from services.api.clock import Clock
-<<<<<<< HEAD
-=======
-from services.api.database import Sessions
-from services.api.history.export import Exports
-from services.api.live.feed import Feed
-from services.api.live.hub import Hub
->>>>>>> history
 from services.api.live.statuses import Statuses
 from services.api.parts import Parts
 from services.api.writing import writing
 
-<<<<<<< HEAD
 BeginWriting = Callable[[], AbstractAsyncContextManager[AsyncSession]]
-=======
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The parts of the running API, made once by `services.api.app`."""
-
-    settings: ApiSettings
-    bus: Bus
-    health: Health
-    sessions: Sessions
-    statuses: Statuses
-    hub: Hub
-    feed: Feed
-    exports: Exports
-    clock: Clock
->>>>>>> history
 
 
 def parts(request: Request) -> Parts:

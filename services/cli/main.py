@@ -6,13 +6,13 @@ import sys
 
 import typer
 
-<<<<<<< HEAD
 from services.cli import (
     camera,
     count,
     dlq,
     doctor,
     evaluate,
+    export,
     model,
     promote,
     record,
@@ -23,9 +23,6 @@ from services.cli import (
     tail,
     user,
 )
-=======
-from services.cli import camera, count, dlq, doctor, evaluate, export, model, seed, tail
->>>>>>> history
 from services.cli.errors import Refused
 
 app = typer.Typer(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -12,13 +11,14 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from services.api.access import Principal, readable_store
-from services.api.dependencies import Parts, PartsDep, PrincipalDep, StoreID
+from services.api.dependencies import PartsDep, PrincipalDep, StoreID
 from services.api.history.endpoints import period_of
 from services.api.history.export import crossings_csv, exporting, footfall_csv
 from services.api.history.period import Period
 from services.api.history.repository import Reading
 from services.api.history.schemas import DatesQuery, FootfallExportQuery
-from services.api.problems import describe
+from services.api.parts import Parts
+from services.api.problems import READING, describe
 from services.kit.tables import Store
 
 router = APIRouter(tags=["history"])
@@ -26,7 +26,7 @@ router = APIRouter(tags=["history"])
 CSV = "text/csv"
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "A header, and a line each.", "content": {CSV: {"schema": {"type": "string"}}}},
-    **describe(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
+    **describe(*READING),
 }
 
 
