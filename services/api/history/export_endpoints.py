@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -33,10 +34,13 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 class CsvStream(StreamingResponse):
     """Sends CSV as it is made. Whatever becomes of the one who asked, what it holds is given back at the end."""
 
-    def __init__(self, pieces: AsyncIterator[bytes], holds: AsyncExitStack, name: str) -> None:
+    # FastAPI takes the status of its description from this signature.
+    def __init__(
+        self, pieces: AsyncIterator[bytes], holds: AsyncExitStack, name: str, status_code: int = HTTPStatus.OK
+    ) -> None:
         # The name is made of an id and of dates: nothing in it needs quoting.
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        super().__init__(pieces, media_type=CSV, headers=headers)
+        super().__init__(pieces, status_code, media_type=CSV, headers=headers)
         self._holds = holds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
