@@ -46,7 +46,7 @@ class ApiSettings(DatabaseSettings, SealedSettings):
     @model_validator(mode="after")
     def _stay_on_this_machine(self) -> Self:
         """In place of what holds for services without a sign-in."""
-        if is_loopback(self.host):
+        if is_loopback(self.host) or self.private_network:  # a proxy beside it is the only way in, and says from where
             return self
         lets_in = f"METRICA_HOST={self.host} lets other machines in: "
         if self.local_access != "none":
