@@ -51,6 +51,9 @@ READERS: dict[Stream | Bucket, tuple[Owner, ...]] = {
 AT_MOST_ONCE = {Kind.TRACKS: (Owner.TRACKER, Owner.API), Kind.COUNTS: (Owner.PERSISTENCE, Owner.API)}
 """Who publishes what no stream keeps, and who listens to it."""
 
+HEARD = {Kind.STATUS: Owner.API}
+"""Who listens to what passes on its way into a stream: a camera's trouble is told also where nothing is stored."""
+
 IN_ANOTHERS = {Kind.EDGE: Owner.API}
 """What a service publishes into a stream that another owns: crossings that workers in stores send over HTTP."""
 
@@ -108,6 +111,7 @@ def permissions(service: Owner) -> Permissions:
         subscribe=(
             f"{inbox(service)}.>",
             *(_any_run(kind) for kind, (_, listener) in AT_MOST_ONCE.items() if listener is service),
+            *(_any_run(kind) for kind, listener in HEARD.items() if listener is service),
             *(request for request, (answerer, _) in ANSWERS.items() if answerer is service),
         ),
         answers=any(answerer is service for answerer, _ in ANSWERS.values()),

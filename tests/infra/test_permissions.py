@@ -147,7 +147,7 @@ def listening() -> Iterator[tuple[str, set[str]]]:
     for service in (*SERVICES, DEVELOPER):
         yield f"_INBOX_{service}.>", {service} & set(SERVICES)
     for kind in (*PUBLISHERS, "status"):
-        yield f"metrica.live.{kind}.>", {"api"} if kind in {"tracks", "counts"} else set()
+        yield f"metrica.live.{kind}.>", {"api"} if kind in {"tracks", "counts", "status"} else set()
     yield "metrica.probe", {"ingest"}
     everything = (">", "_INBOX.>", "*.>", "metrica.>", "metrica.dlq.>", "$JS.>", "$JS.API.>", "$JS.ACK.>", "$SYS.>")
     yield from ((subject, set[str]()) for subject in everything)
