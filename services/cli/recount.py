@@ -79,8 +79,10 @@ def recount(
 async def _recount(
     camera: str, words: LineWords, since: str | None, until: str | None, name: str | None, database_url: str
 ) -> Result:
+    from pydantic import TypeAdapter
+
     from contracts.identity import LIVE
-    from contracts.runs import Run, RunCamera, RunKind
+    from contracts.runs import Run, RunCamera, RunKind, RunName
     from services.cli.replaying.comparison import by_hour
     from services.cli.replaying.life import check_free
     from services.cli.replaying.past import BrokerPast, now_ns
@@ -96,7 +98,7 @@ async def _recount(
         lines, now = lines_over(spec, words), now_ns()
         where = await time_zone(connection, spec.store)
         if name is not None:
-            await check_free(bus, connection, name)
+            await check_free(bus, connection, TypeAdapter(RunName).validate_python(name))
         recounted = await recount_paths(
             bus,
             name or UNNAMED,

@@ -151,6 +151,8 @@ class _Seen:
         try:
             path = Path.model_validate_json(msg.data)
         except ValidationError:
+            path = None
+        if path is None or not path.points:
             self.unread += 1
             return None
         self.paths += 1
@@ -236,7 +238,7 @@ async def _messages(bus: Bus, spec: CameraSpec, since: int | None) -> AsyncItera
     config = ConsumerConfig(filter_subject=pattern, deliver_policy=DeliverPolicy.ALL)
     if since is not None and spec.policy is Policy.LATEST:
         # Of a live camera, nothing is stored before it happened. A file may be of any time.
-        start = to_datetime(max(0, since - LEAD)) - AROUND
+        start = to_datetime(max(0, since - LEAD - AROUND))
         config.deliver_policy, config.opt_start_time = DeliverPolicy.BY_START_TIME, start
         if newest.time is not None and newest.time < start:
             return
