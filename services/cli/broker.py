@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -24,11 +26,15 @@ async def running_bus() -> AsyncIterator[Bus]:
         Refused: nobody answers there, or lets this user in.
     """
     import nats
+    import structlog
     from nats.errors import Error as NatsError
 
     from services.kit.bus import Bus
     from services.kit.settings import ServiceSettings
 
+    # What the connection has to say is no part of a command's output.
+    warnings = structlog.make_filtering_bound_logger(logging.WARNING)
+    structlog.configure(wrapper_class=warnings, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     settings = ServiceSettings()
     password = settings.nats_password.get_secret_value() if settings.nats_password else None
     try:  # the bus itself would wait for ever

@@ -137,7 +137,7 @@ def _in_short(run: Run) -> str:
     cameras = ", ".join(one.camera for one in run.cameras)
     said = [run.state.value, run.kind.value, cameras, f"{moment(run.since)} to {moment(run.until)}"]
     if run.lines is not None:
-        said.append("lines " + ", ".join(line.id for line in run.lines))
+        said += [f"{line.id}={line.x1:g},{line.y1:g},{line.x2:g},{line.y2:g} in={line.in_side}" for line in run.lines]
     if run.model is not None:
         said.append(f"model {run.model}")
     return "  ".join(said)

@@ -180,10 +180,10 @@ class CameraCounter:
         session = self._session
         found: list[Crossing] = []
         for watch in session.watches.values():
-            line = watch.line
             decided = watch.see(seen, detections.captured_at, session.width, session.height) + watch.forget(gone)
-            if not counts:
+            if not counts or not decided:
                 continue
+            line = watch.line
             for rank, (direction, met) in ranked(decided):
                 identity = (line.id, line.revision, detections.session, detections.seq, direction, rank)
                 found.append(
@@ -314,8 +314,11 @@ def _people(detections: Detections) -> tuple[Floats, Floats]:
         )
     boxes = np.array(detections.boxes, np.float64).reshape(-1, 4)
     scores = np.array(detections.scores, np.float64)
+    if not len(boxes):
+        return boxes, scores
     finite = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)
-    boxes, scores = boxes[finite], scores[finite]
-    boxes = np.clip(boxes, 0.0, [detections.width, detections.height] * 2)
+    if not finite.all():
+        boxes, scores = boxes[finite], scores[finite]
+    boxes = boxes.clip(0.0, (detections.width, detections.height, detections.width, detections.height))
     solid = (boxes[:, 2:] - boxes[:, :2] >= MIN_SIZE).all(axis=1)
-    return boxes[solid], scores[solid]
+    return (boxes, scores) if solid.all() else (boxes[solid], scores[solid])

@@ -7,6 +7,7 @@ that is interrupted end soon.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from nats.errors import Error as NatsError
@@ -20,8 +21,10 @@ from services.kit.bus import Bus
 from services.tracker.checkpoint import Checkpoint, key
 from services.tracker.ordering import OrderState
 
-MOST = 20_000
-"""Frames of a camera. More than a gap in a file's frames is waited for on the stream's clock."""
+MOST, MOST_OF_ALL = 20_000, 400_000
+"""Frames of a camera, and of all: what the run's stream has room for."""
+STUCK = 30.0
+"""Seconds after which a camera gets another frame even so: its tracker may wait for the stream's clock to go on."""
 LOOK_EVERY = 0.25
 
 
@@ -43,6 +46,7 @@ class Lead:
     def __init__(self, bus: Bus, run: Run) -> None:
         self._bus, self._run = bus, run
         self._fed = {one.camera: _Fed() for one in run.cameras}
+        self._most = min(MOST, MOST_OF_ALL // len(run.cameras))
         self._looked = asyncio.Event()
 
     def fed(self, camera: str, session: str, seq: int) -> None:
@@ -54,9 +58,14 @@ class Lead:
 
     async def room(self, camera: str) -> None:
         """Wait until the camera may be fed with more."""
-        while self._fed[camera].behind >= MOST:
-            self._looked.clear()
-            await self._looked.wait()
+        fed = self._fed[camera]
+        if fed.behind < self._most:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STUCK):
+                while fed.behind >= self._most:
+                    self._looked.clear()
+                    await self._looked.wait()
 
     @property
     def tracked_at(self) -> dict[str, int]:
