@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from services.cli import camera, count, dlq, doctor, evaluate, export, model, seed, tail
+from services.cli import camera, count, dlq, doctor, evaluate, export, model, purge, seed, tail
 from services.cli.errors import Refused
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command("count")(count.count)
 app.command("eval")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
+app.command("purge")(purge.purge)
 app.command("seed")(seed.seed)
 app.command("tail")(tail.tail)
 app.add_typer(camera.app, name="camera")
