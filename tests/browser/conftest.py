@@ -59,14 +59,14 @@ class Shop:
         """Start the API and wait for it."""
         environment = {**os.environ, **self.environment, "METRICA_PORT": str(self.port)}
         self._process = subprocess.Popen([sys.executable, "-m", "services.api"], env=environment)
-        deadline = datetime.now(UTC).timestamp() + 20
+        deadline = datetime.now(UTC).timestamp() + 60
         while datetime.now(UTC).timestamp() < deadline:
             try:
                 with urllib.request.urlopen(f"{self.url}/readyz", timeout=2):
                     return
             except (urllib.error.URLError, OSError):
                 assert self._process.poll() is None, "the API died"
-        raise AssertionError("the API is not ready after 20 s")
+        raise AssertionError("the API is not ready after 60 s")
 
     def stop(self) -> None:
         """Stop the API as an operator does."""
@@ -175,9 +175,11 @@ def shop(
         "METRICA_SECRET_KEY": SECRET_KEY,
     }
     running = Shop(settings, database_url, environment)
-    running.start()
-    yield running
-    running.stop()
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
 
 
 @pytest.fixture
