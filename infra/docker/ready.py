@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 
-TIMEOUT = 5.0
+TIMEOUT = 20.0
 
 
 def main() -> int:
