@@ -57,14 +57,15 @@ def case() -> Case:
 
 
 class Browser:
-    """Follows a store's live stream through caddy, and comes back when it is cut off, as browsers do."""
+    """Signs in through caddy, follows a store's live stream, and comes back when it is cut off, as browsers do."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, password: str) -> None:
         self.counts: dict[str, Any] = {}
         """The newest that it was told."""
         self.versions: list[int] = []
         self.visits = 0
-        self._url = url
+        self._client = httpx.Client(base_url=url, timeout=15)
+        self._who = {"email": "admin@metrica.local", "password": password, "keep": "token"}
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._follow)
 
@@ -77,6 +78,7 @@ class Browser:
         finally:
             self._leaving.set()
             self._thread.join()
+            self._client.close()
 
     def shows(self, ins: int, outs: int) -> bool:
         """Whether it shows these totals."""
@@ -89,7 +91,9 @@ class Browser:
             self._leaving.wait(0.2)
 
     def _visit(self) -> None:
-        with httpx.stream("GET", f"{self._url}/v1/stores/{STORE}/events", timeout=15) as response:
+        signed_in = self._client.post("/v1/auth/sign-in", json=self._who).raise_for_status().json()
+        mine = {"Authorization": f"Bearer {signed_in['access_token']}"}
+        with self._client.stream("GET", f"/v1/stores/{STORE}/events", headers=mine) as response:
             response.raise_for_status()
             self.visits += 1
             kind = ""
@@ -116,7 +120,7 @@ def test_a_clip_is_counted_right_while_replicas_come_and_go_and_die(
         expected = counted(json.loads(stack.metrica("count", *_words(case.scene), "--json").splitlines()[-1]))
         assert len(expected) >= 10
         stack.up()
-        browser = Browser(stack.url)
+        browser = Browser(stack.url, stack.password("METRICA_ADMIN_PASSWORD"))
         stack.metrica("camera", "set", "camera", *_words(case.scene, camera=True))
         with browser.looking():
             _wait(lambda: stack.stored(DETECTIONS.name) > case.frames * 0.05, "the counting has begun")

@@ -62,6 +62,12 @@ class Project:
         """The dashboard, through caddy."""
         return f"http://127.0.0.1:{self.port}"
 
+    def password(self, name: str) -> str:
+        """What `new-env` made for a name."""
+        return next(
+            line.partition("=")[2] for line in self.passwords.read_text().splitlines() if line.startswith(f"{name}=")
+        )
+
     def compose(self, *arguments: str) -> str:
         """What a command of docker compose prints."""
         which = ("--project-name", self.name, "--env-file", str(self.passwords))
