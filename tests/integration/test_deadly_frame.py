@@ -23,6 +23,7 @@ from tests.support.deadly import HEIGHT, WIDTH, picture
 FRAMES, DEADLY = 40, 3
 
 
+@pytest.mark.exhaustive  # tests/detector shows it with workers of one process in a second
 @pytest.mark.timeout(180)
 def test_a_frame_that_kills_detectors_is_given_up_after_the_third_and_the_cameras_go_on(tmp_path: Path) -> None:
     """Two replicas, which are started again when they die; another camera's frames are in their hands, too."""
