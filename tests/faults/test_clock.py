@@ -59,7 +59,7 @@ async def _count(stack: Stack, clocks: Path, films: Films, street: Street) -> No
     await wait_for_end(stack.database_url, film.camera, within=PATIENCE)
     found = {film.camera: await crossings(stack.database_url, film.camera)}
     assert difference({film.camera: films.undisturbed[film.camera]}, found) == []
-    street.assert_nobody_counted_twice(await crossings(stack.database_url, street.camera.camera))
+    await street.assert_nobody_counted_twice(stack)
     await History(stack.database_url).assert_rollups_agree()
     await eventually(lambda: _dashboard_is_right(stack, film), within=PATIENCE)
 
