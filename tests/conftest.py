@@ -49,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     def seeds(text: str) -> list[int]:
         return [int(seed) for seed in text.split(",")]
 
-    parser.addoption("--seeds", type=seeds, default=[1, 2, 3], help="chaos runs of these seeds, as 7,8 (tests/faults)")
+    parser.addoption("--seeds", type=seeds, help="the chaos of these seeds, as 7,8 (tests/faults)")
 
 
 def pytest_configure(config: pytest.Config) -> None:

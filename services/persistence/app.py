@@ -214,7 +214,7 @@ class Persistence:
             try:
                 await self._announce(await self._writer.follow_time_zones())
                 if beat % PRUNE_EVERY == 0:
-                    await self._writer.prune_minutes(self._clock() - MINUTES_KEPT)
+                    await self._writer.prune_minutes(MINUTES_KEPT)
             except UNABLE as error:
                 stay_cancelled()
                 log.debug("housekeeping waits for the database", reason=in_words(error))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 
@@ -93,13 +93,15 @@ class Writer:
             await raise_versions(connection, dict.fromkeys(keys))
         return set(keys)
 
-    async def prune_minutes(self, before: datetime) -> None:
-        """Forget the counts of minutes before a moment.
+    async def prune_minutes(self, kept: timedelta) -> None:
+        """Forget the counts of minutes that are older than so much, by the database's clock.
+
+        Ours may be wrong for a while after a start, and what is forgotten does not come back.
 
         Raises:
             asyncpg.PostgresError, OSError: the database cannot now; the next call does it.
         """
-        await self._pool.execute("DELETE FROM count_minute WHERE bucket < $1", before)
+        await self._pool.execute("DELETE FROM count_minute WHERE bucket < now() - $1::interval", kept)
 
     async def forget_run(self, run: str) -> None:
         """Delete every row of a run beside the live one.

@@ -3,31 +3,46 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
+import asyncpg
+from nats.js import JetStreamContext
+
 from contracts.events import Detections
+from contracts.identity import LIVE, to_ns
+from contracts.streams import DETECTIONS
+from contracts.subjects import ROOT, Kind
+from infra.local.stack import Stack
 from services.api.configuration import CameraSetup
 from services.kit.codec import Image
 from tests.faults.mischief import Mischief
+from tests.support.broker import jetstream
 from tests.support.http_camera import http_camera
-from tests.support.lanes import LANES, LINE, MODEL, Walker, picture, walkers
-from tests.support.record import Row
+from tests.support.lanes import LANE, LANES, LINE, MODEL, Walker, name_of, picture, walkers
 from tests.support.scene import STORE
 
 FPS = 10.0
 LONGEST = 300.0
-NEAR = 1.7
-"""Seconds between a counted crossing and the true one, at most. In one lane they are twice as far apart, and more."""
 OLDEST = 10.0
 """Seconds that a frame is kept for detectors: older ones are looked at by nobody."""
 RECOVERY = 15.0
 """Seconds without a frame that a camera may take when everybody is there again: leases have expired and processes have
 started, on a machine that has other things to do."""
+
+_CROSSINGS = "SELECT session, seq, direction, at_ns, place FROM crossing WHERE camera = $1 ORDER BY at_ns"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A frame that a detector has looked at, and when that was stored, seconds since the epoch."""
+
+    event: Detections
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +53,60 @@ class Street:
     truth: Sequence[Walker]
     began: float
 
-    def assert_nobody_counted_twice(self, rows: Sequence[Row]) -> None:
-        """Each crossing is somebody's who crossed there and then, and no two are the same one's."""
+    async def assert_nobody_counted_twice(self, stack: Stack) -> None:
+        """Each crossing is that of somebody who crossed that way, and no two are the same one's."""
+        async with jetstream(stack) as js:
+            frames = (await answered(js))[self.camera.camera]
+        connection = await asyncpg.connect(stack.database_url)
+        rows = await connection.fetch(_CROSSINGS, self.camera.camera)
+        await connection.close()
         counted: Counter[Walker] = Counter()
-        for row in rows:
-            _, _, direction, seq, at_ns, place = row
-            at, lane = at_ns / 1e9 - self.began, int(place * LANES)
-            who = min((one for one in self.truth if one.lane == lane), key=lambda one: abs(one.crosses - at))
-            told = f"{self.camera.camera}, seq {seq}: {direction} on lane {lane} at {at:.2f} s"
-            assert abs(who.crosses - at) < NEAR, f"{told}, where nobody crossed; the nearest was {who}"
+        for session, seq, direction, at_ns, place in rows:
+            told = f"{self.camera.camera}, session {session}, seq {seq}: {direction}, place {place:.2f}"
+            who = self._who(frames, session, at_ns, lane=int(place * LANES))
             assert direction == who.direction, f"{told}, but it was {who}"
             counted[who] += 1
             assert counted[who] == 1, f"{told}: {who} was counted before"
 
-    def assert_flowed(self, frames: Sequence[tuple[Detections, float]], mischief: Mischief) -> None:
-        """Of frames and when they were answered (seconds since the epoch): none came late, and no pause was long."""
+    def _who(self, frames: Sequence[Answered], session: str, at_ns: int, lane: int) -> Walker:
+        """Who was on a lane when it was last looked at before a moment: the picture names them."""
+        seen = [
+            (event.captured_at, name_of(score))
+            for event in (one.event for one in frames)
+            for (_, top, _, bottom), score in zip(event.boxes, event.scores, strict=True)
+            if event.session == session and event.captured_at <= at_ns and (top + bottom) / 2 // LANE == lane
+        ]
+        assert seen, f"{self.camera.camera}: nobody was seen on lane {lane} who could have crossed at {at_ns}"
+        captured_at, name = max(seen)
+        at = captured_at / 1e9 - self.began
+        namesakes = (one for one in self.truth if (one.lane, one.name) == (lane, name))
+        return min(namesakes, key=lambda one: abs(one.crosses - at))
+
+    def assert_flowed(self, frames: Sequence[Answered], mischief: Mischief) -> None:
+        """No frame was looked at late, and no pause between two was long."""
         name = self.camera.camera
-        for event, answered in frames:
-            age = mischief.calm(event.captured_at / 1e9, answered)
-            assert age < OLDEST, f"{name}, seq {event.seq}, was looked at when it was {age:.1f} s old"
-        times = sorted(event.captured_at / 1e9 for event, _ in frames)
+        for one in frames:
+            age = mischief.calm(one.event.captured_at / 1e9, one.at)
+            assert age < OLDEST, f"{name}, seq {one.event.seq}, was looked at when it was {age:.1f} s old"
+        times = sorted(one.event.captured_at / 1e9 for one in frames)
         for before, after in pairwise(times):
             pause = mischief.calm(before, after)
             assert pause < RECOVERY, f"{name} had no frame for {pause:.1f} s from {before - mischief.began:.1f} s on"
+
+
+async def answered(js: JetStreamContext) -> dict[str, list[Answered]]:
+    """All frames that detectors have looked at, by camera."""
+    found: dict[str, list[Answered]] = defaultdict(list)
+    last = (await js.stream_info(DETECTIONS.name)).state.last_seq
+    everything = f"{ROOT}.{LIVE}.{Kind.DETECTIONS}.>"
+    subscription = await js.subscribe(everything, stream=DETECTIONS.name, ordered_consumer=True)
+    async for msg in subscription.messages:
+        event = Detections.model_validate_json(msg.data)
+        if event.end is None:
+            found[event.camera].append(Answered(event, to_ns(msg.metadata.timestamp) / 1e9))
+        if msg.metadata.sequence.stream >= last:
+            break
+    return found
 
 
 @contextmanager

@@ -24,7 +24,7 @@ GIVEN_UP = "given up after 3 deliveries without an answer"
 FRAIL = {"METRICA_BACKENDS": '{"lanes": "tests.support.lanes:FrailReader"}'}
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("detectors", [pytest.param(1, marks=pytest.mark.exhaustive), 2])
 def test_a_frame_that_kills_each_detector_is_given_up_after_its_third_delivery(tmp_path: Path, detectors: int) -> None:
     street = walkers(SEED, SECONDS + 5)
@@ -50,7 +50,7 @@ def test_a_frame_that_kills_each_detector_is_given_up_after_its_third_delivery(t
 
 async def _count(stack: Stack, camera: CameraSetup) -> tuple[dict[str, Any], list[Row], list[tuple[DeadLetter, str]]]:
     await ensure_camera(stack.api_database_url, camera)
-    session = await wait_for_end(stack.database_url, camera.camera, within=150)
+    session = await wait_for_end(stack.database_url, camera.camera, within=200)
     letters = []
     async with jetstream(stack) as js:
         for number in range(1, (await js.stream_info(DLQ.name)).state.last_seq + 1):

@@ -37,7 +37,7 @@ def counting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counting]:
         _counts_on(stack, street)
         yield stack, street
         _counts_on(stack, street)
-        street.assert_nobody_counted_twice(asyncio.run(crossings(stack.database_url, street.camera.camera)))
+        asyncio.run(street.assert_nobody_counted_twice(stack))
 
 
 def _counts_on(stack: Stack, street: Street) -> None:

@@ -20,10 +20,10 @@ from tests.support.lanes import MODEL
 from tests.support.record import crossings, wait_for_end
 
 AGAIN = "Test-Again"
-PATIENCE = 100.0
+PATIENCE = 200.0
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_each_message_twice_and_each_consumer_deleted_once_changes_nothing(tmp_path: Path, films: Films) -> None:
     with Stack(tmp_path, restart=False, durable=False, environment=UNHURRIED) as stack:
         asyncio.run(_count(stack, films))

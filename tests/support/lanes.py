@@ -9,10 +9,11 @@ is then what the services made of them. Nobody touches anybody, and who sets out
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
-import time
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,16 +34,22 @@ PERSON: Final = (14, 26)
 """Width and height of somebody, pixels."""
 LINE = CountingLine(id="line", x1=0.5, y1=0.0, x2=0.5, y2=1.0, in_side=Side.LEFT)
 MODEL: Final = "lanes"
-_DARK, _BRIGHT = 40, 230
+_DARK, _DIM, _STEP, _BRIGHT = 40, 130, 6, 244
+_NAMES = (_BRIGHT - _DIM) // _STEP + 1
+"""So many walkers of a lane in a row differ in brightness; the same comes again after a minute."""
 _DEADLY = 16
 """Pixels; nobody walks up there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Walker:
-    """Somebody on their way along a lane: `speed` in pixels a second, below 0 to the left; `begin` in seconds."""
+    """Somebody on their way along a lane: `speed` in pixels a second, below 0 to the left; `begin` in seconds.
+
+    `name` is told by the picture: by how bright they are, and by the score that a `LaneReader` gives them.
+    """
 
     lane: int
+    name: int
     begin: float
     speed: float
 
@@ -82,8 +89,8 @@ def _along(seed: int, lane: int) -> Iterator[Walker]:
     """Those who walk along one lane, one after the other, for ever."""
     chance = random.Random(f"{seed}/{lane}")
     begin = chance.uniform(0.0, 3.0)
-    while True:
-        walker = Walker(lane, begin, chance.uniform(45, 75) * chance.choice((-1, 1)))
+    for number in itertools.count():
+        walker = Walker(lane, number % _NAMES, begin, chance.uniform(45, 75) * chance.choice((-1, 1)))
         yield walker
         begin = walker.end + chance.uniform(0.2, 1.0)
 
@@ -94,7 +101,7 @@ def picture(street: Iterable[Walker], at: float) -> Image:
     for walker in street:
         if walker.begin <= at < walker.end:
             x, y = walker.x(at), _top(walker.lane)
-            shown[y : y + PERSON[1], max(x, 0) : max(x + PERSON[0], 0)] = _BRIGHT
+            shown[y : y + PERSON[1], max(x, 0) : max(x + PERSON[0], 0)] = _DIM + _STEP * walker.name
     return shown
 
 
@@ -127,17 +134,29 @@ class LaneReader:
 
     def __init__(self, pause: float = 0.0) -> None:
         self._pause = pause
+        self._never = threading.Event()
 
     def detect(self, frame: Image, stream: str) -> Found:
         """Those on the lanes of a picture."""
         del stream
-        time.sleep(self._pause)
-        boxes = []
+        self._never.wait(self._pause)  # time.sleep fails under libfaketime
+        boxes, scores = [], []
         for lane in range(LANES):
-            bright = np.flatnonzero(frame[lane * LANE + LANE // 2, :, 0] > (_DARK + _BRIGHT) / 2)
+            row = frame[lane * LANE + LANE // 2, :, 0]
+            bright = np.flatnonzero(row > (_DARK + _DIM) / 2)
             if len(bright):
                 boxes.append((bright[0], _top(lane), bright[-1] + 1, _top(lane) + PERSON[1]))
-        return Found(np.array(boxes, np.float32).reshape(-1, 4), np.full(len(boxes), 0.9, np.float32))
+                scores.append(_score(round((float(np.median(row[bright])) - _DIM) / _STEP)))
+        return Found(np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32))
+
+
+def _score(name: int) -> float:
+    return 0.75 + name / 100
+
+
+def name_of(score: float) -> int:
+    """The name of a walker to whom a `LaneReader` gave a score."""
+    return round((score - 0.75) * 100)
 
 
 def unhurried() -> LaneReader:
