@@ -78,10 +78,8 @@ def lines_over(spec: CameraSpec, words: LineWords) -> tuple[CountingLine, ...]:
         raise Refused(
             f"camera {spec.camera!r} has no line {new[0]!r}: say on which side an IN ends, by --in left|right"
         )
-    merged = [
-        {**(drawn[name].model_dump() if (name := str(fields["id"])) in drawn else {}), **fields} for fields in said
-    ]
-    lines = [CountingLine.model_validate(fields) for fields in merged]
+    was = {name: line.model_dump() for name, line in drawn.items()}
+    lines = [CountingLine.model_validate({**was.get(str(fields["id"]), {}), **fields}) for fields in said]
     spec = CameraSpec.model_validate({**spec.model_dump(), "lines": lines})
     return tuple(revised(line, drawn.get(line.id), spec.revision + 1) for line in spec.lines)
 
@@ -131,7 +129,8 @@ async def recount(
         held = f"there are those from {moment(seen.first)} to {moment(seen.end)}" if seen.paths else "there are none"
         raise Refused(f"no paths of camera {spec.camera!r} in that time: {held}")
     begin = seen.first if since is None else max(since, await _reach(bus, spec, seen.first))
-    end = min(until or seen.end + 1, max(now - UNPUBLISHED, seen.end + 1))
+    known = now - UNPUBLISHED if spec.policy is Policy.LATEST else max(now - UNPUBLISHED, seen.end + 1)
+    end = min(seen.end + 1 if until is None else until, known)
     if end <= begin:
         raise Refused(f"nothing to recount from {moment(begin)} to {moment(end)}: --until must come after --since")
     kept = tuple(crossing for crossing in found if begin <= crossing.at < end)
