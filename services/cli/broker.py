@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from services.cli.errors import Refused
@@ -26,15 +26,11 @@ async def running_bus() -> AsyncIterator[Bus]:
         Refused: nobody answers there, or lets this user in.
     """
     import nats
-    import structlog
     from nats.errors import Error as NatsError
 
     from services.kit.bus import Bus
     from services.kit.settings import ServiceSettings
 
-    # What the connection has to say is no part of a command's output.
-    warnings = structlog.make_filtering_bound_logger(logging.WARNING)
-    structlog.configure(wrapper_class=warnings, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     settings = ServiceSettings()
     password = settings.nats_password.get_secret_value() if settings.nats_password else None
     try:  # the bus itself would wait for ever
@@ -54,11 +50,26 @@ async def running_bus() -> AsyncIterator[Bus]:
             f"NATS at {settings.nats_url} cannot be used: {reason}; `./taskw up` writes "
             "METRICA_NATS_URL, METRICA_NATS_USER and METRICA_NATS_PASSWORD into .metrica/developer.env"
         ) from error
-    bus = await Bus(settings, "metrica").start()
+    with _warnings_alone():
+        bus = await Bus(settings, "metrica").start()
+        try:
+            yield bus
+        finally:
+            await bus.stop()
+
+
+@contextmanager
+def _warnings_alone() -> Iterator[None]:
+    """What the connection has to say is no part of a command's output."""
+    import structlog
+
+    before = structlog.get_config()
+    logger = structlog.make_filtering_bound_logger(logging.WARNING)
+    structlog.configure(wrapper_class=logger, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
-        yield bus
+        yield
     finally:
-        await bus.stop()
+        structlog.configure(**before)
 
 
 async def _say_nothing(_: Exception) -> None:

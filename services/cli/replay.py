@@ -95,10 +95,10 @@ async def _play(
     from services.cli.replaying.past import BrokerPast
     from services.cli.replaying.planning import moment, plan, seen
     from services.cli.replaying.playing import Replay
-    from services.cli.replaying.rows import database, totals
+    from services.cli.replaying.rows import lasting_database, totals
     from services.cli.replaying.segment import SegmentPast
 
-    async with running_bus() as bus, database(database_url) as connection:
+    async with running_bus() as bus, lasting_database(database_url) as rows:
         past = BrokerPast(bus) if segment is None else SegmentPast(segment)
         if isinstance(past, SegmentPast) and not past.whole:
             _tell(f"{segment} is cut off: it plays up to there")
@@ -108,12 +108,12 @@ async def _play(
             if held is not None:
                 _tell(f"{one.camera}: {run.kind} from {moment(held.first)} to {moment(held.last)} are there")
         replay = Replay(
-            bus, connection, run, past, lambda spec: seen(run, spec), begin=max(0, run.since - warm_up), tell=_tell
+            bus, rows, run, past, lambda spec: seen(run, spec), begin=max(0, run.since - warm_up), tell=_tell
         )
         with on_interrupt(_interrupter(replay.stop, run.name)):
             async with _shown(replay):
                 ended = await replay.play()
-        return ended, await totals(connection, run.name)
+        return ended, await totals(rows, run.name)
 
 
 def _speed(text: str) -> float | None:

@@ -9,15 +9,19 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 
+from nats.errors import Error as NatsError
+from nats.js.errors import KeyNotFoundError
 from pydantic import ValidationError
 
-from contracts.runs import RUN_ENTRIES, Run
+from contracts.runs import RUN_ENTRIES, Run, run_key
 from contracts.streams import RUNS
 from services.kit.bus import Bus
 from services.kit.logs import logger
 from services.kit.watch import watch
 
 SUFFIX = RUN_ENTRIES.removeprefix("*")
+LOOK_AGAIN = 30.0
+"""Seconds between looks whether the runs that are worked on are still there."""
 
 log = logger()
 
@@ -33,6 +37,24 @@ class Runs:
 
     async def follow(self, bus: Bus) -> None:
         """Watch the bucket for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch(bus))
+            group.create_task(self._look_again(bus))
+
+    async def _look_again(self, bus: Bus) -> None:
+        """Let go of runs whose entries are gone: who was cut off meanwhile sees no mark of it."""
+        while True:
+            await asyncio.sleep(LOOK_AGAIN)
+            for name in list(self.running):
+                try:
+                    await (await bus.bucket(RUNS)).get(run_key(name))
+                except KeyNotFoundError:
+                    self.running.pop(name, None)
+                    self._tell()
+                except (NatsError, TimeoutError, OSError):
+                    break  # it is looked again
+
+    async def _watch(self, bus: Bus) -> None:
         async for entry in watch(bus, RUNS, RUN_ENTRIES):
             name = entry.key.removesuffix(SUFFIX)
             run = None if entry.value is None else _read(name, entry.value)
@@ -44,8 +66,11 @@ class Runs:
                 self.dropped.add(name)
             else:
                 self.dropped.discard(name)
-            for listener in self._listeners:
-                listener.set()
+            self._tell()
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener.set()
 
     async def changes(self) -> AsyncGenerator[None, None]:
         """Yields at once, and then after every change."""

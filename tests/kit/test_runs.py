@@ -13,6 +13,7 @@ from nats.js.kv import KeyValue
 from contracts.runs import Run, RunCamera, RunKind, RunState, run_key, run_spec_key
 from contracts.spec import CameraSpec
 from contracts.streams import RUNS, Owner
+from services.kit import runs as module
 from services.kit.bus import Bus
 from services.kit.runs import Runs
 from services.kit.settings import ServiceSettings
@@ -136,6 +137,19 @@ async def test_what_breaks_one_run_or_cannot_be_read_touches_no_other(bus: Bus, 
         await is_now(work, "sound")
 
         assert work.began == {"broken": 1, "sound": 1}
+
+
+async def test_a_run_whose_entry_is_gone_without_a_mark_is_let_go(
+    bus: Bus, bucket: KeyValue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_AGAIN", 0.05)
+    await put(bucket, run("one"), run("two"))
+    async with working(bus) as work:
+        await is_now(work, "one", "two")
+        await bus.js.purge_stream(f"KV_{RUNS.name}", subject=f"$KV.{RUNS.name}.one.>")
+        await is_now(work, "two")
+
+        assert work.forgotten == []
 
 
 async def test_a_run_sees_specs_of_its_own(bus: Bus, bucket: KeyValue) -> None:

@@ -44,7 +44,7 @@ async def plan(past: Past, asked: Asked, now: int) -> Run:
 
     Raises:
         Refused: there is nothing of a camera in that period, or the lines cannot be drawn.
-        pydantic.ValidationError: a name or a line is none.
+        pydantic.ValidationError: a name or a line is none, or a line lies where nobody is looked for.
     """
     names = asked.cameras or tuple(await past.cameras(asked.kind))
     held = {name: await _held(past, asked.kind, name) for name in names}
@@ -54,13 +54,15 @@ async def plan(past: Past, asked: Asked, now: int) -> Run:
     until = _first(asked.until, past.until, 1 + max(one.last for one in held.values()))
     if until <= since:
         raise Refused(f"--until {moment(until)} comes before --since {moment(since)}")
-    for name, one in held.items():
-        if one.last < since or one.first >= until:
+    elsewhere = [name for name, one in held.items() if one.last < since or one.first >= until]
+    for name in elsewhere:
+        if asked.cameras or len(elsewhere) == len(held):
             raise Refused(
                 f"no {asked.kind} of camera {name} from {moment(since)} to {moment(until)}: there are those "
-                f"from {moment(one.first)} to {moment(one.last)}"
+                f"from {moment(held[name].first)} to {moment(held[name].last)}"
             )
-    return Run(
+        del held[name]
+    run = Run(
         name=asked.name,
         kind=asked.kind,
         cameras=tuple(RunCamera(camera=name, store=one.store) for name, one in held.items()),
@@ -68,9 +70,13 @@ async def plan(past: Past, asked: Asked, now: int) -> Run:
         until=until,
         created_at=now,
         speed=asked.speed,
-        lines=await _lines(past, asked, names),
+        lines=await _lines(past, asked, tuple(held)),
         model=asked.model,
     )
+    for name in held:
+        if (spec := await past.spec(name)) is not None:
+            seen(run, spec)
+    return run
 
 
 def seen(run: Run, spec: CameraSpec) -> CameraSpec:

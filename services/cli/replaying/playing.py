@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import asyncpg
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 
 from contracts.events import State, Status
 from contracts.runs import Run, RunKind, RunState, run_key
@@ -18,7 +19,7 @@ from services.cli.replaying.feeding import Fed, Feeder, See
 from services.cli.replaying.lead import Lead
 from services.cli.replaying.life import check_free, close_run, open_run, remove_run
 from services.cli.replaying.past import Past
-from services.cli.replaying.rows import ended_sessions
+from services.cli.replaying.rows import UNABLE, ended_sessions
 from services.kit.bus import Bus
 from services.kit.watch import watch
 
@@ -35,7 +36,7 @@ class Replay:
 
     Args:
         bus: the connection to NATS.
-        connection: to the database.
+        database: a connection, or a pool.
         run: as it is to be.
         past: what it is fed with.
         see: lays what the run changes over a camera's spec.
@@ -44,9 +45,9 @@ class Replay:
     """
 
     def __init__(
-        self, bus: Bus, connection: asyncpg.Connection, run: Run, past: Past, see: See, *, begin: int, tell: Tell
+        self, bus: Bus, database: asyncpg.Pool, run: Run, past: Past, see: See, *, begin: int, tell: Tell
     ) -> None:
-        self._bus, self._connection, self._run, self._tell = bus, connection, run, tell
+        self._bus, self._database, self._run, self._tell = bus, database, run, tell
         self._lead = Lead(bus, run)
         self._feeder = Feeder(bus, run, past, see, begin=begin, lead=self._lead)
         self._begin = begin
@@ -68,7 +69,7 @@ class Replay:
         Raises:
             Refused: there is a run of that name, a spec is missing, or the run was dropped meanwhile.
         """
-        await check_free(self._bus, self._connection, self._run.name)
+        await check_free(self._bus, self._database, self._run.name)
         told = await self._bus.client.subscribe(status(self._run.name, "*", "*", "*"), cb=self._pass_on)
         helpers = [asyncio.create_task(self._lead.follow()), asyncio.create_task(self._watch())]
         try:
@@ -81,7 +82,7 @@ class Replay:
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
-            with suppress(Exception):
+            with suppress(NatsError):
                 await told.unsubscribe()
         return ended
 
@@ -90,13 +91,18 @@ class Replay:
         frames = self._run.kind is RunKind.FRAMES
         try:
             fed = await (self._feeder.frames() if frames else self._feeder.detections())
-        except Refused:
-            await remove_run(self._bus, self._connection, self._run.name)
+        except Exception:
+            await remove_run(self._bus, self._database, self._run.name)
             raise
-        wanted = set(fed.sessions)
-        while not wanted <= await ended_sessions(self._connection, self._run.name):  # noqa: ASYNC110  # no event tells it
+        while not await self._all_is_in(fed):  # noqa: ASYNC110  # no event tells it
             await asyncio.sleep(LOOK_EVERY)
         return fed
+
+    async def _all_is_in(self, fed: Fed) -> bool:
+        try:
+            return set(fed.sessions) <= await ended_sessions(self._database, self._run.name)
+        except UNABLE:
+            return False  # persistence waits for it, too
 
     async def _unless_dropped(self, work: Coroutine[None, None, Fed]) -> Fed:
         """Do some work, unless somebody drops the run meanwhile: nothing would ever come of it.

@@ -26,7 +26,7 @@ from services.cli.replaying.appending import Appender
 from services.cli.replaying.life import close_run, open_run, remove_run
 from services.cli.replaying.past import AROUND
 from services.cli.replaying.planning import moment, revised
-from services.cli.replaying.rows import ended_sessions
+from services.cli.replaying.rows import UNABLE, ended_sessions
 from services.kit.bus import Bus
 from services.kit.reader import Reader
 from services.tracker.recount import Recount
@@ -161,13 +161,13 @@ class _Seen:
 
 
 async def write_run(
-    bus: Bus, connection: asyncpg.Connection, run: Run, recounted: Recounted, tell: Callable[[str], None]
+    bus: Bus, database: asyncpg.Pool, run: Run, recounted: Recounted, tell: Callable[[str], None]
 ) -> Run:
     """Write what was recounted as a run, and wait until all of it is in the database. Returns the run as it ended.
 
     Args:
         bus: the connection to NATS.
-        connection: to the database.
+        database: a pool, or a connection.
         run: of the kind `paths`, whose name is free.
         recounted: its crossings.
         tell: gets a line for what the person who waits should know.
@@ -179,9 +179,9 @@ async def write_run(
     await open_run(bus, run)
     try:
         await _publish(bus, run, recounted)
-        await _wait_for_rows(connection, run, recounted, tell)
+        await _wait_for_rows(database, run, recounted, tell)
     except (Refused, asyncio.CancelledError):
-        await remove_run(bus, connection, run.name)
+        await remove_run(bus, database, run.name)
         raise
     ended = run.model_copy(update={"state": RunState.FINISHED})
     await close_run(bus, ended)
@@ -198,17 +198,22 @@ async def _publish(bus: Bus, run: Run, recounted: Recounted) -> None:
     await appender.flush()
 
 
-async def _wait_for_rows(
-    connection: asyncpg.Connection, run: Run, recounted: Recounted, tell: Callable[[str], None]
-) -> None:
+async def _wait_for_rows(database: asyncpg.Pool, run: Run, recounted: Recounted, tell: Callable[[str], None]) -> None:
     """Each session is closed by a row, which comes when all its crossings are in."""
-    wanted = {(path.camera, path.session) for path in recounted.last}
     waited = 0.0
-    while not wanted <= await ended_sessions(connection, run.name):
+    while not await _all_is_in(database, run, recounted):
         await asyncio.sleep(LOOK_EVERY)
         waited += LOOK_EVERY
         if waited - LOOK_EVERY < PATIENCE <= waited:
             tell("the counts do not come in: is persistence running? `./taskw up`, or `docker compose ps`")
+
+
+async def _all_is_in(database: asyncpg.Pool, run: Run, recounted: Recounted) -> bool:
+    try:
+        ended = await ended_sessions(database, run.name)
+    except UNABLE:
+        return False  # persistence waits for it, too
+    return ended >= {(path.camera, path.session) for path in recounted.last}
 
 
 def _end(run: str, path: Path, count: int) -> SessionEnd:

@@ -1,4 +1,4 @@
-"""What a run left in the database."""
+"""What a run left in the database. Functions take a connection of asyncpg, or a pool."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from services.cli.errors import Refused
 from services.kit.zones import zone
 
 CONNECT_TIMEOUT = 5.0
+UNABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""The database does not answer now."""
 
 _ENDED = "SELECT camera, session FROM run_session WHERE run = $1"
 _TOTALS = """
@@ -87,12 +89,25 @@ async def database(url: str) -> AsyncIterator[asyncpg.Connection]:
         )
     try:
         connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except UNABLE as error:
         raise Refused(f"the database does not answer: {error}. Is Metrica running (./taskw up)?") from error
     try:
         yield connection
     finally:
         connection.terminate()
+
+
+@asynccontextmanager
+async def lasting_database(url: str) -> AsyncIterator[asyncpg.Pool]:
+    """The same for a command that takes a while: where the connection breaks, the next call makes another.
+
+    Raises:
+        Refused: no address is given, or the database does not answer.
+    """
+    async with database(url):
+        pass
+    async with asyncpg.create_pool(url, min_size=0, max_size=2, timeout=CONNECT_TIMEOUT) as pool:
+        yield pool
 
 
 async def time_zone(connection: asyncpg.Connection, store: str) -> ZoneInfo:
