@@ -77,7 +77,11 @@ class Recount:
         found: list[Crossing] = []
         for moment in moments:
             for watch in session.watches:
-                decided = watch.see(moment.seen, moment.at, *moment.size) + watch.forget(moment.gone)
+                decided = watch.see(moment.seen, moment.at, *moment.size)
+                if moment.gone:
+                    decided += watch.forget(moment.gone)
+                if not decided:
+                    continue  # as at nearly all
                 found += [
                     Crossing(
                         run=self._run,
