@@ -79,24 +79,26 @@ def recount(
 async def _recount(
     camera: str, words: LineWords, since: str | None, until: str | None, name: str | None, database_url: str
 ) -> Result:
+    from pydantic import TypeAdapter
+
     from contracts.identity import LIVE
-    from contracts.runs import Run, RunCamera, RunKind
+    from contracts.runs import Run, RunCamera, RunKind, RunName
     from services.cli.replaying.comparison import by_hour
     from services.cli.replaying.life import check_free
     from services.cli.replaying.past import BrokerPast, now_ns
     from services.cli.replaying.planning import moment
     from services.cli.replaying.recounting import lines_over, write_run
     from services.cli.replaying.recounting import recount as recount_paths
-    from services.cli.replaying.rows import between, database, time_zone
+    from services.cli.replaying.rows import between, lasting_database, time_zone
 
-    async with running_bus() as bus, database(database_url) as connection:
+    async with running_bus() as bus, lasting_database(database_url) as rows:
         spec = await BrokerPast(bus).spec(camera)
         if spec is None:
             raise Refused(f"there is no camera {camera!r}: `metrica camera list` shows them")
         lines, now = lines_over(spec, words), now_ns()
-        where = await time_zone(connection, spec.store)
+        where = await time_zone(rows, spec.store)
         if name is not None:
-            await check_free(bus, connection, name)
+            await check_free(bus, rows, TypeAdapter(RunName).validate_python(name))
         recounted = await recount_paths(
             bus,
             name or UNNAMED,
@@ -119,13 +121,9 @@ async def _recount(
                 created_at=now,
                 lines=lines,
             )
-            await write_run(bus, connection, run, recounted, _tell)
+            await write_run(bus, rows, run, recounted, _tell)
         ids = {one.id for one in lines}
-        live = [
-            one
-            for one in await between(connection, LIVE, [camera], recounted.since, recounted.until)
-            if one.line in ids
-        ]
+        live = [one for one in await between(rows, LIVE, [camera], recounted.since, recounted.until) if one.line in ids]
         return Result(camera, where, lines, recounted, by_hour(live, recounted.crossings, where), name)
 
 

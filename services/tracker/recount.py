@@ -77,7 +77,11 @@ class Recount:
         found: list[Crossing] = []
         for moment in moments:
             for watch in session.watches:
-                decided = watch.see(moment.seen, moment.at, *moment.size) + watch.forget(moment.gone)
+                decided = watch.see(moment.seen, moment.at, *moment.size)
+                if moment.gone:
+                    decided += watch.forget(moment.gone)
+                if not decided:
+                    continue  # as at nearly all
                 found += [
                     Crossing(
                         run=self._run,
@@ -183,13 +187,13 @@ class _Session:
         self._open: dict[int, Gone] = {}
         """Tracks that have been walked to the end of what there is of them, and have not ended."""
         self._newest = self._walked_to = 0
-        self._began: int | None = None
+        self._due: int | None = None
 
     @property
     def due(self) -> int | None:
         """The time up to which it is worth while to walk, and nothing is missing; None where there is none."""
-        since = max(self._walked_to, self._began or 0)
-        return self._newest - LATEST if self._newest - since >= LATEST + WALK_EVERY else None
+        known = self._newest - LATEST
+        return known if self._due is not None and known >= self._due else None
 
     def take(self, path: Path) -> None:
         """Take in a path, unless it has been there before."""
@@ -199,7 +203,8 @@ class _Session:
         self._legs[place] = leg
         self.store, self.spec_revision = path.store, path.spec_revision
         self._newest = max(self._newest, leg.end)
-        self._began = leg.start if self._began is None else self._began
+        if self._due is None:
+            self._due = leg.start + WALK_EVERY
 
     def walk(self, until: int | None = None) -> list[_Moment]:
         """The moments up to a time, ns, or to the session's end."""
@@ -207,7 +212,9 @@ class _Session:
         moments = [_Moment(seq, time) for seq, time in zip(seqs.tolist(), at.tolist(), strict=True)]
         if moments:
             self._walked_to = moments[-1].at
-        for place, leg in sorted(self._legs.items()):
+        if until is not None:
+            self._due = until + WALK_EVERY
+        for place, leg in sorted(self._legs.items()) if moments else ():
             span, boxes = leg.sightings(at)
             for number, box in zip(span.tolist(), boxes.tolist(), strict=True):
                 moments[number].size = leg.size

@@ -22,7 +22,7 @@ PIECE_POINTS: Final = 24
 """So is one with more points: what a checkpoint holds of a track stays small."""
 TOLERANCE: Final = (0.005, 0.005, 0.015, 0.01)
 """Of cx, cy, w, h, in heights of the person: the anchors are kept best, they are what crosses lines. Twice as much
-takes a fifth less room and makes a recount miss or invent twice as many crossings: see docs/decisions/045."""
+takes a fifth less room and makes a recount miss or invent four times as many crossings: see docs/decisions/045."""
 
 _MS: Final = 1_000_000
 _Slopes = tuple[float, float, float, float]

@@ -169,13 +169,15 @@ async def test_what_cannot_be_recounted_says_why(bus: Bus) -> None:
         await recount("--line", "lift=0.1,0.5,0.9,0.5"),
         await asyncio.to_thread(metrica, "recount", "--camera", "nowhere"),
         await recount("--line", "0.5,0.5,0.5,0.5"),
+        await recount("--as", "live"),
     ]
 
-    assert [outcome.code for outcome in outcomes] == [2] * 4
+    assert [outcome.code for outcome in outcomes] == [2] * 5
     assert "no paths of camera 'door' in that time: there are those from 2025-11-24T" in outcomes[0].err
     assert "say on which side an IN ends" in outcomes[1].err
     assert "there is no camera 'nowhere'" in outcomes[2].err
     assert "shorter than" in outcomes[3].err
+    assert "a run can't be called 'live'" in outcomes[4].err
     assert "1 paths cannot be read" in (await recount()).err
 
 

@@ -181,6 +181,16 @@ class TestSessions:
         assert LATEST + WALK_EVERY < 1800e9
         assert len(recount.finish()) == 1
 
+    def test_several_who_come_together_after_hours_of_nobody(self) -> None:
+        """Once somebody comes, all before is decided; of those who come with them nothing is, yet."""
+        early = walk((0.0, 1000.0, 300.0), (6.0, 280.0, 300.0))
+        late = [
+            walk((7200.0 + after, 1000.0, 300.0 + 60 * after), (7206.0 + after, 280.0, 300.0 + 60 * after))
+            for after in range(4)
+        ]
+
+        assert len(assert_recounted(of([early, *late], 7220, fps=2.0), MOVED)) == 5
+
     def test_a_track_whose_end_is_lost_is_counted_all_the_same(self) -> None:
         wanders = walk((0.0, 1000.0, 400.0), (4.0, 280.0, 400.0), (14.0, 280.0, 300.0))
         _, paths = over(of([wanders], 14), MIDDLE)

@@ -26,7 +26,7 @@ from services.cli.replaying.appending import Appender
 from services.cli.replaying.life import close_run, open_run, remove_run
 from services.cli.replaying.past import AROUND
 from services.cli.replaying.planning import moment, revised
-from services.cli.replaying.rows import ended_sessions
+from services.cli.replaying.rows import UNABLE, ended_sessions
 from services.kit.bus import Bus
 from services.kit.reader import Reader
 from services.tracker.recount import Recount
@@ -78,10 +78,8 @@ def lines_over(spec: CameraSpec, words: LineWords) -> tuple[CountingLine, ...]:
         raise Refused(
             f"camera {spec.camera!r} has no line {new[0]!r}: say on which side an IN ends, by --in left|right"
         )
-    merged = [
-        {**(drawn[name].model_dump() if (name := str(fields["id"])) in drawn else {}), **fields} for fields in said
-    ]
-    lines = [CountingLine.model_validate(fields) for fields in merged]
+    was = {name: line.model_dump() for name, line in drawn.items()}
+    lines = [CountingLine.model_validate({**was.get(str(fields["id"]), {}), **fields}) for fields in said]
     spec = CameraSpec.model_validate({**spec.model_dump(), "lines": lines})
     return tuple(revised(line, drawn.get(line.id), spec.revision + 1) for line in spec.lines)
 
@@ -131,7 +129,8 @@ async def recount(
         held = f"there are those from {moment(seen.first)} to {moment(seen.end)}" if seen.paths else "there are none"
         raise Refused(f"no paths of camera {spec.camera!r} in that time: {held}")
     begin = seen.first if since is None else max(since, await _reach(bus, spec, seen.first))
-    end = min(until or seen.end + 1, max(now - UNPUBLISHED, seen.end + 1))
+    known = now - UNPUBLISHED if spec.policy is Policy.LATEST else max(now - UNPUBLISHED, seen.end + 1)
+    end = min(seen.end + 1 if until is None else until, known)
     if end <= begin:
         raise Refused(f"nothing to recount from {moment(begin)} to {moment(end)}: --until must come after --since")
     kept = tuple(crossing for crossing in found if begin <= crossing.at < end)
@@ -151,6 +150,8 @@ class _Seen:
         try:
             path = Path.model_validate_json(msg.data)
         except ValidationError:
+            path = None
+        if path is None or not path.points:
             self.unread += 1
             return None
         self.paths += 1
@@ -160,13 +161,13 @@ class _Seen:
 
 
 async def write_run(
-    bus: Bus, connection: asyncpg.Connection, run: Run, recounted: Recounted, tell: Callable[[str], None]
+    bus: Bus, database: asyncpg.Pool, run: Run, recounted: Recounted, tell: Callable[[str], None]
 ) -> Run:
     """Write what was recounted as a run, and wait until all of it is in the database. Returns the run as it ended.
 
     Args:
         bus: the connection to NATS.
-        connection: to the database.
+        database: a pool, or a connection.
         run: of the kind `paths`, whose name is free.
         recounted: its crossings.
         tell: gets a line for what the person who waits should know.
@@ -178,9 +179,9 @@ async def write_run(
     await open_run(bus, run)
     try:
         await _publish(bus, run, recounted)
-        await _wait_for_rows(connection, run, recounted, tell)
+        await _wait_for_rows(database, run, recounted, tell)
     except (Refused, asyncio.CancelledError):
-        await remove_run(bus, connection, run.name)
+        await remove_run(bus, database, run.name)
         raise
     ended = run.model_copy(update={"state": RunState.FINISHED})
     await close_run(bus, ended)
@@ -197,17 +198,22 @@ async def _publish(bus: Bus, run: Run, recounted: Recounted) -> None:
     await appender.flush()
 
 
-async def _wait_for_rows(
-    connection: asyncpg.Connection, run: Run, recounted: Recounted, tell: Callable[[str], None]
-) -> None:
+async def _wait_for_rows(database: asyncpg.Pool, run: Run, recounted: Recounted, tell: Callable[[str], None]) -> None:
     """Each session is closed by a row, which comes when all its crossings are in."""
-    wanted = {(path.camera, path.session) for path in recounted.last}
     waited = 0.0
-    while not wanted <= await ended_sessions(connection, run.name):
+    while not await _all_is_in(database, run, recounted):
         await asyncio.sleep(LOOK_EVERY)
         waited += LOOK_EVERY
         if waited - LOOK_EVERY < PATIENCE <= waited:
             tell("the counts do not come in: is persistence running? `./taskw up`, or `docker compose ps`")
+
+
+async def _all_is_in(database: asyncpg.Pool, run: Run, recounted: Recounted) -> bool:
+    try:
+        ended = await ended_sessions(database, run.name)
+    except UNABLE:
+        return False  # persistence waits for it, too
+    return ended >= {(path.camera, path.session) for path in recounted.last}
 
 
 def _end(run: str, path: Path, count: int) -> SessionEnd:
