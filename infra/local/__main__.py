@@ -73,7 +73,7 @@ async def _run(options: Options) -> None:
             _tell("Stopping while it starts …")
             stack.abort()
         await starting
-        setup = await configure_camera(stack.api_database_url, options)
+        setup = await configure_camera(stack.api_database_url, options, stack.database_url)
         _tell(f"\nMetrica runs after {time.monotonic() - began:.1f} s: {stack.url}")
         _tell(f"Stop it with Ctrl-C. Logs are in {stack.home.folder / 'logs'}\n")
         async with asyncio.TaskGroup() as tasks:
