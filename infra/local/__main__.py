@@ -80,7 +80,7 @@ async def _run(options: Options) -> None:
             _tell("Stopping while it starts …")
             stack.abort()
         await starting
-        setup = await configure_camera(stack.api_database_url, options, stack.vault)
+        setup = await configure_camera(stack.api_database_url, options, stack.vault, stack.database_url)
         _tell(f"\nMetrica runs after {time.monotonic() - began:.1f} s: {stack.url}")
         if password := await asyncio.to_thread(stack.make_first_admin):
             _tell("To change anything in the browser or by the API, sign in. This is told once:")

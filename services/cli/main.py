@@ -15,6 +15,7 @@ from services.cli import (
     export,
     model,
     promote,
+    purge,
     record,
     recount,
     replay,
@@ -38,6 +39,7 @@ app.command("count")(count.count)
 app.command("eval")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
 app.command("promote")(promote.promote)
+app.command("purge")(purge.purge)
 app.command("record")(record.record)
 app.command("recount")(recount.recount)
 app.command("replay")(replay.replay)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -33,6 +34,7 @@ from services.kit.totals import Key, all_totals
 from services.persistence import metrics
 from services.persistence.faults import UNABLE, in_words, stay_cancelled
 from services.persistence.incoming import MalformedEvent, Record, read
+from services.persistence.retention import Purged, purge
 from services.persistence.writer import Outcome, Writer
 
 SERVICE = Owner.PERSISTENCE
@@ -59,6 +61,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 BEAT = 60.0
 PRUNE_EVERY = 60  # beats
 MINUTES_KEPT = timedelta(hours=48)
+PURGE_EVERY = 3600.0
 
 Clock = Callable[[], datetime]
 
@@ -91,6 +94,7 @@ class Persistence:
             group.create_task(self._runs.follow(self._bus))
             group.create_task(self._runs.each(self._read_run, forget=self._forget))
             group.create_task(self._keep_house())
+            group.create_task(self._purge())
 
     async def check(self) -> None:
         """Whether the database can be written.
@@ -219,6 +223,19 @@ class Persistence:
                 stay_cancelled()
                 log.debug("housekeeping waits for the database", reason=in_words(error))
             await asyncio.sleep(BEAT)
+
+    async def _purge(self) -> None:
+        """Remove what is older than its organization keeps; the first time, that may take minutes."""
+        while True:
+            try:
+                purged = await purge(self._pool, self._clock())
+                metrics.PURGED.inc(purged.crossings)
+                if purged != Purged():
+                    log.info("what was too old is removed", **asdict(purged))
+            except UNABLE as error:
+                stay_cancelled()
+                log.debug("the purge waits for the database", reason=in_words(error))
+            await asyncio.sleep(PURGE_EVERY)
 
 
 async def _say(answer: Coroutine[None, None, None]) -> None:

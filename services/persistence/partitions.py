@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 _LOCK = 0x6D657472_70617274  # "metrpart"
-_NAME = re.compile(r"crossing_y\d{4}m\d{2}")
+_NAME = re.compile(r"crossing_y(\d{4})m(\d{2})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -54,6 +54,15 @@ class Month:
 def is_partition(table: str) -> bool:
     """Whether a table is one of the month partitions."""
     return _NAME.fullmatch(table) is not None
+
+
+async def existing(connection: asyncpg.Connection) -> list[Month]:
+    """The months that have a partition, in order."""
+    rows = await connection.fetch(
+        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'crossing'::regclass"
+    )
+    found = [_NAME.fullmatch(table) for (table,) in rows]
+    return sorted(Month(int(name[1]), int(name[2])) for name in found if name)
 
 
 async def exists(connection: asyncpg.Connection, month: Month) -> bool:

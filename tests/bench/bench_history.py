@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import resource
 import statistics
 import tempfile
 import time
@@ -20,14 +21,19 @@ from pathlib import Path
 
 import asyncpg
 import httpx
+import uvicorn
 
+from infra.local.ports import free_port
 from infra.local.postgres import API, PERSISTENCE, ROLES, PostgresServer
+from services.api.app import create_app
+from services.api.settings import ApiSettings
 from services.cli.seed import ORGANIZATION, wanted
 from services.persistence.migrate import upgrade
 from services.persistence.seeding import AlreadyThere, sow
 from tests.api.asked import asking
 
 ROUNDS = 150
+EXPORTS = 3
 WARM_UP = 10
 
 
@@ -73,6 +79,35 @@ async def measure(client: httpx.AsyncClient, url: str, query: dict[str, str], sh
     return sorted(times)
 
 
+async def export(database_url: str, now: datetime, shops: list[str]) -> None:
+    """Stream shops' crossings through the API over HTTP, one after another, and print how fast, and what it took."""
+    app = create_app(ApiSettings.model_validate({"database_url": database_url}), lambda: now)
+    server = uvicorn.Server(uvicorn.Config(app, port=free_port(), log_config=None, lifespan="off"))
+    running = asyncio.create_task(server.serve())
+    period = {"from": str(now.date() - timedelta(days=3 * 365)), "to": str(now.date())}
+    async with httpx.AsyncClient(base_url=f"http://localhost:{server.config.port}", timeout=60) as client:
+        while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        for n, shop in enumerate(shops):
+            began, used, memory = time.perf_counter(), time.process_time(), peak_memory()
+            lines = size = 0
+            async with client.stream("GET", f"/v1/stores/{shop}/crossings.csv", params=period) as answer:
+                async for piece in answer.aiter_bytes():
+                    lines, size = lines + piece.count(b"\n"), size + len(piece)
+            wall, cpu = time.perf_counter() - began, time.process_time() - used
+            print(
+                f"export {n + 1}: {lines:,} crossings, {size / 2**20:.0f} MiB, {lines / wall:,.0f} rows/s; "
+                f"{cpu / wall:.0%} of a core here; memory + {peak_memory() - memory:.1f} MiB"
+            )
+    server.should_exit = True
+    await running
+
+
+def peak_memory() -> float:
+    """The most memory that this process ever had, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 async def main(folder: Path, scale: float) -> None:
     """Measure and print."""
     with PostgresServer(folder, dict.fromkeys(ROLES, "bench")) as server:
@@ -94,6 +129,7 @@ async def main(folder: Path, scale: float) -> None:
                 times = await measure(client, url, query, shops)
                 p95 = times[int(0.95 * len(times))]
                 print(f"{name:40}{statistics.median(times):8.1f}{p95:8.1f}{times[-1]:8.1f}", flush=True)
+        await export(server.url(API), now, shops[:EXPORTS])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -91,12 +91,12 @@ class Shop:
         """Somebody who may see everything."""
         _run(set_password(self.environment["METRICA_DATABASE_URL"], email, password, superadmin=True))
 
-    def cross(self, number: int, direction: Direction = Direction.IN) -> None:
-        """Commit crossings of now, and announce the totals, as persistence does."""
+    def cross(self, number: int, direction: Direction = Direction.IN, *, ago: timedelta = timedelta()) -> None:
+        """Commit crossings of now, or of so long ago, and announce the totals, as persistence does."""
 
         async def commit(bus: Bus) -> None:
             now = datetime.now(UTC)
-            rows = [crossing(self._seq + n, at=now, direction=direction) for n in range(number)]
+            rows = [crossing(self._seq + n, at=now - ago, direction=direction) for n in range(number)]
             self._seq += number
             async with asyncpg.create_pool(self.database_url, min_size=1, max_size=1) as pool:
                 await Writer(pool).write(rows)
@@ -104,6 +104,16 @@ class Shop:
             await bus.client.publish(subjects.counts(LIVE, "shop"), counts.encode())
 
         self._on_bus(commit)
+
+    def mark_as_demo(self) -> None:
+        """Say that what is counted here is invented."""
+
+        async def mark() -> None:
+            connection = await asyncpg.connect(self.database_url)
+            await connection.execute("UPDATE organization SET demo = true")
+            await connection.close()
+
+        _run(mark())
 
     def say(self, service: str, state: State, message: str = "") -> None:
         """A service says how the camera does."""

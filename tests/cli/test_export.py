@@ -68,7 +68,7 @@ def test_footfall_by_hour(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("shop")
 def test_who_reads_only_the_beginning_is_no_error() -> None:
-    command = [str(METRICA), "export", "crossings", "shop", *map(str, DAY)]
+    command = [str(METRICA), "export", "crossings", "shop", *DAY]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | SETTINGS
     ) as running:

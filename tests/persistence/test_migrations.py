@@ -76,6 +76,28 @@ async def test_accounts_come_and_go_without_touching_what_was_there(
     await check(database_url)
 
 
+async def test_history_comes_and_goes_without_touching_what_was_counted(
+    database_url: str, pool: asyncpg.Pool, writer: Writer, stored: Stored
+) -> None:
+    await stored.add_store("shop", "Africa/Tunis")
+    await writer.write([crossing(1), crossing(2)])
+    sessions = await pool.fetch("SELECT * FROM session_count")
+
+    await downgrade(database_url, "0020")
+    assert await pool.fetchval("SELECT to_regclass('occupancy_correction')") is None
+    assert await stored.days() == {"2026-11-20": (2, 0)}
+
+    await upgrade(database_url)
+    assert await pool.fetch("SELECT run, camera, session, store, last_at, crossings FROM session_count") == [
+        (*(row["run"], row["camera"], row["session"]), row["store"], row["last_at"], row["crossings"])
+        for row in sessions
+    ]
+    assert str(await pool.fetchval("SELECT occupancy_reset FROM store")) == "00:00:00"
+    await writer.write([crossing(3)])
+    await stored.assert_rollups_equal_record()
+    await check(database_url)
+
+
 async def test_migration_waits_for_the_database(postgres_server: PostgresServer, database_url: str) -> None:
     await asyncio.to_thread(postgres_server.stop)
     migration = asyncio.create_task(upgrade(database_url))

@@ -17,7 +17,7 @@ from services.api.database import driver
 from services.api.live.statuses import worst
 from services.api.stores.schemas import AreaOut, CameraOut, LineOut, StoreOut
 from services.kit.occupancy import resets_around
-from services.kit.tables import Camera, Line, OccupancyCorrection, Store, StoreVersion
+from services.kit.tables import Camera, Line, OccupancyCorrection, Organization, Store, StoreVersion
 from services.kit.totals import all_totals
 from services.kit.zones import zone
 
@@ -33,6 +33,7 @@ class StoreRecord:
     """The last reset of its occupancy."""
     correction: int = 0
     """The newest correction of its occupancy, by number."""
+    demo: bool = False
 
     @property
     def configuration(self) -> str:
@@ -46,6 +47,7 @@ class StoreRecord:
             id=self.store.id,
             name=self.store.name,
             time_zone=self.store.time_zone,
+            demo=self.demo,
             counts=self.counts,
             cameras=[
                 _show_camera(camera, lines, [status for status in statuses if status.camera == camera.id])
@@ -75,6 +77,7 @@ async def read_stores(session: AsyncSession, stores: Sequence[Store], now: datet
     counted = await all_totals(await driver(session), [(LIVE, name) for name in names], now)
     counts = {one.store: one for one in counted}
     corrections = await _corrections(session, names)
+    demos = await _demos(session, {store.organization for store in stores})
     return [
         StoreRecord(
             store,
@@ -82,6 +85,7 @@ async def read_stores(session: AsyncSession, stores: Sequence[Store], now: datet
             counts[store.id],
             since=resets_around(now, store.occupancy_reset, zone(store.time_zone))[0],
             correction=corrections.get(store.id, 0),
+            demo=store.organization in demos,
         )
         for store in stores
     ]
@@ -104,6 +108,11 @@ async def _corrections(session: AsyncSession, stores: Sequence[str]) -> dict[str
         .group_by(correction.store)
     )
     return {store: newest for store, newest in (await session.exec(query)).all() if newest}
+
+
+async def _demos(session: AsyncSession, organizations: set[str]) -> set[str]:
+    query = select(Organization.id).where(col(Organization.id).in_(organizations), col(Organization.demo))
+    return set((await session.exec(query)).all())
 
 
 def _show_camera(camera: Camera, lines: tuple[Line, ...], statuses: list[Status]) -> CameraOut:

@@ -63,6 +63,7 @@ class StoreOut(BaseModel):
     id: str
     name: str
     time_zone: str
+    demo: bool = Field(description="Whether what was counted here is invented.")
     counts: Counts
     cameras: list[CameraOut]
 
