@@ -9,6 +9,7 @@ import asyncpg
 from infra.local.camera import configure_camera
 from infra.local.options import Options
 from services.api.configuration import CameraSetup, find_camera, remove_camera
+from services.kit.vault import Vault
 from services.persistence.writer import Writer
 from tests.persistence.builders import crossing
 
@@ -17,7 +18,7 @@ RTSP = Options(camera="rtsp://camera/1")
 
 async def up(options: Options, api_database_url: str, database_url: str) -> CameraSetup:
     """As `./taskw up` does it; gives the camera as it is set then."""
-    await configure_camera(api_database_url, options, database_url)
+    await configure_camera(api_database_url, options, Vault(None), database_url)
     return await find_camera(api_database_url, "camera")
 
 

@@ -77,7 +77,7 @@ async def read_stores(session: AsyncSession, stores: Sequence[Store], now: datet
     counted = await all_totals(await driver(session), [(LIVE, name) for name in names], now)
     counts = {one.store: one for one in counted}
     corrections = await _corrections(session, names)
-    demos = await _demos(session, {store.organization for store in stores})
+    demos = await _demos(session, stores)
     return [
         StoreRecord(
             store,
@@ -110,7 +110,8 @@ async def _corrections(session: AsyncSession, stores: Sequence[str]) -> dict[str
     return {store: newest for store, newest in (await session.exec(query)).all() if newest}
 
 
-async def _demos(session: AsyncSession, organizations: set[str]) -> set[str]:
+async def _demos(session: AsyncSession, stores: Sequence[Store]) -> set[str]:
+    organizations = {store.organization for store in stores}
     query = select(Organization.id).where(col(Organization.id).in_(organizations), col(Organization.demo))
     return set((await session.exec(query)).all())
 
