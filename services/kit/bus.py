@@ -27,12 +27,11 @@ from services.kit.logs import logger
 from services.kit.refusals import Refusals
 from services.kit.settings import ServiceSettings
 from services.kit.streams import to_config
-from services.kit.writes import Writes
+from services.kit.writes import STREAM_FULL, Writes
 
 PUBLISH_TIMEOUT = 2.0
 """What a restarted server will never acknowledge is given up after this; ids make the second try harmless."""
 FIRST_DELAY, LONGEST_DELAY = 0.05, 2.0
-_STREAM_FULL = {10077, 10122}  # maximum messages, bytes or messages per subject exceeded
 _NAME_IN_USE = 10058
 _BAD_CONFIG = 10052
 
@@ -245,7 +244,7 @@ class Bus:
         try:
             return await self.js.publish(subject, payload, timeout=PUBLISH_TIMEOUT, headers=fields or None)
         except APIError as error:
-            if error.err_code in _STREAM_FULL:
+            if error.err_code in STREAM_FULL:
                 raise StreamFull(f"{subject}: {error.description}") from error
             raise
 

@@ -17,6 +17,10 @@ from nats.js.errors import ServiceUnavailableError
 RECENT = 10.0
 """Seconds. What is not stored is tried again within a few of them; what nobody tries any more is nobody's trouble."""
 
+STREAM_FULL = frozenset({10077, 10122})
+"""What a discard-new stream answers that has its fill of messages, bytes, or messages per subject: whoever publishes
+waits for those who read, and the disk has nothing to do with it."""
+
 
 class Writes:
     """Remembers which subjects JetStream takes nothing on."""
@@ -44,7 +48,10 @@ class Writes:
             try:
                 acknowledged = await publish(subject, *args, **kwargs)
             except (NatsTimeout, ServiceUnavailableError) as error:
-                self._failed[subject] = time.monotonic(), str(error)
+                if getattr(error, "err_code", None) in STREAM_FULL:
+                    self._failed.pop(subject, None)
+                else:
+                    self._failed[subject] = time.monotonic(), str(error)
                 raise
             self._failed.pop(subject, None)
             return acknowledged

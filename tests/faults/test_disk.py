@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from contracts.streams import CROSSINGS
-from infra.local import nats as local_nats
 from infra.local.nats import NatsServer
 from services.kit.bus import Bus
 from services.kit.service import Health
@@ -54,6 +53,6 @@ async def test_what_a_broker_at_its_limit_refused_is_stored_once_there_is_room(
 
 
 async def _restart(server: NatsServer, monkeypatch: pytest.MonkeyPatch, *, limit: int) -> None:
-    monkeypatch.setattr(local_nats, "FILE_STORE", limit)
+    monkeypatch.setitem(server._jetstream, "max_file_store", limit)
     await asyncio.to_thread(server.kill)
     await asyncio.to_thread(server.start)

@@ -8,7 +8,6 @@ Both are network namespaces of this machine. What is sent while the cable is out
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import subprocess
 import sys
@@ -110,7 +109,7 @@ def _lay_cable() -> None:
 def _open_servers() -> None:
     """Let the servers be reached from the other host, too."""
     config, settings = NatsServer._config, PostgresServer._settings
-    NatsServer._config = lambda self: json.dumps({**json.loads(config(self)), "host": "0.0.0.0"})  # type: ignore[method-assign]
+    NatsServer._config = lambda self: config(self) + 'host: "0.0.0.0"\n'  # type: ignore[method-assign]
     PostgresServer._settings = lambda self: [*settings(self), "listen_addresses=*"]  # type: ignore[method-assign]
     postgres._ACCESS = "host all all all scram-sha-256\n"
 

@@ -70,7 +70,7 @@ def test_bad_cameras_and_bad_messages_are_told_and_a_sound_camera_counts_on(tmp_
     with stack:
         before = {name: service.pid for name, service in stack.services.items()}
         asyncio.run(look(stack))
-        assert all(service.running and service.ready() for service in stack.services.values())
+        assert [name for name, service in stack.services.items() if not (service.running and service.ready())] == []
         assert {name: service.pid for name, service in stack.services.items()} == before
 
 
