@@ -223,7 +223,7 @@ class CameraWorker:
     async def _live(self, source: FrameSource) -> None:
         loop = asyncio.get_running_loop()
         newest = _Newest(self._publisher.drop)
-        session = _LiveSession(uuid4().hex, time.time_ns())
+        session, tenure = _LiveSession(time.time_ns()), self._tenure
 
         def pump() -> None:
             with suppress(SourceClosed):
@@ -238,6 +238,8 @@ class CameraWorker:
                 if self._lease is not None and not self._lease.held:
                     self._publisher.drop()  # another replica may show the same people in a session of its own
                     continue
+                if tenure != self._tenure:  # one may have shown them meanwhile: this session is over for the tracker
+                    session, tenure = session.anew(), self._tenure
                 pts_ns, picture = item
                 header = session.header(self._spec, pts_ns, picture)
                 if await self._publisher.offer(header, picture.jpeg, self._spec):
@@ -249,6 +251,10 @@ class CameraWorker:
         finally:
             if (end := session.end(self._spec, reason)) is not None:
                 await self._publisher.offer(end, b"", self._spec)
+
+    @property
+    def _tenure(self) -> int:
+        return 0 if self._lease is None else self._lease.tenure
 
 
 class _Newest:
@@ -279,13 +285,20 @@ class _Newest:
 
 
 class _LiveSession:
-    """One unbroken connection: numbers its frames. `captured_at` is the wall clock at its start plus monotonic time."""
+    """One unbroken connection while nobody else has the camera: numbers its frames.
 
-    def __init__(self, name: str, started_at: int) -> None:
-        self.id = name
+    `captured_at` is the wall clock at the connection's start plus monotonic time.
+    """
+
+    def __init__(self, started_at: int) -> None:
+        self.id = uuid4().hex
         self._started_at = started_at
         self._next_seq = 0
         self._last: FrameHeader | None = None
+
+    def anew(self) -> _LiveSession:
+        """Another session of the same connection, on the same clock."""
+        return _LiveSession(self._started_at)
 
     def header(self, spec: CameraSpec, pts_ns: int, picture: Encoded) -> FrameHeader:
         seq, self._next_seq = self._next_seq, self._next_seq + 1

@@ -129,12 +129,12 @@ def api_urls(stack: Stack) -> list[str]:
 
 @contextmanager
 def told(mischief: Mischief) -> Iterator[None]:
-    """Print what was done when; where the test fails, also the last words of everybody it was done to."""
+    """Print what was done when; where the test fails, also everybody's last words."""
     try:
         yield
     except BaseException:
-        for name in sorted({strike.victim for strike in mischief.strikes}):
-            print(f"\n{name}:\n{last_words(mischief.processes[name].log)}")
+        for name, process in sorted(mischief.processes.items()):
+            print(f"\n{name}:\n{last_words(process.log)}")
         raise
     finally:
         print(mischief.story)

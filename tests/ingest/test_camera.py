@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -15,6 +17,7 @@ from services.ingest.settings import IngestSettings
 from services.ingest.sources import open_source
 from services.ingest.state import Progress, ProgressStore
 from services.kit.bus import Bus
+from services.kit.lease import Lease
 
 
 class FullStream:
@@ -165,3 +168,53 @@ async def test_who_leaves_a_file_while_its_stream_is_full_writes_nothing_afterwa
     assert left_with[-1].next_seq == 3
     assert (stream.taken, progress.written) == ([0, 1, 2], left_with)
     source.close()
+
+
+class Watched:
+    """Takes all frames of a live camera, and says so."""
+
+    def __init__(self) -> None:
+        self.sessions: list[str] = []
+        self.dropped = 0
+        self.changed = asyncio.Condition()
+
+    async def offer(self, header: FrameHeader, _jpeg: bytes, _spec: CameraSpec) -> bool:
+        async with self.changed:
+            self.sessions.append(header.session)
+            self.changed.notify_all()
+        return True
+
+    def drop(self) -> None:
+        self.dropped += 1
+
+    async def see(self, frames: int) -> None:
+        async with self.changed:
+            await self.changed.wait_for(lambda: len(self.sessions) >= frames)
+
+
+async def test_who_had_lost_the_camera_and_has_it_again_begins_another_session() -> None:
+    """Another replica may have shown the same people meanwhile, and the tracker have ended the first one for that."""
+    settings, watched, lease = IngestSettings(), Watched(), object.__new__(Lease)
+    lease.tenure, lease._until = 0, math.inf
+    door = Source(camera="door", address="sim://door?fps=20&width=320&height=180")
+    spec = SPEC.model_copy(update={"policy": Policy.LATEST})
+    work = CameraWorker(Bus(settings, "test"), Remembered(), settings, spec, door, lease)
+    work._publisher = watched  # type: ignore[assignment]  # stands in for it
+    work._report = AsyncMock()
+    source = open_source(door.address)
+    showing = asyncio.create_task(work._live(source))
+    async with asyncio.timeout(20):
+        await watched.see(3)
+        lease._until = 0.0
+        while not watched.dropped:  # noqa: ASYNC110  # no event tells it
+            await asyncio.sleep(0.01)
+        before = len(watched.sessions)
+        lease.tenure, lease._until = 1, math.inf
+        await watched.see(before + 3)
+    showing.cancel()
+    await asyncio.gather(showing, return_exceptions=True)
+    source.close()
+
+    assert len(set(watched.sessions[:before])) == 1
+    assert len(set(watched.sessions[before:])) == 1
+    assert watched.sessions[0] != watched.sessions[-1]
