@@ -120,6 +120,10 @@ class Path(Event):
     """A piece of a track's path, simplified: boxes between two points lie near the straight way between them.
 
     Published at a track's end (`final`) and every 10 s before. Recounting a moved line needs nothing else.
+
+    Unless `confirmed`, the track has shown nobody for certain by then: a shadow, or a second box on somebody. Whatever
+    shows people leaves it out; a recount needs it. `gaps` are from one sighting to the next, in milliseconds after
+    `at`, where frames between the two did not show the track.
     """
 
     id: UUID
@@ -129,11 +133,13 @@ class Path(Event):
     track: int
     part: int
     final: bool
+    confirmed: bool = True
     at: Nanoseconds
     width: int
     height: int
     spec_revision: int
     points: tuple[PathPoint, ...]
+    gaps: tuple[tuple[int, int], ...] = ()
 
     @staticmethod
     def identify(camera: str, session: str, track: int, part: int) -> UUID:

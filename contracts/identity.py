@@ -102,6 +102,16 @@ def crossing_id(
     return uuid5(_NAMESPACE, f"crossing/{camera}/{line}/{line_revision}/{session}/{seq}/{direction}/{n}")
 
 
+def edge_id(key: UUID, client_id: str) -> UUID:
+    """The identity of a crossing that a worker at the edge found: what is sent again under the client's id is the same.
+
+    Args:
+        key: the worker's key, by its id.
+        client_id: any text that the worker gives to this crossing and to no other.
+    """
+    return uuid5(key, client_id)
+
+
 def path_id(camera: str, session: str, track: int, part: int) -> UUID:
     """The identity of one piece of a track's path."""
     return uuid5(_NAMESPACE, f"path/{camera}/{session}/{track}/{part}")

@@ -18,6 +18,8 @@ from pydantic.json_schema import JsonSchemaValue
 from contracts.compatibility import breaking_changes
 from contracts.events import CROSSING_EVENT, Counts, Crossing, DeadLetter, Detections, Path, SessionEnd, Status, Tracks
 from contracts.frames import FrameHeader
+from contracts.probe import Probe, Probed
+from contracts.runs import Run
 from contracts.spec import CameraSpec, Source
 
 FOLDER: Final = FilePath(__file__).with_name("schemas")
@@ -34,6 +36,9 @@ TRAVELS: Final[Mapping[str, type[BaseModel] | TypeAdapter[Crossing | SessionEnd]
     "frame_header": FrameHeader,
     "camera_spec": CameraSpec,
     "source": Source,
+    "run": Run,
+    "probe": Probe,
+    "probed": Probed,
 }
 """What travels or is kept, by the name of its schema. `crossing` is a crossing or the end of a session."""
 

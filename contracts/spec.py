@@ -113,6 +113,8 @@ class CameraSpec(_Frozen):
     lines: tuple[CountingLine, ...] = ()
     detection: DetectionArea = DetectionArea()
     paused: bool = False
+    record: bool = False
+    """Whether its frames are kept for a while. Nobody's picture is, unless the camera's owner says so."""
 
     @property
     def anchors(self) -> frozenset[Anchor]:

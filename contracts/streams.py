@@ -1,9 +1,13 @@
-"""Streams and buckets: each is declared here once, and made by the one service that owns it."""
+"""Streams and buckets: each is declared here once, and made by the one service that owns it.
+
+A run beside the live one has streams of its own, made and removed by whoever starts it; see `contracts.runs`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from contracts.identity import LIVE
 from contracts.subjects import DEAD_LETTERS, ROOT, Kind
@@ -25,11 +29,11 @@ class Owner(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A JetStream stream. Times are seconds, sizes bytes; 0 is no limit."""
+    """A JetStream stream. Times are seconds, sizes bytes; 0 is no limit. That of a run has no service as its owner."""
 
     name: str
     subjects: tuple[str, ...]
-    owner: Owner
+    owner: Owner | None
     in_memory: bool = False
     work_queue: bool = False
     discard_new: bool = False
@@ -49,8 +53,12 @@ class Bucket:
     history: int = 1
 
 
+def _of(run: str, kind: Kind) -> tuple[str, ...]:
+    return (f"{ROOT}.{run}.{kind}.>",)
+
+
 def _live(kind: Kind) -> tuple[str, ...]:
-    return (f"{ROOT}.{LIVE}.{kind}.>",)
+    return _of(LIVE, kind)
 
 
 FRAMES = Stream(
@@ -75,23 +83,55 @@ KEPT = Stream(
 PREVIEW = Stream(
     "PREVIEW", _live(Kind.PREVIEW), Owner.INGEST, in_memory=True, max_per_subject=1, max_age=60, duplicate_window=5
 )
+RECORDED = Stream("RECORDED", _live(Kind.RECORDED), Owner.INGEST, max_age=7 * DAY, max_bytes=2048 * MIB)
 STATUS = Stream("STATUS", _live(Kind.STATUS), Owner.INGEST, max_per_subject=200, max_age=DAY, max_bytes=64 * MIB)
 DETECTIONS = Stream("DETECTIONS", _live(Kind.DETECTIONS), Owner.DETECTOR, max_age=7 * DAY, max_bytes=2048 * MIB)
-PATHS = Stream("PATHS", _live(Kind.PATHS), Owner.TRACKER, max_age=35 * DAY, max_bytes=512 * MIB)
-CROSSINGS = Stream("CROSSINGS", _live(Kind.CROSSINGS), Owner.TRACKER, max_age=35 * DAY, max_bytes=512 * MIB)
+PATHS = Stream("PATHS", _live(Kind.PATHS), Owner.TRACKER, max_age=35 * DAY, max_bytes=2048 * MIB)
+CROSSINGS = Stream(
+    "CROSSINGS",
+    _live(Kind.CROSSINGS) + _live(Kind.EDGE),
+    Owner.TRACKER,
+    max_age=35 * DAY,
+    max_bytes=512 * MIB,
+)
 DLQ = Stream("DLQ", (f"{DEAD_LETTERS}.>",), Owner.PERSISTENCE, max_age=35 * DAY, max_bytes=256 * MIB)
 
-STREAMS = (FRAMES, KEPT, PREVIEW, STATUS, DETECTIONS, PATHS, CROSSINGS, DLQ)
+STREAMS = (FRAMES, KEPT, PREVIEW, RECORDED, STATUS, DETECTIONS, PATHS, CROSSINGS, DLQ)
 
 CAMERAS = Bucket("cameras", Owner.API)
+RUNS = Bucket("runs", Owner.API)
 SOURCES = Bucket("sources", Owner.API)
 INGEST_STATE = Bucket("ingest_state", Owner.INGEST)
+ATTEMPTS = Bucket("attempts", Owner.DETECTOR, ttl=HOUR)
 CHECKPOINTS = Bucket("checkpoints", Owner.TRACKER)
 LEASES = Bucket("leases", Owner.TRACKER, ttl=5)
 
-BUCKETS = (CAMERAS, SOURCES, INGEST_STATE, CHECKPOINTS, LEASES)
+BUCKETS = (CAMERAS, RUNS, SOURCES, INGEST_STATE, ATTEMPTS, CHECKPOINTS, LEASES)
 
 
 def owned_by(owner: Owner) -> tuple[tuple[Stream, ...], tuple[Bucket, ...]]:
     """The streams and buckets that a service declares."""
     return tuple(s for s in STREAMS if s.owner is owner), tuple(b for b in BUCKETS if b.owner is owner)
+
+
+class RunStreams(NamedTuple):
+    """The streams of a run beside the live one."""
+
+    kept: Stream
+    detections: Stream
+    paths: Stream
+    crossings: Stream
+
+
+def run_streams(run: str) -> RunStreams:
+    """The streams of a run, by its name. Smaller than the live ones: what has been worked on need not stay."""
+
+    def stream(kind: Kind, max_bytes: int) -> Stream:
+        return Stream(f"RUN_{run}_{kind.upper()}", _of(run, kind), None, max_bytes=max_bytes)
+
+    return RunStreams(
+        kept=replace(stream(Kind.KEPT, 256 * MIB), work_queue=True, discard_new=True, max_per_subject=64),
+        detections=stream(Kind.DETECTIONS, 512 * MIB),
+        paths=stream(Kind.PATHS, 128 * MIB),
+        crossings=stream(Kind.CROSSINGS, 256 * MIB),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from contracts.identity import partition
 
@@ -14,9 +15,11 @@ class Kind(StrEnum):
     FRAMES = "frames"
     KEPT = "kept"
     PREVIEW = "preview"
+    RECORDED = "recorded"
     DETECTIONS = "detections"
     PATHS = "paths"
     CROSSINGS = "crossings"
+    EDGE = "edge"
     STATUS = "status"
     TRACKS = "tracks"
     COUNTS = "counts"
@@ -24,6 +27,8 @@ class Kind(StrEnum):
 
 ROOT = "metrica"
 DEAD_LETTERS = f"{ROOT}.dlq"
+PROBE = f"{ROOT}.probe"
+"""Asks ingest for one frame of an address (request and reply, core NATS)."""
 _GROUPED = {Kind.FRAMES, Kind.KEPT, Kind.DETECTIONS}
 
 
@@ -54,6 +59,11 @@ def preview(run: str, store: str, camera: str) -> str:
     return f"{ROOT}.{run}.{Kind.PREVIEW}.{store}.{camera}"
 
 
+def recorded(run: str, store: str, camera: str) -> str:
+    """The frames of a camera whose owner has switched recording on, to be looked at once more."""
+    return f"{ROOT}.{run}.{Kind.RECORDED}.{store}.{camera}"
+
+
 def detections(run: str, store: str, camera: str) -> str:
     """What a detector saw in each frame, grouped by the camera's partition."""
     return f"{ROOT}.{run}.{Kind.DETECTIONS}.{partition(camera)}.{store}.{camera}"
@@ -67,6 +77,11 @@ def paths(run: str, store: str, camera: str) -> str:
 def crossings(run: str, store: str, camera: str) -> str:
     """Crossings, and the end of each session."""
     return f"{ROOT}.{run}.{Kind.CROSSINGS}.{store}.{camera}"
+
+
+def edge(run: str, store: str, camera: str) -> str:
+    """Crossings that a worker at the store's edge found, and sent over HTTP."""
+    return f"{ROOT}.{run}.{Kind.EDGE}.{store}.{camera}"
 
 
 def status(run: str, store: str, camera: str, service: str) -> str:
@@ -89,6 +104,11 @@ def dead_letter(service: str, run: str) -> str:
     return f"{DEAD_LETTERS}.{service}.{run}"
 
 
+def inbox(user: str) -> str:
+    """Where answers to a user's requests come: nobody else listens there."""
+    return f"_INBOX_{user}"
+
+
 def pool_filter(run: str, kind: Kind, pool: str) -> str:
     """All frames of one pool: what the detectors that hold its model read."""
     return f"{ROOT}.{run}.{kind}.{pool}.>"
@@ -99,6 +119,7 @@ def partition_filter(run: str, number: int) -> str:
     return f"{ROOT}.{run}.{Kind.DETECTIONS}.{number}.>"
 
 
+@lru_cache(maxsize=4096)
 def parse(subject: str) -> Subject:
     """Take a subject apart.
 

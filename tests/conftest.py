@@ -1,6 +1,7 @@
 """Fixtures of every test: real servers, one set per xdist worker, and what a machine must have.
 
-Real footage is found by METRICA_TEST_DATA; the last line of every run says how many of its tests ran.
+Real footage is found by METRICA_TEST_DATA, a Docker Engine by asking for it; the last lines of every run say how many
+tests of theirs ran.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from infra.local.nats import NatsServer
 from infra.local.postgres import API, PERSISTENCE, PostgresServer
 from services.kit.settings import ServiceSettings
 from services.persistence.migrate import upgrade
+from tests.support.engine import no_engine
+from tests.support.given_postgres import GivenPostgres
 from tests.support.machine import chromium, complaint
 
 FOOTAGE = "METRICA_TEST_DATA"
@@ -40,21 +43,32 @@ CHROMIUM_FLAGS = (
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The seeds of the chaos runs."""
+
+    def seeds(text: str) -> list[int]:
+        return [int(seed) for seed in text.split(",")]
+
+    parser.addoption("--seeds", type=seeds, help="the chaos of these seeds, as 7,8 (tests/faults)")
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to begin on a machine that lacks what the selected tests need; watch how many tests see real footage."""
+    """Refuse to begin on a machine that lacks what the selected tests need; count tests that not every one can run."""
     if hasattr(config, "workerinput"):  # an xdist worker: its controller has looked
         return
     selected = [Path(config.invocation_params.dir, arg.split("::")[0]).resolve() for arg in config.args]
     if not config.option.keyword and (problem := complaint(selected, config.rootpath)):
         raise pytest.UsageError(problem)
-    config.pluginmanager.register(FootageCount(), "footage-count")
+    for marker, (title, missing) in OPTIONAL.items():
+        config.pluginmanager.register(MarkerCount(marker, title, missing), f"{marker}-count")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what needs real footage where there is none."""
-    if (reason := no_footage()) is not None:
-        for item in items:
-            if item.get_closest_marker("footage"):
+    """Leave out what needs real footage or a Docker Engine where there is none."""
+    for marker, (_, missing) in OPTIONAL.items():
+        marked = [item for item in items if item.get_closest_marker(marker)]
+        if marked and (reason := missing()) is not None:
+            for item in marked:
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
@@ -66,15 +80,25 @@ def no_footage() -> str | None:
     return None if Path(folder, "videos", "truth.json").is_file() else f"{FOOTAGE}={folder} holds no videos/truth.json"
 
 
-class FootageCount:
-    """Says at the very end how many tests on real footage ran: a green run on none must not go unnoticed."""
+OPTIONAL: dict[str, tuple[str, Callable[[], str | None]]] = {
+    "footage": ("real footage", no_footage),
+    "containers": ("containers", no_engine),
+}
+"""What not every machine has, by the marker of the tests that need it: its name, and what says why it is not here."""
 
-    def __init__(self) -> None:
+
+class MarkerCount:
+    """Says at the very end how many tests of a marker ran: a green run without them must not go unnoticed."""
+
+    def __init__(self, marker: str, title: str, missing: Callable[[], str | None]) -> None:
+        self._marker, self._title, self._missing = marker, title, missing
         self._ran = self._left_out = 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a test once: at its call, or at the set-up that skipped or failed it."""
-        if "footage" in report.keywords and (report.when == "call" or (report.when == "setup" and not report.passed)):
+        if self._marker in report.keywords and (
+            report.when == "call" or (report.when == "setup" and not report.passed)
+        ):
             if report.skipped:
                 self._left_out += 1
             else:
@@ -86,8 +110,8 @@ class FootageCount:
         yield
         reporter: pytest.TerminalReporter | None = session.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None and not session.config.option.collectonly:
-            why = f" ({reason})" if (reason := no_footage()) else ""
-            reporter.write_line(f"real footage: {self._ran} tests ran, {self._left_out} left out{why}")
+            why = f" ({reason})" if (reason := self._missing()) else ""
+            reporter.write_line(f"{self._title}: {self._ran} tests ran, {self._left_out} left out{why}")
 
 
 @pytest.fixture(scope="session")
@@ -114,6 +138,21 @@ def page(browser: Browser) -> Iterator[Page]:
         yield context.new_page()
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_refused(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever runs in a test's folder, NATS refuses nobody a subject: each service may do all that it does."""
+    folder: Path | None = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    if folder is not None and request.node.get_closest_marker("trespass") is None:
+        assert not violations(folder)
+
+
+def violations(folder: Path) -> list[str]:
+    """What the NATS servers of a folder refused."""
+    logs = [log for log in folder.rglob("nats.log*") if log.is_file()]
+    return [line for log in logs for line in log.read_text(errors="replace").splitlines() if " Violation - " in line]
+
+
 @pytest.fixture
 def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     """A nats-server of the test's own: `url`, `environment(user)`, `stop()`, `kill()`, and `start()` again."""
@@ -131,19 +170,23 @@ def settings(nats_server: NatsServer) -> ServiceSettings:
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """One Postgres per worker."""
+    """One Postgres per worker; or that which TEST_DATABASE_URL names, for all."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        yield GivenPostgres(given)
+        return
     with PostgresServer(tmp_path_factory.mktemp("postgres"), durable=False) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def migrated_template(postgres_server: PostgresServer) -> str:
+def migrated_template(postgres_server: PostgresServer) -> Iterator[str]:
     """A database with all migrations: tests get copies of it, which cost 30 ms instead of a second."""
-    name = "migrated"
+    name = f"migrated_{secrets.token_hex(4)}"
     postgres_server.execute(f"CREATE DATABASE {name} OWNER {PERSISTENCE}")
     with ThreadPoolExecutor() as thread:  # an event loop of its own: the caller's thread may have one
         thread.submit(asyncio.run, upgrade(postgres_server.url(PERSISTENCE, name))).result()
-    return name
+    yield name
+    postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

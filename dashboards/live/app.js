@@ -2,10 +2,12 @@
 
 import { Camera } from "./camera.js";
 import { Chart } from "./chart.js";
-import { sayDay, sayTime } from "./format.js";
+import { sayChange, sayDay, sayTime, sayWeekday } from "./format.js";
+import { ask, showWho } from "./session.js";
 import { Stream, serverClock } from "./stream.js";
 
 const CHART_EVERY = 1_000; // at most, while people cross
+const COMPARE_EVERY = 60_000;
 const SPEAK_EVERY = 5_000; // a screen reader is told no more often
 const CONNECTION = {
   connecting: "Connecting",
@@ -26,12 +28,14 @@ let stream = null;
 let store = null;
 let counts = null;
 let day = { hour: [], quarter: [] };
+let weekAgo = null; // the same weekday last week, as the API compares today with it
 let period = "hour";
 
 // ---- which store ----
 
 async function begin() {
   const stores = await listStores();
+  showWho();
   $("empty").hidden = stores.length > 0;
   for (const part of [$("panels"), document.querySelector(".numbers")]) part.hidden = !stores.length;
   if (!stores.length) return setTimeout(begin, 3_000);
@@ -45,7 +49,7 @@ async function begin() {
 async function listStores() {
   for (;;) {
     try {
-      const answer = await fetch("/v1/stores", { cache: "no-store" });
+      const answer = await ask("/v1/stores");
       if (answer.ok) return await answer.json();
     } catch {
       // the API is away: said below, tried again
@@ -60,6 +64,7 @@ function follow(id) {
   cameras.forEach((camera) => camera.close());
   cameras.clear();
   counts = null;
+  weekAgo = null;
   $("stores").value = id;
   stream = new Stream(id, { snapshot, counts: setCounts, status, tracks, connection: setConnection });
 }
@@ -70,6 +75,7 @@ function snapshot(data) {
   store = data.store;
   document.title = `${store.name} · Metrica`;
   $("store-name").textContent = store.name;
+  $("demo").hidden = !store.demo;
   for (const camera of store.cameras) {
     if (!cameras.has(camera.id)) {
       cameras.set(camera.id, new Camera($("camera"), camera, store.time_zone));
@@ -85,6 +91,7 @@ function snapshot(data) {
   $("panels").dataset.cameras = cameras.size;
   counts = null; // a snapshot stands, whatever came before it
   setCounts(store.counts);
+  compare();
 }
 
 function setCounts(next) {
@@ -145,7 +152,7 @@ const speakSoon = paced(() => {
 // ---- the day in bars ----
 
 const chartSoon = paced(async () => {
-  const answer = await fetch(`/v1/stores/${encodeURIComponent(store.id)}/counts`, { cache: "no-store" }).catch(() => null);
+  const answer = await ask(`/v1/stores/${encodeURIComponent(store.id)}/counts`).catch(() => null);
   if (!answer?.ok) return;
   const today = await answer.json();
   if (today.store !== store.id) return;
@@ -153,11 +160,25 @@ const chartSoon = paced(async () => {
   showDay();
 }, CHART_EVERY);
 
+// The footfall of today, beside that of the same weekday a week ago.
+async function compare() {
+  const query = "bucket=15m&compare=weekday";
+  const answer = await fetch(`/v1/stores/${encodeURIComponent(store.id)}/footfall?${query}`, { cache: "no-store" }).catch(() => null);
+  if (!answer?.ok) return;
+  const footfall = await answer.json();
+  if (footfall.store !== store.id) return;
+  weekAgo = footfall.compared[0];
+  $("then").textContent = `In last ${sayWeekday(weekAgo.from)}`;
+  $("then").hidden = !weekAgo.in;
+  showDay();
+}
+
 function showDay() {
-  chart.show(day[period]);
+  chart.show(day[period], weekAgo?.in ? weekAgo.buckets : []);
   const now = serverClock.now();
   const hour = day.hour.find((one) => Date.parse(one.start) <= now && now < Date.parse(one.end));
-  $("in-note").textContent = hour ? `${hour.in} this hour` : "";
+  const change = weekAgo?.so_far ? sayChange(weekAgo.so_far, weekAgo.from) : "";
+  $("in-note").textContent = [hour ? `${hour.in} this hour` : "", change].filter(Boolean).join(" · ");
   $("out-note").textContent = hour ? `${hour.out} this hour` : "";
 }
 
@@ -167,7 +188,7 @@ document.querySelector(".toggle").addEventListener("click", ({ target }) => {
   if (!target.dataset.period) return;
   period = target.dataset.period;
   for (const button of target.parentElement.children) button.setAttribute("aria-pressed", button === target);
-  chart.show(day[period]);
+  showDay();
 });
 
 $("stores").addEventListener("change", ({ target }) => {
@@ -180,5 +201,6 @@ setInterval(() => {
   if (store) $("clock").textContent = sayTime(serverClock.now(), store.time_zone);
 }, 200);
 setInterval(() => store && chartSoon(), 60_000); // the hour changes without a crossing
+setInterval(() => store && compare(), COMPARE_EVERY);
 
 begin();

@@ -2,6 +2,7 @@
 
 import { STATES, sayAge, sayTime, worst } from "./format.js";
 import { Overlay } from "./overlay.js";
+import { ask } from "./session.js";
 import { serverClock } from "./stream.js";
 
 const PICTURE_EVERY = 250;
@@ -110,7 +111,7 @@ export class Camera {
 
   async fetchPicture() {
     const headers = this.etag ? { "If-None-Match": this.etag } : {};
-    const answer = await fetch(`/v1/cameras/${encodeURIComponent(this.camera.id)}/frame.jpg`, { headers, cache: "no-store" });
+    const answer = await ask(`/v1/cameras/${encodeURIComponent(this.camera.id)}/frame.jpg`, { headers });
     if (answer.status === 304) return true;
     if (!answer.ok) {
       this.find(".view").toggleAttribute("data-old", true);

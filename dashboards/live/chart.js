@@ -1,4 +1,4 @@
-// A day in bars: INs above the line, OUTs below it.
+// A day in bars: INs above the line, OUTs below it; a mark where the INs stood on another day.
 
 const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { left: 30, right: 4, top: 14, bottom: 22 };
@@ -17,18 +17,26 @@ export class Chart {
   constructor(figure) {
     this.figure = figure;
     this.buckets = [];
+    this.before = [];
     new ResizeObserver(() => this.draw()).observe(figure);
   }
 
-  show(buckets) {
+  // `before` are the quarter hours of the other day; they are put together as the buckets of this one are.
+  show(buckets, before) {
     this.buckets = buckets;
+    this.before = before;
     this.draw();
+  }
+
+  ins(bucket) {
+    const [from, to] = [wall(bucket), bucket.end.slice(11, 16)];
+    return this.before.filter((one) => wall(one) >= from && (wall(one) < to || to <= from)).reduce((sum, one) => sum + one.in, 0);
   }
 
   draw() {
     const { width, height } = this.figure.getBoundingClientRect();
     if (!width || !this.buckets.length) return;
-    const most = { in: Math.max(...this.buckets.map((b) => b.in)), out: Math.max(...this.buckets.map((b) => b.out)) };
+    const most = { in: Math.max(...this.buckets.map((b) => Math.max(b.in, this.ins(b)))), out: Math.max(...this.buckets.map((b) => b.out)) };
     const step = niceStep(Math.max(most.in + most.out, 4) / 4);
     const top = Math.max(Math.ceil(most.in / step), 1) * step;
     const bottom = Math.max(Math.ceil(most.out / step), 1) * step;
@@ -44,7 +52,7 @@ export class Chart {
     }
     this.buckets.forEach((bucket, n) => svg.append(this.bar(bucket, n, { x, y, slot, top, bottom })));
     this.figure.replaceChildren(svg);
-    if (!most.in && !most.out) this.figure.append(this.note("Nobody yet today"));
+    if (!this.buckets.some((b) => b.in || b.out)) this.figure.append(this.note("Nobody yet today"));
   }
 
   bar(bucket, n, { x, y, slot, top, bottom }) {
@@ -56,6 +64,8 @@ export class Chart {
     const rect = { x: x(n) + gap, width: Math.max(slot - 2 * gap, 1), rx: Math.min(3, slot / 5) };
     if (bucket.in) group.append(element("rect", { ...rect, class: "bar-in", y: y(bucket.in), height: y(0) - y(bucket.in) }));
     if (bucket.out) group.append(element("rect", { ...rect, class: "bar-out", y: y(0), height: y(-bucket.out) - y(0) }));
+    const before = this.ins(bucket);
+    if (before) group.append(element("line", { class: "then", "data-then": before, x1: rect.x, x2: rect.x + rect.width, y1: y(before), y2: y(before) }));
     const labels = slot * this.buckets.length < 420 ? 6 : 3;
     if (wall(bucket).endsWith(":00") && Number(wall(bucket).slice(0, 2)) % labels === 0) {
       group.append(element("text", { x: x(n) + (slot > 14 ? slot / 2 : 0), y: y(-bottom) + 17, "text-anchor": "middle" }, wall(bucket).slice(0, 2)));
@@ -67,7 +77,8 @@ export class Chart {
 
   tip(bucket, at) {
     this.figure.querySelector(".tip")?.remove();
-    const tip = this.note(`${wall(bucket)}–${bucket.end.slice(11, 16)}   in ${bucket.in} · out ${bucket.out}`, "tip");
+    const then = this.before.length ? ` · in a week ago ${this.ins(bucket)}` : "";
+    const tip = this.note(`${wall(bucket)}–${bucket.end.slice(11, 16)}   in ${bucket.in} · out ${bucket.out}${then}`, "tip");
     this.figure.append(tip);
     const half = tip.offsetWidth / 2;
     tip.style.left = `${Math.min(Math.max(at, half), this.figure.clientWidth - half)}px`;

@@ -29,6 +29,18 @@ export function sayDay(day) {
   return new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long", timeZone: "UTC" }).format(new Date(`${day}T12:00:00Z`));
 }
 
+export function sayWeekday(day) {
+  return new Intl.DateTimeFormat("en-GB", { weekday: "long", timeZone: "UTC" }).format(new Date(`${day}T12:00:00Z`));
+}
+
+// Today beside the same weekday a week ago, each until the same time.
+export function sayChange({ now, then }, day) {
+  if (!then.in) return "";
+  const percent = Math.round((100 * (now.in - then.in)) / then.in);
+  const change = percent ? `${Math.abs(percent)} % ${percent > 0 ? "more" : "fewer"} than` : "as many as";
+  return `${change} last ${sayWeekday(day)} by now`;
+}
+
 export function sayTime(milliseconds, timeZone, seconds = false) {
   const second = seconds ? "2-digit" : undefined;
   return new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second, timeZone }).format(milliseconds);

@@ -1,5 +1,7 @@
 // The live stream of one store, which comes back by itself; and the API's clock, as it tells it.
 
+import { ask } from "./session.js";
+
 const SILENCE = 16_000; // three heartbeats of 5 s
 const AWAY_AFTER = 5_000;
 const RETRY_FIRST = 1_000;
@@ -39,6 +41,12 @@ export class Stream {
     this.source.onerror = () => this.lost();
   }
 
+  // A sign-in that has ended is renewed first: a stream that is refused does not say why.
+  async reopen() {
+    await ask("/v1/auth/me").catch(() => null);
+    if (!this.closed) this.open();
+  }
+
   heard(kind, data) {
     this.heardAt = Date.now();
     if (kind === "snapshot" || kind === "heartbeat") serverClock.set(data.now);
@@ -56,7 +64,7 @@ export class Stream {
     this.look();
     // The browser comes back by itself from a cut, not from an answer that is no stream (503, 404).
     if (this.source.readyState === EventSource.CLOSED && !this.again) {
-      this.again = setTimeout(() => this.open(), this.delay);
+      this.again = setTimeout(() => this.reopen(), this.delay);
       this.delay = Math.min(this.delay * 1.5, RETRY_LONGEST);
     }
   }
@@ -76,6 +84,7 @@ export class Stream {
   }
 
   close() {
+    this.closed = true;
     clearInterval(this.watch);
     clearTimeout(this.again);
     this.source.close();

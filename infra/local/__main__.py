@@ -58,12 +58,19 @@ async def _run(options: Options) -> None:
     # Only now, so that a wrong option or a taken port is told at once: this brings the database's libraries.
     from infra.local.camera import check, configure_camera
     from infra.local.news import tell_news
-    from infra.local.stack import Aborted, Stack
+    from infra.local.stack import ADMIN_EMAIL, Aborted, Stack
 
     check(options)
     began, since = time.monotonic(), datetime.now(UTC)
     _tell(f"Metrica starts; its data is in {options.home}")
-    stack = Stack(options.home, port=options.port, replicas={Owner.DETECTOR: options.detectors}, tell=_tell_step)
+    stack = Stack(
+        options.home,
+        port=options.port,
+        host=options.host,
+        local_access=options.local_access,
+        replicas={Owner.DETECTOR: options.detectors},
+        tell=_tell_step,
+    )
     stack.home.note_owner(stack.url)
     stopped = asyncio.create_task(stopping.wait())
     try:
@@ -73,8 +80,11 @@ async def _run(options: Options) -> None:
             _tell("Stopping while it starts …")
             stack.abort()
         await starting
-        setup = await configure_camera(stack.api_database_url, options)
+        setup = await configure_camera(stack.api_database_url, options, stack.vault, stack.database_url)
         _tell(f"\nMetrica runs after {time.monotonic() - began:.1f} s: {stack.url}")
+        if password := await asyncio.to_thread(stack.make_first_admin):
+            _tell("To change anything in the browser or by the API, sign in. This is told once:")
+            _tell(f"  {ADMIN_EMAIL}   {password}   (kept in {stack.admin_password_file})")
         _tell(f"Stop it with Ctrl-C. Logs are in {stack.home.folder / 'logs'}\n")
         async with asyncio.TaskGroup() as tasks:
             news = tasks.create_task(tell_news(stack.nats_environment, setup.camera, since, _tell))

@@ -6,14 +6,19 @@ import os
 from pathlib import Path
 from zoneinfo import available_timezones
 
+import asyncpg
+
 from contracts.identity import token
 from contracts.spec import CountingLine, Side
+from infra.local import demo
 from infra.local.errors import LocalError
 from infra.local.options import Options, Points
 from services.api.configuration import CameraSetup, NoSuchCamera, ensure_camera, find_camera, in_words
+from services.kit.vault import Vault
 
 CAMERA, LINE, STORE = "camera", "line", "store"
 """The ids, the same as `metrica count` takes unless told."""
+STORE_NAME = "My store"
 SIMULATED_DOOR = "sim://door"
 MIDDLE: Points = (0.5, 0.0, 0.5, 1.0)
 
@@ -27,18 +32,30 @@ def check(options: Options) -> None:
     _merged_or_refused(options, None)
 
 
-async def configure_camera(database_url: str, options: Options) -> CameraSetup:
+async def configure_camera(
+    database_url: str, options: Options, vault: Vault, record_url: str | None = None
+) -> CameraSetup:
     """Make the configuration hold the wished camera.
+
+    Args:
+        database_url: the database as the API reaches it.
+        options: the wishes.
+        vault: seals the password in its address.
+        record_url: as persistence does, where the simulated door is to be a demonstration with history.
 
     Raises:
         LocalError: it can't count so; says why.
     """
     try:
-        before = await find_camera(database_url, CAMERA)
+        before = await find_camera(database_url, CAMERA, vault)
     except NoSuchCamera:
         before = None
     setup = _merged_or_refused(options, before)
-    await ensure_camera(database_url, setup)
+    if await _has_store(database_url, setup.store):  # and it keeps what nobody wishes otherwise
+        setup = setup.model_copy(update={"store_name": options.store, "time_zone": options.time_zone})
+    if record_url and setup.organization == demo.ORGANIZATION:
+        await demo.prepare_demo(record_url, setup, fresh=before is None)
+    await ensure_camera(database_url, setup, vault)
     return setup
 
 
@@ -50,15 +67,17 @@ def merged(options: Options, before: CameraSetup | None) -> CameraSetup:
     """
     address = options.camera or (before.address if before else SIMULATED_DOOR)
     same = before if before is not None and before.address == address else None
+    simulated = is_simulated(address)
     fresh = CameraSetup(
         camera=CAMERA,
         name="Camera",
-        store=STORE,
+        organization=demo.ORGANIZATION if simulated else CameraSetup.model_fields["organization"].default,
+        store=demo.STORE if simulated else STORE,
+        store_name=demo.STORE_NAME if simulated else STORE_NAME,
+        time_zone=before.time_zone if before else local_time_zone(),
         address=address,
         model=default_model(address),
         lines=(default_line(address),),
-        time_zone=local_time_zone() if before is None else None,
-        store_name="My store" if before is None else None,
     )
     setup = (same or fresh).model_copy(update={"again": options.again, "start": None})
     line = setup.lines[0] if setup.lines else default_line(address)
@@ -77,9 +96,14 @@ def merged(options: Options, before: CameraSetup | None) -> CameraSetup:
     return CameraSetup.model_validate({**dict(setup), **changes})
 
 
+def is_simulated(address: str) -> bool:
+    """Whether it is the simulated door, whose counts go into a store of their own: never beside a real camera's."""
+    return address.startswith("sim://")
+
+
 def default_model(address: str) -> str:
     """The simulated door's people are drawn figures, which no person detector was trained on: motion finds them."""
-    return "motion" if address.startswith("sim://") else CameraSetup.model_fields["model"].default
+    return "motion" if is_simulated(address) else CameraSetup.model_fields["model"].default
 
 
 def default_line(address: str) -> CountingLine:
@@ -88,7 +112,7 @@ def default_line(address: str) -> CountingLine:
     Raises:
         LocalError: the address is none of the simulation's.
     """
-    if not address.startswith("sim://"):
+    if not is_simulated(address):
         return _line(MIDDLE, Side.RIGHT)
     from services.ingest.simulation import open_simulation  # brings OpenCV, a quarter of a second
     from services.ingest.sources import SourceRefused
@@ -110,6 +134,14 @@ def local_time_zone() -> str:
     known = available_timezones()
     found = next((name for name in candidates if name in known), "UTC")
     return "UTC" if found == "Etc/UTC" else found
+
+
+async def _has_store(database_url: str, store: str) -> bool:
+    connection = await asyncpg.connect(database_url)
+    try:
+        return await connection.fetchval("SELECT 1 FROM store WHERE id = $1", store) is not None
+    finally:
+        await connection.close()
 
 
 def _merged_or_refused(options: Options, before: CameraSetup | None) -> CameraSetup:

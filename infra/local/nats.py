@@ -1,4 +1,4 @@
-"""A real nats-server with JetStream on 127.0.0.1, with a user and password per service."""
+"""A real nats-server with JetStream on 127.0.0.1, with a user and password per service and what each may do."""
 
 from __future__ import annotations
 
@@ -14,25 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from contracts.streams import SOURCES, Owner
 from infra.local.child import end, kill_session, spawn, tail
 from infra.local.errors import LocalError
 from infra.local.ports import free_port
+from infra.nats.configuration import FILE, JETSTREAM, password_variable, quoted
+from infra.nats.permissions import DEVELOPER, USERS
 
-DEVELOPER = "developer"
-"""The user of the command line and of tests."""
-USERS = (*(owner.value for owner in Owner), DEVELOPER)
-_READERS_OF_ADDRESSES = {Owner.INGEST.value, Owner.API.value, DEVELOPER}
-_ADDRESSES = f"KV_{SOURCES.name}"
-# A camera's address may hold its password. Requests about a stream have its name as their fifth or sixth token.
-_NO_ADDRESSES = {
-    "publish": {"deny": [f"$JS.API.{middle}.{_ADDRESSES}{end}" for middle in ("*.*", "*.*.*") for end in ("", ".>")]},
-    "subscribe": {"deny": [f"$KV.{SOURCES.name}.>"]},
-}
-MAX_PAYLOAD = 8 * 1024 * 1024
-MEMORY_STORE, FILE_STORE = 1024 * 1024 * 1024, 64 * 1024 * 1024 * 1024
-"""What streams may reserve together, bytes. By itself nats-server takes three quarters of the free disk, and then
-refuses streams for the sum of what they might hold one day."""
+__all__ = ["DEVELOPER", "USERS", "NatsServer"]
+
 START_TIMEOUT = 20.0
 """Seconds. It starts in 0.02 s; a store of many gigabytes is read first."""
 
@@ -45,17 +34,28 @@ class NatsServer:
         passwords: one per name in `USERS`; chosen at random where None.
         port: 0 takes a free one.
         log: `folder/nats.log` where None.
+        jetstream: settings of JetStream in place of those of `infra/nats`, by name.
+        tls: nats-server's settings for TLS, such as `cert_file` and `key_file`; unencrypted where None.
     """
 
     name = "nats"
 
     def __init__(
-        self, folder: Path, passwords: Mapping[str, str] | None = None, *, port: int = 0, log: Path | None = None
+        self,
+        folder: Path,
+        passwords: Mapping[str, str] | None = None,
+        *,
+        port: int = 0,
+        log: Path | None = None,
+        jetstream: Mapping[str, object] | None = None,
+        tls: Mapping[str, object] | None = None,
     ) -> None:
         self.folder = folder
         self.port = port or free_port()
         self.passwords = dict(passwords or {user: secrets.token_urlsafe(24) for user in USERS})
         self.log = log or folder / "nats.log"
+        self._jetstream = dict(jetstream or {})
+        self._tls = {} if tls is None else {"tls": dict(tls)}
         self._server_name = f"metrica-{secrets.token_hex(4)}"
         self._process: subprocess.Popen[bytes] | None = None
         self.wanted = False
@@ -100,9 +100,9 @@ class NatsServer:
             return self
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "nats.conf"
-        with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(self._config())
-        self._process = spawn([_binary(), "-c", config], log=self.log)
+        config.write_text(self._config())
+        passwords = {password_variable(user): quoted(password) for user, password in self.passwords.items()}
+        self._process = spawn([_binary(), "-c", config], log=self.log, env=os.environ | passwords)
         self._wait_until_it_answers(self._process)
         self.wanted = True
         return self
@@ -125,27 +125,17 @@ class NatsServer:
         self.stop()
 
     def _config(self) -> str:
-        return json.dumps(  # nats-server reads JSON too
-            {
-                "server_name": self._server_name,
-                "host": "127.0.0.1",
-                "port": self.port,
-                "max_payload": MAX_PAYLOAD,
-                "jetstream": {
-                    "store_dir": str(self.folder / "jetstream"),
-                    "max_memory_store": MEMORY_STORE,
-                    "max_file_store": FILE_STORE,
-                },
-                "authorization": {"users": [self._account(user) for user in sorted(self.passwords)]},
-            },
-            indent=2,
-        )
-
-    def _account(self, user: str) -> dict[str, object]:
-        account: dict[str, object] = {"user": user, "password": self.passwords[user]}
-        if user not in _READERS_OF_ADDRESSES:
-            account["permissions"] = _NO_ADDRESSES
-        return account
+        """The configuration for all, and what is this server's own."""
+        own: dict[str, object] = {
+            "server_name": self._server_name,
+            "host": "127.0.0.1",
+            "port": self.port,
+            "jetstream": {**JETSTREAM, "store_dir": str(self.folder / "jetstream"), **self._jetstream},
+            **self._tls,
+        }
+        # nats-server looks for the included file from this one on, even where its path is an absolute one.
+        lines = [f"include {_quoted(os.path.relpath(FILE, self.folder))}"]
+        return "\n".join([*lines, *(f"{name}: {_quoted(value)}" for name, value in own.items()), ""])
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT
@@ -167,6 +157,10 @@ class NatsServer:
                 return str(json.loads(info)["server_name"]) if word == b"INFO" else None
         except (OSError, ValueError, KeyError):
             return None
+
+
+def _quoted(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)  # nats-server reads JSON, but for \\u
 
 
 def _binary() -> Path:

@@ -6,14 +6,14 @@ import re
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from contracts.spec import CountingLine, Side, default_policy
 from infra.local.errors import LocalError
 from infra.local.service import ROOT
-from services.kit.settings import ServiceSettings
+from services.kit.settings import is_loopback
 
 NAMES = {
     "CAMERA": "camera",
@@ -25,8 +25,10 @@ NAMES = {
     "AGAIN": "again",
     "PORT": "port",
     "DETECTORS": "detectors",
+    "METRICA_LOCAL_ACCESS": "local_access",
     "METRICA_HOME": "home",
 }
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # only where everybody signs in
 Points = tuple[float, float, float, float]
 
 
@@ -44,6 +46,8 @@ class Options(BaseModel):
     again: bool = False
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
     detectors: Annotated[int, Field(ge=1, le=64)] = 1
+    host: str = "127.0.0.1"
+    local_access: Literal["viewer", "none"] = "viewer"
     home: Path = ROOT / ".metrica"
 
     @field_validator("line", mode="before")
@@ -93,9 +97,9 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
         if not equals or name not in {*NAMES, "HOST", "METRICA_HOST"}:
             raise LocalError(f"{argument!r} is not understood: give {', '.join(f'{name}=…' for name in NAMES)}")
         given[name] = value
-    _stay_on_this_machine({**environment, **given})
+    wished = {NAMES[name]: value for name, value in given.items() if name in NAMES and value}
     try:
-        return Options.model_validate({NAMES[name]: value for name, value in given.items() if name in NAMES and value})
+        return Options.model_validate({**wished, "host": _host({**environment, **given})})
     except ValidationError as error:
         wrong = error.errors()[0]
         field = wrong["loc"][0] if wrong["loc"] else ""
@@ -104,12 +108,18 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
         raise LocalError(said + wrong["msg"].removeprefix("Value error, ")) from None
 
 
-def _stay_on_this_machine(environment: Mapping[str, str]) -> None:
+def _host(environment: Mapping[str, str]) -> str:
+    """Where the API is to listen: on this machine alone, unless everybody who comes signs in."""
     for name in ("HOST", "METRICA_HOST"):
         host = environment.get(name)
-        if not host or host == socket.gethostname():  # some shells set HOST to the machine's name
+        if not host or host == socket.gethostname() or is_loopback(host):  # some shells set HOST to the machine's name
             continue
-        try:
-            ServiceSettings(host=host)
-        except ValidationError as error:
-            raise LocalError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+        if host != EVERYWHERE:
+            raise LocalError(f"{name}={host}: give {name}={EVERYWHERE} to let other machines in")
+        if environment.get("METRICA_LOCAL_ACCESS") != "none":
+            raise LocalError(
+                f"{name}={host} lets other machines in, and then nobody may look without signing in: "
+                "say so by METRICA_LOCAL_ACCESS=none, and keep the password that the first start tells"
+            )
+        return host
+    return "127.0.0.1"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -21,11 +23,17 @@ from infra.local.ports import free_port
 from infra.local.postgres import API, PERSISTENCE, ROLES, PostgresServer
 from infra.local.service import Service
 from infra.local.supervisor import Supervisor
+from services.api.auth.first_admin import ensure_first_admin
+from services.kit.vault import Vault
 from services.persistence.migrate import upgrade
 
 READY_TIMEOUT = 60.0
 DATABASE_ROLES = {Owner.PERSISTENCE: PERSISTENCE, Owner.API: API}
 _PATHS = ("METRICA_MODELS", "METRICA_CACHE")
+_ANOTHERS = ("METRICA_DATABASE_URL", "METRICA_NATS_TLS_CA", "METRICA_NATS_TLS_CERT", "METRICA_NATS_TLS_KEY")
+"""Settings that reach another Metrica than this one, if they are there."""
+_OPENS_SEALED = (Owner.API, Owner.INGEST)
+ADMIN_EMAIL = "admin@metrica.local"
 T = TypeVar("T")
 
 
@@ -46,6 +54,8 @@ class Stack:
     Args:
         folder: all data; may hold an earlier run's.
         port: of the dashboard and the API; 0 takes a free one.
+        host: where the API listens; 0.0.0.0 lets other machines in, and takes `local_access` none.
+        local_access: what somebody at this machine may do without signing in: `viewer` or `none`.
         replicas: how many of each service, one where nothing is said; they are named `detector`, `detector-2` …
         environment: further settings of the services, over those of this process.
         restart: start again what dies.
@@ -61,6 +71,8 @@ class Stack:
         folder: Path,
         *,
         port: int = 0,
+        host: str = "127.0.0.1",
+        local_access: str = "viewer",
         replicas: Mapping[Owner, int] | None = None,
         environment: Mapping[str, str] | None = None,
         restart: bool = True,
@@ -71,6 +83,7 @@ class Stack:
         self._tell, self._extra = tell, dict(environment or {})
         self._ending = threading.Event()
         secrets = self.home.secrets
+        self._secret_key = load_passwords(secrets, "metrica", ["secret-key"])["secret-key"]
         self.nats = NatsServer(
             self.home.nats,
             load_passwords(secrets, "nats", USERS),
@@ -86,6 +99,9 @@ class Stack:
         )
         self._disk = DiskWatch(self.home.folder, tell, self.nats.kill)
         self.port = port or free_port()
+        self._api = {"METRICA_HOST": host, "METRICA_LOCAL_ACCESS": local_access}
+        if host != "127.0.0.1":
+            self._api["METRICA_HOSTS"] = os.environ.get("METRICA_HOSTS") or ",".join(own_names())
         self.services = self._make_services(replicas or {})
         self._supervisor: Supervisor | None = None
         self._restart = restart
@@ -109,6 +125,26 @@ class Stack:
     def database_url(self) -> str:
         """The database as persistence reaches it."""
         return self.postgres.url(PERSISTENCE)
+
+    @property
+    def vault(self) -> Vault:
+        """What seals and opens the passwords of cameras."""
+        return Vault(self._secret_key)
+
+    @property
+    def admin_password_file(self) -> Path:
+        """Where the first superadmin's password stands."""
+        return self.home.secrets / "admin-password"
+
+    def make_first_admin(self) -> str | None:
+        """Make a superadmin where there is no user yet; returns the password then, and never again."""
+        known = self.admin_password_file.exists()
+        password = load_passwords(self.home.secrets, "admin", ["password"])["password"]  # kept before it is needed
+        if run_apart(ensure_first_admin(self.api_database_url, ADMIN_EMAIL, password)):
+            return password
+        if not known:
+            self.admin_password_file.unlink()  # it would be nobody's
+        return None
 
     @property
     def api_database_url(self) -> str:
@@ -201,13 +237,24 @@ class Stack:
                 environment[name] = os.pathsep.join(str(Path(place).absolute()) for place in places.split(os.pathsep))
         environment |= self.nats.environment(owner.value)
         environment |= {"METRICA_HOST": "127.0.0.1", "METRICA_PORT": str(port), "METRICA_LOG_FORMAT": "json"}
-        environment.pop("METRICA_DATABASE_URL", None)
+        for name in _ANOTHERS:
+            environment.pop(name, None)
         if role := DATABASE_ROLES.get(owner):
             environment["METRICA_DATABASE_URL"] = self.postgres.url(role)
+        environment.pop("METRICA_SECRET_KEY", None)
+        if owner is Owner.API:
+            environment |= self._api
+        if owner in _OPENS_SEALED:
+            environment["METRICA_SECRET_KEY"] = self._secret_key
         return environment
 
     def _write_developer_environment(self) -> None:
-        lines = {**self.nats_environment, "METRICA_DATABASE_URL": self.api_database_url}
+        lines = {
+            **self.nats_environment,
+            "METRICA_DATABASE_URL": self.api_database_url,
+            "METRICA_SECRET_KEY": self._secret_key,
+            "METRICA_PERSISTENCE_DATABASE_URL": self.database_url,
+        }
         text = "".join(f"{name}={value}\n" for name, value in lines.items())
         write_private(self.home.developer_environment, text)
 
@@ -227,6 +274,15 @@ class Stack:
     def _abort_if_asked(self) -> None:
         if self._ending.is_set():
             raise Aborted
+
+
+def own_names() -> list[str]:
+    """The names and the address by which other machines most likely call this one."""
+    names = {socket.gethostname(), socket.getfqdn()}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        probe.connect(("192.0.2.1", 9))  # nothing is sent; the system says from where it would be
+        names.add(probe.getsockname()[0])
+    return sorted(names)
 
 
 def run_apart(work: Coroutine[object, object, T]) -> T:

@@ -8,42 +8,72 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import RedirectResponse
 from starlette.staticfiles import StaticFiles
 
 from contracts.streams import CAMERAS, SOURCES, Owner
 from services.api import description, health, problems, security
+from services.api.auth.endpoints import router as auth
+from services.api.auth.endpoints import well_known
+from services.api.auth.first_admin import ensure_first_admin
+from services.api.auth.jwks import RemoteKeys
+from services.api.auth.passwords import Passwords
+from services.api.auth.service import SignIns
+from services.api.auth.signing import SigningKeys
+from services.api.auth.tokens import BUILT_IN, Issuer, Verifier
 from services.api.cameras.endpoints import router as cameras
+from services.api.changes.endpoints import router as changes
 from services.api.clock import Clock, utc_now
 from services.api.counts.endpoints import router as counts
 from services.api.database import open_engine, open_sessions, ping
-from services.api.dependencies import Parts
+from services.api.edge.endpoints import router as edge
+from services.api.history.endpoints import router as history
+from services.api.history.export import Exports
+from services.api.history.export_endpoints import router as exports
+from services.api.keys.endpoints import router as keys
 from services.api.live.endpoints import router as live
 from services.api.live.feed import Feed
 from services.api.live.hub import Hub
 from services.api.live.statuses import Statuses
+from services.api.members.endpoints import router as members
+from services.api.occupancy.endpoints import router as occupancy
+from services.api.organizations.endpoints import router as organizations
+from services.api.parts import Parts
 from services.api.projection import Projection
 from services.api.settings import ApiSettings
 from services.api.stores.endpoints import router as stores
-from services.kit.bus import Bus
+from services.kit.bus import Backoff, Bus
+from services.kit.logs import logger
 from services.kit.service import Health, working
+
+log = logger()
 
 DASHBOARD = Path(__file__).parents[2] / "dashboards" / "live"
 """Beside `services`, in a checkout as where it is installed."""
 DOCS = Path(__file__).parent / "docs"
 
 
-def create_app(settings: ApiSettings, clock: Clock = utc_now) -> FastAPI:
-    """The application. It works as long as its lifespan lasts."""
+def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngine | None = None) -> FastAPI:
+    """The application. It works as long as its lifespan lasts.
+
+    Args:
+        settings: the API's.
+        clock: tells the time.
+        engine: connections to the database in place of a pool of its own.
+    """
     database_url = settings.database_url.get_secret_value()
-    engine = open_engine(database_url)
+    engine = engine or open_engine(database_url)
     sessions = open_sessions(engine)
+    writable = open_sessions(engine.execution_options(isolation_level="READ COMMITTED"))
+    passwords, signing_keys = Passwords(), SigningKeys(writable, settings.vault, clock)
     bus = Bus(settings, Owner.API, Owner.API)
     statuses, hub = Statuses(), Hub(settings.max_streams)
     feed = Feed(bus, sessions, hub, statuses, clock, settings.reread_seconds)
     projection = Projection(bus, sessions, database_url, statuses, clock, changed=feed.refresh)
 
     async def work() -> None:
+        await _make_first_admin(settings)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(statuses.follow(bus), name="statuses")
             tasks.create_task(feed.run(), name="feed")
@@ -74,15 +104,48 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now) -> FastAPI:
         statuses=statuses,
         hub=hub,
         feed=feed,
+        exports=Exports(),
         clock=clock,
+        writable=writable,
+        vault=settings.vault,
+        passwords=passwords,
+        signing_keys=signing_keys,
+        verifier=Verifier(_issuers(settings, signing_keys), clock),
+        sign_ins=SignIns(writable, signing_keys, passwords, clock),
     )
     problems.install(app)
-    security.install(app)
+    security.install(app, settings.other_hosts)
     description.install(app)
-    for router in (stores, counts, live, cameras):
+    configured = (auth, organizations, members, keys, changes, stores, cameras)
+    for router in (*configured, counts, history, exports, occupancy, live, edge):
         app.include_router(router, prefix="/v1")
+    app.include_router(well_known)
     app.include_router(health.router)
     app.add_route("/docs", lambda _request: RedirectResponse("/docs/"), include_in_schema=False)
     app.mount("/docs/", StaticFiles(directory=DOCS, html=True), name="docs")
     app.mount("/", StaticFiles(directory=DASHBOARD, html=True), name="dashboard")
     return app
+
+
+def _issuers(settings: ApiSettings, signing_keys: SigningKeys) -> list[Issuer]:
+    issuers = [Issuer(BUILT_IN, BUILT_IN, signing_keys)]
+    if settings.jwks_url and settings.jwks_issuer and settings.jwks_audience:
+        issuers.append(Issuer(settings.jwks_issuer, settings.jwks_audience, RemoteKeys(settings.jwks_url)))
+    return issuers
+
+
+async def _make_first_admin(settings: ApiSettings) -> None:
+    """Where METRICA_ADMIN_PASSWORD says so. The database may be away yet, as at any other time."""
+    if settings.admin_password is None:
+        return
+    backoff = Backoff()
+    while True:
+        try:
+            password = settings.admin_password.get_secret_value()
+            if await ensure_first_admin(settings.database_url.get_secret_value(), settings.admin_email, password):
+                log.info("the first superadmin was made", email=settings.admin_email)
+        except problems.DATABASE_ERRORS as error:
+            log.info("the first superadmin waits for the database", error=str(error) or repr(error))
+            await backoff.wait()
+        else:
+            return

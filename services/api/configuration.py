@@ -7,25 +7,21 @@ number that meant another line, even where a line is removed and drawn anew.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from sqlalchemy import text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from contracts.address import holds_secret
 from contracts.area import DetectionArea
 from contracts.identity import Nanoseconds, Policy, Token, token
 from contracts.spec import Anchor, CameraSpec, Capture, CountingLine, Side, default_policy
-from services.api.database import open_engine, open_sessions
+from services.api.writing import writing_at
 from services.kit.tables import Camera, Line, Organization, Store
-
-CHANNEL = "metrica_config"
-_LOCK = 0x6D657472_636F6E66  # "metrconf": one writer at a time, so that two revisions never become one
+from services.kit.vault import CannotOpen, Vault, is_sealed
 
 
 class CameraSetup(BaseModel):
@@ -49,6 +45,8 @@ class CameraSetup(BaseModel):
     lines: tuple[CountingLine, ...] = ()
     detection: DetectionArea = DetectionArea()
     paused: bool = False
+    record: bool = False
+    """Whether its frames are kept for a while; nobody's picture is stored otherwise."""
     start: Nanoseconds | None = None
     again: bool = False
     """Count a file anew that was counted already."""
@@ -69,7 +67,8 @@ class CameraSetup(BaseModel):
     @property
     def policy(self) -> Policy:
         """What suits the source, and nobody chooses: a camera does not wait, and a file is read whole."""
-        return default_policy(self.address)
+        # Only addresses of streams hold passwords and are sealed.
+        return Policy.LATEST if is_sealed(self.address) else default_policy(self.address)
 
     def spec(self, revision: int) -> CameraSpec:
         """What the services see of it."""
@@ -85,60 +84,78 @@ class CameraSetup(BaseModel):
             lines=self.lines,
             detection=self.detection,
             paused=self.paused,
+            record=self.record,
         )
+
+
+LOCKED = Vault(None)
+"""Seals and opens nothing."""
 
 
 class NoSuchCamera(LookupError):
     """There is no camera of that name."""
 
 
-async def ensure_camera(database_url: str, spec: CameraSetup) -> int:
+async def ensure_camera(database_url: str, spec: CameraSetup, vault: Vault = LOCKED) -> int:
     """Make the configuration hold a camera just so: what is absent is created, what differs changed.
 
     Args:
         database_url: postgresql://user:password@host:port/database
         spec: the camera, its store and its lines.
+        vault: seals an address that holds a password.
 
     Returns:
         The camera's revision; the same as before where the services see no difference.
+
+    Raises:
+        CannotOpen: the address holds a password, and there is no secret key to seal it with.
     """
-    async with _writing(database_url) as session:
+    async with writing_at(database_url) as session:
         await _ensure_store(session, spec)
-        camera = await session.get(Camera, spec.camera)
-        lines = {line.id: line for line in await _lines(session, spec.camera)}
-        before = None if camera is None else read_spec(camera, list(lines.values()))
-        if camera is None:
-            camera = Camera(id=spec.camera, store=spec.store, address=spec.address, model="", policy="", revision=0)
-        if before is None or _substance(before) != _substance(spec.spec(1)):
-            camera.revision += 1
-        _set_camera(camera, spec)
-        session.add(camera)
-        await session.flush()
-        await _set_lines(session, spec, lines, camera.revision)
-        return camera.revision
+        return await write_camera(session, spec, vault)
 
 
-async def find_camera(database_url: str, camera: str) -> CameraSetup:
+async def write_camera(session: AsyncSession, spec: CameraSetup, vault: Vault) -> int:
+    """The same inside a transaction of `services.api.writing`, for a store that is there."""
+    camera = await session.get(Camera, spec.camera)
+    lines = {line.id: line for line in await read_lines(session, spec.camera)}
+    before = None if camera is None else read_spec(camera, list(lines.values()))
+    if camera is None:
+        camera = Camera(id=spec.camera, store=spec.store, address="", model="", policy="", revision=0)
+    if before is None or _substance(before) != _substance(spec.spec(1)):
+        camera.revision += 1
+    _set_camera(camera, spec)
+    _set_address(camera, spec.address, vault)
+    session.add(camera)
+    await session.flush()
+    await _set_lines(session, spec, lines, camera.revision)
+    return camera.revision
+
+
+async def find_camera(database_url: str, camera: str, vault: Vault = LOCKED) -> CameraSetup:
     """A camera as it is set.
 
     Raises:
         NoSuchCamera: there is none.
     """
-    found = [setup for setup in await list_cameras(database_url) if setup.camera == camera]
+    found = [setup for setup in await list_cameras(database_url, vault) if setup.camera == camera]
     if not found:
         raise NoSuchCamera(f"there is no camera {camera!r}: `metrica camera list` shows them")
     return found[0]
 
 
-async def list_cameras(database_url: str) -> list[CameraSetup]:
-    """All cameras as they are set, by store and name. One whose lines or regions cannot be is shown without them."""
-    async with _writing(database_url) as session:
+async def list_cameras(database_url: str, vault: Vault = LOCKED) -> list[CameraSetup]:
+    """All cameras as they are set, by store and name. One whose lines or regions cannot be is shown without them.
+
+    An address that the vault does not open is shown as it is, sealed.
+    """
+    async with writing_at(database_url) as session:
         rows = (
             await session.exec(
                 select(Camera, Store).where(Camera.store == Store.id).order_by(col(Camera.store), col(Camera.id))
             )
         ).all()
-        return [_read_setup(camera, store, await _lines(session, camera.id)) for camera, store in rows]
+        return [read_setup(camera, store, await read_lines(session, camera.id), vault) for camera, store in rows]
 
 
 async def remove_camera(database_url: str, camera: str) -> None:
@@ -147,24 +164,29 @@ async def remove_camera(database_url: str, camera: str) -> None:
     Raises:
         NoSuchCamera: there is none.
     """
-    async with _writing(database_url) as session:
+    async with writing_at(database_url) as session:
         found = await session.get(Camera, camera)
         if found is None:
             raise NoSuchCamera(f"there is no camera {camera!r}: `metrica camera list` shows them")
-        for line in await _lines(session, camera):
-            await session.delete(line)
-        await session.flush()
-        await session.delete(found)
+        await delete_camera(session, found)
+
+
+async def delete_camera(session: AsyncSession, camera: Camera) -> None:
+    """The same inside a transaction of `services.api.writing`."""
+    for line in await read_lines(session, camera.id):
+        await session.delete(line)
+    await session.flush()
+    await session.delete(camera)
 
 
 async def renumber(database_url: str, camera: str, taken: int) -> None:
     """Give a camera and its lines the next revision, because `taken` already means another spec elsewhere."""
-    async with _writing(database_url) as session:
+    async with writing_at(database_url, "api") as session:
         found = await session.get(Camera, camera)
         if found is None or found.revision != taken:
             return  # somebody else was faster
         found.revision += 1
-        for line in await _lines(session, camera):
+        for line in await read_lines(session, camera):
             line.revision = found.revision
 
 
@@ -184,6 +206,7 @@ def read_spec(camera: Camera, lines: list[Line]) -> CameraSpec:
         capture=Capture(fps=camera.fps, width=camera.width, quality=camera.quality),
         preview_fps=camera.preview_fps,
         paused=camera.paused,
+        record=camera.record,
         lines=tuple(_read_line(line) for line in lines),
         detection=DetectionArea.model_validate(camera.detection),
     )
@@ -201,22 +224,6 @@ def in_words(error: ValueError) -> str:
     )
 
 
-@asynccontextmanager
-async def _writing(database_url: str) -> AsyncIterator[AsyncSession]:
-    """One transaction, alone among writers; at its end the API is told."""
-    engine = open_engine(database_url, isolation_level="READ COMMITTED")
-    try:
-        async with open_sessions(engine)() as session, session.begin():
-            connection = await session.connection()
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            yield session
-            if session.new or session.dirty or session.deleted:
-                await session.flush()
-            await connection.execute(text(f"NOTIFY {CHANNEL}"))
-    finally:
-        await engine.dispose()
-
-
 async def _ensure_store(session: AsyncSession, spec: CameraSetup) -> None:
     if await session.get(Organization, spec.organization) is None:
         session.add(Organization(id=spec.organization, name=spec.organization))
@@ -231,11 +238,21 @@ async def _ensure_store(session: AsyncSession, spec: CameraSetup) -> None:
 
 
 def _set_camera(camera: Camera, spec: CameraSetup) -> None:
-    camera.store, camera.name, camera.address, camera.model = spec.store, spec.name, spec.address, spec.model
+    camera.store, camera.name, camera.model = spec.store, spec.name, spec.model
     camera.policy, camera.detection = spec.policy, spec.detection.model_dump(mode="json")
     camera.fps, camera.width, camera.quality = spec.capture.fps, spec.capture.width, spec.capture.quality
     camera.preview_fps, camera.paused, camera.start = spec.preview_fps, spec.paused, spec.start
+    camera.record = spec.record
     camera.again += spec.again
+
+
+def _set_address(camera: Camera, address: str, vault: Vault) -> None:
+    """Sealed where it holds a password. The same address stays the same seal, so that nothing starts anew for it."""
+    if address == camera.address or address == _open(camera.address, vault):
+        return
+    if is_sealed(address):
+        raise CannotOpen(f"the address of camera {camera.id} is sealed: say it in the clear")
+    camera.address = vault.seal(address) if holds_secret(address) else address
 
 
 async def _set_lines(session: AsyncSession, spec: CameraSetup, before: dict[str, Line], revision: int) -> None:
@@ -252,7 +269,8 @@ async def _set_lines(session: AsyncSession, spec: CameraSetup, before: dict[str,
         await session.delete(row)
 
 
-async def _lines(session: AsyncSession, camera: str) -> list[Line]:
+async def read_lines(session: AsyncSession, camera: str) -> list[Line]:
+    """The lines of a camera, by their ids."""
     return list((await session.exec(select(Line).where(Line.camera == camera).order_by(col(Line.id)))).all())
 
 
@@ -272,11 +290,12 @@ def _read_line(line: Line) -> CountingLine:
     )
 
 
-def _read_setup(camera: Camera, store: Store, lines: list[Line]) -> CameraSetup:
+def read_setup(camera: Camera, store: Store, lines: list[Line], vault: Vault) -> CameraSetup:
+    """A camera as it is set; without its lines and regions where those cannot be."""
     setup = partial(
         CameraSetup,
         camera=camera.id,
-        address=camera.address,
+        address=_open(camera.address, vault),
         name=camera.name,
         organization=store.organization,
         store=store.id,
@@ -286,6 +305,7 @@ def _read_setup(camera: Camera, store: Store, lines: list[Line]) -> CameraSetup:
         capture=Capture(fps=camera.fps, width=camera.width, quality=camera.quality),
         preview_fps=camera.preview_fps,
         paused=camera.paused,
+        record=camera.record,
         start=camera.start,
     )
     try:
@@ -293,6 +313,13 @@ def _read_setup(camera: Camera, store: Store, lines: list[Line]) -> CameraSetup:
         return setup(lines=tuple(_read_line(line) for line in lines), detection=detection)
     except ValueError:
         return setup()
+
+
+def _open(address: str, vault: Vault) -> str:
+    try:
+        return vault.open(address)
+    except CannotOpen:
+        return address
 
 
 def _substance(spec: CameraSpec) -> dict[str, object]:

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Annotated
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Header, Path, Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.identity import TOKEN_PATTERN
-from services.api.access import LOCAL, Principal
+from services.api.access import Principal
+from services.api.auth.keys import Worker
+from services.api.auth.principal import identify, identify_worker
 from services.api.clock import Clock
-from services.api.database import Sessions
-from services.api.live.feed import Feed
-from services.api.live.hub import Hub
 from services.api.live.statuses import Statuses
-from services.api.settings import ApiSettings
-from services.kit.bus import Bus
-from services.kit.service import Health
+from services.api.parts import Parts
+from services.api.writing import writing
 
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The parts of the running API, made once by `services.api.app`."""
-
-    settings: ApiSettings
-    bus: Bus
-    health: Health
-    sessions: Sessions
-    statuses: Statuses
-    hub: Hub
-    feed: Feed
-    clock: Clock
+BeginWriting = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 
 
 def parts(request: Request) -> Parts:
@@ -61,16 +47,33 @@ def statuses(of: PartsDep) -> Statuses:
     return of.statuses
 
 
-def principal() -> Principal:
-    """Who asks. Until sign-in exists, only this machine can reach the API, and whoever sits at it sees all."""
-    return LOCAL
+async def principal(request: Request, of: PartsDep) -> Principal:
+    """Who asks."""
+    return await identify(request, of)
+
+
+async def worker(
+    of: PartsDep, x_worker_key: Annotated[str | None, Header(description="The key of a worker at the edge.")] = None
+) -> Worker:
+    """Which worker at the edge asks."""
+    return await identify_worker(of, x_worker_key)
+
+
+PrincipalDep = Annotated[Principal, Depends(principal)]
+
+
+def begin_writing(of: PartsDep, principal: PrincipalDep) -> BeginWriting:
+    """What opens a transaction that changes the configuration, in the name of who asks."""
+    return lambda: writing(of.writable, principal.name, of.clock)
 
 
 # scope="function": the session goes back before the answer is sent, so that a slow reader holds none.
 SessionDep = Annotated[AsyncSession, Depends(open_session, scope="function")]
-PrincipalDep = Annotated[Principal, Depends(principal)]
 ClockDep = Annotated[Clock, Depends(clock)]
 StatusesDep = Annotated[Statuses, Depends(statuses)]
+WorkerDep = Annotated[Worker, Depends(worker)]
+WritingDep = Annotated[BeginWriting, Depends(begin_writing)]
 
 StoreID = Annotated[str, Path(description="The store's id.", pattern=TOKEN_PATTERN)]
+OrganizationID = Annotated[str, Path(description="The organization's id.", pattern=TOKEN_PATTERN)]
 CameraID = Annotated[str, Path(description="The camera's id.", pattern=TOKEN_PATTERN)]

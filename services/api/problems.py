@@ -9,7 +9,7 @@ import asyncpg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -53,6 +53,12 @@ class Problem(Exception):
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.invalid: list[InvalidParameter] = []
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What goes with the answer."""
+        return {"Retry-After": str(self.retry_after)} if self.retry_after else {}
 
 
 class NotFound(Problem):
@@ -61,11 +67,92 @@ class NotFound(Problem):
     status = HTTPStatus.NOT_FOUND
 
 
+class Unauthorized(Problem):
+    """Nobody knows who asks."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """How to say who one is; a browser is not to ask by itself."""
+        return {**super().headers, "WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(Problem):
+    """The caller may see it, and may not do it."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
+class Conflict(Problem):
+    """It does not go with what is there."""
+
+    status = HTTPStatus.CONFLICT
+
+
+class ChangedMeanwhile(Problem):
+    """Somebody else changed it since the caller read it."""
+
+    status = HTTPStatus.PRECONDITION_FAILED
+
+
+class Invalid(Problem):
+    """What was sent makes no sense, and where.
+
+    Args:
+        detail: in a sentence.
+        where: the path of the field in what was sent, with dots; "" is all of it.
+    """
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def __init__(self, detail: str, where: str = "") -> None:
+        super().__init__(detail)
+        self.invalid = [InvalidParameter(parameter=where, detail=detail)] if where else []
+
+    @classmethod
+    def of(cls, error: ValidationError) -> Invalid:
+        """What a model says that was made of what was sent."""
+        wrong = [
+            InvalidParameter(parameter=_path(one["loc"]), detail=one["msg"].removeprefix("Value error, "))
+            for one in error.errors()
+        ]
+        problem = cls("; ".join(f"{one.parameter}: {one.detail}" if one.parameter else one.detail for one in wrong))
+        problem.invalid = wrong
+        return problem
+
+
+class TooMany(Problem):
+    """It was tried too often."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
 class Unavailable(Problem):
     """It cannot be answered now, and may be soon."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     retry_after = 2
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in loc)
+
+
+READING = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+CREATING = (*READING, HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+CHANGING = (*CREATING, HTTPStatus.PRECONDITION_FAILED)
+"""What routes of a kind may answer with."""
 
 
 def describe(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
@@ -98,8 +185,7 @@ def install(app: FastAPI) -> None:
 
     async def on_problem(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Problem)
-        headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
-        return answer(request, error.status, error.detail, headers=headers)
+        return answer(request, error.status, error.detail, invalid=error.invalid, headers=error.headers)
 
     async def on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
@@ -110,10 +196,10 @@ def install(app: FastAPI) -> None:
     async def on_invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         wrong = [
-            InvalidParameter(parameter=".".join(str(part) for part in one["loc"][1:]), detail=one["msg"])
+            InvalidParameter(parameter=_path(one["loc"][1:]), detail=one["msg"].removeprefix("Value error, "))
             for one in error.errors()
         ]
-        detail = "; ".join(f"{one.parameter}: {one.detail}" for one in wrong)
+        detail = "; ".join(f"{one.parameter}: {one.detail}" if one.parameter else one.detail for one in wrong)
         return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, invalid=wrong)
 
     async def on_database(request: Request, error: Exception) -> JSONResponse:

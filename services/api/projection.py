@@ -23,10 +23,11 @@ from contracts.identity import LIVE, to_ns, token
 from contracts.spec import CameraSpec, Source, current_key, spec_key
 from contracts.streams import CAMERAS, SOURCES
 from services.api.clock import Clock
-from services.api.configuration import CHANNEL, in_words, read_spec, renumber
+from services.api.configuration import in_words, read_spec, renumber
 from services.api.database import CONNECT_TIMEOUT, Sessions
 from services.api.live.statuses import Statuses
 from services.api.problems import DATABASE_ERRORS
+from services.api.writing import CHANNEL
 from services.kit.bus import Backoff, Bus
 from services.kit.logs import logger
 from services.kit.tables import Camera, Line

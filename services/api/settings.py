@@ -2,20 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, SecretStr, model_validator
 
-from services.kit.settings import DatabaseSettings
+from services.kit.settings import DatabaseSettings, SealedSettings, is_loopback
+
+_ANY = {"0.0.0.0", "::"}  # noqa: S104  # recognised, not listened on
 
 
-class ApiSettings(DatabaseSettings):
+class ApiSettings(DatabaseSettings, SealedSettings):
     """What the API needs to know."""
 
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    local_access: Literal["viewer", "none"] = "none"
+    """What somebody at this very machine may do without signing in: see everything, or nothing."""
+    hosts: str = ""
+    """Names and addresses, with commas, by which other machines call this one; needed where they are let in."""
+    jwks_url: str | None = None
+    """Where another issuer of tokens (Supabase, Keycloak, Auth0 …) has its public keys."""
+    jwks_issuer: str | None = None
+    """What its tokens have as `iss`."""
+    jwks_audience: str | None = None
+    """What its tokens that are meant for us have as `aud`."""
+    admin_email: str = "admin@metrica.local"
+    admin_password: SecretStr | None = None
+    """Of the first superadmin, who is made at the start where there is no user at all."""
     max_streams: Annotated[int, Field(ge=1)] = 500
     """Live streams (open dashboards) at a time. 500 take half a core at 5 events/s; the next one is told to wait."""
     reread_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How often the versions of the stores that somebody watches are read: mends a lost notice."""
+    recheck_seconds: Annotated[float, Field(gt=0)] = 10.0
+    """How often it is asked of each live stream whether who reads it still may: a sign-out ends it within this."""
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How often a live stream says that it lives. The dashboard gives up on one that was silent for 3 of them."""
+
+    @property
+    def other_hosts(self) -> list[str]:
+        """By which names, besides this machine's own, the API lets itself be called."""
+        named = [name.strip() for name in self.hosts.split(",") if name.strip()]
+        return named if is_loopback(self.host) or self.host in _ANY else [*named, self.host]
+
+    @model_validator(mode="after")
+    def _stay_on_this_machine(self) -> Self:
+        """In place of what holds for services without a sign-in."""
+        if is_loopback(self.host) or self.private_network:  # a proxy beside it is the only way in, and says from where
+            return self
+        lets_in = f"METRICA_HOST={self.host} lets other machines in: "
+        if self.local_access != "none":
+            raise ValueError(lets_in + "that takes METRICA_LOCAL_ACCESS=none, so that everybody signs in")
+        if self.secret_key is None and self.jwks_url is None:
+            raise ValueError(lets_in + "that takes METRICA_SECRET_KEY or METRICA_JWKS_URL, so that people sign in")
+        if not self.other_hosts:
+            raise ValueError(lets_in + "say in METRICA_HOSTS by which names and addresses they call this one")
+        return self
+
+    @model_validator(mode="after")
+    def _issuer_is_whole(self) -> Self:
+        said = [self.jwks_url, self.jwks_issuer, self.jwks_audience]
+        if any(said) and not all(said):
+            raise ValueError("METRICA_JWKS_URL, METRICA_JWKS_ISSUER and METRICA_JWKS_AUDIENCE go together")
+        return self

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Coroutine, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contracts.address import redact
+from services.cli.database import DatabaseUrl, checked, run
 from services.cli.errors import Refused
 from services.cli.options import (
     AnchorOption,
@@ -26,16 +27,14 @@ from services.cli.options import (
 
 if TYPE_CHECKING:
     from services.api.configuration import CameraSetup
+    from services.kit.vault import Vault
 
 app = typer.Typer(help="Set, list and remove the cameras of a running Metrica.", no_args_is_help=True)
 
-DatabaseUrl = Annotated[
+SecretKey = Annotated[
     str,
-    typer.Option(
-        envvar="METRICA_DATABASE_URL", help="postgresql://user:password@host:port/database", show_default=False
-    ),
+    typer.Option(envvar="METRICA_SECRET_KEY", help="What passwords in addresses are sealed with.", show_default=False),
 ]
-T = TypeVar("T")
 
 
 @app.command("set")
@@ -47,6 +46,7 @@ def set_camera(
     ] = None,
     *,
     database_url: DatabaseUrl = "",
+    secret_key: SecretKey = "",
     name: Annotated[str | None, typer.Option(help="What people call it.")] = None,
     store: Annotated[str | None, typer.Option(help="The store's id; made where there is none.")] = None,
     store_name: Annotated[str | None, typer.Option(help="What people call the store.")] = None,
@@ -67,6 +67,10 @@ def set_camera(
     width: Annotated[int | None, typer.Option(help="Greatest width of the frames, pixels.")] = None,
     start: Annotated[str | None, typer.Option(help="When a file begins, as in 2026-11-23T09:00:00+01:00.")] = None,
     paused: Annotated[bool | None, typer.Option("--pause/--go", help="Stop capturing, or go on.")] = None,
+    record: Annotated[
+        bool | None,
+        typer.Option("--record/--no-record", help="Keep its frames for some days, to be replayed, or not."),
+    ] = None,
     again: Annotated[bool, typer.Option(help="Count a file anew that was counted already.")] = False,
 ) -> None:
     """Make a camera, or change what is said of one.
@@ -84,6 +88,7 @@ def set_camera(
         "time_zone": time_zone,
         "model": model,
         "paused": paused,
+        "record": record,
         "start": None if start is None else start_ns(start),
         "again": again,
     }
@@ -94,10 +99,10 @@ def set_camera(
         "ignore": None if ignore is None else polygons("--ignore", ignore),
         "min_height": min_height,
     }
-    url = _checked(database_url)
+    url, vault = checked(database_url), _vault(secret_key)
     parts = {"capture": _only(capture), "detection": _only(detection)}
-    setup = _run(_merged(url, camera, _only(said), lines, parts))
-    revision = _run(ensure_camera(url, setup))
+    setup = run(_merged(url, vault, camera, _only(said), lines, parts))
+    revision = run(ensure_camera(url, setup, vault))
     print(f"camera {camera}: revision {revision}")
 
 
@@ -105,25 +110,25 @@ def set_camera(
 def list_cameras(
     *,
     database_url: DatabaseUrl = "",
+    secret_key: SecretKey = "",
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON array.")] = False,
 ) -> None:
     """Show all cameras. Passwords in their addresses stay hidden."""
     from services.api import configuration  # brings SQLAlchemy; see main.py
-    from services.ingest.sources import redact
 
-    cameras = _run(configuration.list_cameras(_checked(database_url)))
+    cameras = run(configuration.list_cameras(checked(database_url), _vault(secret_key)))
     if as_json:
         shown = [
             setup.model_dump(mode="json", exclude={"again"})
-            | {"address": redact(setup.address), "policy": setup.policy.value}
+            | {"address": _shown(setup.address), "policy": setup.policy.value}
             for setup in cameras
         ]
         print(json.dumps(shown, indent=2))
         return
     for setup in cameras:
         lines = ", ".join(f"{line.id} in={line.in_side}" for line in setup.lines) or "no line"
-        where = "" if setup.detection.whole else "  looks at a part"
-        print(f"{setup.store}/{setup.camera}  {redact(setup.address)}  {setup.model}  {setup.policy}  {lines}{where}")
+        where = ("" if setup.detection.whole else "  looks at a part") + ("  recorded" if setup.record else "")
+        print(f"{setup.store}/{setup.camera}  {_shown(setup.address)}  {setup.model}  {setup.policy}  {lines}{where}")
     if not cameras:
         print("There is no camera yet: metrica camera set NAME ADDRESS --line x1,y1,x2,y2 --in left|right")
 
@@ -135,18 +140,23 @@ def remove_camera(
     """Take a camera away. What it counted stays."""
     from services.api import configuration  # brings SQLAlchemy; see main.py
 
-    _run(configuration.remove_camera(_checked(database_url), camera))
+    run(configuration.remove_camera(checked(database_url), camera))
     print(f"camera {camera}: removed; its counts stay")
 
 
 async def _merged(
-    url: str, camera: str, said: dict[str, object], words: LineWords, parts: Mapping[str, dict[str, object]]
+    url: str,
+    vault: Vault,
+    camera: str,
+    said: dict[str, object],
+    words: LineWords,
+    parts: Mapping[str, dict[str, object]],
 ) -> CameraSetup:
     """The camera as it is, with what was said over it: over each of its lines, unless others are drawn, and parts."""
     from services.api.configuration import CameraSetup, NoSuchCamera, find_camera
 
     try:
-        before = (await find_camera(url, camera)).model_dump(exclude={"again"})
+        before = (await find_camera(url, camera, vault)).model_dump(exclude={"again"})
     except NoSuchCamera:
         if "address" not in said:
             raise Refused(
@@ -167,24 +177,16 @@ def _only(said: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def _checked(database_url: str) -> str:
-    if not database_url:
-        raise Refused(
-            "METRICA_DATABASE_URL is not set: it says which database, postgresql://user:password@host:port/name"
-        )
-    return database_url
+def _shown(address: str) -> str:
+    from services.kit.vault import is_sealed
+
+    return "(sealed: METRICA_SECRET_KEY opens it)" if is_sealed(address) else redact(address)
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run something against the database; what a person can mend becomes `Refused`."""
-    from services.api.configuration import NoSuchCamera, in_words
-    from services.api.problems import DATABASE_ERRORS
+def _vault(secret_key: str) -> Vault:
+    from services.kit.vault import Vault
 
     try:
-        return asyncio.run(work)
-    except NoSuchCamera as error:
-        raise Refused(str(error)) from error
+        return Vault(secret_key)
     except ValueError as error:
-        raise Refused(in_words(error)) from error
-    except DATABASE_ERRORS as error:
-        raise Refused(f"the database does not answer: {error}. Is Metrica running (./taskw up)?") from error
+        raise Refused(str(error)) from error

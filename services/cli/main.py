@@ -6,7 +6,24 @@ import sys
 
 import typer
 
-from services.cli import camera, count, dlq, doctor, evaluate, model, tail
+from services.cli import (
+    camera,
+    count,
+    dlq,
+    doctor,
+    evaluate,
+    export,
+    model,
+    promote,
+    purge,
+    record,
+    recount,
+    replay,
+    runs,
+    seed,
+    tail,
+    user,
+)
 from services.cli.errors import Refused
 
 app = typer.Typer(
@@ -21,10 +38,19 @@ app = typer.Typer(
 app.command("count")(count.count)
 app.command("eval")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
+app.command("promote")(promote.promote)
+app.command("purge")(purge.purge)
+app.command("record")(record.record)
+app.command("recount")(recount.recount)
+app.command("replay")(replay.replay)
+app.command("seed")(seed.seed)
 app.command("tail")(tail.tail)
 app.add_typer(camera.app, name="camera")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(export.app, name="export")
 app.add_typer(model.app, name="model")
+app.add_typer(runs.app, name="runs")
+app.add_typer(user.app, name="user")
 
 
 @app.callback()

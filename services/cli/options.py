@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -20,6 +20,7 @@ from services.cli.errors import Refused
 Points = tuple[float, float, float, float]
 T = TypeVar("T")
 _AXES = ("x1", "y1", "x2", "y2")
+_AGO = re.compile(r"-?(?=.)(?:(?P<days>\d+)d)?(?:(?P<hours>\d+)h)?(?:(?P<minutes>\d+)m)?(?:(?P<seconds>\d+)s)?")
 
 
 class InSide(StrEnum):
@@ -36,6 +37,14 @@ class AnchorPoint(StrEnum):
     FOOT = "foot"
 
 
+PersistenceUrl = Annotated[
+    str,
+    typer.Option(
+        envvar="METRICA_PERSISTENCE_DATABASE_URL",
+        help="The database as the owner of the counts reaches it: postgresql://user:password@host:port/database",
+        show_default=False,
+    ),
+]
 LineOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -197,6 +206,34 @@ def start_ns(text: str) -> int:
         return to_ns(moment)
     except ValueError:
         raise Refused(f"--start {text}: give a moment with its time zone, as in 2026-11-23T09:00:00+01:00") from None
+
+
+def moment_ns(option: str, text: str, now: int, where: tzinfo | None = None) -> int:
+    """The moment of `--since` or `--until`, ns UTC: one of the calendar, or so long ago.
+
+    Args:
+        option: as it is written.
+        text: `2026-11-23T09:00:00+01:00`, `-2h`, `90m`, `1d12h` or `now`.
+        now: the present moment, ns UTC.
+        where: the zone of a moment without one, `2026-11-23T09:00` or `2026-11-23`; None refuses such. Of two moments
+            of the same name, when clocks go back, it is the first.
+
+    Raises:
+        Refused: it is neither.
+    """
+    if text == "now":
+        return now
+    if ago := _AGO.fullmatch(text):
+        parts = {unit: int(value) for unit, value in ago.groupdict("0").items()}
+        return now - int(timedelta(**parts).total_seconds()) * 1_000_000_000
+    try:
+        said = datetime.fromisoformat(text)
+        return to_ns(said if said.tzinfo or where is None else said.replace(tzinfo=where))
+    except ValueError:
+        raise Refused(
+            f"{option} {text}: give a moment with its time zone, as in 2026-11-23T09:00:00+01:00, "
+            "or how long ago, as in -2h, -90m or -1d"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)

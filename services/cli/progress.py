@@ -26,7 +26,7 @@ class Progress:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._files: dict[str, progress.TaskID] = {}
+        self._tasks: dict[str, progress.TaskID] = {}
 
     def over(self, items: Iterable[Item], *, length: int | None, what: str = "counting") -> Iterator[Item]:
         """Pass items on, of which there are about `length`, and show how many have gone by."""
@@ -38,9 +38,15 @@ class Progress:
 
     def download(self, file: str, done: int, total: int) -> None:
         """`done` of `total` bytes of a file are there."""
-        if file not in self._files:
-            self._files[file] = self._bars.add_task(f"fetching {file}")
-        self._bars.update(self._files[file], completed=done, total=total)
+        if file not in self._tasks:
+            self._tasks[file] = self._bars.add_task(f"fetching {file}")
+        self._bars.update(self._tasks[file], completed=done, total=total)
+
+    def reach(self, what: str, part: float) -> None:
+        """A piece of work is done to this part, 0 … 1."""
+        if what not in self._tasks:
+            self._tasks[what] = self._bars.add_task(what, total=1.0)
+        self._bars.update(self._tasks[what], completed=part)
 
     def __enter__(self) -> Self:
         self._bars.start()

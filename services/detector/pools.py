@@ -1,4 +1,4 @@
-"""Which pools there is work for: the models that cameras ask for, as the configuration changes."""
+"""Which pools there is work for: the models that cameras, and runs beside the live one, ask for, as that changes."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ from collections.abc import Callable, Collection, Coroutine
 
 from pydantic import ValidationError
 
+from contracts.identity import token
+from contracts.runs import Run, RunKind
 from contracts.spec import CameraSpec
 from contracts.streams import CAMERAS
 from services.kit.bus import Bus
 from services.kit.logs import logger
+from services.kit.runs import Runs
 from services.kit.watch import watch
 
 log = logger()
 
 
 class Demand:
-    """The cameras that ask for each pool, kept up to date while `follow` runs."""
+    """The cameras and runs that ask for each pool, kept up to date while `follow` and `follow_runs` run."""
 
-    def __init__(self) -> None:
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
         self._specs: dict[str, CameraSpec] = {}
         self.changed = asyncio.Event()
 
@@ -27,9 +31,14 @@ class Demand:
         """The cameras whose frames come to a pool."""
         return [spec for spec in self._specs.values() if spec.pool == pool]
 
+    def runs(self, pool: str) -> list[Run]:
+        """The runs beside the live one whose frames come to a pool."""
+        return [run for run in self._runs.running.values() if asks_for(run, pool)]
+
     def models(self) -> dict[str, str]:
         """The model's name for each pool."""
-        return {spec.pool: spec.model for spec in self._specs.values()}
+        beside = {token(model): model for run in self._runs.running.values() for model in _models(run)}
+        return beside | {spec.pool: spec.model for spec in self._specs.values()}
 
     async def follow(self, bus: Bus) -> None:
         """Read the configuration for ever."""
@@ -43,6 +52,20 @@ class Demand:
                 except ValidationError as error:
                     log.error("a camera's spec cannot be read", camera=key, error=str(error))
             self.changed.set()
+
+    async def follow_runs(self) -> None:
+        """Notice every change of the runs."""
+        async for _ in self._runs.changes():
+            self.changed.set()
+
+
+def asks_for(run: Run, pool: str) -> bool:
+    """Whether a run's frames come to a pool."""
+    return pool in map(token, _models(run))
+
+
+def _models(run: Run) -> tuple[str, ...]:
+    return run.models if run.kind is RunKind.FRAMES else ()
 
 
 async def run_pools(

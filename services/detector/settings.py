@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
 
+from contracts.identity import token
 from services.kit.settings import ServiceSettings
 
 
@@ -23,7 +25,12 @@ class DetectorSettings(ServiceSettings):
     closer: bool = True
     """Look closer where people are small; see closer.py. False saves the time that takes, up to four times as much."""
     threads: Annotated[int, Field(ge=1)] | None = None
-    pools: tuple[str, ...] = ()
-    """Only these pools; empty takes every pool that a camera asks for."""
+    pools: Annotated[tuple[str, ...], NoDecode] = ()
+    """Only these models, with commas between; empty takes every one that a camera asks for."""
     backends: dict[str, str] = Field(default_factory=dict)
     """Further detectors by model name, as `package.module:factory`."""
+
+    @field_validator("pools", mode="before")
+    @classmethod
+    def _are_named_as_models(cls, pools: object) -> object:
+        return tuple(token(name) for name in pools.split(",") if name.strip()) if isinstance(pools, str) else pools

@@ -12,6 +12,7 @@ from contracts.identity import Policy
 from contracts.spec import CameraSpec, Source
 from contracts.streams import CAMERAS, FRAMES, KEPT, PREVIEW, SOURCES, STATUS, Bucket, Owner
 from services.ingest.camera import CameraWorker
+from services.ingest.probing import Prober
 from services.ingest.settings import IngestSettings
 from services.ingest.state import ProgressStore
 from services.kit.bus import Bus
@@ -36,6 +37,7 @@ class IngestService:
         self._workers: dict[str, tuple[CameraWorker, asyncio.Task[None], tuple[object, ...]]] = {}
         self._leases: dict[str, Lease] = {}
         self._share = Share(bus, Owner.INGEST.value, settings.replica, self._camera)
+        self._prober = Prober(bus, settings)
         self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def run(self) -> None:
@@ -44,6 +46,7 @@ class IngestService:
             group.create_task(self._follow(CAMERAS, "*.current", CameraSpec, self._specs))
             group.create_task(self._follow(SOURCES, "*", Source, self._sources))
             group.create_task(self._share.run())
+            group.create_task(self._prober.run())
 
     async def _follow(self, bucket: Bucket, pattern: str, kind: type[M], known: dict[str, M]) -> None:
         async for entry in watch(self._bus, bucket, pattern):

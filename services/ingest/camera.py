@@ -14,18 +14,20 @@ from contracts.events import State
 from contracts.frames import EndReason, FrameHeader
 from contracts.identity import LIVE, Policy
 from contracts.spec import CameraSpec, Source
+from services.ingest.filesessions import FileSessions
 from services.ingest.publishing import Publisher
 from services.ingest.reclaiming import Stranded, discard, find_stranded
 from services.ingest.reporting import Reporter
-from services.ingest.session import Frame, file_frames, session_of
+from services.ingest.session import Frame, file_frames
 from services.ingest.settings import IngestSettings
 from services.ingest.sources import FrameSource, SourceClosed, SourceLost, SourceRefused, frames, open_source
-from services.ingest.state import Progress, ProgressStore, choose_start
+from services.ingest.state import Progress, ProgressStore
 from services.ingest.threads import in_thread
 from services.kit.bus import Bus
 from services.kit.codec import Encoded, encode
 from services.kit.lease import Lease
 from services.kit.logs import bound_contextvars, logger
+from services.kit.vault import CannotOpen
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 30.0
 """Seconds until a lost camera is tried again, doubling, each time with a jitter of a half."""
@@ -71,6 +73,7 @@ class CameraWorker:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LEAVE_TIMEOUT):
                         await self._report.say(State.STOPPED)
+                        await self._publisher.close()
 
     async def _keep_trying(self) -> None:
         retry = FIRST_RETRY
@@ -93,9 +96,13 @@ class CameraWorker:
 
     async def _session(self) -> None:
         await self._report.say(State.STARTING, "Opening the source.")
+        try:
+            address = self._settings.vault.open(self._source.address)
+        except CannotOpen as error:
+            raise SourceRefused(f"the camera's address cannot be read: {error}") from error
         source = await in_thread(
             lambda: open_source(
-                self._source.address,
+                address,
                 open_timeout=self._settings.open_timeout,
                 read_timeout=self._settings.read_timeout,
             )
@@ -133,16 +140,13 @@ class CameraWorker:
 
     async def _find_progress(self, source: FrameSource, stranded: Stranded) -> Progress:
         known = await self._progress.read(self._spec.camera)
+        sessions = FileSessions(source, self._spec.capture, self._source)
         if known is not None:
-            before = known.start
-            same = await in_thread(lambda: session_of(source, self._spec.capture, before))
-            if same == known.session and known.is_asked_for(self._source):
+            if await sessions.goes_on(known):
                 return known
             if not known.finished:
                 await self._abandon(known, source, stranded.first.get(known.session, known.next_seq))
-        start = choose_start(self._source, known, now=time.time_ns())
-        session = await in_thread(lambda: session_of(source, self._spec.capture, start))
-        progress = Progress(session=session, start=start, asked=self._source.start, again=self._source.again)
+        progress = (known and await sessions.counted(known)) or await sessions.new(known)
         await self._progress.write(self._spec.camera, progress)
         return progress
 
@@ -219,7 +223,7 @@ class CameraWorker:
     async def _live(self, source: FrameSource) -> None:
         loop = asyncio.get_running_loop()
         newest = _Newest(self._publisher.drop)
-        session = _LiveSession(uuid4().hex, time.time_ns())
+        session, tenure = _LiveSession(time.time_ns()), self._tenure
 
         def pump() -> None:
             with suppress(SourceClosed):
@@ -234,6 +238,8 @@ class CameraWorker:
                 if self._lease is not None and not self._lease.held:
                     self._publisher.drop()  # another replica may show the same people in a session of its own
                     continue
+                if tenure != self._tenure:  # one may have shown them meanwhile: this session is over for the tracker
+                    session, tenure = session.anew(), self._tenure
                 pts_ns, picture = item
                 header = session.header(self._spec, pts_ns, picture)
                 if await self._publisher.offer(header, picture.jpeg, self._spec):
@@ -245,6 +251,10 @@ class CameraWorker:
         finally:
             if (end := session.end(self._spec, reason)) is not None:
                 await self._publisher.offer(end, b"", self._spec)
+
+    @property
+    def _tenure(self) -> int:
+        return 0 if self._lease is None else self._lease.tenure
 
 
 class _Newest:
@@ -275,13 +285,20 @@ class _Newest:
 
 
 class _LiveSession:
-    """One unbroken connection: numbers its frames. `captured_at` is the wall clock at its start plus monotonic time."""
+    """One unbroken connection while nobody else has the camera: numbers its frames.
 
-    def __init__(self, name: str, started_at: int) -> None:
-        self.id = name
+    `captured_at` is the wall clock at the connection's start plus monotonic time.
+    """
+
+    def __init__(self, started_at: int) -> None:
+        self.id = uuid4().hex
         self._started_at = started_at
         self._next_seq = 0
         self._last: FrameHeader | None = None
+
+    def anew(self) -> _LiveSession:
+        """Another session of the same connection, on the same clock."""
+        return _LiveSession(self._started_at)
 
     def header(self, spec: CameraSpec, pts_ns: int, picture: Encoded) -> FrameHeader:
         seq, self._next_seq = self._next_seq, self._next_seq + 1

@@ -6,7 +6,8 @@ import re
 import socket
 from urllib.parse import SplitResult, urlsplit
 
-from services.ingest.sources import SourceError, SourceLost, SourceRefused, redact
+from contracts.address import redact
+from services.ingest.sources import SourceError, SourceLost, SourceRefused
 
 _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 _STATUS = re.compile(rb"^(?:RTSP|HTTP)/\d\.\d (\d{3})")

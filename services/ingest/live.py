@@ -8,10 +8,11 @@ from pathlib import Path
 
 import cv2
 
+from contracts.address import redact
 from contracts.identity import Policy
 from services.ingest.capture import Capture
 from services.ingest.diagnosis import diagnose
-from services.ingest.sources import SourceLost, SourceRefused, redact
+from services.ingest.sources import SourceLost, SourceRefused
 from services.kit.codec import Image
 
 BURST_NS = 15_000_000

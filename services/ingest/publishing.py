@@ -1,4 +1,4 @@
-"""Frames onto the bus, each kind of source by its policy, and a preview for people to look at."""
+"""Frames onto the bus, each kind of source by its policy; a preview for people to see; a recording where that is on."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from prometheus_client import Counter
 from contracts.frames import FrameHeader
 from contracts.spec import CameraSpec
 from contracts.subjects import frames, kept, preview
+from services.ingest.recording import Recorder
 from services.kit.bus import Bus, StreamFull
 
 FULL_DELAY = 0.05
@@ -24,10 +25,11 @@ DROPPED = Counter("metrica_ingest_dropped_total", "Frames of live cameras that w
 
 
 class Publisher:
-    """Publishes one camera's frames and its preview."""
+    """Publishes one camera's frames and its preview, and records them where its owner says so."""
 
     def __init__(self, bus: Bus, camera: str) -> None:
         self._bus, self._camera = bus, camera
+        self._recorder = Recorder(bus, camera)
         self._previewed_at = 0.0
         self.frames = self.dropped = 0
 
@@ -44,6 +46,9 @@ class Publisher:
             except StreamFull:
                 await asyncio.sleep(FULL_DELAY)
         self._count()
+        if spec.record:
+            await self._recorder.room()
+            self._recorder.put(header, jpeg)
         await self._preview(header, jpeg, spec)
 
     async def offer(self, header: FrameHeader, jpeg: bytes, spec: CameraSpec) -> bool:
@@ -66,8 +71,14 @@ class Publisher:
             self.drop()
             return False
         self._count()
+        if spec.record:
+            self._recorder.put(header, jpeg)
         await self._preview(header, jpeg, spec)
         return True
+
+    async def close(self) -> None:
+        """Finish what is under way."""
+        await self._recorder.close()
 
     def drop(self) -> None:
         """Count a frame that was not published."""

@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -118,7 +118,7 @@ class SimulatedDoor:
 
     @cached_property
     def _renderer(self) -> Renderer:
-        return Renderer(*self.size, self._parameters.seed)
+        return _renderer(*self.size, self._parameters.seed)
 
     @property
     def line(self) -> CountingLine:
@@ -194,6 +194,12 @@ class _Cast:
             self._next = next(self._coming, None)
         self._present = deque(walk for walk in self._present if walk.end > time)
         return list(self._present)
+
+
+@lru_cache(maxsize=4)
+def _renderer(width: int, height: int, seed: int) -> Renderer:
+    """Painting a scene takes a fifth of a second; cameras that show the same one, or open it again, share it."""
+    return Renderer(width, height, seed)
 
 
 def open_simulation(address: str) -> SimulatedDoor:

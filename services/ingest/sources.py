@@ -26,8 +26,6 @@ READ_TIMEOUT = 10.0
 """Seconds without a frame after which a stream counts as broken."""
 
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"(?<=://)\S*@")  # to the last @: a password may hold / and @ itself
-_SECRETS = re.compile(r"(?<=[?&])((?:\w*(?:pass|pwd|token|secret|key|user|auth)\w*))=[^&#\s]*", re.IGNORECASE)
 
 
 class SourceError(Exception):
@@ -189,8 +187,3 @@ def frames(source: FrameSource, fps: float | None) -> Iterator[Grabbed]:
     """The frames of a source at a target rate, pictures and all, until its end; see `kept`."""
     for index, pts_ns in kept(source, fps):
         yield Grabbed(source.retrieve(), pts_ns, index)
-
-
-def redact(address: str) -> str:
-    """An address as people may see it: user names, passwords and tokens are gone."""
-    return _SECRETS.sub(r"\1=***", _CREDENTIALS.sub("***@", address))

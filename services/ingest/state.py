@@ -11,12 +11,16 @@ from contracts.spec import Source
 from contracts.streams import INGEST_STATE
 from services.kit.bus import Backoff, Bus
 
+REMEMBERED = 16
+"""Files of a camera, besides the present one, that are known to have been read."""
+
 
 class Progress(BaseModel):
     """How far a camera's file or simulation has been published.
 
     `next_seq` is a low estimate: frames from there on may have been published, and come again under the same ids.
-    `asked` is the start that the configuration named, where it named one; counting anew takes another.
+    `asked` is the start that the configuration named, where it named one; counting anew takes another. `earlier` are
+    the sessions of before, the oldest first: a file that comes back is not counted twice.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -28,10 +32,20 @@ class Progress(BaseModel):
     again: int = 0
     next_seq: int = 0
     finished: bool = False
+    earlier: tuple[Progress, ...] = ()
 
     def is_asked_for(self, source: Source) -> bool:
         """Whether the configuration still means this session, provided that the source shows the same."""
         return source.again <= self.again and source.start in {None, self.asked, self.start}
+
+    def gone_back_to(self, one: Progress) -> Progress:
+        """What is remembered where a session of before takes this one's place again: nobody asked to count it anew."""
+        return one.model_copy(update={"again": self.again, "earlier": self.superseded(but=one)})
+
+    def superseded(self, *, but: Progress | None = None) -> tuple[Progress, ...]:
+        """What is remembered of this one and those before where another takes its place."""
+        alone = self.model_copy(update={"earlier": ()})
+        return tuple(one for one in (*self.earlier, alone) if one != but)[-REMEMBERED:]
 
 
 def choose_start(source: Source, known: Progress | None, *, now: int) -> int:

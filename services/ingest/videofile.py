@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -80,7 +81,11 @@ class VideoFile:
         return image
 
     def content_sha256(self) -> str:
-        """The sum of the file's bytes."""
+        """The sum of the file's bytes, as it was when first asked for."""
+        return self._content_sha256
+
+    @cached_property
+    def _content_sha256(self) -> str:
         try:
             with self._path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Self
 
-from faststream.security import BaseSecurity, SASLPlaintext
 from nats.aio.client import Client
 from nats.errors import BadHeaderError, BadSubjectError, MaxPayloadError, NoRespondersError
 from nats.errors import Error as NatsError
@@ -21,15 +21,17 @@ from nats.js.errors import APIError, BadRequestError, NoStreamResponseError, Not
 from nats.js.kv import KeyValue
 
 from contracts.streams import Bucket, Owner, Stream, owned_by
-from services.kit.connection import SturdyBroker
+from contracts.subjects import inbox
+from services.kit.connection import NotPermitted, SturdyBroker, security, why_kept_out
 from services.kit.logs import logger
+from services.kit.refusals import Refusals
 from services.kit.settings import ServiceSettings
 from services.kit.streams import to_config
+from services.kit.writes import STREAM_FULL, Writes
 
 PUBLISH_TIMEOUT = 2.0
 """What a restarted server will never acknowledge is given up after this; ids make the second try harmless."""
 FIRST_DELAY, LONGEST_DELAY = 0.05, 2.0
-_STREAM_FULL = {10077, 10122}  # maximum messages, bytes or messages per subject exceeded
 _NAME_IN_USE = 10058
 _BAD_CONFIG = 10052
 
@@ -62,22 +64,28 @@ class Bus:
 
     def __init__(self, settings: ServiceSettings, name: str, owner: Owner | None = None) -> None:
         self._streams, self._buckets = owned_by(owner) if owner else ((), ())
+        self.user = settings.nats_user or name
         self.broker = SturdyBroker(
             settings.nats_url,
             name=name,
-            security=_security(settings),
+            security=security(settings),
+            inbox_prefix=inbox(self.user),
             max_reconnect_attempts=-1,
-            reconnect_time_wait=0.25,  # type: ignore[arg-type]  # nats-py takes fractions; FastStream's hint says int
+            reconnect_time_wait=0.25,
             connect_timeout=2,
             ping_interval=5,
             max_outstanding_pings=2,
-            error_cb=self._on_error,
+            report=self._on_error,
             disconnected_cb=self._on_disconnect,
             reconnected_cb=self._on_reconnect,
             logger=None,
         )
+        self._writes = Writes()
         self._stopping = False
         self._online = asyncio.Event()
+        self._kept_out: str | None = None
+        self._told: str | None = None
+        self.refusals = Refusals(self.user)
         self._reconnected: list[Callable[[], None]] = []
         self._declaring: asyncio.Task[None] | None = None
         self.generation = 0
@@ -95,6 +103,16 @@ class Bus:
         return self._online.is_set()
 
     @property
+    def problem(self) -> str | None:
+        """Why nothing can be published now, in one line; None where all is well."""
+        return self.unstored if self.connected else self._kept_out or "NATS is away"
+
+    @property
+    def unstored(self) -> str | None:
+        """Why something is not stored though the server is there, in one line; None where nothing is known of that."""
+        return self._writes.problem
+
+    @property
     def js(self) -> JetStreamContext:
         """JetStream."""
         context: JetStreamContext = self.broker.config.connection_state.stream
@@ -103,7 +121,8 @@ class Bus:
     async def start(self) -> Self:
         """Connect, waiting for the server if it is not there yet, and declare what this service owns."""
         await self.broker.connect()
-        self._online.set()
+        self._writes.watch(self.js)
+        self._enter()
         await self.declare()
         return self
 
@@ -133,20 +152,45 @@ class Bus:
 
     async def declare(self) -> None:
         """Create or update the streams and buckets that this service owns; tries until the server takes them."""
-        backoff = Backoff()
+        backoff, told = Backoff(), False
         while True:
             try:
                 for stream in self._streams:
-                    await self._declare_stream(stream)
+                    await self.make(stream)
                 for bucket in self._buckets:
                     await self._declare_bucket(bucket)
             except (NatsError, TimeoutError, OSError) as error:
                 if _no_use(error):
                     raise
-                log.warning("declaring streams failed, trying again", error=_words(error))
+                if not told:
+                    log.warning("declaring streams failed, trying again", error=_words(error))
+                    told = True
                 await backoff.wait()
             else:
                 return
+
+    async def make(self, stream: Stream) -> None:
+        """Create a stream, or bring it to its declaration.
+
+        Raises:
+            nats.errors.Error, TimeoutError, OSError: the server does not do it.
+        """
+        config = to_config(stream)
+        try:
+            await self.js.add_stream(config)
+        except BadRequestError as error:
+            if error.err_code != _NAME_IN_USE:
+                raise
+            await self.js.update_stream(config)
+
+    async def remove(self, stream: Stream) -> None:
+        """Delete a stream with its consumers; one that is not there is no error.
+
+        Raises:
+            nats.errors.Error, TimeoutError, OSError: the server does not do it.
+        """
+        with suppress(NotFoundError):
+            await self.js.delete_stream(stream.name)
 
     async def publish(
         self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None, msg_id: str | None = None
@@ -200,7 +244,7 @@ class Bus:
         try:
             return await self.js.publish(subject, payload, timeout=PUBLISH_TIMEOUT, headers=fields or None)
         except APIError as error:
-            if error.err_code in _STREAM_FULL:
+            if error.err_code in STREAM_FULL:
                 raise StreamFull(f"{subject}: {error.description}") from error
             raise
 
@@ -230,15 +274,6 @@ class Bus:
             else:
                 return
 
-    async def _declare_stream(self, stream: Stream) -> None:
-        config = to_config(stream)
-        try:
-            await self.js.add_stream(config)
-        except BadRequestError as error:
-            if error.err_code != _NAME_IN_USE:
-                raise
-            await self.js.update_stream(config)
-
     async def _declare_bucket(self, bucket: Bucket) -> None:
         try:
             known = (await self.js.stream_info(f"KV_{bucket.name}")).config
@@ -261,7 +296,7 @@ class Bus:
 
     async def _on_reconnect(self) -> None:
         self.generation += 1
-        self._online.set()
+        self._enter()
         log.info("connected to NATS again")
         self._declare_soon()
         for callback in self._reconnected:
@@ -273,14 +308,25 @@ class Bus:
             log.warning("NATS is away; reconnecting")
 
     async def _on_error(self, error: Exception) -> None:
-        if not self._stopping:  # while it is away, every try to connect fails alike: that was said once
-            (log.warning if self.connected else log.debug)("NATS connection", error=_words(error))
+        if self._stopping:
+            return
+        if isinstance(error, NotPermitted):
+            self.refusals.note(error)
+        elif self.connected:
+            log.warning("NATS connection", error=_words(error))
+        elif reason := why_kept_out(error, self.user):
+            if reason != self._told:
+                log.error("no way into NATS", reason=reason)
+            self._kept_out = self._told = reason
+            await asyncio.sleep(LONGEST_DELAY)  # nats-py waits for it, and then tries again
+        else:  # while it is away, every try to connect fails alike: that was said once
+            self._kept_out = None
+            log.debug("NATS connection", error=_words(error))
 
-
-def _security(settings: ServiceSettings) -> BaseSecurity | None:
-    if settings.nats_user is None or settings.nats_password is None:
-        return None
-    return SASLPlaintext(username=settings.nats_user, password=settings.nats_password.get_secret_value(), use_ssl=False)
+    def _enter(self) -> None:
+        self._kept_out = self._told = None
+        self.refusals.forget()
+        self._online.set()
 
 
 def header_size(headers: Mapping[str, str]) -> int:

@@ -1,26 +1,101 @@
-"""FastStream's broker, mended where it and nats-py leave a service hanging."""
+"""The connection to NATS: FastStream's broker, mended where it and nats-py leave a service hanging; and who gets in."""
 
 from __future__ import annotations
 
 import asyncio
+import re
+import ssl
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from faststream.nats import NatsBroker
+from faststream.nats.security import NatsSecurity, NatsUserPassword
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.protocol.parser import ERR_RE
+
+from services.kit.settings import ServiceSettings
 
 CLOSE_TIMEOUT = 1.0
+_REFUSAL = re.compile(r'Permissions Violation for (\w+)[^"]* "([^"]+)"')
+
+
+class NotPermitted(NatsError):
+    """The server does not let this user do something, such as `publish to metrica.live.counts.shop`."""
+
+
+class NotEncrypted(NatsError):
+    """TLS was asked for, and the server does not speak it."""
+
+
+class SturdyClient(Client):
+    """nats-py's connection. It loses no cancellation, reports refusals whole, and is closed by nobody but its owner."""
+
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        timeout: float = 0.5,  # noqa: ASYNC109  # nats-py's own signature
+        old_style: bool = False,
+        headers: dict[str, Any] | None = None,
+    ) -> Msg:
+        """Ask and wait for the answer. A task that is told to end meanwhile ends indeed.
+
+        nats-py waits with `asyncio.wait_for`, and that of Python 3.11 swallows a cancellation that comes together with
+        the answer (gh-86296): the task would go on for ever, and who waits for its end with it.
+        """
+        task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        answer = await super().request(subject, payload, timeout, old_style, headers)
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
+        return answer
+
+    async def _process_err(self, err_msg: str) -> None:
+        """The server complains. nats-py tells it in small letters, and closes for ever at what a restart may mend."""
+        said = ERR_RE.match(self._ps.buf)
+        reason = said[1].decode().strip("'") if said and said[1] else err_msg
+        if refusal := _REFUSAL.match(reason):
+            verb = "publish" if refusal[1] == "Publish" else "subscribe"
+            await self._error_cb(NotPermitted(f"{verb} to {refusal[2]}"))
+        else:
+            await self._process_op_err(NatsError(f"nats: {reason}"))
+
+    def _connect_command(self) -> bytes:
+        """What is sent first: the password is in it."""
+        if self.options.get("tls") and not self._server_info.get("tls_required"):
+            raise NotEncrypted("the server does not offer TLS")
+        command: bytes = super()._connect_command()
+        return command
 
 
 class SturdyBroker(NatsBroker):
-    """FastStream's broker, on a connection that loses no cancellation; an end while the server is away is no error."""
+    """FastStream's broker, on a sturdy connection; an end while the server is away is no error.
+
+    Args:
+        url: the server's address.
+        report: is told of every error, and decides what comes of it: FastStream would give up at a wrong password.
+        options: nats-py's and FastStream's.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        report: Callable[[Exception], Awaitable[None]],
+        **options: Any,  # noqa: ANN401  # what FastStream takes
+    ) -> None:
+        super().__init__(url, **options)
+        self._report = report
 
     async def _connect(self) -> Client:
-        connection = await super()._connect()
-        _keep_cancellations(connection)
+        connection = SturdyClient()
+        await connection.connect(**{**self._connection_kwargs, "error_cb": self._report})
+        self.config.connect(connection)
         return connection
 
     async def stop(
@@ -39,26 +114,48 @@ class SturdyBroker(NatsBroker):
                         await self._connection.close()
 
 
-def _keep_cancellations(client: Client) -> None:
-    """Let a task that is told to end while it waits for the server end indeed.
+def security(settings: ServiceSettings) -> NatsSecurity:
+    """Who connects, and what they trust.
 
-    nats-py waits with `asyncio.wait_for`, and that of Python 3.11 swallows a cancellation that comes together with the
-    answer (gh-86296): the task would go on for ever, and who waits for its end with it.
+    Raises:
+        ValueError: a certificate or key can't be used; says which.
     """
-    ask = client.request
+    tls = _tls(settings.nats_tls_ca, settings.nats_tls_cert, settings.nats_tls_key) if settings.nats_tls else None
+    if settings.nats_user is None or settings.nats_password is None:
+        return NatsSecurity(ssl_context=tls)
+    return NatsUserPassword(settings.nats_user, settings.nats_password.get_secret_value(), ssl_context=tls)
 
-    async def request(
-        subject: str,
-        payload: bytes = b"",
-        timeout: float = 0.5,  # noqa: ASYNC109  # nats-py's own signature
-        old_style: bool = False,
-        headers: dict[str, Any] | None = None,
-    ) -> Msg:
-        task = asyncio.current_task()
-        before = task.cancelling() if task else 0
-        answer = await ask(subject, payload, timeout, old_style, headers)
-        if task and task.cancelling() > before:
-            raise asyncio.CancelledError
-        return answer
 
-    client.request = request  # type: ignore[method-assign]  # of this connection
+def _tls(authority: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=authority)
+    except OSError as error:
+        raise ValueError(f"METRICA_NATS_TLS_CA={authority} holds no certificate that can be read: {error}") from error
+    if certificate is not None:
+        try:
+            context.load_cert_chain(certificate, key)
+        except OSError as error:
+            raise ValueError(
+                f"METRICA_NATS_TLS_CERT={certificate} and METRICA_NATS_TLS_KEY={key} can't be used: {error}"
+            ) from error
+    return context
+
+
+def why_kept_out(error: Exception, user: str) -> str | None:
+    """Why the server does not let us in although it is there, and what to do; None where it is just away."""
+    if "authorization violation" in str(error).lower():
+        return (
+            f"NATS refuses the user {user}: METRICA_NATS_USER and METRICA_NATS_PASSWORD are not those of one it knows"
+        )
+    if isinstance(error, NotEncrypted):
+        return (
+            "NATS does not offer TLS: set it up there, or leave out METRICA_NATS_TLS_CA and the tls:// of the address"
+        )
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the certificate of NATS is not trusted ({error.verify_message}): METRICA_NATS_TLS_CA must name the "
+            "authority that signed it, and METRICA_NATS_URL the host that it is for"
+        )
+    if isinstance(error, ssl.SSLError):
+        return f"no TLS with NATS ({error.reason}): METRICA_NATS_TLS_CERT must be signed by an authority that it trusts"
+    return None

@@ -39,6 +39,8 @@ class Lease:
         self._leases, self._name, self._token, self._ttl = leases, name, token.encode(), ttl
         self._revision = 0
         self._until = 0.0
+        self.tenure = 0
+        """Rises when it is held again after somebody else may have had it: what was begun before may be over."""
 
     @property
     def held(self) -> bool:
@@ -77,6 +79,7 @@ class Lease:
             if not await self._is_ours() and not await self.take():
                 self._until = 0.0
                 return False
+            self.tenure += 1
         self._until = began + self._ttl
         return True
 

@@ -21,6 +21,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from services.kit.bus import Backoff, Bus
+from services.kit.hold import Hold
 from services.kit.logs import logger
 
 HEARTBEAT = 1.0
@@ -28,6 +29,8 @@ SILENCE = 3 * HEARTBEAT
 MOMENT = 0.01
 """Seconds that a silent consumer is given even so: what it sent may lie unread because this process was busy."""
 EXPIRES = 20.0
+ACK_WAIT = 30.0
+"""The server's own, where a consumer says nothing."""
 UNUSED_CONSUMER = 60.0
 """A reader's own (ephemeral) consumer goes away by itself this many seconds after its reader."""
 
@@ -40,9 +43,18 @@ class Reader:
     With a durable `config`, replicas share the consumer and messages are acknowledged by whoever handles them. Without,
     the reader has a consumer of its own, acknowledges nothing, sees every message in stream order, and goes on behind
     the last one it saw after an outage.
+
+    Args:
+        bus: the connection.
+        stream: its name.
+        config: the consumer's.
+        ahead: messages that are pulled ahead, at most.
+        hold: seconds for which a message that is not answered yet is kept from others, beyond the ack wait.
     """
 
-    def __init__(self, bus: Bus, stream: str, config: ConsumerConfig, *, ahead: int = 256) -> None:
+    def __init__(
+        self, bus: Bus, stream: str, config: ConsumerConfig, *, ahead: int = 256, hold: float | None = None
+    ) -> None:
         self._bus, self._stream, self._config, self._ahead = bus, stream, config, ahead
         self._ordered = config.durable_name is None
         self._arrived: deque[Msg] = deque()
@@ -63,6 +75,7 @@ class Reader:
         self._made: datetime | None = None
         self._made_anew = False
         self._forget = bus.on_reconnect(self._wake.set)
+        self._hold = Hold(config.ack_wait or ACK_WAIT, hold) if hold else None
 
     async def next(self) -> Msg:
         """The next message; waits for it."""
@@ -102,6 +115,8 @@ class Reader:
             self._opening.cancel()
             await asyncio.gather(self._opening, return_exceptions=True)
         await self._unsubscribe()
+        if self._hold is not None:
+            await self._hold.end()
         given_back = [] if self._ordered else list(self._arrived)
         self._arrived.clear()
         for msg in given_back:
@@ -196,10 +211,13 @@ class Reader:
             return config
         if self._last_stream_seq:
             return replace(
-                config, deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self._last_stream_seq + 1
+                config,
+                deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+                opt_start_seq=self._last_stream_seq + 1,
+                opt_start_time=None,
             )
         if self._made_anew:
-            return replace(config, deliver_policy=DeliverPolicy.ALL, opt_start_seq=None)
+            return replace(config, deliver_policy=DeliverPolicy.ALL, opt_start_seq=None, opt_start_time=None)
         return config
 
     async def _request(self) -> None:
@@ -222,6 +240,8 @@ class Reader:
             self._credit = max(0, self._credit - 1)
             if not self._ordered or self._in_order(msg):
                 self._arrived.append(msg)
+                if self._hold is not None:
+                    self._hold.add(msg)
         elif status in {"404", "408"}:
             self._credit = 0
         elif status != "100":

@@ -41,7 +41,7 @@ class Health:
     async def problems(self) -> dict[str, str]:
         """What is not in order, by name; empty when the service can work."""
         problems: dict[str, str] = {}
-        for name, check in {"jetstream": self._jetstream, **self.checks}.items():
+        for name, check in {"jetstream": self._jetstream, "permissions": self._permitted, **self.checks}.items():
             try:
                 async with asyncio.timeout(READY_TIMEOUT):
                     await check()
@@ -50,10 +50,14 @@ class Health:
         return problems
 
     async def _jetstream(self) -> None:
-        if not self.bus.connected:
-            raise RuntimeError("NATS is away")
+        if self.bus.problem is not None:
+            raise RuntimeError(self.bus.problem)
         for stream in self.streams:
             await self.bus.js.stream_info(stream)
+
+    async def _permitted(self) -> None:
+        if refused := self.bus.refusals.present:
+            raise RuntimeError(f"NATS does not let the user {self.bus.user} {', '.join(refused)}")
 
 
 class Worker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 from typing import Annotated, Literal, Self
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.identity import token
+from services.kit.vault import Vault
 
 
 class ServiceSettings(BaseSettings):
@@ -20,14 +22,33 @@ class ServiceSettings(BaseSettings):
     nats_url: str = "nats://127.0.0.1:4222"
     nats_user: str | None = None
     nats_password: SecretStr | None = None
+    nats_tls_ca: Path | None = None
+    """Who must have signed the certificate of NATS. With it, or an address that begins with tls://, the connection is
+    encrypted or does not come about; without it, whoever this machine trusts will do."""
+    nats_tls_cert: Path | None = None
+    """The certificate that this service shows, where NATS asks for one."""
+    nats_tls_key: Path | None = None
+    """Its key, where it is not in the same file."""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Where /livez, /readyz and /metrics (and the API) answer; 0 takes any free port."""
+    private_network: bool = False
+    """Whether only Metrica's own can reach `host`, as in a network of containers: then it may be any address."""
     replica: str = Field(default_factory=lambda: f"replica-{uuid4().hex[:12]}")
     """This replica's name among those of its service: nobody else's, and best the same after a restart, so that who was
     killed takes up at once what it did before."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
+
+    @property
+    def nats_tls(self) -> bool:
+        """Whether the connection to NATS must be encrypted."""
+        return self.nats_url.startswith("tls://") or self.nats_tls_ca is not None or self.nats_tls_cert is not None
+
+    @field_validator("nats_tls_ca", "nats_tls_cert", "nats_tls_key", mode="before")
+    @classmethod
+    def _is_given(cls, path: object) -> object:
+        return path or None  # an empty variable, as compose files pass on what is not set, is none
 
     @field_validator("replica")
     @classmethod
@@ -36,7 +57,7 @@ class ServiceSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _stay_on_this_machine(self) -> Self:
-        if not _is_loopback(self.host):
+        if not self.private_network and not is_loopback(self.host):
             raise ValueError(
                 f"METRICA_HOST={self.host} would let other machines in, and Metrica has no sign-in yet: "
                 "use 127.0.0.1, and a tunnel or an authenticating proxy to look from elsewhere"
@@ -51,7 +72,30 @@ class DatabaseSettings(ServiceSettings):
     """postgresql://user:password@host:port/database"""
 
 
-def _is_loopback(host: str) -> bool:
+class SealedSettings(ServiceSettings):
+    """Settings of a service that reads what is sealed."""
+
+    secret_key: SecretStr | None = None
+    """What passwords of cameras and signing keys are sealed with; see `services.kit.vault`."""
+
+    @field_validator("secret_key")
+    @classmethod
+    def _makes_a_vault(cls, secret_key: SecretStr | None) -> SecretStr | None:
+        _vault(secret_key)
+        return secret_key
+
+    @property
+    def vault(self) -> Vault:
+        """What opens what is sealed."""
+        return _vault(self.secret_key)
+
+
+def _vault(secret_key: SecretStr | None) -> Vault:
+    return Vault(None if secret_key is None else secret_key.get_secret_value())
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
     if host == "localhost":
         return True
     try:

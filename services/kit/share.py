@@ -1,9 +1,9 @@
 """Shares: pieces of work that the replicas of a service divide among themselves, each piece done by one of them.
 
 Every replica says again and again that it is there, and takes leases of as many pieces as are its part: the number of
-pieces through the number of replicas, the rest going to the first by name. Nobody assigns anything; all see the same
+pieces through the number of replicas, the rest going to those that have most. Nobody assigns anything; all see the same
 bucket. A replica that comes is given pieces by those that have too many, one that goes hands its pieces over, and those
-of one that died are taken once its leases have expired.
+of one that died are taken once its leases have expired. No piece moves that need not.
 
     leases   tracker.replica.1f0c…  =  1f0c…            I am there
              tracker.piece.17       =  1f0c…            I do piece 17
@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Coroutine
+from contextlib import suppress
 from typing import Any, Final
 
 from nats.errors import Error as NatsError
+from nats.js.errors import KeyNotFoundError
 from prometheus_client import Gauge
 
 from contracts.streams import LEASES, Bucket
@@ -104,11 +107,10 @@ class Share:
                     self._replicas[name] = now
             else:
                 name = entry.key.removeprefix(piece)
-                fresh = entry.value is None
-                if entry.value is None:
-                    self._taken.pop(name, None)
-                else:
+                before, _ = self._taken.pop(name, ("", now))
+                if entry.value is not None:
                     self._taken[name] = (entry.value.decode(), now)
+                fresh = entry.value is None or entry.value.decode() != before
             if fresh:
                 self._changed.set()
 
@@ -137,21 +139,24 @@ class Share:
         part = self._part()
         surplus = sorted(self._tasks)[part:]
         await asyncio.gather(*(self._leave(piece) for piece in surplus))
-        free = sorted(self._wanted - self._tasks.keys() - self._others())
+        free = sorted(self._wanted - self._tasks.keys() - self._others().keys())
         await asyncio.gather(*(self._take(piece) for piece in free[: part - len(self._tasks)]))
         HELD.labels(self._group).set(len(self._tasks))
 
     def _part(self) -> int:
         """How many pieces are this replica's."""
         alive = time.monotonic() - self._bucket.ttl
-        names = sorted({self._token, *(name for name, seen in self._replicas.items() if seen > alive)})
+        names = {self._token, *(name for name, seen in self._replicas.items() if seen > alive)}
         each, rest = divmod(len(self._wanted), len(names))
-        return each + (names.index(self._token) < rest)
+        held = Counter(token for piece, token in self._others().items() if piece in self._wanted)
+        held[self._token] = len(self._tasks)
+        most_first = sorted(names, key=lambda name: (-min(held[name], each + 1), name))
+        return each + (most_first.index(self._token) < rest)
 
-    def _others(self) -> set[str]:
-        """The pieces that somebody else does, as far as is known."""
+    def _others(self) -> dict[str, str]:
+        """The pieces that somebody else does, and who, as far as is known."""
         alive = time.monotonic() - self._bucket.ttl
-        return {piece for piece, (token, seen) in self._taken.items() if token != self._token and seen > alive}
+        return {piece: token for piece, (token, seen) in self._taken.items() if token != self._token and seen > alive}
 
     async def _take(self, piece: str) -> None:
         lease = await self._lease("piece", piece)
@@ -196,3 +201,18 @@ class Share:
                 self._changed.clear()
         except TimeoutError:
             return
+
+
+async def at_work(bus: Bus, group: str, prefix: str, bucket: Bucket = LEASES) -> bool:
+    """Whether any replica of a group does a piece whose name is this, or begins with it and a dot."""
+    leases = await bus.bucket(bucket)
+    place = f"$KV.{bucket.name}."
+    pieces = f"{group}.piece.{prefix}"
+    info = await bus.js.stream_info(f"KV_{bucket.name}", subjects_filter=f"{place}{group}.piece.>")
+    for subject in info.state.subjects or {}:
+        key = subject.removeprefix(place)
+        if key == pieces or key.startswith(f"{pieces}."):
+            with suppress(KeyNotFoundError):  # it was handed over, and its mark has not expired
+                await leases.get(key)
+                return True
+    return False

@@ -1,4 +1,7 @@
-"""Camera specs by revision: detector and tracker apply the one that a frame names, not the newest."""
+"""Camera specs by revision: detector and tracker apply the one that a frame names, not the newest.
+
+A run beside the live one has specs of its own, which lie beside its entry.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,10 @@ from nats.errors import Error as NatsError
 from nats.js.errors import KeyNotFoundError
 from pydantic import ValidationError
 
+from contracts.identity import LIVE
+from contracts.runs import run_spec_key
 from contracts.spec import CameraSpec, spec_key
-from contracts.streams import CAMERAS
+from contracts.streams import CAMERAS, RUNS
 from services.kit.bus import Backoff, Bus
 from services.kit.logs import logger
 
@@ -21,8 +26,8 @@ log = logger()
 class Specs:
     """Reads each revision once; it never changes."""
 
-    def __init__(self, bus: Bus, patience: float | None = None) -> None:
-        self._bus = bus
+    def __init__(self, bus: Bus, patience: float | None = None, *, run: str = LIVE) -> None:
+        self._bus, self._run = bus, run
         self._patience = PATIENCE if patience is None else patience
         self._known: dict[tuple[str, int], CameraSpec] = {}
         self._missing: set[tuple[str, int]] = set()
@@ -47,12 +52,14 @@ class Specs:
 
     async def _read(self, camera: str, revision: int) -> CameraSpec | None:
         """The spec; None where it is not there for longer than the patience, which a revision is given once."""
-        bucket = await self._bus.bucket(CAMERAS)
+        live = self._run == LIVE
+        bucket = await self._bus.bucket(CAMERAS if live else RUNS)
+        key = spec_key(camera, revision) if live else run_spec_key(self._run, camera, revision)
         backoff, missed = Backoff(), 0.0
         patience = 0.0 if (camera, revision) in self._missing else self._patience
         while True:
             try:
-                entry = await bucket.get(spec_key(camera, revision))
+                entry = await bucket.get(key)
                 return CameraSpec.model_validate_json(entry.value or b"")
             except (KeyNotFoundError, ValidationError) as error:
                 if missed >= patience:

@@ -1,16 +1,29 @@
 """The tables of Postgres: configuration (organizations, stores, cameras, lines) and the record of counts.
 
 Persistence owns the migrations that make them and writes the record; the api owns the configuration and reads the
-record. Times are timestamptz. Every count is keyed by run, so that a replay lives beside the live one.
+record. Who may do what is in `services.kit.account_tables`. Times are timestamptz. Every count is keyed by run, so that
+a replay lives beside the live one.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, DateTime, Index
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    text,
+)
 from sqlmodel import Field, SQLModel
+
+from services.kit.occupancy import RESET
 
 
 class Organization(SQLModel, table=True):
@@ -18,15 +31,25 @@ class Organization(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     name: str
+    months_kept: int | None = None
+    """Months after which its crossings and counts are removed; None keeps them."""
+    demo: bool = False
+    """Whether what was counted here is invented."""
 
 
 class Store(SQLModel, table=True):
     """A shop. Its days begin and end in its time zone."""
 
     id: str = Field(primary_key=True)
-    organization: str = Field(foreign_key="organization.id")
+    organization: str = Field(foreign_key="organization.id", index=True)
     name: str
     time_zone: str = "UTC"
+    opening_hours: dict[str, object] = Field(default_factory=dict, sa_type=JSON)
+    """As `services.kit.opening_hours.OpeningHours` has them; nothing is always open."""
+    capacity: int | None = None
+    """How many people may be inside at a time; None where nobody said."""
+    occupancy_reset: time = RESET
+    """The local time, a quarter hour's beginning, at which nobody is inside any more. See `services.kit.occupancy`."""
 
 
 class Camera(SQLModel, table=True):
@@ -38,7 +61,8 @@ class Camera(SQLModel, table=True):
     revision: int = 1
     """Rises with every change of the camera or its lines."""
     address: str
-    """Source address. Never returned by the API, never logged."""
+    """Source address, sealed where it holds a password (`services.kit.vault`). Never returned by the API, never
+    logged."""
     start: int | None = Field(default=None, sa_type=BigInteger)
     """Of a file: captured_at of its first instant, ns UTC; None lets ingest choose the time of the first opening."""
     again: int = 0
@@ -51,6 +75,8 @@ class Camera(SQLModel, table=True):
     detection: dict[str, object] = Field(default_factory=dict, sa_type=JSON)
     """Where it looks, as `contracts.area.DetectionArea` has it; nothing is everywhere."""
     paused: bool = False
+    record: bool = False
+    """Whether its frames are kept for a while."""
 
 
 class Line(SQLModel, table=True):
@@ -75,7 +101,7 @@ class CrossingRow(SQLModel, table=True):
 
     __tablename__ = "crossing"
     __table_args__ = (
-        Index("crossing_by_line", "run", "store", "line", "at"),
+        Index("crossing_by_time", "run", "store", "at"),
         {"postgresql_partition_by": "RANGE (at)"},
     )
 
@@ -110,22 +136,30 @@ class _Bucket(SQLModel):
     outs: int = 0
 
 
+def _by_time(bucket: str) -> PrimaryKeyConstraint:
+    """A store's rows lie in the order of their time: what is read is all lines from one moment to another."""
+    return PrimaryKeyConstraint("run", "store", bucket, "camera", "line")
+
+
 class CountQuarter(_Bucket, table=True):
     """INs and OUTs of a line in a quarter of an hour, UTC."""
 
     __tablename__ = "count_quarter"
+    __table_args__ = (_by_time("bucket"),)
 
 
 class CountMinute(_Bucket, table=True):
     """INs and OUTs of a line in a minute, UTC; kept for 48 hours."""
 
     __tablename__ = "count_minute"
+    __table_args__ = (_by_time("bucket"),)
 
 
 class CountDay(SQLModel, table=True):
     """INs and OUTs of a line on a local date of its store."""
 
     __tablename__ = "count_day"
+    __table_args__ = (_by_time("day"),)
 
     run: str = Field(primary_key=True)
     store: str = Field(primary_key=True)
@@ -134,6 +168,22 @@ class CountDay(SQLModel, table=True):
     day: date = Field(primary_key=True)
     ins: int = 0
     outs: int = 0
+
+
+class OccupancyCorrection(SQLModel, table=True):
+    """Somebody said how many people are inside. The api may add corrections, and neither change nor remove them."""
+
+    __tablename__ = "occupancy_correction"
+    __table_args__ = (Index("occupancy_correction_by_time", "store", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=(Identity(always=True),))
+    store: str
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    inside: int
+    """How many there are."""
+    counted: int
+    """How many had been counted."""
+    who: str
 
 
 class StoreVersion(SQLModel, table=True):
@@ -149,6 +199,31 @@ class StoreVersion(SQLModel, table=True):
     """The zone by which this store's `count_day` is folded now; where the store's own differs, it is to be rebuilt."""
 
 
+class Promotion(SQLModel, table=True):
+    """A run's counts in the place of the live ones, for a line and a period; see `promotions`.
+
+    From `since` until before `until`, both on a quarter of an hour. A row is never deleted, only revoked.
+    """
+
+    __tablename__ = "promotion"
+    __table_args__ = (
+        Index("promotion_in_force", "store", "camera", "line", "since", postgresql_where=text("revoked_at IS NULL")),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(Integer, Identity(), primary_key=True))
+    store: str
+    camera: str
+    line: str
+    since: datetime = Field(sa_type=DateTime(timezone=True))
+    until: datetime = Field(sa_type=DateTime(timezone=True))
+    run: str
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    who: str
+    note: str = ""
+    revoked_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    revoked_by: str | None = None
+
+
 class SessionCount(SQLModel, table=True):
     """Crossings of a session that are in `crossing`: shows when all that came before the session's end have arrived."""
 
@@ -158,6 +233,9 @@ class SessionCount(SQLModel, table=True):
     camera: str = Field(primary_key=True)
     session: str = Field(primary_key=True)
     crossings: int = 0
+    store: str
+    last_at: datetime = Field(sa_type=DateTime(timezone=True))
+    """When its newest crossing was: a session whose crossings were all removed goes with them."""
 
 
 class RunSession(SQLModel, table=True):

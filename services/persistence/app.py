@@ -1,7 +1,7 @@
 """Persistence at work: batches of crossings from the stream into the database, then the new totals onto the bus.
 
 A message is acknowledged after the commit that holds it. What cannot be stored goes to the dead letters, and the rest
-goes on. Replicas share one durable consumer.
+goes on. Replicas share one durable consumer per run: the live one, and each that is worked on beside it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -19,18 +20,21 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from contracts.events import SessionEnd
 from contracts.identity import LIVE
-from contracts.streams import CROSSINGS, DLQ, Owner
+from contracts.runs import Run
+from contracts.streams import CROSSINGS, DLQ, Owner, Stream, run_streams
 from contracts.subjects import counts
-from services.kit.bus import Bus
+from services.kit.bus import Backoff, Bus
 from services.kit.dead_letters import bury
 from services.kit.logs import logger
 from services.kit.reader import Reader
+from services.kit.runs import Runs
 from services.kit.service import Health, serve
 from services.kit.settings import DatabaseSettings
 from services.kit.totals import Key, all_totals
 from services.persistence import metrics
 from services.persistence.faults import UNABLE, in_words, stay_cancelled
 from services.persistence.incoming import MalformedEvent, Record, read
+from services.persistence.retention import Purged, purge
 from services.persistence.writer import Outcome, Writer
 
 SERVICE = Owner.PERSISTENCE
@@ -45,18 +49,19 @@ CONSUMER = ConsumerConfig(
     max_ack_pending=4096,
 )
 BATCH = 500
-LINGER = 0.02
 GRACE = 5.0
 """Seconds that a batch in hand has to be finished in when the service is told to stop."""
 
 PATIENT_DELIVERIES = 20
-"""An end whose crossings are missing is delivered so often, over about 75 s: what a replica that died had in hand is
-delivered again after `ACK_WAIT`, and again if the next one dies too. After that the missing ones will not come."""
+"""An end whose crossings are missing is delivered so often, over about 75 s, and for as long as anything before it is
+in somebody's hands: it comes again after `ACK_WAIT`, or once the database is back. Then the missing ones will not
+come."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 
 BEAT = 60.0
 PRUNE_EVERY = 60  # beats
 MINUTES_KEPT = timedelta(hours=48)
+PURGE_EVERY = 3600.0
 
 Clock = Callable[[], datetime]
 
@@ -80,12 +85,16 @@ class Persistence:
     def __init__(self, bus: Bus, pool: asyncpg.Pool, clock: Clock = utc_now) -> None:
         self._bus, self._pool, self._clock = bus, pool, clock
         self._writer = Writer(pool)
+        self._runs = Runs()
 
     async def run(self) -> None:
         """Work until cancelled; a batch in hand is finished first."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._read())
+            group.create_task(self._read(CROSSINGS, LIVE))
+            group.create_task(self._runs.follow(self._bus))
+            group.create_task(self._runs.each(self._read_run, forget=self._forget))
             group.create_task(self._keep_house())
+            group.create_task(self._purge())
 
     async def check(self) -> None:
         """Whether the database can be written.
@@ -100,11 +109,14 @@ class Persistence:
         except UNABLE as error:
             raise RuntimeError(in_words(error)) from error
 
-    async def _read(self) -> None:
-        async with Reader(self._bus, CROSSINGS.name, CONSUMER, ahead=2 * BATCH) as reader:
+    async def _read_run(self, run: Run) -> None:
+        await self._read(run_streams(run.name).crossings, run.name)
+
+    async def _read(self, stream: Stream, run: str) -> None:
+        async with Reader(self._bus, stream.name, CONSUMER, ahead=2 * BATCH) as reader:
             while True:
-                msgs = await reader.batch(BATCH, linger=LINGER)
-                await self._finish(self._handle(msgs))
+                msgs = await reader.batch(BATCH)
+                await self._finish(self._handle(msgs, run))
 
     async def _finish(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -117,9 +129,10 @@ class Persistence:
             await asyncio.gather(task, return_exceptions=True)
             raise
 
-    async def _handle(self, msgs: Sequence[Msg]) -> None:
+    async def _handle(self, msgs: Sequence[Msg], run: str) -> None:
         started = time.monotonic()
-        metrics.LAG.set(msgs[-1].metadata.num_pending)
+        if run == LIVE:
+            metrics.LAG.set(msgs[-1].metadata.num_pending)
         records: list[tuple[Msg, Record]] = []
         malformed: list[tuple[Msg, str]] = []
         for msg in msgs:
@@ -127,31 +140,46 @@ class Persistence:
                 records.append((msg, read(msg.subject, msg.data)))
             except MalformedEvent as error:
                 malformed.append((msg, str(error)))
-        overdue = {
-            record
+        outcome = await self._writer.write([record for _, record in records], await self._overdue(records))
+        if run == LIVE:
+            self._measure(outcome, msgs, started)
+        await self._announce(outcome.changed)
+        await self._answer(records, outcome, run)
+        for msg, reason in malformed:
+            await self._bury(msg, "malformed", reason, run)
+
+    async def _overdue(self, records: Sequence[tuple[Msg, Record]]) -> set[SessionEnd]:
+        """Ends that have been waited for long enough, of whose sessions nothing is on its way any more."""
+        late = {
+            record: msg.metadata
             for msg, record in records
             if isinstance(record, SessionEnd) and msg.metadata.num_delivered >= PATIENT_DELIVERIES
         }
-        outcome = await self._writer.write([record for _, record in records], overdue)
-        self._measure(outcome, msgs, started)
-        await self._announce(outcome.changed)
-        await self._answer(records, outcome)
-        for msg, reason in malformed:
-            await self._bury(msg, "malformed", reason)
+        if not late:
+            return set()
+        read_from = next(iter(late.values()))
+        try:
+            consumer = await self._bus.js.consumer_info(read_from.stream, read_from.consumer)
+        except (NatsError, TimeoutError, OSError) as error:
+            log.debug("it cannot be seen what other replicas have in hand", reason=in_words(error))
+            return set()
+        # All up to this place in the stream is committed or in the dead letters, whichever replica had it.
+        handled = consumer.ack_floor.stream_seq
+        return {end for end, place in late.items() if place.sequence.stream <= handled + 1}
 
-    async def _answer(self, records: Sequence[tuple[Msg, Record]], outcome: Outcome) -> None:
+    async def _answer(self, records: Sequence[tuple[Msg, Record]], outcome: Outcome, run: str) -> None:
         incomplete = set(outcome.incomplete)
         for msg, record in records:
             if record in outcome.refused:
-                await self._bury(msg, "refused", outcome.refused[record])
+                await self._bury(msg, "refused", outcome.refused[record], run)
             elif record in incomplete:
                 pause = FIRST_PAUSE * 2 ** min(msg.metadata.num_delivered - 1, 10)
                 await _say(msg.nak(delay=min(pause, LONGEST_PAUSE)))
             else:
                 await _say(msg.ack())
 
-    async def _bury(self, msg: Msg, why: str, reason: str) -> None:
-        await bury(self._bus, SERVICE, msg, reason, run=LIVE)
+    async def _bury(self, msg: Msg, why: str, reason: str, run: str) -> None:
+        await bury(self._bus, SERVICE, msg, reason, run=run)
         metrics.DEAD_LETTERS.labels(why).inc()
         await _say(msg.ack())
 
@@ -172,16 +200,42 @@ class Persistence:
         metrics.BATCH_SECONDS.observe(time.monotonic() - started)
         metrics.DELAY.observe((self._clock() - msgs[0].metadata.timestamp).total_seconds())
 
+    async def _forget(self, run: str) -> None:
+        """Delete all that a dropped run has written, however long the database is away."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self._writer.forget_run(run)
+            except UNABLE as error:
+                stay_cancelled()
+                log.warning("the rows of a dropped run cannot be deleted yet", run=run, reason=in_words(error))
+                await backoff.wait()
+            else:
+                return
+
     async def _keep_house(self) -> None:
         for beat in count():
             try:
                 await self._announce(await self._writer.follow_time_zones())
                 if beat % PRUNE_EVERY == 0:
-                    await self._writer.prune_minutes(self._clock() - MINUTES_KEPT)
+                    await self._writer.prune_minutes(MINUTES_KEPT)
             except UNABLE as error:
                 stay_cancelled()
                 log.debug("housekeeping waits for the database", reason=in_words(error))
             await asyncio.sleep(BEAT)
+
+    async def _purge(self) -> None:
+        """Remove what is older than its organization keeps; the first time, that may take minutes."""
+        while True:
+            try:
+                purged = await purge(self._pool, self._clock())
+                metrics.PURGED.inc(purged.crossings)
+                if purged != Purged():
+                    log.info("what was too old is removed", **asdict(purged))
+            except UNABLE as error:
+                stay_cancelled()
+                log.debug("the purge waits for the database", reason=in_words(error))
+            await asyncio.sleep(PURGE_EVERY)
 
 
 async def _say(answer: Coroutine[None, None, None]) -> None:

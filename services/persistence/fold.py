@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -11,10 +10,8 @@ from zoneinfo import ZoneInfo
 
 from contracts.events import Crossing
 from contracts.identity import Direction, to_datetime
+from services.kit.local_time import quarter_of
 from services.kit.zones import local_day
-
-QUARTER = 15
-"""Minutes. The offset of every time zone of today is a multiple of it, so that days can be rebuilt from quarters."""
 
 
 class LineKey(NamedTuple):
@@ -42,13 +39,22 @@ SessionKey = tuple[str, str, str]
 
 
 @dataclass(slots=True)
+class SessionTally:
+    """Crossings of a session, and when the newest was."""
+
+    store: str
+    last_at: datetime
+    crossings: int = 0
+
+
+@dataclass(slots=True)
 class Folded:
     """What a batch adds to each rollup, keys in order: no two writers wait for each other in a ring."""
 
     minutes: Counted = field(default_factory=dict)
     quarters: Counted = field(default_factory=dict)
     days: CountedDays = field(default_factory=dict)
-    sessions: dict[SessionKey, int] = field(default_factory=dict)
+    sessions: dict[SessionKey, SessionTally] = field(default_factory=dict)
 
 
 def fold(crossings: Iterable[Crossing], zones: Mapping[str, ZoneInfo]) -> Folded:
@@ -59,27 +65,28 @@ def fold(crossings: Iterable[Crossing], zones: Mapping[str, ZoneInfo]) -> Folded
         zones: the time zone of each store, by its id.
     """
     folded = Folded()
-    sessions: Counter[SessionKey] = Counter()
     for crossing in crossings:
         line = LineKey(crossing.run, crossing.store, crossing.camera, crossing.line)
         at = to_datetime(crossing.at)
-        minute = at.replace(second=0, microsecond=0)
-        quarter = minute.replace(minute=minute.minute // QUARTER * QUARTER)
+        minute, quarter = at.replace(second=0, microsecond=0), quarter_of(at)
         for tally in (
             folded.minutes.setdefault((line, minute), Tally()),
             folded.quarters.setdefault((line, quarter), Tally()),
-            folded.days.setdefault((line, local_day(at, zones[crossing.store])), Tally()),
+            folded.days.setdefault((line, local_day(quarter, zones[crossing.store])), Tally()),  # as it is rebuilt
         ):
             if crossing.direction is Direction.IN:
                 tally.ins += 1
             else:
                 tally.outs += 1
-        sessions[crossing.run, crossing.camera, crossing.session] += 1
+        key = crossing.run, crossing.camera, crossing.session
+        session = folded.sessions.setdefault(key, SessionTally(crossing.store, at))
+        session.crossings += 1
+        session.last_at = max(session.last_at, at)
     return Folded(
         minutes=dict(sorted(folded.minutes.items(), key=lambda item: item[0])),
         quarters=dict(sorted(folded.quarters.items(), key=lambda item: item[0])),
         days=dict(sorted(folded.days.items(), key=lambda item: item[0])),
-        sessions=dict(sorted(sessions.items())),
+        sessions=dict(sorted(folded.sessions.items(), key=lambda item: item[0])),
     )
 
 

@@ -31,6 +31,6 @@ def read(subject: str, body: bytes) -> Record:
     except ValueError as error:
         raise MalformedEvent(str(error)) from error
     said, told = (event.run, event.store, event.camera), (named.run, named.store, named.camera)
-    if named.kind is not Kind.CROSSINGS or said != told:
+    if named.kind not in {Kind.CROSSINGS, Kind.EDGE} or said != told:
         raise MalformedEvent(f"the event is of {'/'.join(said)}, but its subject is {subject}")
     return event

@@ -26,6 +26,9 @@ from services.persistence.faults import AWAY, in_words
 SCRIPTS = Path(__file__).parent / "migrations"
 API_ROLE = "metrica_api"
 CONFIGURATION = "organization, store, camera, line"
+ACCOUNTS = "account, membership, api_key, refresh_token, sign_in_attempts, signing_key, remembered_answer"
+LOGS = "audit_entry, occupancy_correction"
+NEWEST = "occupancy_correction"
 _LOCK = 0x6D657472_6D696772  # "metrmigr"
 _CONNECT_TIMEOUT = 5.0
 
@@ -100,15 +103,21 @@ async def _await_database(connect: Callable[[], Awaitable[asyncpg.Connection]]) 
 
 
 def _grant(connection: Connection) -> None:
-    """What the api may do: read all, write the configuration. After every step, so that a role made later gets it."""
+    """What the api may do: read all, write the configuration and the accounts, promote runs. It changes no count.
+
+    After every step, so that a role made later gets it.
+    """
     if not connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": API_ROLE}):
         return
-    if not connection.scalar(text("SELECT to_regclass('crossing')")):
+    if not connection.scalar(text("SELECT to_regclass(:newest)"), {"newest": NEWEST}):
         return
     for statement in (
         f"GRANT USAGE ON SCHEMA public TO {API_ROLE}",
         f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {API_ROLE}",
-        f"GRANT INSERT, UPDATE, DELETE ON {CONFIGURATION} TO {API_ROLE}",
+        f"GRANT INSERT, UPDATE, DELETE ON {CONFIGURATION}, {ACCOUNTS} TO {API_ROLE}",
+        f"GRANT INSERT ON {LOGS} TO {API_ROLE}",
+        f"GRANT INSERT, UPDATE (revoked_at, revoked_by) ON promotion TO {API_ROLE}",
+        f"GRANT INSERT, UPDATE (version) ON store_version TO {API_ROLE}",
         f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {API_ROLE}",
     ):
         connection.execute(text(statement))

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 _LOCK = 0x6D657472_70617274  # "metrpart"
-_NAME = re.compile(r"crossing_y\d{4}m\d{2}")
+_NAME = re.compile(r"crossing_y(\d{4})m(\d{2})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,6 +36,11 @@ class Month:
         return Month(self.year + self.month // 12, self.month % 12 + 1)
 
     @property
+    def begin(self) -> datetime:
+        """Its first instant."""
+        return datetime(self.year, self.month, 1, tzinfo=UTC)
+
+    @property
     def first(self) -> str:
         """Its first instant, as Postgres reads it."""
         return f"{self.year:04}-{self.month:02}-01 00:00:00+00"
@@ -51,6 +56,33 @@ def is_partition(table: str) -> bool:
     return _NAME.fullmatch(table) is not None
 
 
+async def existing(connection: asyncpg.Connection) -> list[Month]:
+    """The months that have a partition, in order."""
+    rows = await connection.fetch(
+        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'crossing'::regclass"
+    )
+    found = [_NAME.fullmatch(table) for (table,) in rows]
+    return sorted(Month(int(name[1]), int(name[2])) for name in found if name)
+
+
+async def exists(connection: asyncpg.Connection, month: Month) -> bool:
+    """Whether a month has its partition."""
+    return await connection.fetchval("SELECT to_regclass($1)", month.table) is not None
+
+
+async def create(connection: asyncpg.Connection, month: Month) -> None:
+    """Make a month's table, which is no partition yet: nobody sees what is written to it."""
+    await connection.execute(f"CREATE TABLE {month.table} (LIKE crossing INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
+
+
+async def attach(connection: asyncpg.Connection, month: Month) -> None:
+    """Make a month's table a partition. Keys and indexes that it lacks are built."""
+    await connection.execute(
+        f"ALTER TABLE crossing ATTACH PARTITION {month.table}"
+        f" FOR VALUES FROM ('{month.first}') TO ('{month.next.first}')"
+    )
+
+
 class Partitions:
     """The months that are known to have a partition."""
 
@@ -63,14 +95,9 @@ class Partitions:
             async with connection.transaction():
                 # Replicas that meet a new month together: the second waits, and finds it made.
                 await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-                if await connection.fetchval("SELECT to_regclass($1)", month.table) is None:
-                    await connection.execute(
-                        f"CREATE TABLE {month.table} (LIKE crossing INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
-                    )
-                    await connection.execute(
-                        f"ALTER TABLE crossing ATTACH PARTITION {month.table}"
-                        f" FOR VALUES FROM ('{month.first}') TO ('{month.next.first}')"
-                    )
+                if not await exists(connection, month):
+                    await create(connection, month)
+                    await attach(connection, month)
             self._known.add(month)
 
     def forget(self) -> None:

@@ -37,6 +37,16 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
 ON CONFLICT DO NOTHING
 """
 
+_DELETE_RUN = (
+    "DELETE FROM store_version WHERE run = $1",  # first: whoever writes the run's rows holds its lock
+    "DELETE FROM crossing WHERE run = $1",
+    "DELETE FROM count_minute WHERE run = $1",
+    "DELETE FROM count_quarter WHERE run = $1",
+    "DELETE FROM count_day WHERE run = $1",
+    "DELETE FROM session_count WHERE run = $1",
+    "DELETE FROM run_session WHERE run = $1",
+)
+
 
 def identity(crossing: Crossing) -> Identity:
     """A crossing's key in the database."""
@@ -71,6 +81,12 @@ async def insert_ends(
     complete = [end for end in ends if end in overdue or arrived[end] >= end.count]
     await connection.execute(_INSERT_SESSIONS, *_end_columns(complete))
     return [end for end in ends if end not in complete]
+
+
+async def delete_run(connection: asyncpg.Connection, run: str) -> None:
+    """Delete every row of a run. Inside a transaction."""
+    for statement in _DELETE_RUN:
+        await connection.execute(statement, run)
 
 
 def _crossing_columns(crossings: Sequence[Crossing]) -> Iterable[list[object]]:

@@ -7,13 +7,14 @@ therefore rise in the order of the commits, and no two writers touch a store's r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from services.kit.local_time import DAY
 from services.kit.totals import Key
-from services.kit.zones import UTC_NAME, zone
+from services.kit.zones import UTC_NAME, local_day, zone
 from services.persistence.fold import Counted, CountedDays, Folded, LineKey, Tally, days_of
 
 _RAISE_VERSIONS = """
@@ -34,11 +35,19 @@ _ADD_MINUTES = _ADD.format(table="count_minute", bucket="bucket", type="timestam
 _ADD_QUARTERS = _ADD.format(table="count_quarter", bucket="bucket", type="timestamptz")
 _ADD_DAYS = _ADD.format(table="count_day", bucket="day", type="date")
 _ADD_SESSIONS = """
-INSERT INTO session_count AS c (run, camera, session, crossings)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[])
-ON CONFLICT (run, camera, session) DO UPDATE SET crossings = c.crossings + excluded.crossings
+INSERT INTO session_count AS c (run, camera, session, store, last_at, crossings)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::int[])
+ON CONFLICT (run, camera, session) DO UPDATE
+SET crossings = c.crossings + excluded.crossings, last_at = GREATEST(c.last_at, excluded.last_at)
 """
-_QUARTERS = "SELECT camera, line, bucket, ins, outs FROM count_quarter WHERE run = $1 AND store = $2"
+_QUARTERS = """
+SELECT camera, line, bucket, ins, outs FROM count_quarter WHERE run = $1 AND store = $2 AND bucket >= $3 AND bucket < $4
+"""
+_EVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_CUT = (
+    "DELETE FROM count_minute WHERE run = $1 AND store = $2 AND bucket < $3",
+    "DELETE FROM count_quarter WHERE run = $1 AND store = $2 AND bucket < $3",
+)
 _MOVED = """
 SELECT v.run, v.store FROM store_version v LEFT JOIN store s ON s.id = v.store
 WHERE v.time_zone IS DISTINCT FROM coalesce(s.time_zone, $1) ORDER BY v.run, v.store
@@ -72,8 +81,9 @@ async def add(connection: asyncpg.Connection, folded: Folded) -> None:
     await connection.execute(_ADD_MINUTES, *_columns(folded.minutes))
     await connection.execute(_ADD_QUARTERS, *_columns(folded.quarters))
     await connection.execute(_ADD_DAYS, *_columns(folded.days))
-    sessions = folded.sessions
-    await connection.execute(_ADD_SESSIONS, *(list(part) for part in zip(*sessions, strict=True)), [*sessions.values()])
+    keys, sessions = list(zip(*folded.sessions, strict=True)), folded.sessions.values()
+    stores, last = [session.store for session in sessions], [session.last_at for session in sessions]
+    await connection.execute(_ADD_SESSIONS, *map(list, keys), stores, last, [session.crossings for session in sessions])
 
 
 async def moved(connection: asyncpg.Connection) -> list[Key]:
@@ -82,13 +92,35 @@ async def moved(connection: asyncpg.Connection) -> list[Key]:
 
 
 async def _rebuild_days(connection: asyncpg.Connection, run: str, store: str, name: str) -> None:
-    quarters: Counted = {
-        (LineKey(run, store, row["camera"], row["line"]), row["bucket"]): Tally(row["ins"], row["outs"])
-        for row in await connection.fetch(_QUARTERS, run, store)
-    }
+    quarters = await _quarters(connection, run, store, *_EVER)
     await connection.execute("DELETE FROM count_day WHERE run = $1 AND store = $2", run, store)
     await connection.execute(_ADD_DAYS, *_columns(days_of(quarters, zone(name))))
     await connection.execute("UPDATE store_version SET time_zone = $3 WHERE run = $1 AND store = $2", run, store, name)
+
+
+async def cut(connection: asyncpg.Connection, run: str, store: str, name: str, before: datetime) -> None:
+    """Remove the counts before a moment, a quarter hour's beginning, and count anew the local day that it cuts.
+
+    Args:
+        connection: inside a transaction that holds the store's lock.
+        run, store: whose counts.
+        name: the time zone by which the store's days are folded.
+        before: the moment, UTC.
+    """
+    day = local_day(before, zone(name))
+    for statement in _CUT:
+        await connection.execute(statement, run, store, before)
+    await connection.execute("DELETE FROM count_day WHERE run = $1 AND store = $2 AND day <= $3", run, store, day)
+    quarters = await _quarters(connection, run, store, before, before + 2 * DAY)
+    left = {key: tally for key, tally in days_of(quarters, zone(name)).items() if key[1] == day}
+    await connection.execute(_ADD_DAYS, *_columns(left))
+
+
+async def _quarters(connection: asyncpg.Connection, run: str, store: str, start: datetime, end: datetime) -> Counted:
+    return {
+        (LineKey(run, store, row["camera"], row["line"]), row["bucket"]): Tally(row["ins"], row["outs"])
+        for row in await connection.fetch(_QUARTERS, run, store, start, end)
+    }
 
 
 def _columns(counted: Counted | CountedDays) -> Iterable[list[str] | list[date] | list[int]]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 
 from contracts.events import Crossing, SessionEnd
-from contracts.identity import to_datetime
+from contracts.identity import LIVE, to_datetime
 from services.kit.bus import Backoff
 from services.kit.logs import logger
 from services.kit.totals import Key
@@ -22,7 +22,7 @@ from services.persistence.fold import fold
 from services.persistence.incoming import Record
 from services.persistence.metrics import DATABASE_UP
 from services.persistence.partitions import Partitions
-from services.persistence.record import insert_crossings, insert_ends
+from services.persistence.record import delete_run, insert_crossings, insert_ends
 from services.persistence.rollups import add, moved, raise_versions
 
 log = logger()
@@ -93,13 +93,27 @@ class Writer:
             await raise_versions(connection, dict.fromkeys(keys))
         return set(keys)
 
-    async def prune_minutes(self, before: datetime) -> None:
-        """Forget the counts of minutes before a moment.
+    async def prune_minutes(self, kept: timedelta) -> None:
+        """Forget the counts of minutes that are older than so much, by the database's clock.
+
+        Ours may be wrong for a while after a start, and what is forgotten does not come back.
 
         Raises:
             asyncpg.PostgresError, OSError: the database cannot now; the next call does it.
         """
-        await self._pool.execute("DELETE FROM count_minute WHERE bucket < $1", before)
+        await self._pool.execute("DELETE FROM count_minute WHERE bucket < now() - $1::interval", kept)
+
+    async def forget_run(self, run: str) -> None:
+        """Delete every row of a run beside the live one.
+
+        Raises:
+            ValueError: the run is the live one.
+            asyncpg.PostgresError, OSError: the database cannot now; nothing is deleted.
+        """
+        if run == LIVE:
+            raise ValueError("the live run is never forgotten")
+        async with self._pool.acquire() as connection, connection.transaction():
+            await delete_run(connection, run)
 
     async def _commit(self, part: Sequence[Record], overdue: Collection[SessionEnd], outcome: Outcome) -> None:
         crossings = [event for event in part if isinstance(event, Crossing)]

@@ -1,37 +1,79 @@
-"""The tracker service: a fair part of the partitions, every camera in them kept from its checkpoint on."""
+"""The tracker service: a fair part of the partitions, every camera in them kept from its checkpoint on.
+
+A piece of work is a partition of the live run, `17`, or one of a run beside it, `night.17`, as far as the run's cameras
+lie in it.
+"""
 
 from __future__ import annotations
 
-from contracts.identity import LIVE, PARTITIONS
+import asyncio
+
+from contracts.identity import PARTITIONS
+from contracts.runs import Run, RunKind
 from contracts.streams import CROSSINGS, DETECTIONS, PATHS, Owner
 from services.kit.bus import Bus
 from services.kit.lease import Lease
 from services.kit.logs import logger
+from services.kit.runs import Runs
 from services.kit.service import Health, serve
 from services.kit.settings import ServiceSettings
 from services.kit.share import Share
-from services.kit.specs import Specs
 from services.tracker.checkpoint import Fenced
+from services.tracker.feed import Feed
 from services.tracker.partition import Partition
+
+LIVE_PIECES = frozenset(str(number) for number in range(PARTITIONS))
 
 log = logger()
 
 
-async def track(bus: Bus, replica: str) -> None:
-    """Work on this replica's part of the partitions until cancelled; then hand them over."""
-    await bus.wait_for(DETECTIONS)
-    specs = Specs(bus)
+class TrackerService:
+    """One replica."""
 
-    async def keep(number: str, _: Lease) -> None:
+    def __init__(self, bus: Bus, replica: str) -> None:
+        self._bus, self._replica = bus, replica
+        self._live = Feed.live(bus)
+        self._runs = Runs()
+        self._share = Share(bus, Owner.TRACKER.value, replica, self._keep)
+
+    async def run(self) -> None:
+        """Work on this replica's part until cancelled; then hand it over."""
+        await self._bus.wait_for(DETECTIONS)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._runs.follow(self._bus))
+            group.create_task(self._follow_runs())
+            group.create_task(self._share.run())
+
+    async def _follow_runs(self) -> None:
+        async for _ in self._runs.changes():
+            beside = {
+                f"{run.name}.{number}"
+                for run in self._runs.running.values()
+                if _is_tracked(run)
+                for number in run.partitions
+            }
+            self._share.want(LIVE_PIECES | beside)
+
+    async def _keep(self, piece: str, lease: Lease) -> None:
+        name, _, number = piece.rpartition(".")
+        run = self._runs.running.get(name)
+        if name and run is None:
+            return  # it has just ended
+        feed = Feed.of(self._bus, run) if run else self._live
         try:
-            await Partition(bus, specs, LIVE, int(number), replica).run()
+            await Partition(self._bus, feed, int(number), self._replica, lambda: lease.held).run()
         except Fenced as reason:
             # It had been stopped for longer than its lease, or somebody works without one: what is stored is the truth.
             log.warning("another tracker was at work here; taking it up from what is stored", reason=str(reason))
 
-    share = Share(bus, Owner.TRACKER.value, replica, keep)
-    share.want([str(number) for number in range(PARTITIONS)])
-    await share.run()
+
+def _is_tracked(run: Run) -> bool:
+    return run.kind is not RunKind.PATHS
+
+
+async def track(bus: Bus, replica: str) -> None:
+    """Work on this replica's part of the partitions until cancelled; then hand them over."""
+    await TrackerService(bus, replica).run()
 
 
 def main() -> None:

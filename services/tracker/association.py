@@ -26,12 +26,9 @@ Indices = NDArray[np.intp]
 def costs(motion: Motion, measured: Floats) -> Floats:
     """(N, M) cost of pairing each of N tracks with each of M boxes cx, cy, w, h."""
     spread = motion.spread()
-    weight = 1.0 / spread
-    squared: Floats = np.empty((4, len(motion), len(measured)))
-    for axis in range(4):
-        np.subtract.outer(motion.position[:, axis], measured[:, axis], out=squared[axis])
+    squared: Floats = motion.position.T[:, :, None] - measured.T[:, None, :]
     np.square(squared, out=squared)
-    squared *= weight.T[:, :, None]
+    squared *= (1.0 / spread).T[:, :, None]
     shape: Floats = squared[2]
     shape += squared[3]
     np.minimum(shape, SHAPE_CAP, out=shape)

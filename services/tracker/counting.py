@@ -15,13 +15,12 @@ from pydantic import BaseModel, ConfigDict
 
 from contracts.events import Crossing, Detections, Path, SessionEnd, TrackBox, Tracks
 from contracts.frames import EndReason
-from contracts.identity import Direction
 from contracts.spec import CameraSpec, CountingLine
 from services.tracker.kalman import MIN_SIZE, Floats
 from services.tracker.paths import PathRecorder, Walked
 from services.tracker.trace import Trace
 from services.tracker.tracker import Gone, Sighting, Tracker, TrackerState
-from services.tracker.watch import LineState, LineWatch
+from services.tracker.watch import LineState, LineWatch, ranked
 
 MIN_STEP: Final = 0.001
 """Seconds that pass between two frames at least, where the camera's clock stands still or jumps back."""
@@ -67,6 +66,8 @@ class Step:
     paths: tuple[Path, ...]
     tracks: Tracks
     end: SessionEnd | None
+    missed: int
+    """Frames before this one that never came."""
 
 
 @dataclass(slots=True)
@@ -89,12 +90,13 @@ class _Session:
     unclaimed: dict[tuple[str, int], LineState] = field(default_factory=dict)
     """States of lines from a checkpoint, until the first spec comes with the lines themselves."""
 
-    def arrive(self, detections: Detections) -> None:
+    def arrive(self, detections: Detections) -> int:
         """Count the frames that never came between the last event and this one."""
         last = -1 if self.seq is None else self.seq
-        if detections.previous is not None:
-            self.missed += max(0, detections.previous - last)
+        missed = 0 if detections.previous is None else max(0, detections.previous - last)
+        self.missed += missed
         self.seq = detections.seq
+        return missed
 
     def elapse(self, captured_at: int) -> float:
         """Seconds since the frame before, made to go forward."""
@@ -131,12 +133,14 @@ class CameraCounter:
         self._run, self._store, self._camera = run, store, camera
         self._session = _Session()
 
-    def step(self, detections: Detections, spec: CameraSpec) -> Step:
+    def step(self, detections: Detections, spec: CameraSpec, *, counts: bool = True, shows: bool = True) -> Step:
         """Take in what was seen in one frame. In order of seq, each at most once.
 
         Args:
             detections: of this camera. `skipped` ones are frames nobody could look at; `end` closes the session.
             spec: at the revision that the detections name.
+            counts: whether the crossings that this frame decides are counted; otherwise there are none.
+            shows: whether somebody looks at the tracks; otherwise there are none.
 
         Raises:
             ValueError: there is not one score to each box; nothing has been changed.
@@ -147,42 +151,44 @@ class CameraCounter:
             published += self._flush()
             self._session = _Session(detections.session)
         session = self._session
-        session.arrive(detections)
+        missed = session.arrive(detections)
         if detections.end is not None:
             session.follow(spec.lines)
             gone = session.tracker.flush()
-            crossings = self._cross((), gone, detections)
+            crossings = self._cross((), gone, detections, counts)
             published += self._paths(session.recorder.forget(gone))
             end = self._close(detections, detections.end)
-            return Step(crossings, tuple(published), self._tracks(detections, ()), end)
+            return Step(crossings, tuple(published), self._tracks(detections, ()), end, missed)
         published += self._paths(session.resize(detections.width, detections.height))
         session.width, session.height, session.spec_revision = detections.width, detections.height, spec.revision
         session.follow(spec.lines)
         session.frames += 1
+        before = session.at
         seconds = session.elapse(detections.captured_at)
         if detections.skipped is not None:
             session.skipped += 1
             sightings = session.tracker.skip(seconds)
         else:
             sightings = session.tracker.step(boxes, scores, seconds)
-        crossings = self._cross(sightings.seen, sightings.gone, detections)
-        published += self._paths(session.recorder.see(sightings.seen, detections.captured_at))
+        crossings = self._cross(sightings.seen, sightings.gone, detections, counts)
+        published += self._paths(session.recorder.see(sightings.seen, detections.captured_at, before))
         published += self._paths(session.recorder.forget(sightings.gone))
-        shown = session.tracker.visible(SHOWN_SECONDS)
-        return Step(crossings, tuple(published), self._tracks(detections, shown), None)
+        shown = session.tracker.visible(SHOWN_SECONDS) if shows else ()
+        return Step(crossings, tuple(published), self._tracks(detections, shown), None, missed)
 
     def _cross(
-        self, seen: tuple[Sighting, ...], gone: tuple[Gone, ...], detections: Detections
+        self, seen: tuple[Sighting, ...], gone: tuple[Gone, ...], detections: Detections, counts: bool
     ) -> tuple[Crossing, ...]:
         """The crossings that this frame decides, ranked by their place along each line."""
         session = self._session
         found: list[Crossing] = []
         for watch in session.watches.values():
-            line, rank = watch.line, dict.fromkeys(Direction, 0)
             decided = watch.see(seen, detections.captured_at, session.width, session.height) + watch.forget(gone)
-            for direction, met in sorted(decided, key=lambda decision: (decision.met.place, decision.met.at)):
-                identity = (line.id, line.revision, detections.session, detections.seq, direction, rank[direction])
-                rank[direction] += 1
+            if not counts or not decided:
+                continue
+            line = watch.line
+            for rank, (direction, met) in ranked(decided):
+                identity = (line.id, line.revision, detections.session, detections.seq, direction, rank)
                 found.append(
                     Crossing(
                         run=self._run,
@@ -235,13 +241,15 @@ class CameraCounter:
                 track=track,
                 part=piece.part,
                 final=final,
+                confirmed=confirmed,
                 at=piece.at,
                 width=session.width,
                 height=session.height,
                 spec_revision=session.spec_revision,
                 points=piece.points,
+                gaps=piece.gaps,
             )
-            for track, piece, final in walked
+            for track, piece, final, confirmed in walked
         ]
 
     def _tracks(self, detections: Detections, shown: Iterable[Sighting]) -> Tracks:
@@ -309,8 +317,11 @@ def _people(detections: Detections) -> tuple[Floats, Floats]:
         )
     boxes = np.array(detections.boxes, np.float64).reshape(-1, 4)
     scores = np.array(detections.scores, np.float64)
+    if not len(boxes):
+        return boxes, scores
     finite = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)
-    boxes, scores = boxes[finite], scores[finite]
-    boxes = np.clip(boxes, 0.0, [detections.width, detections.height] * 2)
+    if not finite.all():
+        boxes, scores = boxes[finite], scores[finite]
+    boxes = boxes.clip(0.0, (detections.width, detections.height, detections.width, detections.height))
     solid = (boxes[:, 2:] - boxes[:, :2] >= MIN_SIZE).all(axis=1)
-    return boxes[solid], scores[solid]
+    return (boxes, scores) if solid.all() else (boxes[solid], scores[solid])

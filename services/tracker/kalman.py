@@ -144,11 +144,15 @@ def size(boxes: Floats) -> Floats:
 
 def centred(corners: Floats) -> Floats:
     """(N, 4) cx, cy, w, h of x1, y1, x2, y2."""
-    extent = corners[:, 2:] - corners[:, :2]
-    return np.hstack([corners[:, :2] + extent / 2, extent])
+    boxes = np.empty_like(corners)
+    extent = np.subtract(corners[:, 2:], corners[:, :2], out=boxes[:, 2:])
+    np.add(corners[:, :2], extent / 2, out=boxes[:, :2])
+    return boxes
 
 
 def cornered(boxes: Floats) -> Floats:
     """(N, 4) x1, y1, x2, y2 of cx, cy, w, h."""
-    half = boxes[:, 2:] / 2
-    return np.hstack([boxes[:, :2] - half, boxes[:, :2] + half])
+    corners, half = np.empty_like(boxes), boxes[:, 2:] / 2
+    np.subtract(boxes[:, :2], half, out=corners[:, :2])
+    np.add(boxes[:, :2], half, out=corners[:, 2:])
+    return corners

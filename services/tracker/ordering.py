@@ -78,7 +78,8 @@ class Sequencer:
     @property
     def state(self) -> OrderState:
         """What to restore from; what is held back is read again from the stream (see `oldest_held`)."""
-        return OrderState(session=self._session, last=self._last, ended=tuple(self._ended))
+        last = None if self._last is None else self._last.model_copy(update={"boxes": (), "scores": ()})
+        return OrderState(session=self._session, last=last, ended=tuple(self._ended))
 
     def offer(self, arrival: Arrival) -> Iterator[Detections]:
         """Take an arrival; yields what is now in order. Arrivals come in stream order."""
@@ -95,6 +96,10 @@ class Sequencer:
     def waited(self, now: float) -> Iterator[Detections]:
         """Nothing arrived until `now` (local clock): yields what need not wait any longer."""
         yield from self._release(lambda held: now - held.received_at >= SILENCE[self._policy])
+
+    def finish(self) -> Iterator[Detections]:
+        """Nothing comes any more: yields all that is held back."""
+        yield from self._release(lambda _: True)
 
     def wait_anew(self, now: float) -> None:
         """Until `now` (local clock) nothing could arrive: only from now on does silence mean something."""
@@ -165,7 +170,7 @@ class Sequencer:
         del frames[event.seq]
         if not frames:
             del self._held[event.session]
-        self._last = event.model_copy(update={"boxes": (), "scores": ()})
+        self._last = event
         if event.end is not None:
             self._forget()
         yield event
@@ -176,7 +181,7 @@ class Sequencer:
         self._forget()
         if last is not None:
             end = {"seq": last.seq + 1, "previous": last.seq, "end": EndReason.LOST, "skipped": None}
-            yield last.model_copy(update=end)
+            yield last.model_copy(update={**end, "boxes": (), "scores": ()})
 
     def _forget(self) -> None:
         if self._session is not None:

@@ -69,23 +69,26 @@ def pair(motion: Motion, recent: Mask, boxes: Floats, scores: Floats) -> Pairs:
     good, weak = scores >= GOOD_SCORE, (scores >= WEAK_SCORE) & (scores < GOOD_SCORE)
     board = _Board(np.ones(len(motion), np.bool_), np.full(len(boxes), -1, np.intp))
 
-    rows, columns = board.open(recent, good)
-    board.settle(rows, columns, cost[np.ix_(rows, columns)], GOOD_LIMIT)
-
-    rows, columns = board.open(recent, weak)
-    board.settle(rows, columns, cost[np.ix_(rows, columns)], WEAK_LIMIT)
+    board.settle(*board.open(recent, good), cost, GOOD_LIMIT)
+    board.settle(*board.open(recent, weak), cost, WEAK_LIMIT)
 
     rows, columns = board.open(recent, good)
-    iou, _ = overlaps(_widened(cornered(motion.position[rows])), _widened(boxes[columns]))
-    board.settle(rows, columns, 1.0 - iou, 1.0 - NEAR_IOU)
+    if len(rows) and len(columns):
+        iou, _ = overlaps(_widened(cornered(motion.position[rows])), _widened(boxes[columns]))
+        board.settle_among(rows, columns, 1.0 - iou, 1.0 - NEAR_IOU)
 
     rows, columns = board.open(~recent, good)
-    columns = columns[~_shows(boxes[columns], boxes[board.owner >= 0]).any(axis=1)]
-    board.settle(rows, columns, cost[np.ix_(rows, columns)], LOST_LIMIT)
+    found = (board.owner >= 0).nonzero()[0]
+    if len(columns):
+        columns = columns[~_shows(boxes[columns], boxes[found]).any(axis=1)]
+        board.settle(rows, columns, cost, LOST_LIMIT)
+        found = (board.owner >= 0).nonzero()[0]
 
-    found, new = np.flatnonzero(board.owner >= 0), columns[board.owner[columns] < 0]
-    new = new[~_completes(boxes[new], boxes[found], cornered(motion.position[board.owner[found]]))]
-    return Pairs(board.owner[found], found, new[_best(_shows(boxes[new], boxes[new]))])
+    new = columns[board.owner[columns] < 0]
+    if len(new):
+        new = new[~_completes(boxes[new], boxes[found], cornered(motion.position[board.owner[found]]))]
+        new = new[_best(_shows(boxes[new], boxes[new]))]
+    return Pairs(board.owner[found], found, new)
 
 
 def distinct(boxes: Floats, scores: Floats) -> Rows:
@@ -96,6 +99,8 @@ def distinct(boxes: Floats, scores: Floats) -> Rows:
         scores: (N,) 0 … 1.
     """
     order = np.argsort(-scores, kind="stable")[:MAX_BOXES]
+    if len(order) < 2:
+        return order
     iou, _ = overlaps(boxes[order], boxes[order])
     return order[_best(iou > SAME_IOU)]
 
@@ -109,12 +114,15 @@ class _Board:
 
     def open(self, tracks: Mask, boxes: Mask) -> tuple[Rows, Rows]:
         """Which of these tracks and boxes are not paired yet."""
-        return np.flatnonzero(self.free & tracks), np.flatnonzero((self.owner < 0) & boxes)
+        return (self.free & tracks).nonzero()[0], ((self.owner < 0) & boxes).nonzero()[0]
 
     def settle(self, rows: Rows, columns: Rows, cost: Floats, limit: float) -> None:
-        """Pair among these tracks and boxes as cheaply as can be."""
-        if not cost.size:
-            return
+        """Pair among these tracks and boxes as cheaply as can be, by the (N, M) cost of all of them."""
+        if len(rows) and len(columns):
+            self.settle_among(rows, columns, cost[rows[:, None], columns], limit)
+
+    def settle_among(self, rows: Rows, columns: Rows, cost: Floats, limit: float) -> None:
+        """The same by the (len(rows), len(columns)) cost of these alone."""
         tracks, boxes = assign(cost, limit)
         self.owner[columns[boxes]] = rows[tracks]
         self.free[rows[tracks]] = False
@@ -123,7 +131,10 @@ class _Board:
 def _widened(boxes: Floats) -> Floats:
     """(N, 4) boxes with their `BUFFER` around them."""
     buffer = BUFFER * (boxes[:, 2:] - boxes[:, :2])
-    return np.hstack([boxes[:, :2] - buffer, boxes[:, 2:] + buffer])
+    widened = np.empty_like(boxes)
+    np.subtract(boxes[:, :2], buffer, out=widened[:, :2])
+    np.add(boxes[:, 2:], buffer, out=widened[:, 2:])
+    return widened
 
 
 def _shows(boxes: Floats, people: Floats) -> Mask:
@@ -147,7 +158,7 @@ def _area(boxes: Floats) -> Floats:
 def _best(same: Mask) -> Mask:
     """(N,) which of N boxes, best first, to keep, where (N, N) some are the same: a box falls to a better one kept."""
     kept = np.ones(len(same), np.bool_)
-    for better in np.flatnonzero(same.sum(axis=1) > 1):
+    for better in (same.sum(axis=1) > 1).nonzero()[0]:
         if kept[better]:
             kept[better + 1 :] &= ~same[better, better + 1 :]
     return kept

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 
 from nats.aio.msg import Msg
@@ -13,15 +13,15 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 from prometheus_client import Counter, Gauge, Histogram
 
 from contracts.events import Crossing, Detections, Path, SessionEnd
-from contracts.streams import CHECKPOINTS, DETECTIONS
+from contracts.streams import CHECKPOINTS
 from contracts.subjects import parse, partition_filter, tracks
 from services.kit.bus import Backoff, Bus
 from services.kit.dead_letters import bury
 from services.kit.logs import bound_contextvars, logger
 from services.kit.reader import Reader
-from services.kit.specs import Specs
 from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, key, load, publish
 from services.tracker.counting import CameraCounter, Step
+from services.tracker.feed import Feed
 from services.tracker.ordering import Arrival, Sequencer
 
 SERVICE = "tracker"
@@ -31,13 +31,20 @@ IDLE_CHECKPOINT_EVERY = 30.0
 """Seconds after which a quiet camera's low water is moved up, so that a restart does not read on from long ago."""
 LEAVE_TIMEOUT = 3.0
 LONGEST_WAIT, SHORTEST_WAIT = 0.5, 0.02
+BATCH = 32
+"""Messages that are handled in one go where so many have come: some milliseconds of work."""
 
 FRAMES_TRACKED = Counter("metrica_tracker_frames_total", "Frames tracked", ["camera"])
+FRAMES_MISSED = Counter("metrica_tracker_missed_total", "Frames of live cameras that no detector saw", ["camera"])
 CROSSINGS = Counter("metrica_tracker_crossings_total", "Crossings found", ["camera", "direction"])
+REPLAYED = Counter("metrica_tracker_replayed_frames_total", "Frames tracked in runs beside the live one")
 STEP_SECONDS = Histogram(
     "metrica_tracker_step_seconds", "Tracking of one frame", buckets=[1e-4 * 2**n for n in range(12)]
 )
 LAG = Gauge("metrica_tracker_lag_messages", "Detections not read yet", ["partition"])
+
+Held = Callable[[], bool]
+"""Whether nobody else can have the partition yet: what no checkpoint fences is only then published."""
 
 log = logger()
 
@@ -45,8 +52,8 @@ log = logger()
 class CameraWork:
     """One camera: its order, its counter, its checkpoint."""
 
-    def __init__(self, bus: Bus, specs: Specs, slot: Slot, checkpoint: Checkpoint) -> None:
-        self._bus, self._specs, self._slot, self._saved = bus, specs, slot, checkpoint
+    def __init__(self, bus: Bus, feed: Feed, slot: Slot, checkpoint: Checkpoint, held: Held) -> None:
+        self._bus, self._feed, self._slot, self._saved, self._held = bus, feed, slot, checkpoint, held
         self.order = Sequencer(checkpoint.order)
         self._counter = CameraCounter.restore(checkpoint.run, checkpoint.store, checkpoint.camera, checkpoint.counter)
         self._outbox: list[Outgoing] = []
@@ -65,9 +72,11 @@ class CameraWork:
         for event in ready:
             if event.store != self._saved.store:
                 self._move(event.store)
-            spec = await self._specs.get(event.camera, event.spec_revision)
+            spec = await self._feed.specs.get(event.camera, event.spec_revision)
             with STEP_SECONDS.time():
-                step = self._counter.step(event, spec)
+                step = self._counter.step(
+                    event, spec, counts=self._feed.counts(event.captured_at), shows=self._feed.beside is None
+                )
             self._dirty = True
             urgent = urgent or bool(step.crossings) or step.end is not None
             self._outbox += [Outgoing.of(event) for event in _in_order(step)]
@@ -123,12 +132,16 @@ class CameraWork:
         self._counter = CameraCounter.restore(self._saved.run, store, self._saved.camera, self._counter.state())
 
     async def _show(self, event: Detections, step: Step) -> None:
+        if self._feed.beside is not None:
+            REPLAYED.inc()
+            return
         FRAMES_TRACKED.labels(event.camera).inc()
+        FRAMES_MISSED.labels(event.camera).inc(step.missed)
         for crossing in step.crossings:
             CROSSINGS.labels(event.camera, crossing.direction).inc()
             with bound_contextvars(camera=event.camera, trace=event.traceparent):
                 log.info("crossing", line=crossing.line, direction=crossing.direction, seq=crossing.seq)
-        if self._bus.connected:
+        if self._bus.connected and self._held():
             try:
                 await self._bus.client.publish(tracks(event.run, event.store, event.camera), step.tracks.encode())
             except NatsError:
@@ -138,8 +151,9 @@ class CameraWork:
 class Partition:
     """Reads one partition and counts its cameras until cancelled or fenced."""
 
-    def __init__(self, bus: Bus, specs: Specs, run: str, number: int, token: str) -> None:
-        self._bus, self._specs, self._run, self._number, self._token = bus, specs, run, number, token
+    def __init__(self, bus: Bus, feed: Feed, number: int, token: str, held: Held = lambda: True) -> None:
+        self._bus, self._feed, self._number, self._token = bus, feed, number, token
+        self._held = held
         self._cameras: dict[str, CameraWork] = {}
         self._position = 0
         self._looked_at = time.monotonic()
@@ -155,12 +169,12 @@ class Partition:
         self._bucket = await self._bus.bucket(CHECKPOINTS)
         start = await self._take_over()
         config = ConsumerConfig(
-            filter_subject=partition_filter(self._run, self._number),
+            filter_subject=partition_filter(self._feed.name, self._number),
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=start,
         )
         self._position = start - 1
-        async with Reader(self._bus, DETECTIONS.name, config) as reader:
+        async with Reader(self._bus, self._feed.stream, config) as reader:
             try:
                 while True:
                     await self._turn(reader)
@@ -179,8 +193,8 @@ class Partition:
         backoff = Backoff()
         while True:
             try:
-                found = await load(self._bus, self._bucket, self._run, self._number)
-                newest = (await self._bus.js.stream_info(DETECTIONS.name)).state.last_seq
+                found = await load(self._bus, self._bucket, self._feed.name, self._number)
+                newest = (await self._bus.js.stream_info(self._feed.stream)).state.last_seq
                 return 1 + min([await self._take_camera(*one, newest) for one in found.values()], default=0)
             except Fenced:  # the last owner wrote once more in between: that is its last word now
                 log.info("a checkpoint moved on while it was taken over", partition=self._number)
@@ -199,23 +213,23 @@ class Partition:
             log.warning("the detections stream was made anew; reading it from its beginning", camera=name)
             checkpoint = checkpoint.model_copy(update={"low_water": 0})
         mine = checkpoint.model_copy(update={"owner": self._token})
-        slot = Slot(self._bucket, key(self._run, self._number, name), revision)
+        slot = Slot(self._bucket, key(self._feed.name, self._number, name), revision)
         await slot.store(mine)
         await publish(self._bus, mine.outbox)
-        self._cameras[name] = CameraWork(self._bus, self._specs, slot, mine)
+        self._cameras[name] = CameraWork(self._bus, self._feed, slot, mine, self._held)
         return mine.low_water
 
     async def _turn(self, reader: Reader) -> None:
-        """Handle the next message. Where there is none, look whether somebody has waited long enough."""
+        """Handle what comes next. Where nothing does, look whether somebody has waited long enough."""
         due = self._due()
         try:
             async with asyncio.timeout(max(SHORTEST_WAIT, due - time.monotonic())):
-                msg = await reader.next()
+                msgs = await reader.batch(BATCH)
         except TimeoutError:
             self._deaf = self._deaf or not reader.listening
         else:
-            await _whole(self._handle(msg))
-            self._behind = msg.metadata.num_pending > 0 or not reader.idle
+            await _whole(self._handle_all(msgs))
+            self._behind = msgs[-1].metadata.num_pending > 0 or not reader.idle
         if self._deaf and reader.listening:
             self._deaf = False
             for camera in self._cameras.values():
@@ -226,38 +240,46 @@ class Partition:
     async def _wait_no_longer(self) -> None:
         now = self._looked_at = time.monotonic()
         for camera in self._cameras.values():
-            await camera.take(camera.order.waited(now), self._position)
+            if self._feed.beside is None:  # what is replayed was waited for when it came first
+                await camera.take(camera.order.waited(now), self._position)
             await camera.save_if_due(self._position)
 
     def _due(self) -> float:
         """The local time at which there is something to do even if nothing comes."""
         if self._deaf or self._behind:  # silence would mean nothing
             return time.monotonic() + LONGEST_WAIT
-        deadlines = [camera.order.deadline for camera in self._cameras.values()]
+        deadlines = [camera.order.deadline for camera in self._cameras.values() if self._feed.beside is None]
         return min([self._looked_at + LONGEST_WAIT, *(deadline for deadline in deadlines if deadline is not None)])
+
+    async def _handle_all(self, msgs: Iterable[Msg]) -> None:
+        for msg in msgs:
+            await self._handle(msg)
 
     async def _handle(self, msg: Msg) -> None:
         sequence = msg.metadata.sequence.stream
-        LAG.labels(self._number).set(msg.metadata.num_pending)
+        if self._feed.beside is None:
+            LAG.labels(self._number).set(msg.metadata.num_pending)
         try:
-            event = _read(msg)
+            event, stored_at = _read(msg), self._feed.stored_at(msg)
         except ValueError as error:
-            await bury(self._bus, SERVICE, msg, str(error))
+            await bury(self._bus, SERVICE, msg, str(error), run=self._feed.name)
             self._position = sequence
             return
         camera = self._cameras.get(event.camera) or await self._admit(event, sequence)
-        arrival = Arrival(event, sequence, msg.metadata.timestamp.timestamp(), time.monotonic())
+        arrival = Arrival(event, sequence, stored_at, time.monotonic())
         self._position = sequence
         await camera.take(camera.order.offer(arrival), sequence)
+        if self._feed.ends_with(msg):
+            await camera.take(camera.order.finish(), sequence)
 
     async def _admit(self, event: Detections, sequence: int) -> CameraWork:
         """A camera's first detections: its checkpoint is made before anything is made of them."""
         first = Checkpoint(
             run=event.run, store=event.store, camera=event.camera, owner=self._token, low_water=sequence - 1
         )
-        slot = Slot(self._bucket, key(self._run, self._number, event.camera))
+        slot = Slot(self._bucket, key(self._feed.name, self._number, event.camera))
         await slot.store(first)
-        camera = self._cameras[event.camera] = CameraWork(self._bus, self._specs, slot, first)
+        camera = self._cameras[event.camera] = CameraWork(self._bus, self._feed, slot, first, self._held)
         return camera
 
 

@@ -20,8 +20,9 @@ PIECE_NS: Final = 10_000_000_000
 """A longer path is published in pieces."""
 PIECE_POINTS: Final = 24
 """So is one with more points: what a checkpoint holds of a track stays small."""
-TOLERANCE: Final = (0.01, 0.01, 0.03, 0.02)
-"""Of cx, cy, w, h, in heights of the person: the anchors are kept best, they are what crosses lines."""
+TOLERANCE: Final = (0.005, 0.005, 0.015, 0.01)
+"""Of cx, cy, w, h, in heights of the person: the anchors are kept best, they are what crosses lines. Twice as much
+takes a fifth less room and makes a recount miss or invent four times as many crossings: see docs/decisions/045."""
 
 _MS: Final = 1_000_000
 _Slopes = tuple[float, float, float, float]
@@ -49,6 +50,7 @@ class Trace(NamedTuple):
         kept: the points that are decided, at least one.
         last: the newest point, not decided yet.
         least, most: per coordinate, the slopes (per ms) from the last kept point that miss no box between.
+        gaps: from one sighting to the next, where frames between the two did not show the person: ms after the first.
     """
 
     part: int
@@ -56,6 +58,7 @@ class Trace(NamedTuple):
     last: Point
     least: _Slopes = _SHUT
     most: _Slopes = _OPEN
+    gaps: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Piece:
     part: int
     at: Nanoseconds
     points: tuple[PathPoint, ...]
+    gaps: tuple[tuple[int, int], ...]
 
 
 def begin(at: int, box: Box, part: int = 0) -> Trace:
@@ -73,8 +77,14 @@ def begin(at: int, box: Box, part: int = 0) -> Trace:
     return Trace(part, (point.rounded(),), point)
 
 
-def extend(trace: Trace, at: int, box: Box) -> tuple[Trace, Piece | None]:
-    """Go on to a box (x1, y1, x2, y2 in pixels), seen at a time (ns).
+def extend(trace: Trace, at: int, box: Box, *, missed: bool = False) -> tuple[Trace, Piece | None]:
+    """Go on to a box.
+
+    Args:
+        trace: the path up to now.
+        at: when it was seen, ns.
+        box: x1, y1, x2, y2 in pixels.
+        missed: whether a frame between the last sighting and this one did not show the person.
 
     Returns:
         the path, and its last piece, if that has become long enough to publish. A piece begins where the one before
@@ -82,8 +92,11 @@ def extend(trace: Trace, at: int, box: Box) -> tuple[Trace, Piece | None]:
     """
     if at - trace.last.at < _MS:
         return begin(at, box, trace.part + 1), finish(trace)
-    trace = _swing(trace, Point(at, box))
-    if len(trace.kept) < PIECE_POINTS and at - trace.kept[0].at < PIECE_NS:
+    gaps = trace.gaps
+    if missed:
+        gaps = (*gaps, (_offset(trace, trace.last.at), _offset(trace, at)))
+    trace = _swing(trace, Point(at, box))._replace(gaps=gaps)
+    if max(len(trace.kept), len(gaps)) < PIECE_POINTS and at - trace.kept[0].at < PIECE_NS:
         return trace, None
     return begin(at, box, trace.part + 1), finish(trace)
 
@@ -91,8 +104,16 @@ def extend(trace: Trace, at: int, box: Box) -> tuple[Trace, Piece | None]:
 def finish(trace: Trace) -> Piece:
     """The piece as far as it has come."""
     points = trace.kept if trace.last.at == trace.kept[-1].at else (*trace.kept, trace.last.rounded())
-    start = points[0].at
-    return Piece(trace.part, start, tuple(PathPoint(t=(at - start) // _MS, box=box) for at, box in points))
+    return Piece(
+        trace.part,
+        points[0].at,
+        tuple(PathPoint(t=_offset(trace, at), box=box) for at, box in points),
+        trace.gaps,
+    )
+
+
+def _offset(trace: Trace, at: int) -> int:
+    return (at - trace.kept[0].at) // _MS
 
 
 def _swing(trace: Trace, point: Point) -> Trace:

@@ -30,8 +30,11 @@ LOST_SECONDS: Final = 2.5
 """How long a lost person is looked for: 2 s hidden, and the frames before and after."""
 DOUBTFUL_SECONDS: Final = 0.9
 """The same for a track that is not confirmed."""
-FORGOTTEN_SECONDS: Final = 5.0
-"""After this long without looking at all, frames skipped or missing, nobody stands where they were."""
+BLIND_SECONDS: Final = 3.0
+"""After this long without looking at all, frames skipped or missing, nobody can be told from who came meanwhile."""
+BLIND_DOUBTFUL_SECONDS: Final = 1.5
+"""The same for a track that is not confirmed. Seen once, it may go anywhere; as the next one's beginning it would cross
+lines that nobody crossed. A picture a second still makes tracks."""
 MAX_TRACKS: Final = 256
 """More than a picture can hold, and few enough for any checkpoint to fit into a message of 1 MB."""
 
@@ -96,8 +99,8 @@ class Tracker:
         """
         if not len(boxes) and not len(self._tracks):
             return NOTHING  # as most of a shop's day
-        tracks = self._advance(seconds)
-        gone = self._drop(tracks.away > FORGOTTEN_SECONDS)
+        self._advance(seconds)
+        gone = self._drop_blind()
         tracks = self._tracks
         order = distinct(boxes, scores)
         boxes, scores = boxes[order], scores[order]
@@ -112,7 +115,8 @@ class Tracker:
 
     def skip(self, seconds: float) -> Sightings:
         """Take in a frame that nobody could look at: people move on unseen, and none is given up for it."""
-        return Sightings((), self._drop(self._advance(seconds).away > FORGOTTEN_SECONDS))
+        self._advance(seconds)
+        return Sightings((), self._drop_blind())
 
     def visible(self, seconds: float) -> tuple[Sighting, ...]:
         """The confirmed tracks seen within the last so many seconds, where they are believed to be now."""
@@ -137,10 +141,14 @@ class Tracker:
         tracker._next, tracker._tracks = state.next_number, TrackTable.restore(state.tracks)
         return tracker
 
-    def _advance(self, seconds: float) -> TrackTable:
+    def _advance(self, seconds: float) -> None:
         self._tracks.motion.predict(seconds)
         self._tracks.away += seconds
-        return self._tracks
+
+    def _drop_blind(self) -> tuple[Gone, ...]:
+        """End the tracks that were not looked for too long. Before `unseen` grows, this frame's gap is part of that."""
+        limit = np.where(self._tracks.confirmed, BLIND_SECONDS, BLIND_DOUBTFUL_SECONDS)
+        return self._drop(self._tracks.away - self._tracks.unseen > limit)
 
     def _see(self, rows: Rows, boxes: Floats, scores: Floats) -> None:
         tracks = self._tracks

@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from contracts.identity import Direction
 from contracts.spec import CountingLine
 from services.tracker.lines import Decision, Gate, Passage, conclude
 from services.tracker.tracker import Gone, Sighting
@@ -107,6 +108,16 @@ class LineWatch:
         watch = cls(line)
         watch._passages, watch._waiting = dict(state.passages), dict(state.waiting)
         return watch
+
+
+def ranked(decided: Iterable[Decision]) -> list[tuple[int, Decision]]:
+    """A line's crossings of one frame by their place along it, each with its rank among those of its direction."""
+    ranks = dict.fromkeys(Direction, -1)
+    found: list[tuple[int, Decision]] = []
+    for decision in sorted(decided, key=lambda decision: (decision.met.place, decision.met.at)):
+        ranks[decision.direction] += 1
+        found.append((ranks[decision.direction], decision))
+    return found
 
 
 def _apart(person: Sighting, sightings: Sequence[Sighting]) -> bool:

@@ -14,21 +14,28 @@ from typing import Any
 import asyncpg
 import httpx
 import uvicorn
+from sqlalchemy.pool import NullPool
 
 from contracts import subjects
 from contracts.events import Counts, Crossing, Status
 from contracts.identity import LIVE, Direction
 from services.api.app import create_app
 from services.api.configuration import CameraSetup, ensure_camera
-from services.api.dependencies import Parts
+from services.api.database import open_engine
+from services.api.parts import Parts
 from services.api.settings import ApiSettings
 from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.kit.totals import totals
+from services.kit.vault import Vault
 from services.persistence.writer import Writer
 from tests.persistence.builders import crossing
 
 SOON = 5.0
+PATIENCE = 20.0
+"""Seconds that an answer may take on a machine with much else to do."""
+SECRET_KEY = "a secret key that only tests have"
+VAULT = Vault(SECRET_KEY)
 
 
 @dataclass
@@ -94,7 +101,7 @@ class Served:
         """A camera in the configuration."""
         line = {"id": "entrance", "x1": 0.5, "y1": 0.0, "x2": 0.5, "y2": 1.0}
         fields = {"address": "sim://door", "store": "shop", "lines": [line], "model": "motion", **said}
-        return await ensure_camera(self.database_url, CameraSetup.model_validate({"camera": camera, **fields}))
+        return await ensure_camera(self.database_url, CameraSetup.model_validate({"camera": camera, **fields}), VAULT)
 
     async def count(self, *crossings: Crossing) -> None:
         """Commit crossings as persistence does, announcing nothing."""
@@ -132,8 +139,11 @@ async def serving(
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        quick = {"reread_seconds": 0.1, "heartbeat_seconds": 0.1, "port": port, "database_url": database_url}
-        app = create_app(ApiSettings.model_validate(settings.model_dump() | quick | said), clock)
+        quick = dict.fromkeys(("reread_seconds", "heartbeat_seconds", "recheck_seconds"), 0.1)
+        where = {"port": port, "database_url": database_url}
+        given = where | quick | {"secret_key": SECRET_KEY, "local_access": "viewer"} | said
+        engine = open_engine(database_url, poolclass=NullPool)
+        app = create_app(ApiSettings.model_validate(settings.model_dump() | given), clock, engine)
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))
         running = asyncio.create_task(server.serve(sockets=[listener]))
         try:
@@ -143,9 +153,21 @@ async def serving(
             await running
 
 
+@asynccontextmanager
+async def replica(
+    settings: ServiceSettings, database_url: str, clock: FakeClock, **said: object
+) -> AsyncIterator[httpx.AsyncClient]:
+    """One more API, where everybody signs in unless told; yields who asks it."""
+    async with serving(settings, database_url, clock, **{"local_access": "none", **said}) as parts:
+        address = f"http://127.0.0.1:{parts.settings.port}"
+        async with httpx.AsyncClient(base_url=address, timeout=PATIENCE) as client:
+            await until_ready(client)
+            yield client
+
+
 async def until_ready(client: httpx.AsyncClient) -> None:
     """Wait for the API to answer, its bus and database included."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(3 * PATIENCE):
         while True:
             try:
                 if (await client.get("/readyz")).status_code == 200:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from services.cli.camera import app
 from services.cli.errors import Refused
+from tests.api.served import SECRET_KEY
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ class Command:
     """`metrica camera …`, in a thread of its own: it has an event loop of its own."""
 
     def __init__(self, database_url: str) -> None:
-        self._environment = {"METRICA_DATABASE_URL": database_url}
+        self._environment = {"METRICA_DATABASE_URL": database_url, "METRICA_SECRET_KEY": SECRET_KEY}
 
     def __call__(self, *words: str) -> str:
         with ThreadPoolExecutor() as thread:

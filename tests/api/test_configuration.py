@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from contracts.spec import Anchor, Side
 from services.api.configuration import (
-    CHANNEL,
     CameraSetup,
     NoSuchCamera,
     ensure_camera,
@@ -21,6 +20,7 @@ from services.api.configuration import (
     list_cameras,
     remove_camera,
 )
+from services.api.writing import CHANNEL
 
 ENTRANCE = {"id": "entrance", "x1": 0.5, "y1": 0.0, "x2": 0.5, "y2": 1.0}
 EVERYWHERE = [(0, 0), (1, 0), (1, 1), (0, 1)]

@@ -10,6 +10,7 @@ import httpx
 from contracts import subjects
 from contracts.events import State, Status, TrackBox, Tracks
 from contracts.identity import LIVE, Direction, to_ns
+from contracts.streams import STATUS
 from infra.local.nats import NatsServer
 from infra.local.postgres import PostgresServer
 from services.kit.settings import ServiceSettings
@@ -153,6 +154,27 @@ async def test_a_status_is_pushed_and_kept(served: Served) -> None:
     assert told.data["message"] == NO_MODEL.message
     assert kept["state"] == "no_model"
     assert [one["service"] for one in kept["statuses"]] == ["detector"]
+
+
+async def test_a_status_that_cannot_be_stored_is_heard_even_so(served: Served) -> None:
+    await served.set_up()
+    full = NO_MODEL.model_copy(update={"state": State.RETRYING, "message": "JetStream does not store detections."})
+    async with served.follow() as stream:
+        await stream.next("snapshot")
+        await served.bus.js.delete_stream(STATUS.name)
+        await served.bus.client.publish(subjects.status(LIVE, "shop", "door", "detector"), full.encode())
+
+        assert (await stream.next("status")).data["message"] == full.message
+
+
+async def test_the_last_word_stands_though_its_clock_was_put_back(served: Served) -> None:
+    await served.set_up()
+    running = NO_MODEL.model_copy(update={"state": State.RUNNING, "message": "", "at": NO_MODEL.at - 1})
+    async with served.follow() as stream:
+        await stream.next("snapshot")
+        for status in (NO_MODEL, running):
+            await served.say(status)
+            assert (await stream.next("status")).data["state"] == status.state
 
 
 async def test_a_camera_does_as_the_worst_word_about_it(served: Served) -> None:

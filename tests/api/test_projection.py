@@ -17,7 +17,7 @@ from infra.local.nats import NatsServer
 from services.api.configuration import remove_camera
 from services.api.projection import Projection
 from services.kit.watch import Entry, watch
-from tests.api.served import Served
+from tests.api.served import VAULT, Served
 
 
 async def value(served: Served, bucket: str, key: str) -> bytes | None:
@@ -69,7 +69,8 @@ async def test_a_camera_reaches_the_services(served: Served) -> None:
     assert current.lines[0].id == "entrance"
     assert await value(served, CAMERAS.name, spec_key("door", 1)) == await value(served, CAMERAS.name, "door.current")
     source = Source.model_validate_json(await value(served, SOURCES.name, "door") or b"")
-    assert (source.address, source.start, source.again) == ("rtsp://user:secret@camera/1", 5, 0)
+    assert "secret" not in source.address, "neither the database nor the bus holds a password in the clear"
+    assert (VAULT.open(source.address), source.start, source.again) == ("rtsp://user:secret@camera/1", 5, 0)
 
 
 async def test_a_change_is_a_new_revision_and_the_old_one_stays(served: Served) -> None:

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -27,11 +27,13 @@ from contracts.identity import LIVE, Direction, Policy, to_ns
 from contracts.streams import Owner
 from infra.local.nats import NatsServer
 from infra.local.ports import free_port
+from services.api.auth.first_admin import set_password
 from services.api.configuration import CameraSetup, ensure_camera
 from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.kit.totals import totals
 from services.persistence.writer import Writer
+from tests.api.served import SECRET_KEY
 from tests.persistence.builders import crossing
 
 LINE = {"id": "entrance", "x1": 0.2, "y1": 0.5, "x2": 0.8, "y2": 0.5, "in_side": "right"}
@@ -57,14 +59,14 @@ class Shop:
         """Start the API and wait for it."""
         environment = {**os.environ, **self.environment, "METRICA_PORT": str(self.port)}
         self._process = subprocess.Popen([sys.executable, "-m", "services.api"], env=environment)
-        deadline = datetime.now(UTC).timestamp() + 20
+        deadline = datetime.now(UTC).timestamp() + 60
         while datetime.now(UTC).timestamp() < deadline:
             try:
                 with urllib.request.urlopen(f"{self.url}/readyz", timeout=2):
                     return
             except (urllib.error.URLError, OSError):
                 assert self._process.poll() is None, "the API died"
-        raise AssertionError("the API is not ready after 20 s")
+        raise AssertionError("the API is not ready after 60 s")
 
     def stop(self) -> None:
         """Stop the API as an operator does."""
@@ -85,12 +87,16 @@ class Shop:
         setup = CameraSetup.model_validate({"camera": camera, **fields, **said})
         _run(ensure_camera(self.environment["METRICA_DATABASE_URL"], setup))
 
-    def cross(self, number: int, direction: Direction = Direction.IN) -> None:
-        """Commit crossings of now, and announce the totals, as persistence does."""
+    def make_user(self, email: str, password: str) -> None:
+        """Somebody who may see everything."""
+        _run(set_password(self.environment["METRICA_DATABASE_URL"], email, password, superadmin=True))
+
+    def cross(self, number: int, direction: Direction = Direction.IN, *, ago: timedelta = timedelta()) -> None:
+        """Commit crossings of now, or of so long ago, and announce the totals, as persistence does."""
 
         async def commit(bus: Bus) -> None:
             now = datetime.now(UTC)
-            rows = [crossing(self._seq + n, at=now, direction=direction) for n in range(number)]
+            rows = [crossing(self._seq + n, at=now - ago, direction=direction) for n in range(number)]
             self._seq += number
             async with asyncpg.create_pool(self.database_url, min_size=1, max_size=1) as pool:
                 await Writer(pool).write(rows)
@@ -98,6 +104,16 @@ class Shop:
             await bus.client.publish(subjects.counts(LIVE, "shop"), counts.encode())
 
         self._on_bus(commit)
+
+    def mark_as_demo(self) -> None:
+        """Say that what is counted here is invented."""
+
+        async def mark() -> None:
+            connection = await asyncpg.connect(self.database_url)
+            await connection.execute("UPDATE organization SET demo = true")
+            await connection.close()
+
+        _run(mark())
 
     def say(self, service: str, state: State, message: str = "") -> None:
         """A service says how the camera does."""
@@ -165,11 +181,15 @@ def shop(
         "METRICA_NATS_PASSWORD": nats_server.passwords[Owner.API.value],
         "METRICA_DATABASE_URL": api_database_url,
         "METRICA_LOG_FORMAT": "text",
+        "METRICA_LOCAL_ACCESS": "viewer",
+        "METRICA_SECRET_KEY": SECRET_KEY,
     }
     running = Shop(settings, database_url, environment)
-    running.start()
-    yield running
-    running.stop()
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
 
 
 @pytest.fixture

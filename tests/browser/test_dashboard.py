@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import Page, expect
 
@@ -134,6 +135,29 @@ def test_the_day_in_bars(shop: Shop, page: Page) -> None:
 
     page.set_viewport_size({"width": 360, "height": 740})
     assert page.evaluate("document.documentElement.scrollWidth") == 360, "a phone needs no sideways scrolling"
+
+
+def test_today_beside_the_same_weekday_last_week(shop: Shop, page: Page) -> None:
+    shop.set_up()
+    shop.cross(7, ago=timedelta(days=7))
+    shop.cross(3)
+    page.goto(shop.url)
+
+    mark = page.get_by_test_id("chart").locator("[data-then='7']")
+    expect(mark).to_have_count(1, timeout=LONG)
+    page.get_by_test_id("by-quarter").click()
+    expect(mark).to_have_count(1)
+    a_week_ago = datetime.now(UTC) - timedelta(days=7)
+    expect(page.locator("#then")).to_have_text(f"In last {a_week_ago:%A}")
+    expect(page.get_by_test_id("demo")).to_be_hidden()
+
+
+def test_a_demonstration_is_marked(shop: Shop, page: Page) -> None:
+    shop.set_up()
+    shop.mark_as_demo()
+    page.goto(shop.url)
+
+    expect(page.get_by_test_id("demo")).to_contain_text("invented", timeout=LONG)
 
 
 def test_without_the_bus_the_numbers_still_come(shop: Shop, page: Page, nats_server: NatsServer) -> None:

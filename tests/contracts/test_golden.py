@@ -28,6 +28,7 @@ from contracts.events import (
 )
 from contracts.frames import EndReason, FrameHeader
 from contracts.identity import Direction, Policy
+from contracts.runs import Run, RunCamera, RunKind, RunState, Stretch
 from contracts.spec import Anchor, CameraSpec, Capture, CountingLine, Side, Source
 
 FOLDER = FilePath(__file__).with_name("golden")
@@ -177,6 +178,18 @@ MESSAGES = {
         lines=(CountingLine(id="line", x1=0, y1=0.75, x2=1, y2=0.75, in_name="shop", out_name="street"),),
     ),
     "source": Source(camera="entrance", address="rtsp://camera.example/1", start=AT, again=1),
+    "run": Run(
+        name="moved-line",
+        kind=RunKind.DETECTIONS,
+        cameras=(RunCamera(camera="entrance", store="main-street"),),
+        since=AT,
+        until=AT + 3600_000_000_000,
+        created_at=AT + 7200_000_000_000,
+        speed=10,
+        lines=(CountingLine(id="line", revision=4, x1=0.5, y1=0, x2=0.5, y2=1),),
+        state=RunState.FINISHED,
+        covered=(Stretch(camera="entrance", session="s1", first=300, last=36299),),
+    ),
 }
 HEADER = FrameHeader(
     **WHERE,

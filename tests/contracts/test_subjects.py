@@ -17,8 +17,10 @@ from tests.contracts.names import TOKENS
 Build = Callable[[str, str, str, str], str]
 CAMERA_SUBJECTS: dict[Kind, Build] = {
     Kind.PREVIEW: lambda run, store, camera, _: subjects.preview(run, store, camera),
+    Kind.RECORDED: lambda run, store, camera, _: subjects.recorded(run, store, camera),
     Kind.PATHS: lambda run, store, camera, _: subjects.paths(run, store, camera),
     Kind.CROSSINGS: lambda run, store, camera, _: subjects.crossings(run, store, camera),
+    Kind.EDGE: lambda run, store, camera, _: subjects.edge(run, store, camera),
     Kind.TRACKS: lambda run, store, camera, _: subjects.tracks(run, store, camera),
 }
 GROUPED: dict[Kind, Build] = {
@@ -106,9 +108,11 @@ class TestStreams:
             (subjects.frames(LIVE, "pool", "store", "camera"), "FRAMES"),
             (subjects.kept(LIVE, "pool", "store", "camera"), "KEPT"),
             (subjects.preview(LIVE, "store", "camera"), "PREVIEW"),
+            (subjects.recorded(LIVE, "store", "camera"), "RECORDED"),
             (subjects.detections(LIVE, "store", "camera"), "DETECTIONS"),
             (subjects.paths(LIVE, "store", "camera"), "PATHS"),
             (subjects.crossings(LIVE, "store", "camera"), "CROSSINGS"),
+            (subjects.edge(LIVE, "store", "camera"), "CROSSINGS"),
             (subjects.status(LIVE, "store", "camera", "ingest"), "STATUS"),
             (subjects.dead_letter("tracker", LIVE), "DLQ"),
             (subjects.dead_letter("tracker", "replay-1"), "DLQ"),
@@ -138,11 +142,11 @@ class TestStreams:
         }
 
         assert owners == {
-            Owner.INGEST: ({"FRAMES", "KEPT", "PREVIEW", "STATUS"}, {"ingest_state"}),
-            Owner.DETECTOR: ({"DETECTIONS"}, set()),
+            Owner.INGEST: ({"FRAMES", "KEPT", "PREVIEW", "RECORDED", "STATUS"}, {"ingest_state"}),
+            Owner.DETECTOR: ({"DETECTIONS"}, {"attempts"}),
             Owner.TRACKER: ({"PATHS", "CROSSINGS"}, {"checkpoints", "leases"}),
             Owner.PERSISTENCE: ({"DLQ"}, set()),
-            Owner.API: (set(), {"cameras", "sources"}),
+            Owner.API: (set(), {"cameras", "runs", "sources"}),
         }
 
     def test_only_frames_and_previews_may_be_forgotten_with_the_broker(self) -> None:

@@ -11,7 +11,7 @@ from contracts.events import Model
 from contracts.frames import EndReason, FrameHeader
 from contracts.identity import Policy
 from contracts.spec import Capture
-from services.detector.protocol import Found, Image
+from services.detector.protocol import Found, Image, ModelUnavailable
 from services.kit.codec import encode
 
 WIDTH, HEIGHT = 64, 48
@@ -56,6 +56,17 @@ class Opened:
 
     all: list[StandIn] = []  # noqa: RUF012  # filled by those who open them
     lock = threading.Lock()
+
+
+class Tries:
+    """How often somebody tried to open a model that is not there."""
+
+    count = 0
+
+
+def unavailable() -> StandIn:
+    Tries.count += 1
+    raise ModelUnavailable("Its file is missing: put it there.")
 
 
 def stateful() -> StandIn:

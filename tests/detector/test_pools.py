@@ -12,6 +12,7 @@ from contracts.spec import CameraSpec, current_key
 from contracts.streams import CAMERAS, Owner
 from services.detector.pools import Demand, run_pools
 from services.kit.bus import Bus
+from services.kit.runs import Runs
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually
 
@@ -43,7 +44,7 @@ class Work:
 
 @asynccontextmanager
 async def following(bus: Bus, work: Work, only: Collection[str] = ()) -> AsyncIterator[Demand]:
-    demand = Demand()
+    demand = Demand(Runs())
     tasks = [asyncio.create_task(demand.follow(bus)), asyncio.create_task(run_pools(demand, only, work))]
     try:
         yield demand
@@ -121,7 +122,7 @@ async def test_a_spec_that_cannot_be_read_changes_nothing(bus: Bus) -> None:
 
 
 async def test_work_that_fails_is_told(bus: Bus) -> None:
-    demand = Demand()
+    demand = Demand(Runs())
     following = asyncio.create_task(demand.follow(bus))
     pools = asyncio.create_task(run_pools(demand, (), Work()))
     await configure(bus, "a", "broken")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,10 +26,13 @@ from services.detector.settings import DetectorSettings
 from services.detector.worker import PoolWorker
 from services.kit.bus import Bus
 from services.kit.dead_letters import HEADER
+from services.kit.runs import Runs
 from services.kit.settings import ServiceSettings
 from tests.detector.stand_ins import BREAKS, Opened, StandIn, Together, header, jpeg
 from tests.support.broker import connected, eventually, stored
 
+DEADLY = 200
+"""The brightness of a frame over which processes die."""
 SUBJECT = kept("live", "stand-in", "shop", "door")
 
 
@@ -46,7 +50,7 @@ async def bus(settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch) -> Asy
 async def detecting(bus: Bus, detector: StandIn) -> AsyncIterator[asyncio.Task[None]]:
     """A worker, ended in order."""
     thread = ThreadPoolExecutor(1)
-    task = asyncio.create_task(PoolWorker(bus, "stand-in", detector, thread).run())
+    task = asyncio.create_task(PoolWorker(bus, "stand-in", detector, thread, Runs()).run())
     try:
         yield task
     finally:
@@ -98,6 +102,21 @@ async def letters(bus: Bus) -> list[tuple[str, bytes]]:
     return found
 
 
+async def die_over_a_frame(settings: ServiceSettings, batch: int) -> None:
+    """A replica that dies over the deadly frame, and says nothing more."""
+    met, dead = threading.Event(), threading.Event()
+
+    def die(brightness: int) -> None:
+        if brightness == DEADLY:
+            met.set()
+            dead.wait(20)
+
+    async with connected(settings) as own, detecting(own, Together(batch, before=die)):
+        assert await asyncio.to_thread(met.wait, 20)
+        await own.client.close()
+        dead.set()
+
+
 async def all_acknowledged(bus: Bus) -> bool:
     return (await bus.js.stream_info(KEPT.name)).state.messages == 0
 
@@ -122,6 +141,19 @@ class TestAnswers:
 
         async with detecting(bus, StandIn()):
             assert list(await answers(bus, 1)) == [7]
+
+    async def test_of_live_frames_that_had_to_wait_only_the_newest_are_looked_at_and_of_a_files_all(
+        self, bus: Bus
+    ) -> None:
+        for seq in range(10):
+            await send(bus, header(seq, policy=Policy.LATEST), jpeg(seq))
+            await send(bus, header(seq, camera="exit"), jpeg(seq))
+
+        async with detecting(bus, StandIn()):
+            events = await eventually(lambda: all_answers(bus, 13))
+
+        assert [event.seq for event in events if event.camera == "door"] == [7, 8, 9]
+        assert [event.seq for event in events if event.camera == "exit"] == list(range(10))
 
     async def test_two_workers_share_the_frames_and_answer_each_once(self, bus: Bus, settings: ServiceSettings) -> None:
         one, other = StandIn(), StandIn()
@@ -340,23 +372,49 @@ class TestDeaths:
 
         assert sorted({*found, 1}) == list(range(6)), "only the frame under the detector's eyes waits for the ack wait"
 
-    async def test_a_frame_that_killed_three_workers_is_given_up(self, bus: Bus) -> None:
-        await film(bus, [10, 20])
-        async with detecting(bus, StandIn()):
-            await answers(bus, 2)
-        await send(bus, header(2), jpeg(30))
-        killers = await bus.js.pull_subscribe_bind("detector-stand-in", KEPT.name)
+    @pytest.mark.parametrize("batch", [1, 4])
+    async def test_a_frame_that_killed_three_workers_is_given_up_and_none_that_was_in_their_hands_with_it(
+        self, bus: Bus, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch, batch: int
+    ) -> None:
+        monkeypatch.setattr(module, "ACK_WAIT", 0.3)
+        await film(bus, [10, DEADLY, 30, 40, 50, 60])
         for _ in range(3):
-            [msg] = await killers.fetch(1, timeout=5)
-            await msg.nak()
+            await die_over_a_frame(settings, batch)
 
         detector = StandIn()
         async with detecting(bus, detector):
-            found = await answers(bus, 3)
+            found = await answers(bus, 6)
+            await eventually(lambda: all_acknowledged(bus))
 
-        assert found[2].skipped == "given up after 3 deliveries without an answer"
-        assert detector.seen == []
-        assert await letters(bus) == [(found[2].skipped, jpeg(30))]
+        assert [seq for seq, event in found.items() if event.skipped] == [1]
+        assert found[1].skipped == "given up after 3 deliveries without an answer"
+        assert DEADLY not in detector.seen
+        assert await letters(bus) == [(found[1].skipped, jpeg(DEADLY))]
+
+    async def test_a_frame_that_takes_longer_than_the_ack_wait_is_looked_at_once(
+        self, bus: Bus, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "ACK_WAIT", 1.0)
+        slow, other = StandIn(before=lambda _: time.sleep(2)), StandIn()
+        async with detecting(bus, slow):
+            await film(bus, [10])
+            await eventually(lambda: truth(bool(slow.seen)))
+            async with connected(settings) as second, detecting(second, other):
+                await answers(bus, 1)
+
+        assert (slow.seen, other.seen) == ([10], [])
+
+    async def test_a_frame_over_which_a_worker_hangs_goes_to_another(
+        self, bus: Bus, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "ACK_WAIT", 0.3)
+        monkeypatch.setattr(module, "HOLD", 0.3)
+        hangs = threading.Event()
+        async with connected(settings) as second, detecting(second, StandIn(before=lambda _: hang_until(hangs))):
+            await film(bus, range(3))
+            async with detecting(bus, StandIn()):
+                assert sorted(await answers(bus, 3)) == [0, 1, 2]
+            hangs.set()
 
     async def test_the_broker_killed_under_it_loses_and_doubles_no_answer(
         self, bus: Bus, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
@@ -455,6 +513,10 @@ async def status_of(bus: Bus, camera: str) -> bytes:
     """The detector's last word on a camera, once it is not that it starts."""
     said = (await bus.js.get_last_msg("STATUS", f"metrica.live.status.shop.{camera}.detector")).data or b""
     return b"" if b'"starting"' in said else said
+
+
+def hang_until(event: threading.Event) -> None:
+    event.wait(20)
 
 
 async def truth(value: bool) -> bool:

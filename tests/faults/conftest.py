@@ -15,37 +15,35 @@ import pytest
 from contracts.streams import Owner
 from infra.local.stack import Stack
 from services.api.configuration import ensure_camera
-from services.ingest.simulation import open_simulation
 from tests.conftest import FOOTAGE
+from tests.faults.films import UNHURRIED, Films, count_alone, make_films
+from tests.support.lanes import LINE, MODEL
 from tests.support.record import Row, counted, crossings, wait_for_end
-from tests.support.scene import CAMERA, LINE, Scene, clip, today_at_noon
+from tests.support.scene import CAMERA, Scene, clip, today_at_noon
 
 PATIENCE = 150.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where there is footage these tests run on it, and are counted among those that do."""
+    """Where there is footage the scene is taken from it, and its tests are counted among those that see some."""
     for item in items:
-        if FOOTAGE in os.environ and Path(__file__).parent in item.path.parents:
+        if FOOTAGE in os.environ and "scene" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.footage)
 
 
 @pytest.fixture(scope="session")
-def scene() -> Scene:
-    """A real clip with many crossings where there is footage; elsewhere the simulated door."""
+def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
+    """Several cameras and what they come to when nothing goes wrong."""
+    return make_films(tmp_path_factory.mktemp("films"))
+
+
+@pytest.fixture(scope="session")
+def scene(request: pytest.FixtureRequest) -> Scene:
+    """A real clip with many crossings where there is footage; elsewhere a film of people on lanes."""
     if folder := os.environ.get(FOOTAGE):
         return replace(clip(Path(folder), "vtest_480x360.mp4"), fps=5)  # as many crossings in half the frames
-    address = "sim://door?people=40&pace=max&spacing=natural&people_per_min=60"
-    return Scene(
-        address=address,
-        line=open_simulation(address).line.model_copy(update={"id": LINE}),
-        model="empty-door",
-        start=today_at_noon(),
-        environment={
-            "METRICA_BACKENDS": '{"empty-door": "tests.support.empty_door:EmptyDoor"}',
-            "METRICA_THREADS": "1",
-        },
-    )
+    film = request.getfixturevalue("films").cameras[0]
+    return Scene(film.address, LINE, MODEL, today_at_noon(), environment=UNHURRIED)
 
 
 def make_stack(folder: Path, scene: Scene) -> Stack:
@@ -70,8 +68,10 @@ def run(stack: Stack, scene: Scene, disturb: Callable[[Stack], None] = lambda st
 def undisturbed(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
     """The crossings when nothing goes wrong: in one process, which is what two detectors come to, see `whole_path`.
 
-    They are counted once for all workers of a run: whoever comes first does it, the others wait.
+    Those of a real clip are counted once for all workers of a run: whoever comes first does it, the others wait.
     """
+    if FOOTAGE not in os.environ:
+        return count_alone(scene.camera())
     folder = tmp_path_factory.getbasetemp()
     shared = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / f"count-{scene.start:%F}.json"
     with shared.open("a+") as file:

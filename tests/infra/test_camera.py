@@ -9,8 +9,10 @@ from infra.local.camera import check, configure_camera, merged
 from infra.local.errors import LocalError
 from infra.local.options import Options
 from services.api.configuration import CameraSetup, find_camera
+from services.kit.vault import Vault
 
 RTSP = "rtsp://camera/1"
+VAULT = Vault("a secret key that only tests have")
 
 
 def _before(**changes: object) -> CameraSetup:
@@ -70,7 +72,7 @@ def test_what_no_camera_can_be_made_of_is_refused_with_the_reason_before_anythin
 
 
 async def test_the_configuration_changes_only_with_the_wishes(api_database_url: str) -> None:
-    await configure_camera(api_database_url, Options())
-    await configure_camera(api_database_url, Options.model_validate({"line": "0.2,0.5,0.8,0.5"}))
-    await configure_camera(api_database_url, Options())
+    await configure_camera(api_database_url, Options(), VAULT)
+    await configure_camera(api_database_url, Options.model_validate({"line": "0.2,0.5,0.8,0.5"}), VAULT)
+    await configure_camera(api_database_url, Options(), VAULT)
     assert (await find_camera(api_database_url, "camera")).lines[0].x1 == 0.2

@@ -56,7 +56,11 @@ def test_what_is_wrong_is_named_in_one_line(argument: str, told: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["HOST", "METRICA_HOST"])
-def test_other_machines_are_not_let_in(name: str) -> None:
+def test_other_machines_are_let_in_only_where_everybody_signs_in(name: str) -> None:
     for arguments, environment in (([f"{name}=0.0.0.0"], {}), ([], {name: "0.0.0.0"})):
-        with pytest.raises(LocalError, match="no sign-in yet"):
+        with pytest.raises(LocalError, match="say so by METRICA_LOCAL_ACCESS=none"):
             read_options(arguments, environment)
+        options = read_options([*arguments, "METRICA_LOCAL_ACCESS=none"], environment)
+        assert (options.host, options.local_access) == ("0.0.0.0", "none")
+    with pytest.raises(LocalError, match=f"give {name}=0.0.0.0"):
+        read_options([f"{name}=192.168.1.7", "METRICA_LOCAL_ACCESS=none"], {})

@@ -9,6 +9,7 @@ import nats
 import pytest
 from nats.aio.client import Client
 
+from contracts.subjects import inbox
 from infra.local.errors import LocalError
 from infra.local.nats import NatsServer
 from infra.local.postgres import PostgresServer
@@ -16,7 +17,12 @@ from infra.local.postgres import PostgresServer
 
 async def _connect(server: NatsServer, user: str = "developer", password: str | None = None) -> Client:
     return await nats.connect(
-        server.url, user=user, password=password or server.passwords[user], allow_reconnect=False, connect_timeout=5
+        server.url,
+        user=user,
+        password=password or server.passwords[user],
+        inbox_prefix=inbox(user),
+        allow_reconnect=False,
+        connect_timeout=5,
     )
 
 
@@ -42,26 +48,17 @@ class TestNats:
         with pytest.raises(nats.errors.Error, match=r"(?i)authorization"):
             await _connect(nats_server, "tracker", nats_server.passwords["api"])
 
-    @pytest.mark.parametrize("user", ["detector", "tracker", "persistence"])
-    async def test_who_does_not_open_cameras_reads_no_address(self, nats_server: NatsServer, user: str) -> None:
-        owner = await _connect(nats_server, "api")
-        sources = await owner.jetstream().create_key_value(bucket="sources")
-        cameras = await owner.jetstream().create_key_value(bucket="cameras")
-        await sources.put("camera", b"rtsp://user:password@camera/1")
-        await cameras.put("camera", b"{}")
-        assert (await sources.get("camera")).value
-        other = await _connect(nats_server, user)
-        context = other.jetstream(timeout=0.3)
-        assert (await (await context.key_value("cameras")).get("camera")).value == b"{}"
-        with pytest.raises(TimeoutError):
-            await context.get_last_msg("KV_sources", "$KV.sources.camera")
-        with pytest.raises(TimeoutError):
-            await context.subscribe("$KV.sources.>", stream="KV_sources", ordered_consumer=True)
-        await other.close()
-        await owner.close()
-
     def test_its_passwords_are_for_nobody_elses_eyes(self, nats_server: NatsServer) -> None:
-        assert (nats_server.folder / "nats.conf").stat().st_mode & 0o777 == 0o600
+        for file in (path for path in nats_server.folder.rglob("*") if path.is_file()):
+            content = file.read_bytes()
+            assert not [user for user, password in nats_server.passwords.items() if password.encode() in content], file
+
+    async def test_it_runs_in_a_folder_of_any_name(self, tmp_path: Path) -> None:
+        with NatsServer(tmp_path / 'Café "Chez # Nous"') as server:
+            client = await _connect(server)
+            await client.jetstream().add_stream(name="KEEP", subjects=["keep"])
+            await client.close()
+            assert list(server.folder.rglob("KEEP"))
 
     def test_a_taken_port_is_an_error_that_says_so(self, nats_server: NatsServer, tmp_path: Path) -> None:
         with pytest.raises(LocalError, match="address already in use"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,9 +68,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill -9"])
 def test_however_it_ends_it_leaves_no_process(home: Path, how: signal.Signals) -> None:
-    port = free_port()
+    port, first = free_port(), not (home / "secrets" / "admin-password").exists()
     with _up(home, f"PORT={port}") as running:
-        running.wait_until_it_says(f"http://localhost:{port}")
+        running.wait_until_it_says("Stop it with Ctrl-C")
+        assert f"http://localhost:{port}" in running.said
+        _check_admin(home, port, running.said, first=first)
         everything = running.everything()
         assert sum("services." in " ".join(process.cmdline()) for process in everything) == 5
         listening = {
@@ -89,6 +93,20 @@ def test_however_it_ends_it_leaves_no_process(home: Path, how: signal.Signals) -
         if how is not signal.SIGKILL:
             assert code == 0
             assert "The data is kept" in running.said
+
+
+def _check_admin(home: Path, port: int, said: str, *, first: bool) -> None:
+    """The first superadmin's password: told once, kept for its owner's eyes, in no log, and good to sign in with."""
+    kept = home / "secrets" / "admin-password"
+    password = kept.read_text().strip()
+    assert (password in said) is first
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert not any(password in log.read_text(errors="replace") for log in (home / "logs").iterdir())
+    body = json.dumps({"email": "admin@metrica.local", "password": password, "keep": "token"}).encode()
+    headers = {"Content-Type": "application/json"}
+    asked = urllib.request.Request(f"http://localhost:{port}/v1/auth/sign-in", body, headers)
+    with urllib.request.urlopen(asked, timeout=20) as answer:
+        assert json.load(answer)["token_type"] == "Bearer"
 
 
 def test_a_stop_while_it_starts_leaves_nothing_either(home: Path) -> None:
@@ -121,7 +139,7 @@ def _catches_ctrl_c(pid: int) -> bool:
     ("argument", "told"),
     [
         ("PORT={taken}", "port {taken} is taken by another program: stop that, or choose another port"),
-        ("HOST=0.0.0.0", "no sign-in yet"),
+        ("HOST=0.0.0.0", "METRICA_LOCAL_ACCESS=none"),
         ("METRICA_HOME=/proc/metrica", "the data folder /proc/metrica can't be used"),
     ],
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from contracts.address import redact
 from contracts.identity import Policy
 from services.ingest.sources import (
     FrameSource,
@@ -19,7 +20,6 @@ from services.ingest.sources import (
     frames,
     kept,
     open_source,
-    redact,
 )
 from tests.support.clips import write_clip
 from tests.support.rtsp import RtspCamera

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
@@ -26,6 +25,7 @@ from infra.local.stack import Stack
 from services.api.configuration import CameraSetup, ensure_camera
 from services.ingest.simulation import open_simulation
 from services.kit.dead_letters import HEADER
+from tests.support.broker import jetstream
 from tests.support.record import crossings, wait_for_end
 
 SOUND = "sim://door?people=4&pace=max&spacing=clear"
@@ -53,7 +53,7 @@ def test_bad_cameras_and_bad_messages_are_told_and_a_sound_camera_counts_on(tmp_
 
     async def look(stack: Stack) -> None:
         await _configure(stack, tmp_path, empty)
-        async with _jetstream(stack) as js:
+        async with jetstream(stack) as js:
             await _send_rubbish(js)
             await _statuses(stack.url, expected)
             await wait_for_end(stack.database_url, "sound", within=90)
@@ -70,7 +70,7 @@ def test_bad_cameras_and_bad_messages_are_told_and_a_sound_camera_counts_on(tmp_
     with stack:
         before = {name: service.pid for name, service in stack.services.items()}
         asyncio.run(look(stack))
-        assert all(service.running and service.ready() for service in stack.services.values())
+        assert [name for name, service in stack.services.items() if not (service.running and service.ready())] == []
         assert {name: service.pid for name, service in stack.services.items()} == before
 
 
@@ -97,7 +97,7 @@ async def _configure(stack: Stack, folder: Path, empty: Path) -> None:
         _camera("outside", SOUND),
         _camera("noise", SOUND, paused=True),
     ):
-        await ensure_camera(stack.api_database_url, setup)
+        await ensure_camera(stack.api_database_url, setup, stack.vault)
     with pytest.raises(ValueError, match="outside the picture"):
         CountingLine.model_validate({**LINE.model_dump(), "x1": 1.5})
     connection = await asyncpg.connect(stack.api_database_url)  # behind the back of what checks it
@@ -162,15 +162,3 @@ async def _dead_letters(js: JetStreamContext, count: int) -> list[str]:
     assert info.state.messages == count
     letters = [await js.get_msg(DLQ.name, seq) for seq in range(1, count + 1)]
     return [(letter.headers or {})[HEADER] for letter in letters]
-
-
-@asynccontextmanager
-async def _jetstream(stack: Stack) -> AsyncIterator[JetStreamContext]:
-    environment = stack.nats_environment
-    client = await nats.connect(
-        stack.nats_url, user=environment["METRICA_NATS_USER"], password=environment["METRICA_NATS_PASSWORD"]
-    )
-    try:
-        yield client.jetstream()
-    finally:
-        await client.close()

@@ -94,6 +94,20 @@ async def test_whose_lease_expired_unnoticed_has_it_again_if_nobody_took_it(bus:
         assert await holder(bus) == "one"
 
 
+async def test_who_has_it_again_after_another_may_have_had_it_can_tell(bus: Bus) -> None:
+    bucket = await bus.bucket(QUICK)
+    one = Lease(bucket, "pool.motion", "one", QUICK.ttl)
+    tenures: list[int] = []
+    for between in (bucket.purge, None, bucket.purge):
+        await (one.renew() if tenures else one.take())
+        tenures.append(one.tenure)
+        if between is not None:
+            await between("pool.motion")
+    await one.renew()
+
+    assert [*tenures, one.tenure] == [0, 1, 1, 2]
+
+
 async def test_a_lease_is_not_held_longer_than_its_entry_lives(bus: Bus, nats_server: NatsServer) -> None:
     """Who was stopped, or cut off, must not go on as if nothing had happened."""
     one = Lease(await bus.bucket(QUICK), "pool.motion", "one", QUICK.ttl)

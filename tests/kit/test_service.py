@@ -62,6 +62,8 @@ class Service:
         await eventually(look)
 
 
+REFUSED = "jetstream: NATS refuses the user tracker: METRICA_NATS_USER and METRICA_NATS_PASSWORD are not those of one"
+
 Start = Callable[..., Service]
 
 
@@ -126,6 +128,61 @@ async def test_it_waits_for_a_server_that_comes_later(start: Start, nats_server:
     nats_server.start()
     await service.shows("/readyz", 200, "ready")
     service.process.kill()
+
+
+async def test_a_wrong_password_is_told_and_tried_again_until_it_is_right(
+    start: Start, nats_server: NatsServer
+) -> None:
+    service = start()
+    await service.shows("/readyz", 200, "ready")
+    right = nats_server.passwords["tracker"]
+
+    for password, status, text in (("another", 503, REFUSED), (right, 200, "ready")):
+        nats_server.kill()
+        nats_server.passwords["tracker"] = password
+        nats_server.start()
+        await service.shows("/readyz", status, text)
+    assert service.process.poll() is None
+
+
+async def test_a_wrong_password_from_the_start_is_told_once_and_tried_again(
+    start: Start, nats_server: NatsServer
+) -> None:
+    service = start(METRICA_NATS_PASSWORD="another")
+    await service.shows("/readyz", 503, REFUSED)
+    assert (await service.get("/livez"))[0] == 200
+
+    async def tried_again() -> bool:
+        return nats_server.log.read_text().count("authentication error") > 1
+
+    await eventually(tried_again)
+    assert service.log.read_text().count("no way into NATS") == 1
+    nats_server.kill()
+    nats_server.passwords["tracker"] = "another"
+    nats_server.start()
+    await service.shows("/readyz", 200, "ready")
+
+
+async def test_it_ends_within_seconds_while_nats_refuses_its_password(start: Start) -> None:
+    service = start(METRICA_NATS_PASSWORD="another")
+    await service.shows("/readyz", 503, "NATS refuses the user tracker")
+
+    service.process.send_signal(signal.SIGTERM)
+    await service.ended(10)
+    assert "Traceback" not in service.log.read_text()
+
+
+@pytest.mark.trespass
+async def test_what_nats_does_not_permit_is_logged_once_and_named_when_it_is_not_ready(start: Start) -> None:
+    service = start(TRESPASS="yes")
+
+    await service.shows("/readyz", 503, "permissions: NATS does not let the user tracker ")
+    await service.shows("/readyz", 503, "publish to metrica.live.counts.Shop")
+    await service.shows("/readyz", 503, "subscribe to _INBOX_api.>")
+    log = service.log.read_text()
+    assert log.count("publish to metrica.live.counts.Shop") == 1
+    assert log.count("subscribe to _INBOX_api.>") == 1
+    assert (await service.get("/livez"))[0] == 200
 
 
 async def test_work_that_fails_ends_the_process_and_says_why(start: Start) -> None:

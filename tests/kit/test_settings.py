@@ -23,8 +23,21 @@ def test_this_machine_may_listen_to_itself(host: str, monkeypatch: pytest.Monkey
     assert ServiceSettings().host == host
 
 
+def test_in_a_private_network_any_address_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METRICA_HOST", "0.0.0.0")
+    monkeypatch.setenv("METRICA_PRIVATE_NETWORK", "yes")
+
+    assert ServiceSettings().host == "0.0.0.0"
+
+
 def test_a_password_is_never_shown() -> None:
     settings = ServiceSettings.model_validate({"nats_user": "tracker", "nats_password": "secret"})
 
     assert "secret" not in repr(settings)
     assert "secret" not in settings.model_dump_json()
+
+
+def test_an_empty_path_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METRICA_NATS_TLS_CA", "")
+
+    assert not ServiceSettings().nats_tls

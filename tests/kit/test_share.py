@@ -30,11 +30,14 @@ class Workshop:
     doing: Counter[str] = field(default_factory=Counter)
     shared: dict[str, Share] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    begun: Counter[str] = field(default_factory=Counter)
+    """How often each piece was taken up."""
     most: int = 0
     """Replicas that ever did the same piece at once."""
 
     async def work(self, piece: str, _: Lease) -> None:
         self.doing[piece] += 1
+        self.begun[piece] += 1
         self.most = max(self.most, self.doing[piece])
         try:
             await asyncio.Event().wait()
@@ -140,6 +143,22 @@ async def test_who_goes_hands_over_at_once(shop: Workshop) -> None:
     assert shop.most == 1
 
 
+async def test_replicas_that_come_and_go_together_end_with_equal_parts(shop: Workshop) -> None:
+    shop.come("one")
+    shop.come("two")
+    await shop.until_all_is_done([4, 4])
+    leaving = asyncio.create_task(shop.go("one"))
+    shop.come("three")
+    shop.come("four")
+    await leaving
+    await shop.until_all_is_done([2, 3, 3])
+    await asyncio.gather(shop.go("two"), shop.go("four"))
+    shop.come("five")
+
+    await shop.until_all_is_done([4, 4])
+    assert shop.most == 1
+
+
 async def test_work_that_comes_and_goes_is_shared_out_anew(shop: Workshop) -> None:
     one, two = shop.come("one", pieces=["a"]), shop.come("two", pieces=["a"])
     await shop.until_all_is_done([0, 1])
@@ -151,6 +170,23 @@ async def test_work_that_comes_and_goes_is_shared_out_anew(shop: Workshop) -> No
 
     await shop.until_all_is_done([0, 1])
     assert shop.doing["b"] == 1
+
+
+@pytest.mark.parametrize("whose", ["one", "two"])
+async def test_work_that_ends_moves_no_other(shop: Workshop, whose: str) -> None:
+    shares = [shop.come(name, pieces=["a", "b", "c", "d"]) for name in ("one", "two")]
+    await shop.until_all_is_done([2, 2])
+    before = shop.begun.copy()
+    left = {"a", "b", "c", "d"} - {min(shop.shared[whose].held)}
+    for share in shares:
+        share.want(left)
+    await shop.until_all_is_done([1, 2])
+    await asyncio.sleep(0.3)  # nobody does anything about it
+    for share in shares:
+        share.want({*left, "e"})
+    await shop.until_all_is_done([2, 2])
+
+    assert shop.begun - before == Counter("e")
 
 
 async def test_who_died_and_came_back_under_its_name_goes_on_at_once(shop: Workshop) -> None:

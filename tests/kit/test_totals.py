@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 
 import asyncpg
 import pytest
@@ -28,6 +28,10 @@ async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 async def count(connection: asyncpg.Connection, line: str, day: date, ins: int, outs: int, run: str = "live") -> None:
     await connection.execute(
         "INSERT INTO count_day VALUES ($1, 'shop', 'door', $2, $3, $4, $5)", run, line, day, ins, outs
+    )
+    await connection.execute(
+        "INSERT INTO count_quarter VALUES ($1, 'shop', 'door', $2, $3, $4, $5)",
+        *(run, line, datetime.combine(day, time(11), UTC), ins, outs),
     )
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from contracts.events import Crossing, SessionEnd
-from contracts.subjects import crossings
+from contracts.subjects import crossings, edge
 from services.persistence.incoming import MalformedEvent, read
 from tests.persistence.builders import crossing, end
 
@@ -17,6 +17,10 @@ SUBJECT = crossings("live", "shop", "door")
 @pytest.mark.parametrize("event", [crossing(), crossing(model=None), end(3)], ids=["crossing", "no model", "end"])
 def test_what_was_sent_is_read(event: Crossing | SessionEnd) -> None:
     assert read(SUBJECT, event.encode()) == event
+
+
+def test_what_a_worker_at_the_edge_sent_is_read() -> None:
+    assert read(edge("live", "shop", "door"), crossing().encode()) == crossing()
 
 
 def test_fields_of_a_later_version_are_ignored() -> None:

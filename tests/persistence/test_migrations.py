@@ -53,6 +53,51 @@ async def test_upgrade_keeps_data_and_downgrade_leaves_nothing(
     await check(database_url)
 
 
+async def test_accounts_come_and_go_without_touching_what_was_there(
+    database_url: str, pool: asyncpg.Pool, writer: Writer, stored: Stored
+) -> None:
+    await stored.add_store("shop", "Africa/Tunis")
+    await writer.write([crossing()])
+    await pool.execute(
+        "INSERT INTO account (id, email, name, superadmin, disabled, created_at)"
+        " VALUES (gen_random_uuid(), 'a@b', '', false, false, now())"
+    )
+    await pool.execute('UPDATE store SET capacity = 40, opening_hours = \'{"monday": [["09:00", "18:00"]]}\'')
+
+    await downgrade(database_url, "0002")
+    assert await pool.fetchval("SELECT time_zone FROM store") == "Africa/Tunis"
+    assert await pool.fetchval("SELECT to_regclass('account')") is None
+
+    await upgrade(database_url)
+    store = await pool.fetchrow("SELECT time_zone, opening_hours, capacity FROM store")
+    assert tuple(store) == ("Africa/Tunis", "{}", None)
+    assert await pool.fetchval("SELECT count(*) FROM account") == 0
+    assert len(await stored.ids()) == 1
+    await check(database_url)
+
+
+async def test_history_comes_and_goes_without_touching_what_was_counted(
+    database_url: str, pool: asyncpg.Pool, writer: Writer, stored: Stored
+) -> None:
+    await stored.add_store("shop", "Africa/Tunis")
+    await writer.write([crossing(1), crossing(2)])
+    sessions = await pool.fetch("SELECT * FROM session_count")
+
+    await downgrade(database_url, "0020")
+    assert await pool.fetchval("SELECT to_regclass('occupancy_correction')") is None
+    assert await stored.days() == {"2026-11-20": (2, 0)}
+
+    await upgrade(database_url)
+    assert await pool.fetch("SELECT run, camera, session, store, last_at, crossings FROM session_count") == [
+        (*(row["run"], row["camera"], row["session"]), row["store"], row["last_at"], row["crossings"])
+        for row in sessions
+    ]
+    assert str(await pool.fetchval("SELECT occupancy_reset FROM store")) == "00:00:00"
+    await writer.write([crossing(3)])
+    await stored.assert_rollups_equal_record()
+    await check(database_url)
+
+
 async def test_migration_waits_for_the_database(postgres_server: PostgresServer, database_url: str) -> None:
     await asyncio.to_thread(postgres_server.stop)
     migration = asyncio.create_task(upgrade(database_url))
@@ -82,7 +127,14 @@ async def test_api_reads_all_and_writes_only_the_configuration(
         assert await connection.fetchval("SELECT count(*) FROM crossing") == 1
         assert await connection.fetchval("SELECT count(*) FROM crossing_y2026m11") == 1
         await connection.execute("UPDATE store SET time_zone = 'Europe/Paris'")
-        for forbidden in ("DELETE FROM crossing", "UPDATE count_day SET ins = 0", "DELETE FROM alembic_version"):
+        await connection.execute("DELETE FROM account")
+        await connection.execute(
+            "INSERT INTO audit_entry (at, who, action, kind, key) VALUES (now(), 'me', 'changed', 'store', 'shop')"
+        )
+        for forbidden in (
+            *("DELETE FROM crossing", "UPDATE count_day SET ins = 0", "DELETE FROM alembic_version"),
+            *("DELETE FROM audit_entry", "UPDATE audit_entry SET who = 'nobody'"),
+        ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(forbidden)
     finally:

@@ -220,6 +220,33 @@ async def test_session_whose_crossings_never_come_closes_at_last(
         await until(lambda: closed(stored))
 
 
+async def test_session_stays_open_while_another_replica_has_a_crossing_of_it_in_hand(
+    tracker: Bus, settings: ServiceSettings, database_url: str, stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "PATIENT_DELIVERIES", 3)
+    monkeypatch.setattr(app, "FIRST_PAUSE", 0.01)
+    await tracker.js.add_consumer(CROSSINGS.name, CONSUMER)
+    await send(tracker, crossing(1))
+    other = await tracker.js.pull_subscribe_bind(str(CONSUMER.durable_name), CROSSINGS.name)
+    (in_hand,) = await other.fetch(1)
+    async with running(settings, database_url):
+        await send(tracker, crossing(2), end(2))
+        await until(lambda: delivered_again(tracker, 10))
+        assert await stored.sessions() == {}
+
+        await in_hand.nak()
+
+        await until(lambda: closed(stored))
+    assert len(await stored.ids()) == 2
+
+
+async def delivered_again(bus: Bus, times: int) -> bool:
+    """Whether deliveries were so many more than messages."""
+    info = await consumer(bus)
+    delivered = info.delivered if info else None
+    return delivered is not None and delivered.consumer_seq - delivered.stream_seq >= times
+
+
 async def test_stop_finishes_the_batch_in_hand(
     tracker: Bus, settings: ServiceSettings, database_url: str, stored: Stored
 ) -> None:

@@ -263,11 +263,14 @@ class TestSessions:
 
 
 async def test_minutes_are_forgotten_and_quarters_stay(pool: asyncpg.Pool, writer: Writer) -> None:
-    await writer.write([crossing(1, at=NOON), crossing(2, at=NOON + timedelta(days=3))])
+    now = datetime.now(UTC)
+    old, new = crossing(1, at=now - timedelta(hours=30)), crossing(2, at=now - timedelta(hours=20))
+    await writer.write([old, new])
 
-    await writer.prune_minutes(NOON + timedelta(days=1))
+    await writer.prune_minutes(timedelta(hours=25))
 
-    assert [row["bucket"] for row in await pool.fetch("SELECT bucket FROM count_minute")] == [NOON + timedelta(days=3)]
+    minute = to_datetime(new.at).replace(second=0, microsecond=0)
+    assert [row["bucket"] for row in await pool.fetch("SELECT bucket FROM count_minute")] == [minute]
     assert await pool.fetchval("SELECT count(*) FROM count_quarter") == 2
 
 

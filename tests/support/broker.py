@@ -9,14 +9,25 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import TypeVar
 
+import nats
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 from nats.js.api import PubAck
 
 from contracts.streams import BUCKETS, STREAMS, Owner
+from infra.local.stack import Stack
 from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
 
 T = TypeVar("T")
+
+
+def settings_of(stack: Stack) -> ServiceSettings:
+    """The settings of somebody who may do everything in a running stack."""
+    user = stack.nats_environment
+    return ServiceSettings(
+        nats_url=stack.nats_url, nats_user=user["METRICA_NATS_USER"], nats_password=user["METRICA_NATS_PASSWORD"]
+    )
 
 
 @asynccontextmanager
@@ -32,6 +43,19 @@ async def connected(
         yield bus
     finally:
         await bus.stop()
+
+
+@asynccontextmanager
+async def jetstream(stack: Stack) -> AsyncIterator[JetStreamContext]:
+    """The JetStream of a running stack, for somebody who may do everything."""
+    environment = stack.nats_environment
+    client = await nats.connect(
+        stack.nats_url, user=environment["METRICA_NATS_USER"], password=environment["METRICA_NATS_PASSWORD"]
+    )
+    try:
+        yield client.jetstream()
+    finally:
+        await client.close()
 
 
 async def eventually(look: Callable[[], Awaitable[T]], within: float = 15.0) -> T:

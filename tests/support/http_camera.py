@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from contracts.spec import Capture
-from services.kit.codec import encode
+from services.kit.codec import Image, encode
 from tests.support.clips import numbered_picture
 
 
 @contextmanager
-def http_camera(status: int = 200, fps: float = 30.0) -> Iterator[str]:
-    """Serve until the context is left; the address is handed over."""
+def http_camera(
+    status: int = 200, fps: float = 30.0, picture: Callable[[int], Image] = numbered_picture
+) -> Iterator[str]:
+    """Serve until the context is left; the address is handed over. Each caller is shown pictures from number 0 on."""
     done = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -24,7 +26,7 @@ def http_camera(status: int = 200, fps: float = 30.0) -> Iterator[str]:
             self.end_headers()
             number = 0
             while status == 200 and not done.wait(1 / fps):
-                jpeg = encode(numbered_picture(number), Capture()).jpeg
+                jpeg = encode(picture(number), Capture()).jpeg
                 head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
                 try:
                     self.wfile.write(head.encode() + jpeg + b"\r\n")

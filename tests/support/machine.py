@@ -15,6 +15,11 @@ def chromium() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
+def faketime() -> Path | None:
+    """The library, of Debian's package libfaketime, that gives one process a clock of its own."""
+    return next(_LIBRARIES.glob("*/faketime/libfaketimeMT.so.1"), None)
+
+
 def _library(pattern: str) -> bool:
     return any(_LIBRARIES.glob(pattern))
 

@@ -63,10 +63,13 @@ async def rolled_up(database_url: str, camera: str, table: str) -> tuple[int, in
     return int(row[0]), int(row[1])
 
 
+def row(id: str, line: str, direction: str, seq: str | int, at: str | int, place: str | float) -> Row:  # noqa: A002
+    """A row whose columns are text, or what JSON makes of them."""
+    return UUID(id), line, direction, int(seq), int(at), float(place)
+
+
 def counted(result: dict[str, Any]) -> list[Row]:
     """The crossings of `metrica count --json`, as `crossings` gives those of Postgres."""
-    rows = [
-        (UUID(one["id"]), one["line"], one["direction"], one["seq"], one["at"], one["place"])
-        for one in result["crossings"]
-    ]
+    columns = ("id", "line", "direction", "seq", "at", "place")
+    rows = [row(*(one[column] for column in columns)) for one in result["crossings"]]
     return sorted(rows, key=lambda row: (row[4], row[0]))

@@ -13,7 +13,10 @@ from services.kit.settings import ServiceSettings
 
 
 async def work(bus: Bus, health: Health) -> None:
-    """Wait to be ended, and say so while the connection is still there; `BREAK` in the environment makes it fail."""
+    """Wait to be ended, and say so while the connection is still there; `BREAK` in the environment makes it fail.
+
+    `TRESPASS` makes it publish, again and again, and listen, where it has no business.
+    """
 
     async def check() -> None:
         if os.environ.get("UNWELL"):
@@ -24,6 +27,11 @@ async def work(bus: Bus, health: Health) -> None:
         raise RuntimeError("broken beyond repair")
     print("working", flush=True)
     try:
+        if os.environ.get("TRESPASS"):
+            await bus.client.subscribe("_INBOX_api.>")
+        while os.environ.get("TRESPASS"):
+            await bus.client.publish("metrica.live.counts.Shop", b"made up")
+            await asyncio.sleep(0.02)
         await asyncio.Event().wait()
     finally:
         async with asyncio.timeout(5):

@@ -10,9 +10,10 @@ from functools import partial
 from itertools import count
 
 import pytest
+from nats.aio.msg import Msg
 from nats.js.api import PubAck
 
-from contracts.events import CROSSING_EVENT, Detections
+from contracts.events import CROSSING_EVENT, Detections, Tracks
 from contracts.frames import EndReason
 from contracts.identity import Policy, partition
 from contracts.spec import CameraSpec, spec_key
@@ -22,11 +23,11 @@ from infra.local.nats import NatsServer
 from services.kit import specs as specs_module
 from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
-from services.kit.specs import Specs
 from services.tracker import ordering
 from services.tracker import partition as module
 from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, key, load
 from services.tracker.counting import CameraCounter
+from services.tracker.feed import Feed
 from services.tracker.partition import Partition
 from tests.support.broker import Write, connected, eventually, intercept, stored
 from tests.tracker.scenes import MIDDLE, film, seen, spec, walk
@@ -72,7 +73,7 @@ async def configure(bus: Bus, *specs: CameraSpec) -> None:
 
 
 def tracker(bus: Bus, token: str = "first") -> Partition:
-    return Partition(bus, Specs(bus), "live", NUMBER, token)
+    return Partition(bus, Feed.live(bus), NUMBER, token)
 
 
 @asynccontextmanager
@@ -211,6 +212,28 @@ class TestTakeOver:
                 with pytest.raises(Fenced):
                     await asyncio.wait_for(first, 10)
                 await everything(bus, undisturbed(frames))
+
+    async def test_who_may_have_lost_its_lease_shows_no_tracks(self, bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "CHECKPOINT_EVERY", 0.0)
+        shown: list[int] = []
+
+        async def see(msg: Msg) -> None:
+            shown.append(Tracks.model_validate_json(msg.data).seq)
+
+        await bus.client.subscribe("metrica.live.tracks.>", cb=see)
+        frames, held = visit(), False
+        work = Partition(bus, Feed.live(bus), NUMBER, "first", lambda: held)
+        task = asyncio.create_task(work.run())
+        await detect(bus, frames[:-1])
+        await eventually(lambda: is_(work._cameras["cam"]._saved.low_water == len(frames) - 1))
+        held = True
+        await detect(bus, frames[-1:])
+        await everything(bus, undisturbed(frames))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await bus.client.flush()
+
+        assert shown == [frames[-1].seq]
 
     async def test_a_checkpoint_that_moves_while_it_is_taken_over_is_taken_as_it_is_then(
         self, bus: Bus, monkeypatch: pytest.MonkeyPatch

@@ -76,8 +76,22 @@ def test_skipped_frames_give_nobody_up_until_nobody_can_still_be_there() -> None
     tracker = Tracker()
     show(tracker, (100, 200), frames=3)
 
-    assert not any(tracker.skip(0.1).gone for _ in range(45))
-    assert any(tracker.skip(0.1).gone for _ in range(10))
+    assert not any(tracker.skip(0.1).gone for _ in range(29))
+    assert any(tracker.skip(0.1).gone for _ in range(2))
+
+
+@pytest.mark.parametrize(("frames", "still", "no_more"), [(1, 1.4, 1.6), (3, 2.9, 3.1)])
+def test_who_stands_there_after_frames_were_missing_for_long_is_somebody_else(
+    frames: int, still: float, no_more: float
+) -> None:
+    there = boxes((100, 200)), np.array([0.9])
+    for seconds, track in ((still, 1), (no_more, 2)):
+        tracker = Tracker()
+        show(tracker, (100, 200), frames=frames)
+        sightings = tracker.step(*there, seconds)
+
+        assert [person.track for person in sightings.seen] == [track]
+        assert sightings.gone == (() if track == 1 else (Gone(1, confirmed=frames > 1),))
 
 
 def test_nothing_to_see_is_nothing() -> None:

@@ -7,10 +7,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 
-from services.api.access import readable_camera
+from services.api.access import Role, readable_camera, readable_store
+from services.api.cameras import service
 from services.api.cameras.preview import newest_picture
-from services.api.dependencies import CameraID, PartsDep, PrincipalDep
-from services.api.problems import describe
+from services.api.cameras.schemas import CameraIn, CameraPatch, CameraSettings, LinesIn, ProbeIn, ProbeOut
+from services.api.dependencies import CameraID, PartsDep, PrincipalDep, SessionDep, StoreID, WritingDep
+from services.api.etags import IfMatch, etag
+from services.api.idempotency import CreationDep
+from services.api.pages import Page, PageDep
+from services.api.problems import CHANGING, CREATING, READING, describe
 
 router = APIRouter(tags=["cameras"])
 
@@ -32,7 +37,7 @@ class Jpeg(Response):
             "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
         },
         304: {"description": "There is none newer than the one that `If-None-Match` names."},
-        **describe(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        **describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
     },
 )
 async def show_frame(
@@ -55,3 +60,98 @@ async def show_frame(
     if if_none_match == picture.etag:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Jpeg(picture.jpeg, headers=headers)
+
+
+@router.get("/stores/{store}/cameras", summary="List a store's cameras", responses=describe(*READING))
+async def list_cameras(
+    store: StoreID, session: SessionDep, principal: PrincipalDep, of: PartsDep, page: PageDep
+) -> Page[CameraSettings]:
+    """As they are set, by id. How they do stands at `/v1/stores`."""
+    items, after = await service.list_cameras(session, principal, store, of.vault, page)
+    return Page(items=items, next=after)
+
+
+@router.post(
+    "/stores/{store}/cameras",
+    summary="Make a camera",
+    status_code=HTTPStatus.CREATED,
+    response_model=CameraSettings,
+    responses=describe(*CREATING),
+)
+async def create_camera(
+    store: StoreID, wanted: CameraIn, principal: PrincipalDep, of: PartsDep, creation: CreationDep
+) -> Response:
+    """Managers do. It is looked at within a second or two."""
+    return await creation.once(wanted, lambda session: service.create(session, principal, store, wanted, of.vault))
+
+
+@router.post("/stores/{store}/cameras/test", summary="Try an address out", responses=describe(*CREATING))
+async def test_address(store: StoreID, wanted: ProbeIn, principal: PrincipalDep, of: PartsDep) -> ProbeOut:
+    """One frame of an address before there is a camera, or why there is none. Managers do; it takes up to 40 s."""
+    async with of.sessions() as session:
+        await readable_store(session, principal, store, Role.MANAGER)
+    service.check_address(principal, wanted.address)
+    return await service.probe(of.bus, wanted.address, of.vault)
+
+
+@router.get("/cameras/{camera}", summary="See a camera's settings", responses=describe(*READING))
+async def show_camera(
+    camera: CameraID, session: SessionDep, principal: PrincipalDep, of: PartsDep, response: Response
+) -> CameraSettings:
+    """As it is set; its ETag goes into `If-Match` of a change."""
+    shown = await service.show(session, principal, camera, of.vault)
+    response.headers["ETag"] = etag(shown)
+    return shown
+
+
+@router.patch("/cameras/{camera}", summary="Change a camera", responses=describe(*CHANGING))
+async def change_camera(
+    camera: CameraID,
+    wanted: CameraPatch,
+    principal: PrincipalDep,
+    of: PartsDep,
+    writing: WritingDep,
+    response: Response,
+    if_match: IfMatch = None,
+) -> CameraSettings:
+    """Managers do; `{"paused": true}` pauses it. In force within a second or two."""
+    async with writing() as session:
+        shown = await service.change(session, principal, camera, wanted, of.vault, if_match)
+    response.headers["ETag"] = etag(shown)
+    return shown
+
+
+@router.put("/cameras/{camera}/lines", summary="Draw a camera's lines", responses=describe(*CHANGING))
+async def draw_lines(
+    camera: CameraID,
+    wanted: LinesIn,
+    principal: PrincipalDep,
+    of: PartsDep,
+    writing: WritingDep,
+    response: Response,
+    if_match: IfMatch = None,
+) -> CameraSettings:
+    """All of them at once: those that are not said go. A line that can never count is refused with the reason."""
+    async with writing() as session:
+        shown = await service.draw(session, principal, camera, wanted, of.vault, if_match)
+    response.headers["ETag"] = etag(shown)
+    return shown
+
+
+@router.delete(
+    "/cameras/{camera}", summary="Remove a camera", status_code=HTTPStatus.NO_CONTENT, responses=describe(*CHANGING)
+)
+async def remove_camera(
+    camera: CameraID, principal: PrincipalDep, of: PartsDep, writing: WritingDep, if_match: IfMatch = None
+) -> None:
+    """Managers do. What it counted stays."""
+    async with writing() as session:
+        await service.remove(session, principal, camera, of.vault, if_match)
+
+
+@router.post("/cameras/{camera}/test", summary="Try a camera out", responses=describe(*CREATING))
+async def test_camera(camera: CameraID, principal: PrincipalDep, of: PartsDep) -> ProbeOut:
+    """One frame of its source, or why there is none. Managers do; it takes up to 40 s."""
+    async with of.sessions() as session:
+        found = await readable_camera(session, principal, camera, Role.MANAGER)
+    return await service.probe(of.bus, found.address, of.vault)

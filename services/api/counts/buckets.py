@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+FIRST_DAY, LAST_DAY = date(1970, 1, 2), date(2999, 12, 31)
+"""Beyond, there is no local midnight that a computer can name."""
 QUARTER = timedelta(minutes=15)
 
 

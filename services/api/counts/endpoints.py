@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query
 from contracts.events import Counts, LineCount
 from contracts.identity import LIVE, TOKEN_PATTERN, to_datetime
 from services.api.access import readable_store
-from services.api.counts.buckets import Bucket, by_hour, by_quarter, day_bounds
+from services.api.counts.buckets import FIRST_DAY, LAST_DAY, Bucket, by_hour, by_quarter, day_bounds
 from services.api.counts.repository import QuarterRow, by_bucket, by_line, read_quarters
 from services.api.counts.schemas import BucketOut, DayCounts, DayTotals, Now, Period
 from services.api.database import driver
@@ -22,9 +22,6 @@ from services.kit.totals import totals
 from services.kit.zones import local_day, zone
 
 router = APIRouter(tags=["counts"])
-
-FIRST_DAY, LAST_DAY = date(1970, 1, 2), date(2999, 12, 31)
-"""Beyond, there is no local midnight that a computer can name."""
 
 Day = Annotated[
     date | None,

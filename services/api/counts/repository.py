@@ -9,6 +9,9 @@ from typing import NamedTuple
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from contracts.identity import LIVE
+from services.api.database import driver
+from services.kit.promotions import Correction, corrections
 from services.kit.tables import CountQuarter
 
 
@@ -25,15 +28,32 @@ class QuarterRow(NamedTuple):
 async def read_quarters(
     session: AsyncSession, run: str, store: str, start: datetime, end: datetime
 ) -> list[QuarterRow]:
-    """The quarter hours of a store from `start` until before `end`. The caller has asked `access` for the store."""
+    """The quarter hours of a store from `start` until before `end`; of the live run, as promotions correct them.
+
+    The caller has asked `access` for the store. All of it is of one moment: the session's transaction is.
+    """
     row = CountQuarter
     query = (
         select(row)
         .where(row.run == run, row.store == store, row.bucket >= start, row.bucket < end)
         .order_by(col(row.camera), col(row.line), col(row.bucket))
     )
-    rows = (await session.exec(query)).all()
-    return [QuarterRow(one.camera, one.line, one.bucket, one.ins, one.outs) for one in rows]
+    rows = [
+        QuarterRow(one.camera, one.line, one.bucket, one.ins, one.outs) for one in (await session.exec(query)).all()
+    ]
+    if run != LIVE:
+        return rows
+    return _corrected(rows, await corrections(await driver(session), store, start, end))
+
+
+def _corrected(rows: list[QuarterRow], corrections: list[Correction]) -> list[QuarterRow]:
+    if not corrections:
+        return rows
+    sums = {(row.camera, row.line, row.bucket): (row.ins, row.outs) for row in rows}
+    for one in corrections:
+        ins, outs = sums.get((one.camera, one.line, one.bucket), (0, 0))
+        sums[one.camera, one.line, one.bucket] = ins + one.ins, outs + one.outs
+    return [QuarterRow(*key, *counts) for key, counts in sorted(sums.items())]
 
 
 def by_bucket(rows: list[QuarterRow]) -> dict[datetime, tuple[int, int]]:

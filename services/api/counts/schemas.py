@@ -20,7 +20,7 @@ class Period(StrEnum):
 class Now(BaseModel):
     """How it is at this moment."""
 
-    inside: int = Field(description="People inside: INs minus OUTs of today, never below 0.")
+    inside: int = Field(description="People inside: INs minus OUTs since the reset or a correction, never below 0.")
     revision: int = Field(description="The store's version: the id of its server-sent events.")
     last_at: datetime | None = Field(description="When the newest crossing was, by the camera's clock.")
 

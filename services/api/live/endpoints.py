@@ -7,9 +7,11 @@ from http import HTTPStatus
 from fastapi import APIRouter
 
 from services.api.access import readable_store
-from services.api.dependencies import Parts, PartsDep, PrincipalDep, StoreID
+from services.api.auth.principal import still_reads
+from services.api.dependencies import PartsDep, PrincipalDep, StoreID
 from services.api.live import messages
-from services.api.live.stream import LiveStream
+from services.api.live.stream import LiveStream, Watch
+from services.api.parts import Parts
 from services.api.problems import describe
 
 router = APIRouter(tags=["live"])
@@ -20,7 +22,7 @@ A server-sent event stream. `snapshot` comes first and holds everything; then wh
 - `counts`: the store's totals after a commit; the event's `id` is the store's version,
 - `status`: how a camera does, as one service sees it,
 - `tracks`: the people that are tracked in a frame, at most 10 a second for each camera,
-- `snapshot` again at the store's midnight and when its configuration changes,
+- `snapshot` again at the store's midnight, at the reset of its occupancy and when its configuration changes,
 - `heartbeat`: every few seconds.
 
 All of them are absolute: a newer one takes the place of an older one, and a slow reader skips.
@@ -44,7 +46,7 @@ LAST_EVENT_ID = {
     openapi_extra={"parameters": [LAST_EVENT_ID]},
     responses={
         200: {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
-        **describe(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        **describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
     },
 )
 async def follow_store(
@@ -61,7 +63,8 @@ async def follow_store(
     except BaseException:  # a browser that goes away meanwhile cancels this, and would be listened for for ever
         of.hub.leave(listener)
         raise
-    return LiveStream(of.hub, listener, first, lambda: _heartbeat(of), of.settings.heartbeat_seconds)
+    watch = Watch(lambda: still_reads(of, principal, store), of.settings.recheck_seconds)
+    return LiveStream(of.hub, listener, first, lambda: _heartbeat(of), of.settings.heartbeat_seconds, watch)
 
 
 def _heartbeat(of: Parts) -> bytes:

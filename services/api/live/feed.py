@@ -7,7 +7,8 @@ versions of the watched stores are read from the database, and where one differs
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
 
 from nats.aio.msg import Msg
 from prometheus_client import Counter
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from contracts import subjects
 from contracts.events import Counts, Status, Tracks
 from contracts.identity import LIVE
-from services.api.access import LOCAL, readable_store
+from services.api.access import SERVICE, readable_store
 from services.api.clock import Clock
 from services.api.counts.buckets import day_bounds
 from services.api.database import Sessions
@@ -29,6 +30,7 @@ from services.api.problems import DATABASE_ERRORS, NotFound
 from services.api.stores.repository import StoreRecord, read_stores, read_versions
 from services.kit.bus import Bus
 from services.kit.logs import logger
+from services.kit.occupancy import resets_around
 from services.kit.zones import local_day, zone
 
 TRACKS_PER_SECOND = 10.0
@@ -115,7 +117,7 @@ class Feed:
             room.revision = version
         elif version > before:
             await self._mend(store, room)
-        anew = version < before or room.day != local_day(self._clock(), zone(room.time_zone))
+        anew = version < before or (room.day, room.since) != _present(self._clock(), room)
         if not anew and store not in self._stale:
             return
         record = await self._read(store)
@@ -136,7 +138,7 @@ class Feed:
     async def _read(self, store: str) -> StoreRecord:
         async with self._sessions() as session:
             # What is handed out to a room is the same for all in it; who may enter is asked at the door.
-            found = await readable_store(session, LOCAL, store)
+            found = await readable_store(session, SERVICE, store)
             (record,) = await read_stores(session, [found], self._clock())
             return record
 
@@ -146,15 +148,16 @@ class Feed:
     def _note(self, room: Room, record: StoreRecord) -> None:
         room.revision = max(room.revision, record.counts.revision)
         room.day = datetime.fromisoformat(record.counts.day).date()
-        room.time_zone = record.store.time_zone
+        room.time_zone, room.reset = record.store.time_zone, record.store.occupancy_reset
+        room.since = record.since
         room.configuration = record.configuration
 
     async def _pause(self) -> None:
-        """Wait until there is something to look at: the next reading, a midnight, or a call."""
+        """Wait until there is something to look at: the next reading, a midnight, a reset, or a call."""
         now = self._clock()
-        midnights = [_until_midnight(now, room) for room in self._hub.rooms.values()]
-        # A midnight that has passed was tried already: the database is away, or the store is no more.
-        seconds = min([self._reread_seconds, *(left for left in midnights if left > 0)])
+        turns = [left for room in self._hub.rooms.values() for left in _until_turns(now, room)]
+        # One that has passed was tried already: the database is away, or the store is no more.
+        seconds = min([self._reread_seconds, *(left for left in turns if left > 0)])
         try:
             async with asyncio.timeout(max(seconds, 0.01)):
                 await self._look.wait()
@@ -194,8 +197,15 @@ class Feed:
         self._hub.broadcast(status.store, messages.status(status))
 
 
-def _until_midnight(now: datetime, room: Room) -> float:
-    if room.day is None:
-        return float("inf")
-    _, end = day_bounds(room.day, zone(room.time_zone))
-    return (end - now) / timedelta(seconds=1)
+def _present(now: datetime, room: Room) -> tuple[date, datetime]:
+    """A store's local date, and the last reset of its occupancy."""
+    where = zone(room.time_zone)
+    return local_day(now, where), resets_around(now, room.reset, where)[0]
+
+
+def _until_turns(now: datetime, room: Room) -> Iterator[float]:
+    """Seconds to the store's midnight, and to its next reset."""
+    if room.day is not None:
+        where = zone(room.time_zone)
+        for turn in (day_bounds(room.day, where)[1], resets_around(now, room.reset, where)[1]):
+            yield (turn - now) / timedelta(seconds=1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, time
 
 from prometheus_client import Counter, Gauge
 
 from services.api.live.mailbox import Mailbox, Message
 from services.api.problems import Unavailable
+from services.kit.occupancy import RESET
 
 OPEN = Gauge("metrica_api_streams", "Live streams (open dashboards) now.")
 REFUSED = Counter("metrica_api_streams_refused", "Live streams refused because there were too many.")
@@ -40,6 +41,9 @@ class Room:
     day: date | None = None
     """The store's local date as its listeners see it."""
     time_zone: str = "UTC"
+    reset: time = RESET
+    since: datetime | None = None
+    """The last reset of the store's occupancy as its listeners see it."""
     configuration: str = ""
     """The store's configuration as its listeners see it."""
 

@@ -16,7 +16,7 @@ RETRY_MS = 1000
 
 
 class Snapshot(BaseModel):
-    """What a stream begins with, and gets again at the store's midnight and when its configuration changes."""
+    """What a stream begins with, and gets again: at midnight, at a reset, when the configuration changes."""
 
     now: int = Field(
         description="The API's clock, ns UTC: tells the age of what follows on a browser whose clock is off."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from pydantic import ValidationError
 
@@ -62,10 +63,9 @@ class Statuses:
         self._last = {key: status for key, status in self._last.items() if key[:2] in kept}
 
     def take(self, status: Status) -> None:
-        """A service says how a camera does. The later word stands; the same word again is no news."""
+        """A service says how a camera does. The last word stands, by whatever clock; the same word again is no news."""
         key = status.store, status.camera, status.service
-        known = self._last.get(key)
-        if known is not None and (known == status or known.at > status.at):
+        if self._last.get(key) == status:
             return
         self._last[key] = status
         for listener in self._listeners:
@@ -73,13 +73,25 @@ class Statuses:
 
     async def follow(self, bus: Bus) -> None:
         """Read the stream, the last status of each subject first, then every new one; for ever."""
+        await bus.client.subscribe(EVERY_STATUS, cb=self._hear)
         config = ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, filter_subject=EVERY_STATUS)
         async with Reader(bus, STATUS.name, config) as reader:
             async for msg in reader:
-                try:
-                    named, status = subjects.parse(msg.subject), Status.model_validate_json(msg.data)
-                except (ValidationError, ValueError) as error:
-                    log.warning("a status cannot be read", subject=msg.subject, error=str(error))
-                    continue
-                if (named.store, named.camera, named.part) == (status.store, status.camera, status.service):
+                if (status := _read(msg)) is not None:
                     self.take(status)
+
+    async def _hear(self, msg: Msg) -> None:
+        """What keeps a service from working may keep the stream from storing it: it is heard directly as well."""
+        status = _read(msg)
+        if status is not None and status.state is State.RETRYING:
+            self.take(status)
+
+
+def _read(msg: Msg) -> Status | None:
+    try:
+        named, status = subjects.parse(msg.subject), Status.model_validate_json(msg.data)
+    except (ValidationError, ValueError) as error:
+        log.warning("a status cannot be read", subject=msg.subject, error=str(error))
+        return None
+    said = status.store, status.camera, status.service
+    return status if said == (named.store, named.camera, named.part) else None

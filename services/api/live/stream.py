@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
@@ -19,17 +21,32 @@ SEND_TIMEOUT = 30.0
 log = logger()
 
 
-class LiveStream(EventSourceResponse):
-    """Sends a listener's mailbox until the browser goes or the API stops; then the listener leaves the hub.
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Asks every so often whether the listener may still listen."""
 
-    sse-starlette ends the stream when uvicorn is told to stop. It holds no database session.
+    allows: Callable[[], Awaitable[bool]]
+    seconds: float
+
+
+class LiveStream(EventSourceResponse):
+    """Sends a listener's mailbox until the browser goes, may listen no longer, or the API stops.
+
+    Then the listener leaves the hub. sse-starlette ends the stream when uvicorn is told to stop. It holds no database
+    session.
     """
 
     def __init__(
-        self, hub: Hub, listener: Listener, first: Message, heartbeat: Callable[[], bytes], heartbeat_seconds: float
+        self,
+        hub: Hub,
+        listener: Listener,
+        first: Message,
+        heartbeat: Callable[[], bytes],
+        heartbeat_seconds: float,
+        watch: Watch,
     ) -> None:
         super().__init__(
-            _events(listener, first),
+            _events(listener, first, watch),
             ping=heartbeat_seconds,
             ping_message_factory=lambda: _Encoded(heartbeat()),
             send_timeout=SEND_TIMEOUT,
@@ -66,11 +83,20 @@ class _Encoded(ServerSentEvent):
         return self._body
 
 
-async def _events(listener: Listener, first: Message) -> AsyncIterator[bytes]:
+async def _events(listener: Listener, first: Message, watch: Watch) -> AsyncIterator[bytes]:
     shown = first.revision or 0
     yield first.body
+    loop = asyncio.get_running_loop()
+    due = loop.time() + watch.seconds
     while True:
-        message = await listener.mailbox.take()
+        try:
+            async with asyncio.timeout_at(due):
+                message = await listener.mailbox.take()
+        except TimeoutError:
+            if not await watch.allows():
+                return  # the browser comes back, and is told why it is not let in
+            due = loop.time() + watch.seconds
+            continue
         if message.revision is not None:
             if message.revision <= shown and not message.resets:
                 continue  # the snapshot held it

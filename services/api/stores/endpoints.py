@@ -4,21 +4,71 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
-from services.api.access import readable_stores
-from services.api.dependencies import ClockDep, PrincipalDep, SessionDep, StatusesDep
-from services.api.problems import describe
+from services.api.access import readable_store, readable_stores
+from services.api.dependencies import ClockDep, PrincipalDep, SessionDep, StatusesDep, StoreID, WritingDep
+from services.api.etags import IfMatch, etag
+from services.api.idempotency import CreationDep
+from services.api.problems import CHANGING, CREATING, READING, describe
+from services.api.stores import service
 from services.api.stores.repository import read_stores
-from services.api.stores.schemas import StoreOut
+from services.api.stores.schemas import StoreIn, StoreOut, StorePatch, StoreSettings
 
 router = APIRouter(tags=["stores"])
 
 
-@router.get("/stores", summary="List stores", responses=describe(HTTPStatus.SERVICE_UNAVAILABLE))
+@router.get(
+    "/stores", summary="List stores", responses=describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE)
+)
 async def list_stores(
     session: SessionDep, principal: PrincipalDep, statuses: StatusesDep, clock: ClockDep
 ) -> list[StoreOut]:
     """All stores, with their cameras, lines, states and totals of now."""
     records = await read_stores(session, await readable_stores(session, principal), clock())
     return [record.show(statuses.of_store(record.store.id)) for record in records]
+
+
+@router.post(
+    "/stores",
+    summary="Make a store",
+    status_code=HTTPStatus.CREATED,
+    response_model=StoreSettings,
+    responses=describe(*CREATING),
+)
+async def create_store(wanted: StoreIn, principal: PrincipalDep, creation: CreationDep) -> Response:
+    """The admins of its organization do."""
+    return await creation.once(wanted, lambda session: service.create(session, principal, wanted))
+
+
+@router.get("/stores/{store}", summary="See a store's settings", responses=describe(*READING))
+async def show_store(store: StoreID, session: SessionDep, principal: PrincipalDep, response: Response) -> StoreSettings:
+    """As it is set; its ETag goes into `If-Match` of a change."""
+    shown = StoreSettings.of(await readable_store(session, principal, store))
+    response.headers["ETag"] = etag(shown)
+    return shown
+
+
+@router.patch("/stores/{store}", summary="Change a store", responses=describe(*CHANGING))
+async def change_store(
+    store: StoreID,
+    wanted: StorePatch,
+    principal: PrincipalDep,
+    writing: WritingDep,
+    response: Response,
+    if_match: IfMatch = None,
+) -> StoreSettings:
+    """Managers do. Another time zone moves its days, those of the past too."""
+    async with writing() as session:
+        shown = await service.change(session, principal, store, wanted, if_match)
+    response.headers["ETag"] = etag(shown)
+    return shown
+
+
+@router.delete(
+    "/stores/{store}", summary="Remove a store", status_code=HTTPStatus.NO_CONTENT, responses=describe(*CHANGING)
+)
+async def remove_store(store: StoreID, principal: PrincipalDep, writing: WritingDep, if_match: IfMatch = None) -> None:
+    """Admins do, once it has no cameras. What was counted in it stays."""
+    async with writing() as session:
+        await service.remove(session, principal, store, if_match)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.events import Counts, Status
@@ -16,8 +16,10 @@ from contracts.spec import Anchor, Side
 from services.api.database import driver
 from services.api.live.statuses import worst
 from services.api.stores.schemas import AreaOut, CameraOut, LineOut, StoreOut
-from services.kit.tables import Camera, Line, Store, StoreVersion
+from services.kit.occupancy import resets_around
+from services.kit.tables import Camera, Line, OccupancyCorrection, Organization, Store, StoreVersion
 from services.kit.totals import all_totals
+from services.kit.zones import zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,17 @@ class StoreRecord:
     store: Store
     cameras: tuple[tuple[Camera, tuple[Line, ...]], ...]
     counts: Counts
+    since: datetime
+    """The last reset of its occupancy."""
+    correction: int = 0
+    """The newest correction of its occupancy, by number."""
+    demo: bool = False
 
     @property
     def configuration(self) -> str:
         """What of it people set, in a form to be compared."""
         rows = [self.store, *(row for camera, lines in self.cameras for row in (camera, *lines))]
-        return "".join(row.model_dump_json() for row in rows)
+        return "".join(row.model_dump_json() for row in rows) + str(self.correction)
 
     def show(self, statuses: Sequence[Status]) -> StoreOut:
         """The store as the API shows it, with the last words of the services about its cameras."""
@@ -40,6 +47,7 @@ class StoreRecord:
             id=self.store.id,
             name=self.store.name,
             time_zone=self.store.time_zone,
+            demo=self.demo,
             counts=self.counts,
             cameras=[
                 _show_camera(camera, lines, [status for status in statuses if status.camera == camera.id])
@@ -68,11 +76,16 @@ async def read_stores(session: AsyncSession, stores: Sequence[Store], now: datet
         of_camera[line.camera].append(line)
     counted = await all_totals(await driver(session), [(LIVE, name) for name in names], now)
     counts = {one.store: one for one in counted}
+    corrections = await _corrections(session, names)
+    demos = await _demos(session, stores)
     return [
         StoreRecord(
             store,
             tuple((camera, tuple(of_camera[camera.id])) for camera in cameras if camera.store == store.id),
             counts[store.id],
+            since=resets_around(now, store.occupancy_reset, zone(store.time_zone))[0],
+            correction=corrections.get(store.id, 0),
+            demo=store.organization in demos,
         )
         for store in stores
     ]
@@ -85,6 +98,22 @@ async def read_versions(session: AsyncSession, stores: Iterable[str]) -> dict[st
         StoreVersion.run == LIVE, col(StoreVersion.store).in_(names)
     )
     return dict.fromkeys(names, 0) | dict((await session.exec(query)).all())
+
+
+async def _corrections(session: AsyncSession, stores: Sequence[str]) -> dict[str, int]:
+    correction = OccupancyCorrection
+    query = (
+        select(correction.store, func.max(correction.id))
+        .where(col(correction.store).in_(stores))
+        .group_by(correction.store)
+    )
+    return {store: newest for store, newest in (await session.exec(query)).all() if newest}
+
+
+async def _demos(session: AsyncSession, stores: Sequence[Store]) -> set[str]:
+    organizations = {store.organization for store in stores}
+    query = select(Organization.id).where(col(Organization.id).in_(organizations), col(Organization.demo))
+    return set((await session.exec(query)).all())
 
 
 def _show_camera(camera: Camera, lines: tuple[Line, ...], statuses: list[Status]) -> CameraOut:

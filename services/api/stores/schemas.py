@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, Field
 
 from contracts.events import Counts, State, Status
-from contracts.identity import Policy
+from contracts.identity import Policy, Token
 from contracts.spec import Anchor, Side
+from services.api.incoming import Incoming, Name, Patch, TimeZone
+from services.kit.opening_hours import OpeningHours
+from services.kit.tables import Store
+
+Capacity = Annotated[
+    int | None, Field(ge=1, le=1_000_000, description="How many people may be inside at a time; null says nothing.")
+]
 
 
 class LineOut(BaseModel):
@@ -54,5 +63,44 @@ class StoreOut(BaseModel):
     id: str
     name: str
     time_zone: str
+    demo: bool = Field(description="Whether what was counted here is invented.")
     counts: Counts
     cameras: list[CameraOut]
+
+
+class StoreIn(Incoming):
+    """A new store."""
+
+    id: Token | None = Field(
+        default=None, description="Made from the name where it is left out.", examples=["main-street"]
+    )
+    organization: Token
+    name: Name
+    time_zone: TimeZone
+    opening_hours: OpeningHours = OpeningHours()
+    capacity: Capacity = None
+
+
+class StorePatch(Patch):
+    """What is to be another about a store."""
+
+    name: Name = ""
+    time_zone: TimeZone = "UTC"
+    opening_hours: OpeningHours = OpeningHours()
+    capacity: Capacity = None
+
+
+class StoreSettings(BaseModel):
+    """A store as it is set."""
+
+    id: str
+    organization: str
+    name: str
+    time_zone: str = Field(description="Its days begin and end by it.")
+    opening_hours: OpeningHours = Field(description="Local times of each weekday; where none are said, always open.")
+    capacity: int | None
+
+    @classmethod
+    def of(cls, store: Store) -> StoreSettings:
+        """As the API shows it."""
+        return cls.model_validate(store.model_dump())

@@ -75,8 +75,8 @@ def observe(source: Stretch, spec: CameraSpec, detector: Detector, progress: Pro
         rate=min(rates, default=pipeline.rate),
         scale=detector.scale(*pipeline.size) if isinstance(detector, OpenVinoDetector) else None,
         view=view,
-        walks=walks_of(paths, 0),
-        movers=walks_of(movement.paths, 0),
+        walks=walks_of((path for path in paths if path.confirmed), 0),
+        movers=walks_of((path for path in movement.paths if path.confirmed), 0),
     )
     return Observed(observation, meter.scene(), pipeline.tally.frames)
 

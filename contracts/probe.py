@@ -1,0 +1,37 @@
+"""Trying a camera's address out: the api asks, the ingest that is nearest answers with one frame, or says why not."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Probe(BaseModel):
+    """Asks for one frame of an address, sealed where it holds a password."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: int = 1
+    address: str
+    width: int = 960
+    """Greatest width of the picture, pixels."""
+
+
+class Probed(BaseModel):
+    """What came of it. `message` says why there is no frame, in words for the person who set the address."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64")
+
+    version: int = 1
+    message: str = ""
+    width: int = 0
+    """Of the source, pixels."""
+    height: int = 0
+    fps: float | None = None
+    """Frames per second that the source says it has."""
+    jpeg: bytes = Field(default=b"")
+    """The frame, no wider than was asked for."""
+
+    @property
+    def works(self) -> bool:
+        """Whether there is a frame."""
+        return bool(self.jpeg)

@@ -1,0 +1,49 @@
+"""The demonstration of a fresh Metrica: three weeks of invented history of the simulated door, marked as such."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+
+import asyncpg
+
+from services.api.configuration import CameraSetup
+from services.kit.local_time import DAY, instant
+from services.kit.zones import local_day, zone
+from services.persistence.invention import Shop
+from services.persistence.seeding import Seed, sow
+
+ORGANIZATION, NAME = "demo", "Demo"
+STORE, STORE_NAME = "demo", "Demo shop"
+WEEKS = 3
+VISITORS = 2400.0
+"""A day: fewer than the simulated door lets in, and written in a second."""
+
+_MARK = "INSERT INTO organization (id, name, demo) VALUES ($1, $2, true) ON CONFLICT (id) DO UPDATE SET demo = true"
+
+
+async def prepare_demo(database_url: str, setup: CameraSetup, *, fresh: bool) -> None:
+    """Make the organization of the simulated door, with history where nothing was counted before.
+
+    Args:
+        database_url: of persistence, which owns the counts.
+        setup: the camera of the simulated door.
+        fresh: whether there was no camera before.
+    """
+    connection = await asyncpg.connect(database_url)
+    try:
+        counted = await connection.fetchval("SELECT EXISTS (SELECT FROM store_version)")
+        if fresh and not counted and setup.store == STORE:
+            await sow(database_url, _history(setup, datetime.now(UTC)))
+        await connection.execute(_MARK, ORGANIZATION, NAME)
+    finally:
+        await connection.close()
+
+
+def _history(setup: CameraSetup, now: datetime) -> Seed:
+    """What came before today: today's numbers are those that are really counted."""
+    where = zone(setup.time_zone)
+    today = local_day(now, where)
+    lines = tuple((setup.camera, line.id) for line in setup.lines)
+    shop = Shop(STORE, STORE_NAME, where.key, lines, VISITORS, opens=time(8))
+    first, midnight = today - WEEKS * 7 * DAY, instant(today, time(), where)
+    return Seed(ORGANIZATION, NAME, [shop], first, today - DAY, midnight)

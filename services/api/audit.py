@@ -1,0 +1,105 @@
+"""The log of changes: what a transaction makes, changes or removes of the configuration is written down by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import event, inspect
+from sqlalchemy.orm import Session
+from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.api.clock import Clock
+from services.kit.account_tables import ApiKey, AuditEntry, Membership, User
+from services.kit.tables import Camera, Line, Organization, Store
+
+KINDS: dict[type[SQLModel], str] = {
+    Organization: "organization",
+    Store: "store",
+    Camera: "camera",
+    Line: "line",
+    User: "user",
+    Membership: "membership",
+    ApiKey: "key",
+}
+"""What is written down, and its name in the log."""
+
+_SECRETS = {"address", "password_hash", "hash"}
+_HIDDEN, _HIDDEN_ANEW = "***", "*** (another)"
+_NO_CHANGES = {"last_used_at"}
+
+Values = dict[str, Any]
+
+
+def watch(session: AsyncSession, who: str, clock: Clock) -> None:
+    """Write down what a session changes, in its own transaction.
+
+    Args:
+        session: freshly opened.
+        who: does it.
+        clock: says when.
+    """
+
+    def before_flush(flushing: Session, *_: object) -> None:
+        with flushing.no_autoflush:
+            changes = [_change(row, flushing) for row in [*flushing.new, *flushing.dirty, *flushing.deleted]]
+        flushing.add_all(AuditEntry(at=clock(), who=who, **change) for change in changes if change)
+
+    event.listen(session.sync_session, "before_flush", before_flush)
+
+
+def _change(row: SQLModel, session: Session) -> Values | None:
+    """What is done to a row, in the words of the log; None where that is nothing, or no configuration."""
+    kind = KINDS.get(type(row))
+    if kind is None:
+        return None
+    before, after = _before_and_after(row)
+    said: Values
+    if row in session.new:
+        said = {"action": "created", "after": after}
+    elif row in session.deleted:
+        said = {"action": "removed", "before": before}
+    else:
+        changed = sorted({name for name in after if before[name] != after[name]} - _NO_CHANGES)
+        if not changed:
+            return None
+        said = {
+            "action": "changed",
+            "before": {name: before[name] for name in changed},
+            "after": {name: after[name] for name in changed},
+        }
+    key = "/".join(str(part) for part in inspect(type(row)).primary_key_from_instance(row))
+    return {"kind": kind, "key": key, "organization": _organization(session, row), **said}
+
+
+def _before_and_after(row: SQLModel) -> tuple[Values, Values]:
+    after = row.model_dump(mode="json")
+    was = {
+        attribute.key: attribute.history.deleted[0]
+        for attribute in inspect(row).attrs
+        if attribute.history.has_changes() and attribute.history.deleted
+    }
+    before = {
+        **after,
+        **type(row).model_construct(**{**row.model_dump(), **was}).model_dump(mode="json", warnings=False),
+    }
+    for name in _SECRETS & set(after):
+        another = before[name] != after[name]
+        before[name], after[name] = _HIDDEN, _HIDDEN_ANEW if another else _HIDDEN
+    return before, after
+
+
+def _organization(session: Session, row: SQLModel) -> str | None:
+    match row:
+        case Organization():
+            return row.id
+        case Store() | Membership() | ApiKey():
+            return row.organization
+        case Line():
+            camera = session.get(Camera, row.camera)
+            return None if camera is None else _organization(session, camera)
+        case Camera():
+            store = session.get(Store, row.store)
+            return None if store is None else store.organization
+        case _:
+            return None

@@ -1,0 +1,1 @@
+"""Signing in: who asks, and how they show it."""

@@ -1,0 +1,133 @@
+"""Who asks: by a bearer's token or key, by a browser's cookie, or somebody who sits at this very machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import UUID
+
+from fastapi import Request
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.api.access import LOCAL, Principal, readable_store
+from services.api.auth import cookies, repository
+from services.api.auth.keys import Worker, is_key, principal_of_key, principal_of_known_key, worker_of_key
+from services.api.auth.tokens import BUILT_IN, Claims
+from services.api.parts import Parts
+from services.api.problems import DATABASE_ERRORS, NotFound, Unauthorized
+from services.api.security import LOOPBACK
+from services.kit.account_tables import User
+from services.kit.settings import is_loopback
+
+SIGN_IN = "Sign in at /v1/auth/sign-in, or send `Authorization: Bearer` with a token or a key."
+
+
+async def identify(request: Request, of: Parts) -> Principal:
+    """Who asks.
+
+    Raises:
+        Unauthorized: nobody who is known; says what to do.
+        Forbidden: a cookie vouches for a change that another site asks for.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme:
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthorized(f"`Authorization: {scheme}` is not understood. {SIGN_IN}")
+        return await _of_bearer(of, token.strip())
+    cookie = request.cookies.get(cookies.ACCESS)
+    refused = Unauthorized(SIGN_IN)
+    if cookie is not None:
+        cookies.refuse_other_sites(request)
+        try:
+            return await of_token(of, cookie)
+        except Unauthorized as error:
+            refused = error
+    if of.settings.local_access == "viewer" and _comes_from_here(request):
+        return LOCAL
+    raise refused
+
+
+async def of_token(of: Parts, token: str) -> Principal:
+    """Whom a JWT stands for, with the roles of this moment.
+
+    Raises:
+        Unauthorized: nobody.
+    """
+    claims = await of.verifier.verify(token)
+    async with of.sessions() as session:
+        if claims.issuer == BUILT_IN:
+            user = await _of_built_in(of, session, claims)
+        else:
+            user = await repository.find_user_of_issuer(session, claims.subject, claims.email)
+        if user is None:
+            raise Unauthorized("The token is good, but of nobody who has an account here.")
+        roles = await repository.roles_of(session, user.id)
+    return Principal(
+        user.email,
+        roles=roles,
+        superadmin=user.superadmin,
+        user=user.id,
+        sign_in=claims.sign_in,
+        until=None if claims.issuer == BUILT_IN else claims.until,
+    )
+
+
+async def still_reads(of: Parts, principal: Principal, store: str) -> bool:
+    """Whether somebody who was let in to a store would be let in now. What a token of ours said is asked anew.
+
+    While the database is away, who is in stays in.
+    """
+    try:
+        async with of.sessions() as session:
+            now = await _as_of_now(of, session, principal)
+            if now is not None:
+                await readable_store(session, now, store)
+            return now is not None
+    except NotFound:
+        return False
+    except DATABASE_ERRORS:
+        return True
+
+
+async def _as_of_now(of: Parts, session: AsyncSession, principal: Principal) -> Principal | None:
+    if principal.key is not None:
+        return await principal_of_known_key(session, principal.key)
+    if principal.user is None:
+        return principal
+    user, now = await repository.find_user(session, principal.user), of.clock()
+    ended = principal.until is not None and now >= principal.until
+    if principal.sign_in is not None:
+        ended = not await repository.is_signed_in(session, principal.sign_in, principal.user, now)
+    if user is None or ended:
+        return None
+    roles = await repository.roles_of(session, user.id)
+    return replace(principal, roles=roles, superadmin=user.superadmin)
+
+
+async def identify_worker(of: Parts, key: str | None) -> Worker:
+    """Which worker at the edge asks.
+
+    Raises:
+        Unauthorized: none.
+    """
+    if not key:
+        raise Unauthorized("Send the worker's key in X-Worker-Key.")
+    return await worker_of_key(of.writable, key, of.clock())
+
+
+async def _of_bearer(of: Parts, token: str) -> Principal:
+    if is_key(token):
+        return await principal_of_key(of.writable, token, of.clock())
+    return await of_token(of, token)
+
+
+async def _of_built_in(of: Parts, session: AsyncSession, claims: Claims) -> User | None:
+    user = await repository.find_user(session, UUID(claims.subject))
+    assert claims.sign_in is not None
+    if user is not None and not await repository.is_signed_in(session, claims.sign_in, user.id, of.clock()):
+        raise Unauthorized("This sign-in has ended: sign in again.")
+    return user
+
+
+def _comes_from_here(request: Request) -> bool:
+    """Both the name that was asked for and the address that asks are this machine's."""
+    return request.url.hostname in LOOPBACK and request.client is not None and is_loopback(request.client.host)

@@ -1,0 +1,128 @@
+"""A camera, as it is said and shown. What its address hides is said once, and never shown."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from contracts.address import redact
+from contracts.area import DetectionArea
+from contracts.identity import Nanoseconds, Policy, Token
+from contracts.spec import Anchor, Capture, Side
+from services.api.configuration import CameraSetup
+from services.api.incoming import Incoming, Patch
+from services.api.stores.schemas import LineOut
+from services.kit.tables import Line
+from services.kit.vault import is_sealed
+
+Address = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2000,
+        description="`rtsp://…`, `rtsps://…`, `http://…`, `https://…` or `sim://door`; files and devices of the "
+        "machine take a superadmin. A user name and password in it are kept sealed, and never shown.",
+        examples=["rtsp://user:password@10.0.0.5:554/stream"],
+    ),
+]
+MAX_LINES = 50
+
+
+class LineIn(Incoming):
+    """A counting line, in coordinates of the picture: 0 … 1, y down."""
+
+    id: Token = Field(examples=["entrance"])
+    name: str = Field(default="", max_length=100)
+    x1: float = Field(allow_inf_nan=False, examples=[0.5])
+    y1: float = Field(allow_inf_nan=False, examples=[0.0])
+    x2: float = Field(allow_inf_nan=False, examples=[0.5])
+    y2: float = Field(allow_inf_nan=False, examples=[1.0])
+    in_side: Side = Field(
+        default=Side.RIGHT, description="The side that counts as IN, for someone walking from (x1, y1) to (x2, y2)."
+    )
+    anchor: Anchor = Anchor.CENTER
+    in_name: str = Field(default="", max_length=100, description="What people call the side where an IN ends.")
+    out_name: str = Field(default="", max_length=100)
+
+
+class LinesIn(Incoming):
+    """All lines of a camera: those that are not in it go. A line that is moved is another revision of itself."""
+
+    lines: Annotated[tuple[LineIn, ...], Field(max_length=MAX_LINES)]
+
+
+class CameraPatch(Patch):
+    """What is to be another about a camera."""
+
+    name: str = Field(default="", max_length=100)
+    address: Address = ""
+    model: str = Field(default="person-detection-0200", min_length=1, max_length=200)
+    capture: Capture = Capture()
+    preview_fps: float = Field(default=4.0, ge=0, le=5, allow_inf_nan=False)
+    detection: DetectionArea = DetectionArea()
+    paused: bool = Field(default=False, description="It is not looked at until it goes on.")
+    start: Nanoseconds | None = Field(default=None, description="Of a file: when its first instant was, ns UTC.")
+    again: bool = Field(default=False, description="Count a file anew that was counted already.")
+
+
+class CameraIn(CameraPatch):
+    """A new camera."""
+
+    id: Token | None = Field(default=None, description="Made from the name where it is left out.", examples=["door"])
+    address: Address
+    lines: Annotated[tuple[LineIn, ...], Field(max_length=MAX_LINES)] = ()
+
+
+class CameraSettings(BaseModel):
+    """A camera as it is set."""
+
+    id: str
+    store: str
+    name: str
+    address: str = Field(description="Without what it hides.")
+    model: str
+    policy: Policy
+    capture: Capture
+    preview_fps: float
+    detection: DetectionArea
+    paused: bool
+    start: int | None
+    revision: int = Field(description="Rises with every change that the services see.")
+    lines: list[LineOut]
+
+    @classmethod
+    def of(cls, setup: CameraSetup, revision: int, lines: list[Line]) -> CameraSettings:
+        """As the API shows it."""
+        return cls(
+            id=setup.camera,
+            address="(sealed with another METRICA_SECRET_KEY)" if is_sealed(setup.address) else redact(setup.address),
+            policy=setup.policy,
+            revision=revision,
+            lines=[LineOut.model_validate(line.model_dump()) for line in lines],
+            **setup.model_dump(
+                include={"store", "name", "model", "capture", "preview_fps", "detection", "paused", "start"}
+            ),
+        )
+
+
+class ProbeIn(Incoming):
+    """An address to be tried out."""
+
+    address: Address
+
+
+class ProbeOut(BaseModel):
+    """What came of trying a camera out."""
+
+    works: bool
+    message: str = Field(description="Why there is no picture, and what to do.")
+    width: int | None = Field(default=None, description="Of the source, pixels.")
+    height: int | None = None
+    fps: float | None = Field(default=None, description="Frames per second that the source says it has.")
+    picture: str | None = Field(default=None, description="JPEG, base64.")
+
+
+def said(wanted: CameraPatch) -> dict[str, Any]:
+    """What was said of a camera, in the words of `CameraSetup`."""
+    return {name: value for name, value in wanted.said.items() if name not in {"id", "lines"}}

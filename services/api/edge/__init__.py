@@ -1,0 +1,1 @@
+"""The edge: crossings that workers in stores found themselves, and send over HTTP."""

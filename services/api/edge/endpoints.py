@@ -1,0 +1,30 @@
+"""`/v1/ingest/crossings`."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import APIRouter
+
+from services.api.dependencies import ClockDep, PartsDep, WorkerDep
+from services.api.edge import service
+from services.api.edge.schemas import EdgeAnswers, EdgeBatch
+from services.api.problems import describe
+
+router = APIRouter(tags=["edge"])
+
+
+@router.post(
+    "/ingest/crossings",
+    summary="Send crossings from the edge",
+    responses=describe(
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+)
+async def send_crossings(batch: EdgeBatch, worker: WorkerDep, of: PartsDep, clock: ClockDep) -> EdgeAnswers:
+    """With a worker's key, which is of one store. Sending a batch again is harmless; each event has its answer."""
+    async with of.sessions() as session:
+        return await service.take(session, of.bus, worker, batch.events, clock())

@@ -1,0 +1,146 @@
+"""From a worker's batch to crossings on the bus. Persistence stores them like the tracker's: each once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from nats.errors import Error as NatsError
+from pydantic import JsonValue, ValidationError
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from contracts import subjects
+from contracts.events import Crossing
+from contracts.identity import LIVE, Direction, edge_id, to_datetime, to_ns
+from services.api.auth.keys import Worker
+from services.api.configuration import in_words
+from services.api.edge.repository import LineRevisions, Stored, lines_of, stored_crossings
+from services.api.edge.schemas import EdgeAnswer, EdgeAnswers, EdgeCrossing
+from services.api.incoming import is_storable
+from services.api.problems import Unavailable
+from services.kit.bus import Bus, StreamFull
+
+EARLIEST, LATEST = timedelta(days=400), timedelta(minutes=5)
+"""How long ago, and how far ahead of our clock, a crossing may be: a worker's clock that is wrong is found out."""
+AT_ONCE = 64
+
+
+class Batch:
+    """A worker's crossings, judged one by one."""
+
+    def __init__(self, worker: Worker, lines: Mapping[str, Mapping[str, LineRevisions]], now: datetime) -> None:
+        self._worker, self._lines, self._now = worker, lines, now
+        self.crossings: dict[UUID, Crossing] = {}
+        """What is to be published."""
+
+    def judge(self, event: EdgeCrossing, stored: Stored | None) -> EdgeAnswer:
+        """Take a crossing in, or say why not.
+
+        Args:
+            event: as it was sent.
+            stored: what the database holds under the same id.
+        """
+        problem = self._problem(event)
+        if problem is not None:
+            return EdgeAnswer(id=event.id, status="refused", detail=problem)
+        made = self._crossing(event)
+        before = stored or _said(self.crossings.get(made.id))
+        if before is None:
+            self.crossings[made.id] = made
+            return EdgeAnswer(id=event.id, status="accepted")
+        if before == _said(made):
+            return EdgeAnswer(id=event.id, status="duplicate")
+        detail = "another crossing was sent under this id: give each an id of its own"
+        return EdgeAnswer(id=event.id, status="refused", detail=detail)
+
+    def _problem(self, event: EdgeCrossing) -> str | None:
+        lines = self._lines.get(event.camera)
+        if lines is None:
+            return f"the store {self._worker.store} has no camera {event.camera!r}"
+        if event.line not in lines:
+            return f"the camera {event.camera} has no line {event.line!r}"
+        if event.at > self._now + LATEST:
+            return f"it is in the future: {event.at.isoformat()}; is the worker's clock right?"
+        if event.at < self._now - EARLIEST:
+            return f"it is older than {EARLIEST.days} days: {event.at.isoformat()}"
+        return None
+
+    def _crossing(self, event: EdgeCrossing) -> Crossing:
+        revisions = self._lines[event.camera][event.line]
+        return Crossing(
+            run=LIVE,
+            id=edge_id(self._worker.key, event.id),
+            store=self._worker.store,
+            camera=event.camera,
+            line=event.line,
+            line_revision=revisions.line,
+            direction=Direction(event.direction),
+            session=f"edge-{self._worker.key}",
+            seq=0,
+            at=to_ns(event.at),
+            place=event.place,
+            spec_revision=revisions.spec,
+        )
+
+
+async def take(
+    session: AsyncSession, bus: Bus, worker: Worker, events: Sequence[JsonValue], now: datetime
+) -> EdgeAnswers:
+    """Judge a batch and put on the bus what is good of it. Returns once that is stored there.
+
+    Raises:
+        Unavailable: the bus does not take it now; sending the whole batch again is harmless.
+    """
+    read = [_read(event) for event in events]
+    good = [one for one in read if isinstance(one, EdgeCrossing)]
+    stored = await stored_crossings(session, worker, [edge_id(worker.key, one.id) for one in good])
+    batch = Batch(worker, await lines_of(session, worker), now)
+    answers = [
+        one if isinstance(one, EdgeAnswer) else batch.judge(one, stored.get(edge_id(worker.key, one.id)))
+        for one in read
+    ]
+    await _publish(bus, batch.crossings.values())
+    statuses = [answer.status for answer in answers]
+    return EdgeAnswers(
+        accepted=statuses.count("accepted"),
+        duplicates=statuses.count("duplicate"),
+        refused=statuses.count("refused"),
+        events=answers,
+    )
+
+
+def _read(event: JsonValue) -> EdgeCrossing | EdgeAnswer:
+    try:
+        return EdgeCrossing.model_validate(event)
+    except ValidationError as error:
+        named = event.get("id") if isinstance(event, dict) else None
+        told = named if isinstance(named, str) and is_storable(named) else None
+        return EdgeAnswer(id=told, status="refused", detail=in_words(error))
+
+
+def _said(crossing: Crossing | None) -> Stored | None:
+    if crossing is None:
+        return None
+    return Stored(crossing.camera, crossing.line, crossing.direction.value, to_datetime(crossing.at))
+
+
+async def _publish(bus: Bus, crossings: Iterable[Crossing]) -> None:
+    if not bus.connected:
+        raise Unavailable("NATS is away: nothing was taken. Send the batch again; what is sent twice counts once.")
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def publish(crossing: Crossing) -> None:
+        async with turn:
+            subject = subjects.edge(LIVE, crossing.store, crossing.camera)
+            await bus.try_publish(subject, crossing.encode(), msg_id=f"{LIVE}/{crossing.id}")
+
+    done = await asyncio.gather(*(publish(crossing) for crossing in crossings), return_exceptions=True)
+    for failure in done:
+        if isinstance(failure, NatsError | StreamFull | TimeoutError):
+            raise Unavailable(
+                "NATS did not take all of it. Send the batch again; what is sent twice counts once."
+            ) from failure
+        if failure is not None:
+            raise failure

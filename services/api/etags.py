@@ -1,0 +1,39 @@
+"""ETags of the configuration: nobody overwrites unawares what somebody else has changed meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Annotated
+
+from fastapi import Header
+from pydantic import BaseModel
+
+from services.api.problems import ChangedMeanwhile
+
+_ETAG = re.compile(r'(?:W/)?"[^"]*"')
+
+IfMatch = Annotated[
+    str | None,
+    Header(
+        description="The ETag of what was read. Where it has changed since, 412 and nothing is done.",
+        examples=['"f00dfeedf00dfeed"'],
+    ),
+]
+
+
+def etag(shown: BaseModel) -> str:
+    """Names what is shown: another as soon as anything of it is another."""
+    return f'"{hashlib.sha256(shown.model_dump_json().encode()).hexdigest()[:16]}"'
+
+
+def check(if_match: str | None, present: BaseModel) -> None:
+    """Make sure that what is to be changed is what the caller has read.
+
+    Raises:
+        ChangedMeanwhile: it is not.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return
+    if etag(present) not in [tag.removeprefix("W/") for tag in _ETAG.findall(if_match)]:
+        raise ChangedMeanwhile("Somebody has changed it since you read it: read it again, and decide anew.")

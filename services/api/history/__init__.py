@@ -1,0 +1,1 @@
+"""History: footfall and occupancy of stores and organizations, by local time, and their export."""

@@ -1,0 +1,97 @@
+"""`/v1/stores/{store}/footfall`, `/v1/organizations/{organization}/footfall`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+import asyncpg
+from fastapi import APIRouter, Query
+
+from services.api.access import readable_store, readable_stores_of
+from services.api.database import driver
+from services.api.dependencies import ClockDep, OrganizationID, PrincipalDep, SessionDep, StoreID
+from services.api.history.footfall import read_footfall, read_peak_hour
+from services.api.history.period import Period, bucket_count
+from services.api.history.repository import By, Reading
+from services.api.history.schemas import (
+    DatesQuery,
+    FootfallOut,
+    FootfallQuery,
+    OrganizationFootfallQuery,
+    StoreFootfallQuery,
+)
+from services.api.problems import READING, Invalid, describe
+from services.kit.tables import Store
+from services.kit.zones import local_day, zone
+
+router = APIRouter(tags=["history"])
+
+MOST_BUCKETS = 2000
+MOST_DAYS = 10 * 366
+_ERRORS = describe(*READING)
+
+
+@router.get("/stores/{store}/footfall", summary="Footfall of a store", responses=_ERRORS)
+async def store_footfall(
+    store: StoreID,
+    query: Annotated[StoreFootfallQuery, Query()],
+    session: SessionDep,
+    principal: PrincipalDep,
+    clock: ClockDep,
+) -> FootfallOut:
+    """INs and OUTs by quarter hour, hour, day, week or month of the store's clock, beside those of other days."""
+    found = await readable_store(session, principal, store)
+    answer = await _answer(await driver(session), query, query.by, [found], clock())
+    return answer.model_copy(update={"store": store})
+
+
+@router.get("/organizations/{organization}/footfall", summary="Footfall of an organization", responses=_ERRORS)
+async def organization_footfall(
+    organization: OrganizationID,
+    query: Annotated[OrganizationFootfallQuery, Query()],
+    session: SessionDep,
+    principal: PrincipalDep,
+    clock: ClockDep,
+) -> FootfallOut:
+    """INs and OUTs of all stores together, or of each. Every store's are those of its own dates and hours."""
+    stores = await readable_stores_of(session, principal, organization)
+    answer = await _answer(await driver(session), query, query.by, stores, clock())
+    return answer.model_copy(update={"organization": organization})
+
+
+def period_of(query: DatesQuery, stores: Sequence[Store], now: datetime) -> Period:
+    """The dates that are asked for.
+
+    Raises:
+        Invalid: they are in the wrong order, or too many.
+    """
+    last = query.to or max(local_day(now, zone(store.time_zone)) for store in stores)
+    first = query.from_ or last
+    if first > last:
+        raise Invalid(f"from {first} is after to {last}.")
+    period = Period(first, last)
+    if period.days > MOST_DAYS:
+        raise Invalid(f"{first} to {last} are {period.days} days; at most {MOST_DAYS} are told at once.")
+    return period
+
+
+async def _answer(
+    connection: asyncpg.Connection, query: FootfallQuery, by: By, stores: Sequence[Store], now: datetime
+) -> FootfallOut:
+    now = now.astimezone(UTC)
+    reading = _reading(query, stores, now)
+    answer = await read_footfall(connection, reading, query.bucket, by, query.compare, now)
+    peak = await read_peak_hour(connection, reading) if query.peak else None
+    return answer.model_copy(update={"peak": peak})
+
+
+def _reading(query: FootfallQuery, stores: Sequence[Store], now: datetime) -> Reading:
+    period = period_of(query, stores, now)
+    if (many := bucket_count(period, query.bucket)) > MOST_BUCKETS:
+        raise Invalid(
+            f"{period.first} to {period.last} are {many} buckets of {query.bucket}; at most {MOST_BUCKETS} are told at "
+            "once: ask for longer buckets or fewer days, or take footfall.csv."
+        )
+    return Reading(query.run, stores, period, query.open_only)

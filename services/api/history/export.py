@@ -1,0 +1,165 @@
+"""History as CSV, in pieces: what is exported never lies in memory as a whole, neither here nor in the driver.
+
+Postgres writes the CSV of crossings itself (COPY), and waits while nobody takes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import asyncpg
+
+from services.api.database import CONNECT_TIMEOUT
+from services.api.history.footfall import common_zone
+from services.api.history.period import Key, Period, Size, slots
+from services.api.history.repository import SERIES, By, Reading, read_buckets
+from services.api.problems import Unavailable
+from services.kit.local_time import DAY, Stretch, stretches
+from services.kit.standing import standing
+from services.kit.tables import Store
+from services.kit.zones import zone
+
+CROSSINGS_HEADER = b"at,store,camera,line,direction,place,id,line_revision,model\n"
+FOOTFALL_HEADER = ("start", "end", "label", "store", "camera", "line", "in", "out")
+MOST_EXPORTS = 4
+PIECES = 4
+"""That lie ready for who takes them; each is what the driver has read at once, some 100 KB at most."""
+PIECE = timedelta(days=28)
+
+# A zone's offset is constant in a stretch: it is written behind local times, which the session's UTC does not change.
+_CROSSINGS = """
+SELECT to_char(at + $5::interval, 'YYYY-MM-DD"T"HH24:MI:SS.MS') || $6::text AS at,
+       store, camera, line, direction, place, id, line_revision, model
+FROM {crossings} c WHERE store = $2 AND c.at >= $3 AND c.at < $4 ORDER BY c.at
+""".format(crossings=standing("crossing", "$1"))
+
+
+class TooManyExports(Unavailable):
+    """The limit of exports is reached."""
+
+    retry_after = 10
+
+
+class Exports:
+    """How many exports run in this process: each holds a connection to the database for as long as it is taken."""
+
+    def __init__(self) -> None:
+        self._running = 0
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """One export.
+
+        Raises:
+            TooManyExports: the limit is reached.
+        """
+        if self._running >= MOST_EXPORTS:
+            raise TooManyExports(f"{self._running} exports run, the most that this API does at a time. Try again soon.")
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+
+
+@asynccontextmanager
+async def exporting(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of its own, on one picture of the database: who stops taking breaks nobody else's."""
+    settings = {"application_name": "metrica-export", "timezone": "UTC"}
+    connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT, server_settings=settings)
+    try:
+        await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield connection
+    finally:
+        connection.terminate()  # whatever is under way: nothing was written
+
+
+async def crossings_csv(connection: asyncpg.Connection, run: str, store: Store, period: Period) -> AsyncIterator[bytes]:
+    """A store's crossings on local dates, in the order of time, with the store's local times."""
+    yield CROSSINGS_HEADER
+    for piece in stretches(zone(store.time_zone), period.first, period.last):
+        async for data in _copy(connection, run, store.id, piece):
+            yield data
+
+
+async def footfall_csv(connection: asyncpg.Connection, reading: Reading, size: Size, by: By) -> AsyncIterator[bytes]:
+    """The buckets of each series, those without a count too; the series one after another, within some weeks."""
+    yield _lines([FOOTFALL_HEADER])
+    series = sorted({row.series for row in await read_buckets(connection, reading, Size.MONTH, by)})
+    for period in _pieces(reading.period, size):
+        sums: defaultdict[tuple[tuple[str, ...], Key], list[int]] = defaultdict(lambda: [0, 0])
+        for row in await read_buckets(connection, replace(reading, period=period), size, by):
+            sums[row.series, row.key][0] += row.ins
+            sums[row.series, row.key][1] += row.outs
+        places = slots(period, size, common_zone(reading.stores))
+        yield _lines(
+            (place.start.isoformat(), place.end.isoformat(), place.label, *_names(by, one), *sums[one, place.key])
+            for one in (series or [()] if by is By.TOTAL else series)
+            for place in places
+        )
+
+
+async def _copy(connection: asyncpg.Connection, run: str, store: str, piece: Stretch) -> AsyncIterator[bytes]:
+    """What the database writes, as it is taken: it waits while `PIECES` lie ready."""
+    ready: asyncio.Queue[bytes | None] = asyncio.Queue(PIECES)
+
+    async def copy() -> None:
+        await connection.copy_from_query(
+            _CROSSINGS,
+            *(run, store, piece.start, piece.end, piece.offset, _written(piece.offset)),
+            output=ready.put,
+            format="csv",
+        )
+        await ready.put(None)
+
+    copying = asyncio.create_task(copy())
+    try:
+        while (data := await _first(ready, copying)) is not None:
+            yield bytes(data)
+    finally:
+        copying.cancel()
+        await asyncio.gather(copying, return_exceptions=True)
+
+
+async def _first(ready: asyncio.Queue[bytes | None], copying: asyncio.Task[None]) -> bytes | None:
+    """What lies ready; the error, where the copying has failed."""
+    taking = asyncio.create_task(ready.get())
+    await asyncio.wait({taking, copying}, return_when=asyncio.FIRST_COMPLETED)
+    if not taking.done() and copying.exception():
+        taking.cancel()
+        copying.result()
+    return await taking
+
+
+def _pieces(period: Period, size: Size) -> Iterator[Period]:
+    if not size.within_days:
+        yield period
+        return
+    first = period.first
+    while first <= period.last:
+        last = min(first + PIECE - DAY, period.last)
+        yield Period(first, last)
+        first = last + DAY
+
+
+def _names(by: By, series: tuple[str, ...]) -> tuple[str, ...]:
+    names = dict(zip(SERIES[by], series, strict=True))
+    return tuple(names.get(name, "") for name in ("store", "camera", "line"))
+
+
+def _written(offset: timedelta) -> str:
+    """An offset as ISO 8601 has it."""
+    return datetime(2000, 1, 1, tzinfo=timezone(offset)).isoformat()[19:]
+
+
+def _lines(rows: Iterable[Iterable[object]]) -> bytes:
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerows(rows)
+    return written.getvalue().encode()

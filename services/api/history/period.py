@@ -1,0 +1,201 @@
+"""Stretches of local dates, what they are compared with, and their buckets. Pure."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from services.kit.local_time import DAY, QUARTER, instant, stretches
+
+WEEK = timedelta(days=7)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # of wall clocks
+
+
+class Size(StrEnum):
+    """How long a bucket is. A week begins on Monday (ISO 8601)."""
+
+    QUARTER = "15m"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+    @property
+    def within_days(self) -> bool:
+        """Whether a day is made of several."""
+        return self in _PER_DAY
+
+    def begin(self, day: date) -> date:
+        """Of a size of days: the first date of the bucket that holds a date."""
+        if self is Size.WEEK:
+            return day - timedelta(days=day.weekday())
+        return day.replace(day=1) if self is Size.MONTH else day
+
+
+_PER_DAY = {Size.QUARTER: 96, Size.HOUR: 24}
+
+
+class Against(StrEnum):
+    """What a period is compared with."""
+
+    PREVIOUS = "previous"
+    WEEKDAY = "weekday"
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Local dates from `first` to `last`, both included."""
+
+    first: date
+    last: date
+
+    def __contains__(self, moment: datetime) -> bool:
+        """Whether a time of a wall clock lies in it."""
+        return self.first <= moment.date() <= self.last
+
+    @property
+    def days(self) -> int:
+        """How many dates there are."""
+        return (self.last - self.first).days + 1
+
+    @property
+    def months(self) -> int:
+        """How many months, where it is whole months; else 0."""
+        whole = self.first.day == 1 and (self.last + DAY).day == 1
+        return _month(self.last) - _month(self.first) + 1 if whole else 0
+
+    def before(self, against: Against) -> Period:
+        """What it is compared with.
+
+        `previous`: of whole months, as many months before; otherwise as many days before. `weekday`: the nearest days
+        before it with the same weekdays, whole weeks earlier.
+        """
+        if against is Against.WEEKDAY:
+            shift = -(-self.days // 7) * WEEK
+            return Period(self.first - shift, self.last - shift)
+        if self.months:
+            return Period(_shift(self.first, -self.months), self.first - DAY)
+        return Period(self.first - self.days * DAY, self.first - DAY)
+
+    def counterpart(self, moment: datetime, other: Period) -> datetime:
+        """The wall clock's time in `other` that is as far into it as `moment` (a wall clock's, in this one).
+
+        Of whole months the same day of the month, at the same time; where that month is shorter, its end.
+        """
+        if not self.months:
+            return moment + (other.first - self.first)
+        day = _shift(moment.date(), -self.months)
+        if day.day < moment.day:
+            return datetime.combine(day + DAY, time())
+        return datetime.combine(day, moment.time())
+
+
+Key = tuple[int, int] | date
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A bucket's place.
+
+    Attributes:
+        key: the number of its size since 1970 by the wall clock with the offset in seconds; of a size of days its date.
+        start, end: with the zone's offset; by wall clocks alone, without.
+        label: its beginning by the wall clock, ISO 8601, as long as the size needs.
+    """
+
+    key: Key
+    start: datetime
+    end: datetime
+    label: str
+
+
+def slots(period: Period, size: Size, zone: ZoneInfo | None) -> list[Slot]:
+    """All buckets of a period, in order. Weeks and months are cut at its ends.
+
+    Args:
+        period: the local dates.
+        size: of the buckets.
+        zone: of the store. None is for stores in several: their hours are those on their wall clocks, all days have 24,
+            and the two hours that a clock repeats are one.
+    """
+    if not size.within_days:
+        return list(_of_days(period, size, zone))
+    per_day = _PER_DAY[size]
+    if zone is None:
+        begin, length = (period.first - _EPOCH.date()).days * per_day, DAY / per_day
+        wall = [_EPOCH + (begin + n) * length for n in range(period.days * per_day)]
+        return [Slot((begin + n, 0), at, at + length, _label(at, size)) for n, at in enumerate(wall)]
+    return list(_of_clock(period, size, zone))
+
+
+def hour_of(key: Key, zone: ZoneInfo | None) -> Slot:
+    """The slot of an hour."""
+    assert isinstance(key, tuple)
+    day = (_EPOCH + key[0] * timedelta(hours=1)).date()
+    return next(slot for slot in slots(Period(day, day), Size.HOUR, zone) if slot.key == key)
+
+
+def bucket_count(period: Period, size: Size) -> int:
+    """How many buckets a period has, about."""
+    if size.within_days:
+        return period.days * _PER_DAY[size]
+    return period.days // {Size.DAY: 1, Size.WEEK: 7, Size.MONTH: 28}[size]
+
+
+def _of_clock(period: Period, size: Size, zone: ZoneInfo) -> Iterator[Slot]:
+    per_slot = 96 // _PER_DAY[size]
+    for piece in stretches(zone, period.first, period.last):
+        shift = int(piece.offset.total_seconds())
+        at = piece.start
+        while at < piece.end:
+            n = (int(at.timestamp()) + shift) // 900 // per_slot
+            left = (n + 1) * per_slot * 900 - (int(at.timestamp()) + shift)
+            end = min(at + -(-left // 900) * QUARTER, piece.end)
+            local = at.astimezone(zone)
+            yield Slot((n, shift), local, end.astimezone(zone), _label(local, size))
+            at = end
+
+
+def _of_days(period: Period, size: Size, zone: ZoneInfo | None) -> Iterator[Slot]:
+    first = period.first
+    while first <= period.last:
+        begin = size.begin(first)
+        after = min(_next(begin, size), period.last + DAY)
+        start, end = _midnight(first, zone), _midnight(after, zone)
+        if start < end:
+            yield Slot(begin, start, end, _label(datetime.combine(first, time()), size))
+        first = after
+
+
+def _next(begin: date, size: Size) -> date:
+    if size is Size.MONTH:
+        return _shift(begin, 1)
+    return begin + (WEEK if size is Size.WEEK else DAY)
+
+
+def _midnight(day: date, zone: ZoneInfo | None) -> datetime:
+    if zone is None:
+        return datetime.combine(day, time())
+    return instant(day, time(), zone).astimezone(zone)
+
+
+def _label(local: datetime, size: Size) -> str:
+    if size.within_days:
+        return local.strftime("%Y-%m-%dT%H:%M")
+    if size is Size.WEEK:
+        return local.strftime("%G-W%V")
+    return local.strftime("%Y-%m" if size is Size.MONTH else "%Y-%m-%d")
+
+
+def _month(day: date) -> int:
+    return day.year * 12 + day.month
+
+
+def _shift(day: date, months: int) -> date:
+    """The same day of another month; where that is shorter, its last."""
+    year, month = divmod(_month(day) - 1 + months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))

@@ -1,0 +1,112 @@
+"""POST once: with an `Idempotency-Key`, a request that comes again gets the first answer, and makes nothing twice."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, Header, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy import delete
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.api.access import Principal
+from services.api.dependencies import PartsDep, PrincipalDep
+from services.api.etags import etag
+from services.api.parts import Parts
+from services.api.problems import Invalid, Unavailable
+from services.api.writing import writing
+from services.kit.account_tables import RememberedAnswer
+
+REMEMBERED = timedelta(hours=24)
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Any text of the caller's, a UUID for one. Who sends it again within a day, with the same body, "
+        "gets the same answer, with `Idempotency-Replayed: true`.",
+        examples=["0b9f1c1e-5c2f-4f0e-9d7f-8a3f0f5f6d11"],
+    ),
+]
+
+
+class Creation:
+    """What a POST makes, once."""
+
+    def __init__(self, of: Parts, principal: Principal, request: Request, key: str | None) -> None:
+        self._of, self._principal, self._request, self._key = of, principal, request, key
+
+    async def once(
+        self, wanted: BaseModel, make: Callable[[AsyncSession], Awaitable[BaseModel]], *, tagged: bool = True
+    ) -> Response:
+        """Make it in one transaction with the memory of it, or answer as before.
+
+        Args:
+            wanted: the request's body.
+            make: makes it, in a transaction of `services.api.writing`, and gives what the answer shows.
+            tagged: whether the answer carries an ETag.
+
+        Raises:
+            Invalid: the same key came with another request.
+        """
+        async with writing(self._of.writable, self._principal.name, self._of.clock) as session:
+            known = await self._recall(session, wanted)
+            if known is not None:
+                return known
+            shown = await make(session)
+            headers = {"ETag": etag(shown)} if tagged else {}
+            body = shown.model_dump_json(by_alias=True)
+            if self._key is not None:
+                session.add(self._remembered(wanted, body))
+        return Response(body, HTTPStatus.CREATED, headers, JSONResponse.media_type)
+
+    async def _recall(self, session: AsyncSession, wanted: BaseModel) -> Response | None:
+        if self._key is None:
+            return None
+        if not self._of.vault.usable:
+            raise Unavailable("Idempotency-Key takes METRICA_SECRET_KEY, which is not set: leave it out.")
+        too_old = col(RememberedAnswer.at) <= self._of.clock() - REMEMBERED
+        await session.exec(delete(RememberedAnswer).where(too_old))
+        query = select(RememberedAnswer).where(
+            RememberedAnswer.who == self._principal.name, RememberedAnswer.key == self._key
+        )
+        found = (await session.exec(query)).first()
+        if found is None:
+            return None
+        if found.fingerprint != self._fingerprint(wanted):
+            raise Invalid("This Idempotency-Key came before, with another request: take a new one.")
+        headers = {"Idempotency-Replayed": "true"}
+        return Response(self._of.vault.open(found.sealed), found.status, headers, JSONResponse.media_type)
+
+    def _remembered(self, wanted: BaseModel, body: str) -> RememberedAnswer:
+        assert self._key is not None
+        return RememberedAnswer(
+            who=self._principal.name,
+            key=self._key,
+            fingerprint=self._fingerprint(wanted),
+            status=HTTPStatus.CREATED,
+            sealed=self._of.vault.seal(body),
+            at=self._of.clock(),
+        )
+
+    def _fingerprint(self, wanted: BaseModel) -> str:
+        asked = f"{self._request.method} {self._request.url.path} {wanted.model_dump_json()}"
+        return hashlib.sha256(asked.encode()).hexdigest()
+
+
+def creation(
+    of: PartsDep, principal: PrincipalDep, request: Request, idempotency_key: IdempotencyKey = None
+) -> Creation:
+    """What makes something once for this request."""
+    return Creation(of, principal, request, idempotency_key)
+
+
+CreationDep = Annotated[Creation, Depends(creation)]

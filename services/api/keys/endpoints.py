@@ -1,0 +1,60 @@
+"""`/v1/organizations/{organization}/keys`."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Response
+
+from services.api.dependencies import ClockDep, OrganizationID, PrincipalDep, SessionDep, WritingDep
+from services.api.idempotency import CreationDep
+from services.api.keys import service
+from services.api.keys.schemas import KeyIn, KeyOut, NewKeyOut
+from services.api.pages import Page, PageDep
+from services.api.problems import CHANGING, CREATING, READING, describe
+
+router = APIRouter(tags=["keys"])
+
+KEYS = "/organizations/{organization}/keys"
+
+
+@router.get(KEYS, summary="List keys", responses=describe(*READING))
+async def list_keys(
+    organization: OrganizationID, session: SessionDep, principal: PrincipalDep, page: PageDep
+) -> Page[KeyOut]:
+    """The keys of machines, revoked ones too; admins see them."""
+    items, after = await service.list_keys(session, principal, organization, page)
+    return Page(items=items, next=after)
+
+
+@router.post(
+    KEYS,
+    summary="Make a key",
+    status_code=HTTPStatus.CREATED,
+    response_model=NewKeyOut,
+    responses=describe(*CREATING),
+)
+async def create_key(
+    organization: OrganizationID, wanted: KeyIn, principal: PrincipalDep, clock: ClockDep, creation: CreationDep
+) -> Response:
+    """Admins do. The answer holds the key itself, this once."""
+    return await creation.once(
+        wanted, lambda session: service.create(session, principal, organization, wanted, clock), tagged=False
+    )
+
+
+@router.delete(
+    KEYS + "/{key}", summary="Revoke a key", status_code=HTTPStatus.NO_CONTENT, responses=describe(*CHANGING)
+)
+async def revoke_key(
+    organization: OrganizationID,
+    key: Annotated[UUID, Path(description="The key's id.")],
+    principal: PrincipalDep,
+    clock: ClockDep,
+    writing: WritingDep,
+) -> None:
+    """Admins do. In force at once, and for good."""
+    async with writing() as session:
+        await service.revoke(session, principal, organization, key, clock)

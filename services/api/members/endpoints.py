@@ -1,0 +1,115 @@
+"""`/v1/organizations/{organization}/members` and `/v1/users`."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Response
+
+from services.api.dependencies import OrganizationID, PartsDep, PrincipalDep, SessionDep, WritingDep
+from services.api.etags import IfMatch, etag
+from services.api.idempotency import CreationDep
+from services.api.members import service
+from services.api.members.schemas import MemberIn, MemberOut, MemberPatch, NewMemberOut, UserOut, UserPatch
+from services.api.pages import Page, PageDep
+from services.api.problems import CHANGING, CREATING, READING, describe
+
+router = APIRouter(tags=["members"])
+
+MEMBERS = "/organizations/{organization}/members"
+UserID = Annotated[UUID, Path(description="The user's id.")]
+
+
+@router.get(MEMBERS, summary="List members", responses=describe(*READING))
+async def list_members(
+    organization: OrganizationID, session: SessionDep, principal: PrincipalDep, page: PageDep
+) -> Page[MemberOut]:
+    """Who may do what in an organization; its admins see it."""
+    items, after = await service.list_members(session, principal, organization, page)
+    return Page(items=items, next=after)
+
+
+@router.post(
+    MEMBERS,
+    summary="Add a member",
+    status_code=HTTPStatus.CREATED,
+    response_model=NewMemberOut,
+    responses=describe(*CREATING),
+)
+async def add_member(
+    organization: OrganizationID, wanted: MemberIn, principal: PrincipalDep, of: PartsDep, creation: CreationDep
+) -> Response:
+    """Its admins do. Who has no account yet is given one."""
+    return await creation.once(
+        wanted,
+        lambda session: service.add(session, principal, organization, wanted, of.passwords, of.clock),
+        tagged=False,
+    )
+
+
+@router.patch(MEMBERS + "/{user}", summary="Change a member's role", responses=describe(*CHANGING))
+async def change_member(
+    organization: OrganizationID,
+    user: UserID,
+    wanted: MemberPatch,
+    principal: PrincipalDep,
+    writing: WritingDep,
+    response: Response,
+    if_match: IfMatch = None,
+) -> MemberOut:
+    """Its admins do. In force at the member's next request."""
+    async with writing() as session:
+        shown = await service.change_role(session, principal, organization, user, wanted, if_match)
+    response.headers["ETag"] = etag(shown)
+    return shown
+
+
+@router.delete(
+    MEMBERS + "/{user}",
+    summary="Let a member go",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=describe(*CHANGING),
+)
+async def remove_member(
+    organization: OrganizationID,
+    user: UserID,
+    principal: PrincipalDep,
+    writing: WritingDep,
+    if_match: IfMatch = None,
+) -> None:
+    """Its admins do. The account stays."""
+    async with writing() as session:
+        await service.remove(session, principal, organization, user, if_match)
+
+
+@router.get("/users", summary="List users", responses=describe(*READING))
+async def list_users(session: SessionDep, principal: PrincipalDep, page: PageDep) -> Page[UserOut]:
+    """All that there are; superadmins see them."""
+    items, after = await service.list_users(session, principal, page)
+    return Page(items=items, next=after)
+
+
+@router.get("/users/{user}", summary="See a user", responses=describe(*READING))
+async def show_user(user: UserID, session: SessionDep, principal: PrincipalDep, response: Response) -> UserOut:
+    """Superadmins do."""
+    shown = UserOut.of(await service.find_user(session, principal, user))
+    response.headers["ETag"] = etag(shown)
+    return shown
+
+
+@router.patch("/users/{user}", summary="Change a user", responses=describe(*CHANGING))
+async def change_user(
+    user: UserID,
+    wanted: UserPatch,
+    principal: PrincipalDep,
+    writing: WritingDep,
+    response: Response,
+    if_match: IfMatch = None,
+) -> UserOut:
+    """Superadmins do. Who is disabled is signed out at once."""
+    async with writing() as session:
+        shown = await service.change_user(session, principal, user, wanted, if_match)
+    response.headers["ETag"] = etag(shown)
+    return shown

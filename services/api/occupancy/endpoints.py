@@ -1,0 +1,120 @@
+"""`/v1/stores/{store}/occupancy`."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+import asyncpg
+from fastapi import APIRouter, Query
+
+from contracts.identity import LIVE
+from services.api.access import Role, readable_store
+from services.api.counts.endpoints import Day
+from services.api.database import driver
+from services.api.dependencies import ClockDep, PrincipalDep, SessionDep, StoreID
+from services.api.history.period import Period, Size, Slot, slots
+from services.api.occupancy.repository import DayInside, correct, last_correction, read_day
+from services.api.occupancy.schemas import CorrectionIn, CorrectionOut, InsideNow, InsideThen, OccupancyOut
+from services.api.problems import READING, describe
+from services.kit.local_time import QUARTER
+from services.kit.occupancy import resets_around
+from services.kit.tables import Store
+from services.kit.totals import totals
+from services.kit.zones import local_day, zone
+
+router = APIRouter(tags=["history"])
+
+_ERRORS = describe(*READING)
+Bucket = Annotated[
+    Literal[Size.QUARTER, Size.HOUR], Query(description="How long the pieces of the day are.", examples=["15m"])
+]
+
+
+@router.get("/stores/{store}/occupancy", summary="Occupancy of a store", responses=_ERRORS)
+async def occupancy(
+    store: StoreID,
+    session: SessionDep,
+    principal: PrincipalDep,
+    clock: ClockDep,
+    day: Day = None,
+    bucket: Bucket = Size.QUARTER,
+) -> OccupancyOut:
+    """How many are inside now, and were over a local day: INs minus OUTs since the last reset or correction."""
+    found = await readable_store(session, principal, store)
+    connection, now = await driver(session), clock().astimezone(UTC)
+    wanted = day or local_day(now, zone(found.time_zone))
+    inside = await read_day(connection, found, wanted, now)
+    buckets = _buckets(found, wanted, bucket, inside)
+    return OccupancyOut(
+        store=store,
+        time_zone=found.time_zone,
+        capacity=found.capacity,
+        reset=found.occupancy_reset,
+        now=await _now(connection, found, now),
+        day=wanted,
+        peak=max(buckets, key=lambda one: one.inside, default=None),
+        buckets=buckets,
+        corrections=[
+            CorrectionOut.model_validate(one._asdict() | {"at": one.at.astimezone(zone(found.time_zone))})
+            for one in inside.corrections
+        ],
+    )
+
+
+@router.post(
+    "/stores/{store}/occupancy/corrections",
+    summary="Say how many are inside",
+    status_code=HTTPStatus.CREATED,
+    responses=_ERRORS,
+)
+async def correct_occupancy(
+    store: StoreID, said: CorrectionIn, session: SessionDep, principal: PrincipalDep, clock: ClockDep
+) -> InsideNow:
+    """From now on, until the next reset, people are counted from this number. It is kept who said so, and when."""
+    found = await readable_store(session, principal, store, Role.MANAGER)
+    connection, now = await driver(session), clock().astimezone(UTC)
+    await correct(connection, found, said.inside, principal.name, now)
+    answer = await _now(connection, found, now)
+    await session.commit()
+    return answer
+
+
+async def _now(connection: asyncpg.Connection, store: Store, now: datetime) -> InsideNow:
+    where = zone(store.time_zone)
+    since, until = resets_around(now, store.occupancy_reset, where)
+    said = await last_correction(connection, store, since, until)
+    counts = await totals(connection, LIVE, store.id, now)
+    return InsideNow(
+        inside=counts.inside,
+        at=now.astimezone(where),
+        since=(said.at if said else since).astimezone(where),
+        corrected=said is not None,
+    )
+
+
+def _buckets(store: Store, day: date, size: Size, inside: DayInside) -> list[InsideThen]:
+    return [
+        bucket
+        for slot in slots(Period(day, day), size, zone(store.time_zone))
+        if (bucket := _bucket(slot, inside)) is not None
+    ]
+
+
+def _bucket(slot: Slot, inside: DayInside) -> InsideThen | None:
+    at, end = slot.start.astimezone(UTC), slot.end.astimezone(UTC)
+    quarters = []
+    while at < end and at in inside.quarters:
+        quarters.append(inside.quarters[at])
+        at += QUARTER
+    if not quarters:
+        return None
+    return InsideThen(
+        start=slot.start,
+        end=slot.end,
+        label=slot.label,
+        in_=sum(quarter.ins for quarter in quarters),
+        out=sum(quarter.outs for quarter in quarters),
+        inside=quarters[-1].inside,
+    )

@@ -1,0 +1,96 @@
+"""Reading a store's occupancy, and writing down what people say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import NamedTuple
+
+import asyncpg
+
+from contracts.identity import LIVE
+from services.api.writing import CHANNEL
+from services.kit.local_time import DAY, stretches
+from services.kit.occupancy import Base, corrected, over, resets
+from services.kit.standing import standing
+from services.kit.tables import Store
+from services.kit.totals import totals
+from services.kit.zones import zone
+
+_QUARTERS = """
+SELECT bucket, sum(ins) AS ins, sum(outs) AS outs FROM {quarters} q
+WHERE store = $2 AND bucket >= $3 AND bucket < $4 GROUP BY bucket
+""".format(quarters=standing("count_quarter", "$1"))
+_CORRECTIONS = """
+SELECT at, inside, counted, who FROM occupancy_correction WHERE store = $1 AND at >= $2 AND at < $3 ORDER BY at, id
+"""
+_CORRECT = "INSERT INTO occupancy_correction (store, at, inside, counted, who) VALUES ($1, $2, $3, $4, $5)"
+
+
+class Correction(NamedTuple):
+    """What somebody said: how many are inside, where so many had been counted."""
+
+    at: datetime
+    inside: int
+    counted: int
+    who: str
+
+
+class Quarter(NamedTuple):
+    """INs and OUTs of a quarter hour, and how many were inside at its end."""
+
+    ins: int
+    outs: int
+    inside: int
+
+
+@dataclass(frozen=True, slots=True)
+class DayInside:
+    """A local day by quarter hours of UTC, and what was said on it."""
+
+    quarters: dict[datetime, Quarter]
+    corrections: list[Correction]
+
+
+async def read_day(connection: asyncpg.Connection, store: Store, day: date, now: datetime) -> DayInside:
+    """A store's day, until now. The caller may read the store."""
+    where = zone(store.time_zone)
+    pieces = stretches(where, day, day)
+    if not pieces:
+        return DayInside({}, [])
+    start, end = pieces[0].start, pieces[-1].end
+    bases = [Base(at) for at in resets(day - 2 * DAY, day + DAY, store.occupancy_reset, where) if at < end]
+    while len(bases) > 1 and bases[1].at <= start:
+        del bases[0]
+    said = await _corrections(connection, store, bases[0].at, end)
+    bases += [await corrected(connection, LIVE, store.id, one.at, one.inside) for one in said]
+    rows = await connection.fetch(_QUARTERS, LIVE, store.id, bases[0].at, end)
+    counted = {row["bucket"]: (row["ins"], row["outs"]) for row in rows}
+    nets = {bucket: ins - outs for bucket, (ins, outs) in counted.items()}
+    inside = over(sorted(bases, key=lambda base: base.at), nets, min(end, now))
+    return DayInside(
+        {at: Quarter(*counted.get(at, (0, 0)), people) for at, people in inside if at >= start},
+        [one for one in said if one.at >= start],
+    )
+
+
+async def last_correction(
+    connection: asyncpg.Connection, store: Store, since: datetime, until: datetime
+) -> Correction | None:
+    """The newest correction between two moments."""
+    said = await _corrections(connection, store, since, until)
+    return said[-1] if said else None
+
+
+async def correct(connection: asyncpg.Connection, store: Store, people: int, who: str, now: datetime) -> None:
+    """Write down that so many are inside now, and tell the APIs. The caller commits."""
+    counted = (await totals(connection, LIVE, store.id, now)).inside
+    await connection.execute(_CORRECT, store.id, now, people, counted, who)
+    await connection.execute(f"NOTIFY {CHANNEL}")
+
+
+async def _corrections(
+    connection: asyncpg.Connection, store: Store, start: datetime, end: datetime
+) -> Sequence[Correction]:
+    return [Correction(*row) for row in await connection.fetch(_CORRECTIONS, store.id, start, end)]

@@ -1,0 +1,79 @@
+"""`/v1/organizations`."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+from sqlmodel import col
+
+from services.api.access import readable_organization, readable_organizations
+from services.api.dependencies import OrganizationID, PrincipalDep, SessionDep, WritingDep
+from services.api.etags import IfMatch, etag
+from services.api.idempotency import CreationDep
+from services.api.organizations import service
+from services.api.organizations.schemas import OrganizationIn, OrganizationOut, OrganizationPatch
+from services.api.pages import Page, PageDep
+from services.api.problems import CHANGING, CREATING, READING, describe
+from services.kit.tables import Organization
+
+router = APIRouter(tags=["organizations"])
+
+
+@router.get("/organizations", summary="List organizations", responses=describe(*READING))
+async def list_organizations(session: SessionDep, principal: PrincipalDep, page: PageDep) -> Page[OrganizationOut]:
+    """Those that you may know of, by id."""
+    rows, after = await page.read(session, readable_organizations(principal), col(Organization.id), str)
+    return Page(items=[OrganizationOut.of(row) for row in rows], next=after)
+
+
+@router.post(
+    "/organizations",
+    summary="Make an organization",
+    status_code=HTTPStatus.CREATED,
+    response_model=OrganizationOut,
+    responses=describe(*CREATING),
+)
+async def create_organization(wanted: OrganizationIn, principal: PrincipalDep, creation: CreationDep) -> Response:
+    """Superadmins do."""
+    return await creation.once(wanted, lambda session: service.create(session, principal, wanted))
+
+
+@router.get("/organizations/{organization}", summary="See an organization", responses=describe(*READING))
+async def show_organization(
+    organization: OrganizationID, session: SessionDep, principal: PrincipalDep, response: Response
+) -> OrganizationOut:
+    """One organization; its ETag goes into `If-Match` of a change."""
+    shown = OrganizationOut.of(await readable_organization(session, principal, organization))
+    response.headers["ETag"] = etag(shown)
+    return shown
+
+
+@router.patch("/organizations/{organization}", summary="Change an organization", responses=describe(*CHANGING))
+async def change_organization(
+    organization: OrganizationID,
+    wanted: OrganizationPatch,
+    principal: PrincipalDep,
+    writing: WritingDep,
+    response: Response,
+    if_match: IfMatch = None,
+) -> OrganizationOut:
+    """Its admins do."""
+    async with writing() as session:
+        shown = await service.change(session, principal, organization, wanted, if_match)
+    response.headers["ETag"] = etag(shown)
+    return shown
+
+
+@router.delete(
+    "/organizations/{organization}",
+    summary="Remove an organization",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=describe(*CHANGING),
+)
+async def remove_organization(
+    organization: OrganizationID, principal: PrincipalDep, writing: WritingDep, if_match: IfMatch = None
+) -> None:
+    """Superadmins do, once it has no stores. Its members keep their accounts."""
+    async with writing() as session:
+        await service.remove(session, principal, organization, if_match)

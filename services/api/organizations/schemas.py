@@ -1,0 +1,44 @@
+"""An organization, as it is said and shown."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from contracts.identity import Token
+from services.api.incoming import Incoming, Name, Patch
+from services.kit.tables import Organization
+
+Months = Annotated[
+    int | None,
+    Field(ge=1, le=1200, description="Months after which crossings and counts are removed for good; null keeps them."),
+]
+
+
+class OrganizationIn(Incoming):
+    """A new organization."""
+
+    id: Token | None = Field(default=None, description="Made from the name where it is left out.", examples=["acme"])
+    name: Name
+    months_kept: Months = None
+
+
+class OrganizationPatch(Patch):
+    """What is to be another about it."""
+
+    name: Name = ""
+    months_kept: Months = None
+
+
+class OrganizationOut(BaseModel):
+    """An organization."""
+
+    id: str
+    name: str
+    months_kept: Months
+
+    @classmethod
+    def of(cls, organization: Organization) -> OrganizationOut:
+        """As the API shows it."""
+        return cls(id=organization.id, name=organization.name, months_kept=organization.months_kept)

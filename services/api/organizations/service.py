@@ -1,0 +1,49 @@
+"""Making, changing and removing organizations. Superadmins make and remove them; an admin changes their own."""
+
+from __future__ import annotations
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.api import etags
+from services.api.access import Principal, Role, readable_organization, require_superadmin
+from services.api.naming import free_id
+from services.api.organizations.schemas import OrganizationIn, OrganizationOut, OrganizationPatch
+from services.api.problems import Conflict
+from services.kit.account_tables import ApiKey, Membership
+from services.kit.tables import Organization, Store
+
+
+async def create(session: AsyncSession, principal: Principal, wanted: OrganizationIn) -> OrganizationOut:
+    """Make one."""
+    require_superadmin(principal)
+    name = await free_id(session, Organization, wanted.id, wanted.name)
+    made = Organization(id=name, name=wanted.name, months_kept=wanted.months_kept)
+    session.add(made)
+    return OrganizationOut.of(made)
+
+
+async def change(
+    session: AsyncSession, principal: Principal, organization: str, wanted: OrganizationPatch, if_match: str | None
+) -> OrganizationOut:
+    """Change what is said."""
+    found = await readable_organization(session, principal, organization, Role.ADMIN)
+    etags.check(if_match, OrganizationOut.of(found))
+    for name, value in wanted.said.items():
+        setattr(found, name, value)
+    session.add(found)
+    return OrganizationOut.of(found)
+
+
+async def remove(session: AsyncSession, principal: Principal, organization: str, if_match: str | None) -> None:
+    """Remove one that has no stores, with its members and keys."""
+    found = await readable_organization(session, principal, organization)
+    require_superadmin(principal)
+    etags.check(if_match, OrganizationOut.of(found))
+    if (await session.exec(select(Store.id).where(Store.organization == found.id).limit(1))).first() is not None:
+        raise Conflict(f"The organization {found.id} has stores: remove those first.")
+    for kind in (Membership, ApiKey):
+        for row in (await session.exec(select(kind).where(col(kind.organization) == found.id))).all():
+            await session.delete(row)
+    await session.flush()
+    await session.delete(found)

@@ -1,0 +1,43 @@
+"""The parts of the running API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.api.auth.passwords import Passwords
+from services.api.auth.service import SignIns
+from services.api.auth.signing import SigningKeys
+from services.api.auth.tokens import Verifier
+from services.api.clock import Clock
+from services.api.database import Sessions
+from services.api.history.export import Exports
+from services.api.live.feed import Feed
+from services.api.live.hub import Hub
+from services.api.live.statuses import Statuses
+from services.api.settings import ApiSettings
+from services.kit.bus import Bus
+from services.kit.service import Health
+from services.kit.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Made once by `services.api.app`."""
+
+    settings: ApiSettings
+    bus: Bus
+    health: Health
+    sessions: Sessions
+    """For reading: each transaction is one consistent picture."""
+    writable: Sessions
+    """For changing: each statement sees what was committed before it."""
+    statuses: Statuses
+    hub: Hub
+    feed: Feed
+    exports: Exports
+    clock: Clock
+    vault: Vault
+    passwords: Passwords
+    signing_keys: SigningKeys
+    verifier: Verifier
+    sign_ins: SignIns

@@ -1,0 +1,24 @@
+"""Ctrl-C as a wish, where a command has something to bring to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def on_interrupt(act: Callable[[], None]) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM call this, in place of ending the command. Only the main thread hears them."""
+    loop, hears = asyncio.get_running_loop(), threading.current_thread() is threading.main_thread()
+    for number in SIGNALS if hears else ():
+        loop.add_signal_handler(number, act)
+    try:
+        yield
+    finally:
+        for number in SIGNALS if hears else ():
+            loop.remove_signal_handler(number)

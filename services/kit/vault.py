@@ -1,0 +1,89 @@
+"""Sealing what lies in databases and buckets and must not be read there: passwords of cameras, signing keys.
+
+A text is sealed with a key that is made of METRICA_SECRET_KEY, which lies in none of them: a backup of the database or
+of the bus alone gives nothing away. To change it, write the new one before the old one, with a comma between: the first
+seals, all of them open.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
+
+_MARK = "sealed:"
+_SHORTEST = 20
+
+
+class CannotOpen(ValueError):
+    """A text was sealed with another secret key, or there is none here; says what to do."""
+
+
+class Vault:
+    """Seals and opens texts.
+
+    Args:
+        secret_key: METRICA_SECRET_KEY; None opens and seals nothing, and leaves alone what is not sealed.
+
+    Raises:
+        ValueError: a secret key is too short.
+    """
+
+    def __init__(self, secret_key: str | None) -> None:
+        secrets = [part.strip() for part in (secret_key or "").split(",") if part.strip()]
+        if any(len(secret) < _SHORTEST for secret in secrets):
+            raise ValueError(f"METRICA_SECRET_KEY is shorter than {_SHORTEST} characters: `openssl rand -hex 32`")
+        self._fernet = _fernet(secrets) if secrets else None
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a secret key."""
+        return self._fernet is not None
+
+    def seal(self, text: str) -> str:
+        """The text, readable only by who has the secret key.
+
+        Raises:
+            CannotOpen: there is no secret key.
+        """
+        if self._fernet is None:
+            raise CannotOpen("METRICA_SECRET_KEY is not set, and what is secret is kept only sealed with it")
+        return _MARK + self._fernet.encrypt(text.encode()).decode()
+
+    def open(self, text: str) -> str:
+        """What was sealed; a text that was not is given back as it is.
+
+        Raises:
+            CannotOpen: it was sealed with another secret key, or there is none here.
+        """
+        if not is_sealed(text):
+            return text
+        from cryptography.fernet import InvalidToken
+
+        if self._fernet is None:
+            raise CannotOpen("it is sealed, and METRICA_SECRET_KEY is not set here")
+        try:
+            return self._fernet.decrypt(text.removeprefix(_MARK)).decode()
+        except InvalidToken:
+            raise CannotOpen("it was sealed with another METRICA_SECRET_KEY: set that one, or say it anew") from None
+
+
+def is_sealed(text: str) -> bool:
+    """Whether a text was sealed."""
+    return text.startswith(_MARK)
+
+
+def _fernet(secrets: Sequence[str]) -> MultiFernet:
+    # cryptography takes a tenth of a second to import, and most processes seal nothing.
+    from cryptography.fernet import Fernet, MultiFernet
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    def derive(secret: str) -> bytes:
+        key = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"metrica/vault/1").derive(secret.encode())
+        return base64.urlsafe_b64encode(key)
+
+    return MultiFernet([Fernet(derive(secret)) for secret in secrets])

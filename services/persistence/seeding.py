@@ -1,0 +1,222 @@
+"""Invented history, written straight into the tables of the record: for benchmarks and for a demonstration.
+
+The database itself draws the visitors, by hashing: the same seed gives the same rows. They are what the writer would
+have written: crossings in month partitions, in the order of time, and every rollup of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import asyncpg
+
+from contracts.identity import LIVE
+from services.kit.local_time import DAY, stretches
+from services.kit.zones import zone
+from services.persistence.invention import HOURS, Shop, days_of
+from services.persistence.partitions import Month, attach, create, exists
+
+MISSED = 0.015
+"""The part of crossings that no camera saw."""
+MODEL = "invented"
+_MINUTES_KEPT = timedelta(hours=48)
+_MEMORY = "SET LOCAL work_mem = '256MB'; SET LOCAL maintenance_work_mem = '512MB'; SET LOCAL synchronous_commit = off"
+
+# 20 bits of a hash are a number from 0 to 1. A visitor comes in, stays a quarter of an hour or so, and goes out by any
+# door before the shop closes.
+_CROSSINGS = """
+INSERT INTO {partition} (run, id, at, at_ns, store, camera, line, line_revision, direction, session, seq, place,
+                         spec_revision, model)
+WITH visit AS (
+  SELECT d.*, v.n, hashint8extended(v.n, d.key) AS a, hashint8extended(v.n, d.key + 1) AS b
+  FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::int[], $5::bigint[], $6::text[], $7::text[])
+       AS d (store, opens, closes, visitors, key, cameras, lines)
+  CROSS JOIN LATERAL generate_series(1, d.visitors) AS v (n)
+), entered AS MATERIALIZED (
+  SELECT v.*, v.opens + ((v.closes - v.opens) * (
+      hours[1 + part] + (hours[2 + part] - hours[1 + part]) * ((v.a >> 20) & 1048575) / 1048576.0::float8
+    ))::bigint AS entered
+  FROM visit v CROSS JOIN LATERAL (SELECT $8::float8[] AS hours, ((v.a & 1048575) * 16 / 1048576)::int AS part) p
+), crossing AS MATERIALIZED (
+  SELECT v.store, v.key, v.n, way, string_to_array(v.cameras, ',') AS cameras, string_to_array(v.lines, ',') AS lines,
+         CASE way WHEN 0 THEN v.entered ELSE least(
+           v.entered + 60000000 - (900000000 * ln(1 - ((v.a >> 40) & 1048575) / 1048577.0::float8))::bigint,
+           v.closes + 300 * (v.b & 1048575)
+         ) END AS us,
+         CASE way WHEN 0 THEN v.b & 1048575 ELSE (v.b >> 40) & 1048575 END AS chance,
+         ((v.b >> (20 - 10 * way)) & 1048575)::int AS door
+  FROM entered v CROSS JOIN (VALUES (0), (1)) AS w (way)
+)
+SELECT $9, md5(key || '/' || n || '/' || way)::uuid, timestamptz 'epoch' + us * interval '1 microsecond', us * 1000,
+       store, cameras[1 + door % cardinality(cameras)], lines[1 + door % cardinality(lines)], 1,
+       (ARRAY['in', 'out'])[1 + way], $10, 2 * n + way, (door & 1023) / 1024.0, 1, $11
+FROM crossing WHERE us >= $12 AND us < $13 AND chance >= $14
+ORDER BY us, store
+"""
+_QUARTERS = """
+INSERT INTO count_quarter (run, store, camera, line, bucket, ins, outs)
+SELECT run, store, camera, line, date_bin('15 minutes', at, 'epoch') AS bucket,
+       count(*) FILTER (WHERE direction = 'in'), count(*) FILTER (WHERE direction = 'out')
+FROM {partition} WHERE store = ANY($1::text[]) AND run = $2 GROUP BY 1, 2, 3, 4, 5 ORDER BY 5, 2
+"""
+_MINUTES = """
+INSERT INTO count_minute (run, store, camera, line, bucket, ins, outs)
+SELECT run, store, camera, line, date_trunc('minute', at) AS bucket,
+       count(*) FILTER (WHERE direction = 'in'), count(*) FILTER (WHERE direction = 'out')
+FROM {partition} WHERE store = ANY($1::text[]) AND run = $2 AND at >= $3 GROUP BY 1, 2, 3, 4, 5 ORDER BY 5, 2
+"""
+_SESSIONS = """
+INSERT INTO session_count (run, camera, session, store, last_at, crossings)
+SELECT run, camera, session, min(store), max(at), count(*)
+FROM {partition} WHERE store = ANY($1::text[]) AND run = $2 GROUP BY 1, 2, 3
+"""
+_DAYS = """
+INSERT INTO count_day (run, store, camera, line, day, ins, outs)
+SELECT q.run, q.store, q.camera, q.line,
+       date '1970-01-01' + ((date_part('epoch', q.bucket)::bigint + s.shift) / 86400)::int AS day,
+       sum(q.ins), sum(q.outs)
+FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::int[]) AS s (store, start, stop, shift)
+JOIN count_quarter q ON q.run = $5 AND q.store = s.store AND q.bucket >= s.start AND q.bucket < s.stop
+GROUP BY 1, 2, 3, 4, 5 ORDER BY 5, 2
+"""
+_VERSIONS = """
+INSERT INTO store_version (run, store, version, last_at, time_zone)
+SELECT $1::text, s.store, 1, (SELECT max(last_at) FROM session_count c WHERE c.store = s.store AND c.run = $1),
+       s.time_zone
+FROM unnest($2::text[], $3::text[]) AS s (store, time_zone)
+"""
+
+
+_ORGANIZATION = "INSERT INTO organization (id, name, demo) VALUES ($1, $2, true)"
+_STORES = """
+INSERT INTO store (id, organization, name, time_zone)
+SELECT s.id, $1, s.name, s.time_zone FROM unnest($2::text[], $3::text[], $4::text[]) AS s (id, name, time_zone)
+"""
+_WRITTEN = "SELECT sum(crossings) FROM session_count WHERE store = ANY($1::text[]) AND session = $2"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class AlreadyThere(Exception):
+    """The organization exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """What is invented.
+
+    Attributes:
+        organization, name: whose shops they are.
+        shops: all of it.
+        first, last: the local dates of the shops, both included.
+        until: nothing happens after it, whatever the dates.
+        seed: of chance.
+    """
+
+    organization: str
+    name: str
+    shops: Sequence[Shop]
+    first: date
+    last: date
+    until: datetime
+    seed: int = 7
+
+
+async def sow(
+    database_url: str, seed: Seed, *, workers: int = 1, tell: Callable[[str], None] = lambda _line: None
+) -> int:
+    """Write all of it; returns how many crossings there are. Begun anew after it was stopped, it goes on.
+
+    Args:
+        database_url: of persistence, which owns the tables.
+        seed: what is invented.
+        workers: how many months are written at a time.
+        tell: gets a line for each month.
+
+    Raises:
+        AlreadyThere: the organization exists.
+    """
+    async with asyncpg.create_pool(database_url, min_size=0, max_size=workers, command_timeout=None) as pool:
+        if await pool.fetchval("SELECT 1 FROM organization WHERE id = $1", seed.organization):
+            raise AlreadyThere(seed.organization)
+        turns = asyncio.Semaphore(workers)
+
+        async def month(one: Month) -> int:
+            async with turns, pool.acquire() as connection, connection.transaction():
+                rows = await _month(connection, seed, one)
+                tell(f"{one.year:04}-{one.month:02}: {rows:,} crossings")
+                return rows
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(month(one)) for one in _months(seed)]
+        async with pool.acquire() as connection, connection.transaction():
+            await _finish(connection, seed)
+        return sum(task.result() for task in tasks)
+
+
+async def _month(connection: asyncpg.Connection, seed: Seed, month: Month) -> int:
+    """A month of UTC, whole or not at all."""
+    await connection.execute(_MEMORY)
+    stores, session = [shop.id for shop in seed.shops], f"{MODEL}-{month.year:04}-{month.month:02}"
+    if rows := await connection.fetchval(_WRITTEN, stores, session):
+        return int(rows)
+    partition_is_new = not await exists(connection, month)
+    if partition_is_new:
+        await create(connection, month)
+    # A shop's days are not UTC's: those that touch the month, and of their visitors those who came in it.
+    first, last = max(seed.first, month.begin.date() - DAY), min(seed.last, month.next.begin.date() + DAY)
+    days = list(days_of(seed.shops, first, last, seed.seed))
+    await connection.execute(
+        _CROSSINGS.format(partition=month.table),
+        [day.shop.id for day in days],
+        [_us(day.opens) for day in days],
+        [_us(day.closes) for day in days],
+        [day.visitors for day in days],
+        [day.key for day in days],
+        [",".join(camera for camera, _ in day.shop.doors) for day in days],
+        [",".join(line for _, line in day.shop.doors) for day in days],
+        *(HOURS, LIVE, session, MODEL),
+        *(_us(month.begin), _us(min(seed.until, month.next.begin)), MISSED * 2**20),
+    )
+    for rollup in (_QUARTERS, _SESSIONS):
+        await connection.execute(rollup.format(partition=month.table), stores, LIVE)
+    await connection.execute(_MINUTES.format(partition=month.table), stores, LIVE, seed.until - _MINUTES_KEPT)
+    if partition_is_new:
+        await connection.execute(f"ALTER TABLE {month.table} ADD PRIMARY KEY (run, id, at)")
+        await connection.execute(f"CREATE INDEX ON {month.table} (run, store, at)")
+        await attach(connection, month)
+    return int(await connection.fetchval(_WRITTEN, stores, session) or 0)
+
+
+async def _finish(connection: asyncpg.Connection, seed: Seed) -> None:
+    """What spans months, and at last the shops themselves."""
+    await connection.execute(_MEMORY)
+    pieces = [
+        (shop.id, piece.start, piece.end, int(piece.offset.total_seconds()))
+        for shop in seed.shops
+        for piece in stretches(zone(shop.time_zone), seed.first, seed.last)
+    ]
+    await connection.execute(_DAYS, *_columns(pieces, 4), LIVE)
+    stores, zones = [shop.id for shop in seed.shops], [shop.time_zone for shop in seed.shops]
+    await connection.execute(_VERSIONS, LIVE, stores, zones)
+    await connection.execute(_ORGANIZATION, seed.organization, seed.name)
+    await connection.execute(_STORES, seed.organization, stores, [shop.name for shop in seed.shops], zones)
+
+
+def _months(seed: Seed) -> Iterator[Month]:
+    first = min(stretches(zone(shop.time_zone), seed.first, seed.first)[0].start for shop in seed.shops)
+    month = Month.of(first)
+    while month.begin < seed.until and month.begin.date() <= seed.last + DAY:
+        yield month
+        month = month.next
+
+
+def _columns(rows: Sequence[tuple[object, ...]], count: int) -> Iterator[list[object]]:
+    for n in range(count):
+        yield [row[n] for row in rows]
+
+
+def _us(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)

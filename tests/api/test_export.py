@@ -1,0 +1,187 @@
+"""`crossings.csv` and `footfall.csv`: what is exported is what is told, however much it is."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from datetime import UTC, date, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from contracts.identity import LIVE
+from services.api.history.export import MOST_EXPORTS, PIECES, Exports, TooManyExports, crossings_csv, exporting
+from services.api.history.period import Period
+from services.kit.tables import Store
+from tests.api.asked import Asked
+from tests.api.served import Served
+
+CROSSINGS, FOOTFALL = "/v1/stores/shop/crossings.csv", "/v1/stores/shop/footfall.csv"
+MANY = 60_000
+DAY = date(2026, 11, 20)
+
+_MANY = f"""
+INSERT INTO crossing (run, id, at, at_ns, store, camera, line, line_revision, direction, session, seq, place,
+                      spec_revision)
+SELECT 'live', md5(n::text)::uuid, timestamptz '{DAY} 00:00Z' + n * interval '1 second', 0, 'shop', 'door', 'entrance',
+       1, 'in', 's1', n, 0.5, 1 FROM generate_series(1, {MANY}) n
+"""
+
+
+async def export(asked: Asked, url: str, **query: object) -> list[dict[str, str]]:
+    answer = await asked.client.get(url, params={name.rstrip("_"): str(value) for name, value in query.items()})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8"), answer.text
+    return list(csv.DictReader(io.StringIO(answer.text)))
+
+
+async def many(pool: asyncpg.Pool) -> None:
+    """More crossings than fit into any buffer on the way."""
+    await pool.execute(
+        "CREATE TABLE crossing_y2026m11 PARTITION OF crossing FOR VALUES FROM ('2026-11-01') TO ('2026-12-01')"
+    )
+    await pool.execute(_MANY)
+
+
+class TestCrossings:
+    async def test_in_the_order_of_time_with_the_stores_local_times(self, asked: Asked) -> None:
+        await asked.set_up(time_zone="Europe/Paris")
+        back = datetime(2026, 10, 25, 1, tzinfo=UTC)
+        for minutes in (61, -61, 0, -1):
+            await asked.cross(1, at=back + timedelta(minutes=minutes))
+        await asked.cross(0, 1, at=back, line="lift")
+        await asked.cross(5, at=back, store="bakery")
+        await asked.cross(5, at=back, run="moved-line")
+        await asked.cross(5, at=back + timedelta(days=1))
+
+        rows = await export(asked, CROSSINGS, from_="2026-10-25", to="2026-10-25")
+
+        assert [(row["at"], row["line"], row["direction"]) for row in rows][:2] == [
+            ("2026-10-25T01:59:00.000+02:00", "entrance", "in"),
+            ("2026-10-25T02:59:00.000+02:00", "entrance", "in"),
+        ]
+        assert sorted((row["at"], row["line"], row["direction"]) for row in rows[2:4]) == [
+            ("2026-10-25T02:00:00.000+01:00", "entrance", "in"),
+            ("2026-10-25T02:00:00.000+01:00", "lift", "out"),
+        ]
+        assert rows[4]["at"] == "2026-10-25T03:01:00.000+01:00"
+        assert len(rows) == 5
+        assert rows[0] | {"id": ""} == {
+            "at": "2026-10-25T01:59:00.000+02:00", "store": "shop", "camera": "door", "line": "entrance",
+            "direction": "in", "place": "0.5", "id": "", "line_revision": "1", "model": "person-detection-0200",
+        }  # fmt: skip
+
+    async def test_a_day_without_a_crossing_is_a_header(self, asked: Asked) -> None:
+        await asked.set_up()
+        answer = await asked.client.get(CROSSINGS)
+
+        assert answer.text == "at,store,camera,line,direction,place,id,line_revision,model\n"
+        assert answer.headers["content-disposition"] == (
+            'attachment; filename="shop-crossings-2026-11-23-2026-11-23.csv"'
+        )
+
+    async def test_however_many(self, asked: Asked) -> None:
+        await asked.set_up()
+        await many(asked.pool)
+
+        rows = await export(asked, CROSSINGS, from_=DAY, to=DAY)
+
+        assert [int(row["at"][11:13]) for row in rows] == sorted(int(row["at"][11:13]) for row in rows)
+        assert len({row["id"] for row in rows}) == MANY
+
+    async def test_no_more_lies_ready_than_somebody_takes(self, asked: Asked) -> None:
+        await asked.set_up()
+        await many(asked.pool)
+        shop = Store(id="shop", organization="default", name="Shop")
+
+        async with exporting(asked.database_url) as connection:
+            pieces = crossings_csv(connection, LIVE, shop, Period(DAY, DAY))
+            await anext(pieces)
+            taken = [await anext(pieces) for _ in range(2)]
+            for _ in range(100):  # nothing is taken, and the database has all the time there is
+                await asyncio.sleep(0)
+            left = sum([len(piece) async for piece in pieces])
+
+        size = max(len(piece) for piece in taken)
+        assert left > 2 * PIECES * size, "there was more than may lie ready"
+
+    async def test_who_goes_away_leaves_nothing_behind(self, served: Served) -> None:
+        await served.set_up()
+        await many(served.pool)
+
+        async with served.client.stream("GET", CROSSINGS, params={"from": str(DAY), "to": str(DAY)}) as answer:
+            await anext(answer.aiter_bytes(100))
+            assert await exports(served.pool) == 1
+        async with asyncio.timeout(5):
+            while await exports(served.pool):
+                await served.client.get("/livez")
+        for _ in range(MOST_EXPORTS + 1):
+            assert (await served.client.get(CROSSINGS)).status_code == 200
+
+
+async def exports(pool: asyncpg.Pool) -> int:
+    """How many connections export from this test's database."""
+    return int(
+        await pool.fetchval(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE application_name = 'metrica-export' AND datname = current_database()"
+        )
+    )
+
+
+class TestFootfall:
+    @pytest.mark.parametrize("bucket", ["15m", "hour", "day", "week", "month"])
+    @pytest.mark.parametrize("by", ["total", "line"])
+    async def test_it_is_what_the_api_tells(self, asked: Asked, bucket: str, by: str) -> None:
+        await asked.set_up(time_zone="Europe/Paris")
+        for day, line in ((1, "left"), (25, "right"), (31, "left")):
+            await asked.cross(day, 2, at=datetime(2026, 10, day, 0, 40, tzinfo=UTC), line=line)
+        period = {"from_": "2026-10-20", "to": "2026-10-31", "bucket": bucket, "by": by}
+
+        told = await asked.get("/v1/stores/shop/footfall", **period)
+        rows = await export(asked, FOOTFALL, **period)
+
+        assert [tuple(row.values()) for row in rows] == [
+            (
+                one["start"],
+                one["end"],
+                one["label"],
+                "",
+                series["camera"] or "",
+                series["line"] or "",
+                str(one["in"]),
+                str(one["out"]),
+            )
+            for series in told["series"]
+            for one in series["buckets"]
+        ]
+
+    async def test_a_year_of_quarter_hours(self, asked: Asked) -> None:
+        await asked.set_up(time_zone="America/St_Johns")
+        for month in range(1, 13):
+            await asked.cross(month, at=datetime(2025, month, 9, 15, tzinfo=UTC))
+
+        rows = await export(asked, FOOTFALL, from_="2025-01-01", to="2025-12-31", bucket="15m")
+
+        assert len(rows) == 365 * 96
+        assert sum(int(row["in"]) for row in rows) == sum(range(1, 13))
+
+
+class TestRefusals:
+    async def test_an_unknown_store_and_a_wrong_period(self, asked: Asked) -> None:
+        await asked.set_up()
+        for name in ("crossings.csv", "footfall.csv"):
+            assert (await asked.client.get(f"/v1/stores/nowhere/{name}")).status_code == 404
+            assert "is after" in await asked.refused(f"/v1/stores/shop/{name}", from_="2026-11-24", to="2026-11-23")
+
+    def test_more_than_so_many_at_a_time_are_told_to_wait(self) -> None:
+        running, turns = Exports(), []
+        for _ in range(MOST_EXPORTS):
+            turns.append(running.turn())
+            turns[-1].__enter__()
+
+        with pytest.raises(TooManyExports, match="Try again soon"), running.turn():
+            pass
+        turns.pop().__exit__(None, None, None)
+        with running.turn():
+            pass

@@ -1,0 +1,61 @@
+"""Signing in to the dashboard, where the API lets nobody look without."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Shop
+from tests.browser.test_dashboard import LONG, is_live, shows
+
+EMAIL, PASSWORD = "mara@shop.example", "correct horse battery"
+
+
+def sign_in(page: Page, password: str = PASSWORD) -> None:
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_who_has_not_signed_in_is_asked_and_then_sees_the_store(shop: Shop, page: Page) -> None:
+    shop.set_up()
+    shop.cross(2)
+    shop.make_user(EMAIL, PASSWORD)
+    shop.stop()
+    shop.environment["METRICA_LOCAL_ACCESS"] = "none"
+    shop.start()
+    page.goto(shop.url)
+    expect(page.get_by_test_id("sign-in")).to_be_visible(timeout=LONG)
+    expect(page.get_by_test_id("in")).to_be_hidden()
+    assert "The Shop" not in page.content()
+
+    sign_in(page, "a wrong password")
+    expect(page.get_by_test_id("sign-in-error")).to_have_text(
+        "The e-mail address or the password is wrong.", timeout=LONG
+    )
+    sign_in(page)
+    expect(page.get_by_test_id("sign-in")).to_be_hidden(timeout=LONG)
+    shows(page, ins=2, out=0, inside=2)
+    is_live(page)
+    expect(page.get_by_test_id("who")).to_have_text(EMAIL)
+    assert page.evaluate("document.cookie") == "", "no script reads who one is"
+
+    # Ten minutes later the access has ended: whoever comes back goes on without being asked.
+    shop.stop()
+    page.context.clear_cookies(name="metrica_access")
+    shop.start()
+    shop.cross(1)
+    shows(page, ins=3, out=0, inside=3)
+    is_live(page)
+
+    page.get_by_test_id("sign-out").click()
+    expect(page.get_by_test_id("sign-in")).to_be_visible(timeout=LONG)
+    assert page.context.cookies() == []
+
+
+def test_where_this_machine_may_look_nobody_is_asked(shop: Shop, page: Page) -> None:
+    shop.set_up()
+    page.goto(shop.url)
+
+    is_live(page)
+    expect(page.get_by_test_id("sign-in")).to_be_hidden()
+    expect(page.get_by_test_id("sign-out")).to_be_hidden()
