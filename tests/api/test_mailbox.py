@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from services.api.live.hub import Hub, TooManyStreams
+from services.api.live.hub import EVERY, Hub, TooManyStreams
 from services.api.live.mailbox import Mailbox, Message
 from services.api.live.pace import Pace
 
@@ -37,7 +37,7 @@ async def test_reading_waits_for_a_message() -> None:
 
 async def test_one_slow_listener_holds_up_no_other() -> None:
     hub = Hub(max_streams=10)
-    slow, quick = hub.join("shop"), hub.join("shop")
+    slow, quick = hub.join("one", ["shop"]), hub.join("other", ["shop"])
     for n in range(3):
         hub.broadcast("shop", message("counts", str(n)))
         assert (await quick.mailbox.take()).body == str(n).encode()
@@ -47,7 +47,7 @@ async def test_one_slow_listener_holds_up_no_other() -> None:
 
 def test_a_message_reaches_its_store_only() -> None:
     hub = Hub(max_streams=10)
-    here, there = hub.join("here"), hub.join("there")
+    here, there = hub.join("here", ["here"]), hub.join("there", ["there"])
 
     hub.broadcast("here", message("counts", "1"))
 
@@ -56,22 +56,23 @@ def test_a_message_reaches_its_store_only() -> None:
 
 def test_beyond_the_limit_a_stream_is_refused_until_another_ends() -> None:
     hub = Hub(max_streams=1)
-    first = hub.join("shop")
+    first = hub.join("shop", ["shop"])
 
     with pytest.raises(TooManyStreams, match="1 dashboards are open"):
-        hub.join("shop")
+        hub.join("shop", ["shop"])
     hub.leave(first)
     hub.leave(first)  # a second time does nothing
 
-    assert hub.join("shop") is not first
+    assert hub.join("shop", ["shop"]) is not first
     assert list(hub.rooms) == ["shop"]
 
 
 def test_a_store_that_nobody_watches_costs_nothing() -> None:
     hub = Hub(max_streams=1)
-    hub.leave(hub.join("shop"))
+    hub.leave(hub.join("shop", ["shop"], ("shop", EVERY)))
 
     assert not hub.rooms
+    assert not hub.is_viewed("shop", "door")
 
 
 @pytest.mark.parametrize(
