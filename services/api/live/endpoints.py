@@ -34,6 +34,7 @@ def _answers(example: str) -> dict[int | str, dict[str, Any]]:
     "/stores/{store}/events",
     summary="Follow a store live",
     description=descriptions.STORE,
+    status_code=HTTPStatus.OK,
     response_class=LiveStream,
     openapi_extra={"parameters": [descriptions.LAST_EVENT_ID]},
     responses=_answers(descriptions.STORE_EXAMPLE),
@@ -57,6 +58,7 @@ async def follow_store(store: StoreID, of: PartsDep, principal: PrincipalDep) ->
     "/organizations/{organization}/events",
     summary="Follow an organization live",
     description=descriptions.ORGANIZATION,
+    status_code=HTTPStatus.OK,
     response_class=LiveStream,
     openapi_extra={"parameters": [descriptions.LAST_EVENT_ID]},
     responses=_answers(descriptions.ORGANIZATION_EXAMPLE),
@@ -74,6 +76,7 @@ async def follow_organization(organization: OrganizationID, of: PartsDep, princi
     "/cameras/{camera}/tracks",
     summary="Follow a camera's tracks live",
     description=descriptions.TRACKS,
+    status_code=HTTPStatus.OK,
     response_class=LiveStream,
     responses=_answers(descriptions.TRACKS_EXAMPLE),
 )

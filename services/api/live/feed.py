@@ -85,8 +85,8 @@ class Feed:
         wanted = list(stores)
         while wanted:
             read = await self._read(wanted)
-            records |= read
-            wanted = [store for store in records if self._is_overtaken(records[store])]
+            records = {store: record for store, record in records.items() if store not in wanted} | read
+            wanted = [store for store, record in records.items() if self._is_overtaken(record)]
         for store, record in records.items():
             room = self._hub.rooms.get(store)
             if room is not None and room.revision < 0:  # later ones change nothing of what the others have been shown
