@@ -107,6 +107,8 @@ TABLE = [
     Row(T.VIEWER, "GET", S + "/occupancy"),
     Row(T.MANAGER, "POST", S + "/occupancy/corrections", {"inside": 12}, answers=201),
     Row(T.VIEWER, "GET", S + "/events"),
+    Row(T.VIEWER, "GET", O + "/events"),
+    Row(T.VIEWER, "GET", C + "/tracks"),
     # Cameras
     Row(T.VIEWER, "GET", S + "/cameras"),
     Row(T.MANAGER, "POST", S + "/cameras", {"address": "sim://door"}, answers=201),
