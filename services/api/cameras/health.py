@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -101,7 +102,7 @@ async def _read_uptime(session: AsyncSession, camera: Camera, since: datetime, u
     before = (
         select(CameraHealth.service, CameraHealth.state)
         .where(CameraHealth.camera == camera.id, at < since)
-        .distinct(service)
+        .ext(distinct_on(service))
         .order_by(service, at.desc())
     )
     within = (
