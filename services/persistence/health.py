@@ -22,7 +22,7 @@ from services.kit.reader import Reader
 from services.kit.statuses import EVERY_STATUS, read_status
 from services.persistence.faults import BAD_ROW, UNABLE, in_words, stay_cancelled
 
-EVERYTHING = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, filter_subject=EVERY_STATUS)
+FROM_THE_BEGINNING = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, filter_subject=EVERY_STATUS)
 BATCH = 200
 LINGER = 0.5
 """Seconds that a word may wait for others, to be written with them."""
@@ -50,7 +50,7 @@ log = logger()
 
 async def keep_health(bus: Bus, pool: asyncpg.Pool) -> None:
     """Follow the stream for ever. While the database is away it waits, and nothing else with it."""
-    async with Reader(bus, STATUS.name, EVERYTHING, ahead=2 * BATCH) as reader:
+    async with Reader(bus, STATUS.name, FROM_THE_BEGINNING, ahead=2 * BATCH) as reader:
         while True:
             msgs = await reader.batch(BATCH, linger=LINGER)
             await write_health(pool, [status for msg in msgs if (status := read_status(msg)) is not None])
@@ -61,7 +61,7 @@ async def write_health(pool: asyncpg.Pool, statuses: Sequence[Status]) -> None:
 
     Returns once all that can be stored is committed, however long that takes. One that can never be is passed over.
     """
-    backoff = Backoff()
+    backoff, told = Backoff(), False
     parts = [statuses] if statuses else []
     while parts:
         part = parts.pop()
@@ -75,7 +75,9 @@ async def write_health(pool: asyncpg.Pool, statuses: Sequence[Status]) -> None:
                 parts += [part[middle:], part[:middle]]
         except UNABLE as error:
             stay_cancelled()
-            log.debug("the cameras' health waits for the database", reason=in_words(error))
+            if not told:
+                log.warning("the cameras' health waits for the database", reason=in_words(error))
+                told = True
             parts.append(part)
             await backoff.wait()
         else:

@@ -9,6 +9,7 @@ import pytest
 
 from contracts.events import State
 from services.api.cameras.health import uptime
+from services.api.configuration import remove_camera
 from services.persistence.health import write_health
 from tests.api.asked import Asked
 from tests.persistence.builders import NOON, status
@@ -81,6 +82,14 @@ class TestList:
 
     async def test_a_camera_of_which_nothing_was_said(self, shop: Asked) -> None:
         assert await shop.get(URL) == {"items": [], "next": None, "uptime": None}
+
+    async def test_a_camera_that_is_removed_takes_it_along(self, shop: Asked) -> None:
+        await say(shop, 0)
+
+        await remove_camera(shop.database_url, "shop-door")
+        await shop.set_up()
+
+        assert (await shop.get(URL))["items"] == []
 
     @pytest.mark.parametrize(
         "query",
