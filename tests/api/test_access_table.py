@@ -115,6 +115,7 @@ TABLE = [
     Row(T.MANAGER, "POST", S + "/cameras/test", {"address": "sim://door"}, answers=503, says="No ingest runs"),
     Row(T.VIEWER, "GET", C),
     Row(T.VIEWER, "GET", C + "/frame.jpg", answers=404, says="has sent no picture"),
+    Row(T.VIEWER, "GET", C + "/health"),
     Row(T.MANAGER, "PATCH", C, {"paused": True}),
     Row(T.MANAGER, "PUT", C + "/lines", {"lines": [LINE]}),
     Row(T.MANAGER, "POST", C + "/test", answers=503, says="No ingest runs"),
