@@ -1,8 +1,8 @@
 """How fast an hour of four cameras is played again: `python -m tests.bench.bench_replay [MINUTES [TRACKERS]]`.
 
-The hour is counted live first, by the same services; `metrica runs diff` compares the replay's crossings with those, and
-ends this where one differs. Printed are the seconds that each took, the ratio to real time, and the processor's seconds
-of each process in the replay. Two trackers, one for each core, unless another number is given.
+The hour is counted live first, by the same services; `metrica runs diff` compares the replay's crossings with those,
+and ends this where one differs. Printed are the seconds that each took, the ratio to real time, and the processor's
+seconds of each process in the replay. Two trackers, one for each core, unless another number is given.
 """
 
 from __future__ import annotations
