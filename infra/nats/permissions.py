@@ -38,7 +38,7 @@ READERS: dict[Stream | Bucket, tuple[Owner, ...]] = {
     FRAMES: (Owner.DETECTOR,),
     KEPT: (Owner.DETECTOR,),
     PREVIEW: (Owner.API,),
-    STATUS: (Owner.API,),
+    STATUS: (Owner.API, Owner.PERSISTENCE),
     DETECTIONS: (Owner.TRACKER,),
     CROSSINGS: (Owner.PERSISTENCE,),
     CAMERAS: (Owner.INGEST, Owner.DETECTOR, Owner.TRACKER),

@@ -6,7 +6,7 @@ changed is 403. `tests/lint/tenancy.py` proves that no query goes around.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -76,9 +76,12 @@ SERVICE = Principal("api", everywhere=Role.VIEWER)
 """The API itself, filling what is handed out to all who were let in."""
 
 
-async def readable_stores(session: AsyncSession, principal: Principal) -> Sequence[Store]:
-    """The stores that the principal may see, by name."""
-    return (await session.exec(_stores(principal).order_by(col(Store.name), col(Store.id)))).all()
+async def readable_stores(
+    session: AsyncSession, principal: Principal, among: Collection[str] | None = None
+) -> Sequence[Store]:
+    """The stores that the principal may see, all or some, by name."""
+    query = _stores(principal) if among is None else _stores(principal).where(col(Store.id).in_(among))
+    return (await session.exec(query.order_by(col(Store.name), col(Store.id)))).all()
 
 
 async def readable_store(session: AsyncSession, principal: Principal, store: str, role: Role = Role.VIEWER) -> Store:
@@ -101,10 +104,21 @@ async def readable_stores_of(session: AsyncSession, principal: Principal, organi
     Raises:
         NotFound: there is no such organization, or not for this principal, or it has no store.
     """
-    query = _stores(principal).where(Store.organization == organization).order_by(col(Store.name), col(Store.id))
-    found = (await session.exec(query)).all()
+    found = await _stores_of(session, principal, organization)
     if not found:
         raise NotFound(f"There is no organization {organization!r} with a store. GET /v1/stores lists what there is.")
+    return found
+
+
+async def present_stores_of(session: AsyncSession, principal: Principal, organization: str) -> Sequence[Store]:
+    """The stores of one organization, by name; none where it has none yet.
+
+    Raises:
+        NotFound: there is no such organization, or not for this principal.
+    """
+    found = await _stores_of(session, principal, organization)
+    if not found:
+        await readable_organization(session, principal, organization)
     return found
 
 
@@ -173,6 +187,11 @@ def require_superadmin(principal: Principal) -> None:
     if principal is LOCAL:
         raise Unauthorized("Sign in: without, this machine only looks.")
     raise Forbidden(f"This takes a superadmin, and {principal.name} is none.")
+
+
+async def _stores_of(session: AsyncSession, principal: Principal, organization: str) -> Sequence[Store]:
+    query = _stores(principal).where(Store.organization == organization).order_by(col(Store.name), col(Store.id))
+    return (await session.exec(query)).all()
 
 
 def _stores(principal: Principal) -> SelectOfScalar[Store]:

@@ -10,7 +10,9 @@ from typing import Annotated, Any, Generic, TypeVar, cast
 
 from fastapi import Depends, Query
 from pydantic import BaseModel, Field
+from sqlalchemy import literal, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Mapped
+from sqlalchemy.sql.elements import Tuple
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -43,6 +45,7 @@ class Asked:
         column: Mapped[Any],
         read: Callable[[str], object],
         *,
+        then: Mapped[str] | None = None,
         newest_first: bool = False,
     ) -> tuple[Sequence[Row], str | None]:
         """The rows of the page, and where the next one begins.
@@ -50,21 +53,23 @@ class Asked:
         Args:
             session: a transaction.
             query: for all rows that the caller may see.
-            column: by which the list is in order; no two rows have the same.
+            column: by which the list is in order; no two rows have the same, or they differ in `then`.
             read: makes the column's value from its text; raises ValueError.
+            then: orders rows of the same value: a name, that is text without blanks.
             newest_first: from the greatest value down.
         """
+        columns = [cast("InstrumentedAttribute[Any]", one) for one in (column, then) if one is not None]
         if self.after is not None:
             try:
-                bound = read(self.after)
+                bound = _bound(self.after, columns, read)
             except ValueError:
                 raise Invalid("This is no cursor of this list.", "cursor") from None
-            query = query.where(column < bound if newest_first else column > bound)
-        query = query.order_by(column.desc() if newest_first else column).limit(self.limit + 1)
+            query = query.where(tuple_(*columns) < bound if newest_first else tuple_(*columns) > bound)
+        query = query.order_by(*[one.desc() if newest_first else one for one in columns]).limit(self.limit + 1)
         rows = (await session.exec(query)).all()
         more = len(rows) > self.limit
         rows = rows[: self.limit]
-        return rows, _encode(str(getattr(rows[-1], cast("InstrumentedAttribute[Any]", column).key))) if more else None
+        return rows, _encode(" ".join(str(getattr(rows[-1], one.key)) for one in columns)) if more else None
 
 
 def asked(
@@ -76,6 +81,12 @@ def asked(
 
 
 PageDep = Annotated[Asked, Depends(asked)]
+
+
+def _bound(after: str, columns: Sequence[InstrumentedAttribute[Any]], read: Callable[[str], object]) -> Tuple:
+    first, *then = after.rsplit(" ", len(columns) - 1) if len(columns) > 1 else [after]
+    values = zip([read(first), *then], columns, strict=True)
+    return tuple_(*[literal(value, column.type) for value, column in values])
 
 
 def _encode(value: str) -> str:

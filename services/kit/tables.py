@@ -96,6 +96,22 @@ class Line(SQLModel, table=True):
     out_name: str = ""
 
 
+class CameraHealth(SQLModel, table=True):
+    """A service said something new of a camera: another state or message than its word before. Goes with the camera."""
+
+    __tablename__ = "camera_health"
+    __table_args__ = (Index("camera_health_by_time", "camera", "at"),)
+
+    camera: str = Field(primary_key=True, foreign_key="camera.id", ondelete="CASCADE")
+    service: str = Field(primary_key=True)
+    at: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))
+    """When it was said, by the service's clock."""
+    state: str
+    message: str = ""
+    """What is wrong and what to do. Never holds a password."""
+    session: str | None = None
+
+
 class CrossingRow(SQLModel, table=True):
     """A crossing: the record. In month partitions by `at`, which is therefore part of the key."""
 

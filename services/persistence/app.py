@@ -33,6 +33,7 @@ from services.kit.settings import DatabaseSettings
 from services.kit.totals import Key, all_totals
 from services.persistence import metrics
 from services.persistence.faults import UNABLE, in_words, stay_cancelled
+from services.persistence.health import keep_health
 from services.persistence.incoming import MalformedEvent, Record, read
 from services.persistence.retention import Purged, purge
 from services.persistence.writer import Outcome, Writer
@@ -95,6 +96,7 @@ class Persistence:
             group.create_task(self._runs.each(self._read_run, forget=self._forget))
             group.create_task(self._keep_house())
             group.create_task(self._purge())
+            group.create_task(keep_health(self._bus, self._pool))
 
     async def check(self) -> None:
         """Whether the database can be written.
@@ -250,7 +252,7 @@ def open_pool(database_url: str) -> asyncpg.Pool:
     return asyncpg.create_pool(
         database_url,
         min_size=0,
-        max_size=4,
+        max_size=5,
         timeout=5,
         command_timeout=15,
         # Where the server is set to answer before a commit is safe, an acknowledged message could be lost with it.

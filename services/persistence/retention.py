@@ -1,4 +1,4 @@
-"""Removing what is older than an organization keeps: crossings, every count of them, and what people said meanwhile.
+"""Removing what is older than an organization keeps: crossings, every count of them, and what was said meanwhile.
 
 Kept are the present month and as many whole months before it as the organization says, by UTC. A month's partition in
 which nobody keeps anything is dropped, in others rows are deleted. The local day that the boundary cuts is counted anew
@@ -37,6 +37,14 @@ _FORGET = (
     "DELETE FROM occupancy_correction WHERE store = $1 AND at < $2",
     "UPDATE store_version SET last_at = NULL WHERE store = $1 AND last_at < $2",
 )
+# What a service said last before the boundary held at the boundary: without it, nobody could tell how the camera did.
+_FORGET_HEALTH = """
+DELETE FROM camera_health h USING camera c
+WHERE c.id = h.camera AND c.store = $1 AND h.at < $2 AND EXISTS (
+    SELECT FROM camera_health later
+    WHERE later.camera = h.camera AND later.service = h.service AND later.at > h.at AND later.at <= $2
+)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,7 @@ async def purge(pool: asyncpg.Pool, now: datetime) -> Purged:
         for store, moment in before.items():
             parts = [month for month in months if month not in whole and month.begin < moment]
             purged.crossings += await _purge_store(connection, store, moment, parts)
+            await connection.execute(_FORGET_HEALTH, store, moment, timeout=LONG)  # no writer of counts waits for it
         for month in whole:
             await _drop(connection, month, purged)
     return purged

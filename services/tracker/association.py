@@ -55,6 +55,9 @@ def assign(cost: Floats, limit: float) -> tuple[Indices, Indices]:
         rows and columns of the pairs.
     """
     possible = cost <= limit
+    if possible.size == 1:  # somebody alone, as most are
+        rows, columns = possible.nonzero()
+        return rows, columns
     by_row, by_column = possible.sum(axis=1), possible.sum(axis=0)
     plain = possible & (by_row == 1)[:, None] & (by_column == 1)
     rows, columns = np.nonzero(plain)

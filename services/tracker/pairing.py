@@ -70,6 +70,8 @@ def pair(motion: Motion, recent: Mask, boxes: Floats, scores: Floats) -> Pairs:
     board = _Board(np.ones(len(motion), np.bool_), np.full(len(boxes), -1, np.intp))
 
     board.settle(*board.open(recent, good), cost, GOOD_LIMIT)
+    if (board.owner >= 0).all():  # as in most frames: nothing is left to be paired
+        return Pairs(board.owner, np.arange(len(boxes)), np.empty(0, np.intp))
     board.settle(*board.open(recent, weak), cost, WEAK_LIMIT)
 
     rows, columns = board.open(recent, good)
@@ -98,9 +100,9 @@ def distinct(boxes: Floats, scores: Floats) -> Rows:
         boxes: (N, 4) x1, y1, x2, y2 in pixels.
         scores: (N,) 0 … 1.
     """
+    if len(boxes) < 2:
+        return np.arange(len(boxes))
     order = np.argsort(-scores, kind="stable")[:MAX_BOXES]
-    if len(order) < 2:
-        return order
     iou, _ = overlaps(boxes[order], boxes[order])
     return order[_best(iou > SAME_IOU)]
 

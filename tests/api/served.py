@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -17,8 +17,8 @@ import uvicorn
 from sqlalchemy.pool import NullPool
 
 from contracts import subjects
-from contracts.events import Counts, Crossing, Status
-from contracts.identity import LIVE, Direction
+from contracts.events import Counts, Crossing, Status, TrackBox, Tracks
+from contracts.identity import LIVE, Direction, to_ns
 from services.api.app import create_app
 from services.api.configuration import CameraSetup, ensure_camera
 from services.api.database import open_engine
@@ -57,6 +57,22 @@ class SentEvent:
     data: Any
 
 
+def boxes(seq: int = 1, store: str = "shop", camera: str = "door") -> Tracks:
+    """One person in a frame, as the tracker shows them."""
+    person = TrackBox(track=7, box=(10, 20, 30, 80), score=0.9)
+    return Tracks(
+        run=LIVE,
+        store=store,
+        camera=camera,
+        session="s",
+        seq=seq,
+        captured_at=to_ns(datetime(2026, 11, 23, 8, 20, tzinfo=UTC)),
+        width=640,
+        height=360,
+        tracks=(person,),
+    )
+
+
 class Follower:
     """A browser's side of a live stream."""
 
@@ -71,6 +87,12 @@ class Follower:
                 if event.kind in kinds or (not kinds and event.kind != "heartbeat"):
                     return event
         raise AssertionError("the stream has ended")
+
+    async def end(self) -> None:
+        """Wait until the API ends the stream."""
+        async with asyncio.timeout(SOON):
+            async for _ in self._events:
+                pass
 
     async def _read(self) -> AsyncIterator[SentEvent]:
         fields: dict[str, str] = {}
@@ -123,10 +145,22 @@ class Served:
         subject = subjects.status(LIVE, status.store, status.camera, status.service)
         await self.bus.publish(subject, status.encode())
 
+    async def show(self, tracks: Tracks) -> None:
+        """Publish the boxes of a frame as the tracker does."""
+        await self.bus.client.publish(subjects.tracks(LIVE, tracks.store, tracks.camera), tracks.encode())
+        await self.bus.client.flush()
+
     @asynccontextmanager
     async def follow(self, store: str = "shop", **headers: str) -> AsyncIterator[Follower]:
         """Open a store's live stream."""
-        async with self.client.stream("GET", f"/v1/stores/{store}/events", headers=headers) as response:
+        async with self.listen(f"/v1/stores/{store}/events", headers) as stream:
+            yield stream
+
+    @asynccontextmanager
+    async def listen(self, path: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[Follower]:
+        """Open a live stream."""
+        async with self.client.stream("GET", path, headers=headers) as response:
+            assert response.status_code == 200, await response.aread()
             yield Follower(response)
 
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import httpx
 
 from contracts import subjects
-from contracts.events import State, Status, TrackBox, Tracks
+from contracts.events import State, Status
 from contracts.identity import LIVE, Direction, to_ns
 from contracts.streams import STATUS
 from infra.local.nats import NatsServer
 from infra.local.postgres import PostgresServer
 from services.kit.settings import ServiceSettings
-from tests.api.served import FakeClock, Served, serving, until_ready
+from tests.api.served import FakeClock, Served, boxes, serving, until_ready
 
 NO_MODEL = Status(
     run=LIVE,
@@ -25,22 +25,6 @@ NO_MODEL = Status(
     message="Put person-detection-0200 into METRICA_MODELS.",
     at=1,
 )
-
-
-def boxes(seq: int = 1, camera: str = "door") -> Tracks:
-    person = TrackBox(track=7, box=(10, 20, 30, 80), score=0.9)
-    at = to_ns(datetime(2026, 11, 23, 8, 20, tzinfo=UTC))
-    return Tracks(
-        run=LIVE,
-        store="shop",
-        camera=camera,
-        session="s",
-        seq=seq,
-        captured_at=at,
-        width=640,
-        height=360,
-        tracks=(person,),
-    )
 
 
 async def test_a_stream_begins_with_everything(served: Served) -> None:

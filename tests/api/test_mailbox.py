@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
-from services.api.live.hub import Hub, TooManyStreams
+from services.api.live.hub import EVERY, Hub, TooManyStreams
 from services.api.live.mailbox import Mailbox, Message
 from services.api.live.pace import Pace
+from services.api.live.stream import Watch, events
+from services.api.problems import NotFound
 
 
 def message(key: str, body: str) -> Message:
     return Message((key,), body.encode())
+
+
+def totals(revision: int, store: str = "shop") -> Message:
+    return Message(("counts", store), f"{store} {revision}".encode(), store, revision)
+
+
+def snapshot(revision: int) -> Message:
+    return Message(("snapshot", "shop"), f"snapshot {revision}".encode(), "shop", revision, resets=True)
+
+
+async def sent(mailbox: Mailbox) -> AsyncIterator[bytes]:
+    """What is sent of what is unread; then the reader may read no longer."""
+
+    async def look() -> None:
+        if not len(mailbox):
+            raise NotFound("gone")
+
+    async for body in events(mailbox, Watch(look, seconds=0)):
+        yield body
 
 
 async def test_a_slow_reader_gets_the_newest_of_each_kind() -> None:
@@ -23,6 +45,56 @@ async def test_a_slow_reader_gets_the_newest_of_each_kind() -> None:
 
     assert len(mailbox) == 2
     assert [(await mailbox.take()).body for _ in range(2)] == [b"counts 999", b"boxes 999"]
+
+
+async def test_a_slow_reader_gets_the_newest_of_each_store() -> None:
+    mailbox = Mailbox()
+    for n in range(1000):
+        for store in ("shop", "mall"):
+            mailbox.put(totals(n, store))
+
+    assert [(await mailbox.take()).body for _ in range(len(mailbox))] == [b"shop 999", b"mall 999"]
+
+
+async def test_totals_never_go_back_behind_a_snapshot_that_was_not_read_yet() -> None:
+    mailbox = Mailbox()
+    for one in (totals(1), totals(1, "mall"), snapshot(2), totals(3)):
+        mailbox.put(one)
+
+    assert [body async for body in sent(mailbox)] == [b"retry: 1000\nmall 1", b"snapshot 2", b"shop 3"]
+
+
+async def test_what_a_snapshot_held_is_not_sent_after_it() -> None:
+    mailbox = Mailbox()
+    for one in (snapshot(2), totals(1), totals(1, "mall")):
+        mailbox.put(one)
+
+    assert [body async for body in sent(mailbox)] == [b"retry: 1000\nsnapshot 2", b"mall 1"]
+
+
+async def test_a_reader_that_is_always_behind_is_asked_too_whether_it_may_read() -> None:
+    mailbox, asked = Mailbox(), 0
+
+    async def look() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            raise NotFound("gone")
+
+    mailbox.put(totals(0))
+    read = 0
+    async for _ in events(mailbox, Watch(look, seconds=0)):
+        read += 1
+        mailbox.put(totals(read))
+
+    assert read == 2
+
+
+async def test_while_the_database_is_away_who_reads_goes_on() -> None:
+    async def look() -> None:
+        raise ConnectionRefusedError
+
+    assert await Watch(look, seconds=0).allows()
 
 
 async def test_reading_waits_for_a_message() -> None:
@@ -37,7 +109,7 @@ async def test_reading_waits_for_a_message() -> None:
 
 async def test_one_slow_listener_holds_up_no_other() -> None:
     hub = Hub(max_streams=10)
-    slow, quick = hub.join("shop"), hub.join("shop")
+    slow, quick = hub.join("one", ["shop"]), hub.join("other", ["shop"])
     for n in range(3):
         hub.broadcast("shop", message("counts", str(n)))
         assert (await quick.mailbox.take()).body == str(n).encode()
@@ -47,31 +119,46 @@ async def test_one_slow_listener_holds_up_no_other() -> None:
 
 def test_a_message_reaches_its_store_only() -> None:
     hub = Hub(max_streams=10)
-    here, there = hub.join("here"), hub.join("there")
+    here, there = hub.join("here", ["here"]), hub.join("there", ["there"])
 
     hub.broadcast("here", message("counts", "1"))
 
     assert (len(here.mailbox), len(there.mailbox)) == (1, 0)
 
 
+def test_boxes_reach_who_looks_at_their_camera_or_at_all_of_their_store() -> None:
+    hub = Hub(max_streams=10)
+    all_of_it, door = hub.join("shop", ["shop"], ("shop", EVERY)), hub.join("door", view=("shop", "door"))
+    totals_only = hub.join("acme", ["shop"])
+
+    hub.show("shop", "door", message("door", "1"))
+    hub.show("shop", "exit", message("exit", "1"))
+    hub.show("mall", "door", message("door", "2"))
+
+    assert [len(one.mailbox) for one in (all_of_it, door, totals_only)] == [2, 1, 0]
+    assert hub.is_viewed("shop", "exit")
+    assert not hub.is_viewed("mall", "door")
+
+
 def test_beyond_the_limit_a_stream_is_refused_until_another_ends() -> None:
     hub = Hub(max_streams=1)
-    first = hub.join("shop")
+    first = hub.join("shop", ["shop"])
 
     with pytest.raises(TooManyStreams, match="1 dashboards are open"):
-        hub.join("shop")
+        hub.join("shop", ["shop"])
     hub.leave(first)
     hub.leave(first)  # a second time does nothing
 
-    assert hub.join("shop") is not first
+    assert hub.join("shop", ["shop"]) is not first
     assert list(hub.rooms) == ["shop"]
 
 
 def test_a_store_that_nobody_watches_costs_nothing() -> None:
     hub = Hub(max_streams=1)
-    hub.leave(hub.join("shop"))
+    hub.leave(hub.join("shop", ["shop"], ("shop", EVERY)))
 
     assert not hub.rooms
+    assert not hub.is_viewed("shop", "door")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """How fast an hour of four cameras is played again: `python -m tests.bench.bench_replay [MINUTES [TRACKERS]]`.
 
-The hour is counted live first, by the same services; the replay's crossings are compared with those. Printed are the
-seconds that each took, the ratio to real time, and the processor's seconds of each process in the replay.
+The hour is counted live first, by the same services; `metrica runs diff` compares the replay's crossings with those,
+and ends this where one differs. Printed are the seconds that each took, the ratio to real time, and the processor's
+seconds of each process in the replay. Two trackers, one for each core, unless another number is given.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def metrica(stack: Stack, *words: str) -> str:
 def main() -> None:
     """Measure and print."""
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
-    trackers = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    trackers = int(sys.argv[2]) if len(sys.argv) > 2 else 2
     with tempfile.TemporaryDirectory() as folder:
         replicas = {Owner.TRACKER: trackers}
         with Stack(Path(folder), replicas=replicas, restart=False, durable=False) as stack:
@@ -92,6 +93,7 @@ def main() -> None:
             print(metrica(stack, "replay", "detections", "--as", "again"), end="")
             took, after = time.monotonic() - began, work_done(stack)
             print(f"replay: {took:.1f} s, {minutes * 60 / took:.0f} times real time")
+            print(metrica(stack, "runs", "diff", "again").splitlines()[0])
             used = {name: after[name] - before[name] for name in after}
             used["metrica replay"] = sum(os.times()[2:4]) - sum(children[2:4])
             for name, seconds in sorted(used.items(), key=lambda pair: -pair[1]):

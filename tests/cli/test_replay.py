@@ -117,7 +117,7 @@ def at(second: float) -> str:
 
 
 class TestDetections:
-    @pytest.mark.parametrize("speed", ["max", "10"])
+    @pytest.mark.parametrize("speed", ["max", "10", pytest.param("1", marks=pytest.mark.exhaustive)])
     async def test_a_replay_counts_what_was_counted_every_time(
         self, bus: Bus, connection: asyncpg.Connection, speed: str
     ) -> None:

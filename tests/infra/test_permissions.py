@@ -48,7 +48,7 @@ READERS = {
     "FRAMES": {"detector"},
     "KEPT": {"detector"},
     "PREVIEW": {"api"},
-    "STATUS": {"api"},
+    "STATUS": {"api", "persistence"},
     "DETECTIONS": {"tracker"},
     "CROSSINGS": {"persistence"},
     "KV_cameras": {"ingest", "detector", "tracker"},

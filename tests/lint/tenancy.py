@@ -21,6 +21,7 @@ TABLES = {
     "Store": "store",
     "Camera": "camera",
     "Line": "line",
+    "CameraHealth": "camera_health",
     "Membership": "membership",
     "ApiKey": "api_key",
     "AuditEntry": "audit_entry",

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from contracts.events import Crossing, Model, SessionEnd
+from contracts.events import Crossing, Model, SessionEnd, State, Status
 from contracts.frames import EndReason
 from contracts.identity import LIVE, Direction, to_ns
 
@@ -59,6 +59,13 @@ def end(count: int, *, camera: str = "door", session: str = "s1", run: str = LIV
         skipped=2,
         count=count,
     )
+
+
+def status(second: float, state: State = State.RUNNING, message: str = "", **said: str) -> Status:
+    """What ingest says of the shop's door so many seconds after noon, unless told otherwise."""
+    of_whom = {"run": LIVE, "store": "shop", "camera": "door", "service": "ingest", **said}
+    at = to_ns(NOON + timedelta(seconds=second))
+    return Status.model_validate({**of_whom, "state": state, "message": message, "at": at})
 
 
 def crowd(

@@ -14,6 +14,7 @@ import pytest
 
 from services.persistence.app import open_pool
 from services.persistence.writer import Writer
+from tests.persistence.builders import NOON
 
 
 @dataclass
@@ -25,6 +26,20 @@ class Stored:
     async def add_store(self, store: str, time_zone: str) -> None:
         await self.pool.execute("INSERT INTO organization VALUES ('chain', 'Chain') ON CONFLICT DO NOTHING")
         await self.pool.execute("INSERT INTO store VALUES ($1, 'chain', $1, $2)", store, time_zone)
+
+    async def add_camera(self, camera: str = "door", store: str = "shop") -> None:
+        """A camera of a store that is there."""
+        await self.pool.execute(
+            "INSERT INTO camera (id, store, name, revision, address, again, model, policy, width, quality, preview_fps,"
+            " paused) VALUES ($1, $2, '', 1, 'sim://door', 0, 'motion', 'latest', 960, 85, 4, false)",
+            camera,
+            store,
+        )
+
+    async def health(self) -> list[tuple[float, str, str, str]]:
+        """What is kept of cameras' health: seconds after noon, service, state and message."""
+        rows = await self.pool.fetch("SELECT * FROM camera_health ORDER BY at, service")
+        return [((row["at"] - NOON).total_seconds(), row["service"], row["state"], row["message"]) for row in rows]
 
     async def ids(self) -> Counter[str]:
         """Ids of the crossings, and how often each is there."""

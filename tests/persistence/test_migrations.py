@@ -9,11 +9,13 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 
+from contracts.events import State
 from infra.local.postgres import PERSISTENCE, PostgresServer
 from services.kit.settings import DatabaseSettings
+from services.persistence.health import write_health
 from services.persistence.migrate import check, downgrade, upgrade
 from services.persistence.writer import Writer
-from tests.persistence.builders import crossing
+from tests.persistence.builders import crossing, status
 from tests.persistence.conftest import Stored
 
 
@@ -98,6 +100,24 @@ async def test_history_comes_and_goes_without_touching_what_was_counted(
     await check(database_url)
 
 
+async def test_health_comes_and_goes_without_touching_the_cameras(
+    database_url: str, pool: asyncpg.Pool, stored: Stored
+) -> None:
+    await stored.add_store("shop", "Africa/Tunis")
+    await stored.add_camera()
+    await write_health(pool, [status(0), status(5, State.RETRYING, "no answer")])
+
+    await downgrade(database_url, "0030")
+    assert await pool.fetchval("SELECT to_regclass('camera_health')") is None
+    assert await pool.fetchval("SELECT store FROM camera WHERE id = 'door'") == "shop"
+
+    await upgrade(database_url)
+    assert await stored.health() == []
+    await write_health(pool, [status(7)])
+    assert await stored.health() == [(7, "ingest", "running", "")]
+    await check(database_url)
+
+
 async def test_migration_waits_for_the_database(postgres_server: PostgresServer, database_url: str) -> None:
     await asyncio.to_thread(postgres_server.stop)
     migration = asyncio.create_task(upgrade(database_url))
@@ -117,9 +137,11 @@ async def test_wrong_password_is_an_error_at_once(database_url: str) -> None:
 
 
 async def test_api_reads_all_and_writes_only_the_configuration(
-    api_database_url: str, writer: Writer, stored: Stored
+    api_database_url: str, pool: asyncpg.Pool, writer: Writer, stored: Stored
 ) -> None:
     await stored.add_store("shop", "Africa/Tunis")
+    await stored.add_camera()
+    await write_health(pool, [status(0)])
     await writer.write([crossing()])  # makes a partition, after the grants
 
     connection = await asyncpg.connect(api_database_url)
@@ -133,9 +155,13 @@ async def test_api_reads_all_and_writes_only_the_configuration(
         )
         for forbidden in (
             *("DELETE FROM crossing", "UPDATE count_day SET ins = 0", "DELETE FROM alembic_version"),
+            *("DELETE FROM camera_health", "UPDATE camera_health SET state = 'running'"),
             *("DELETE FROM audit_entry", "UPDATE audit_entry SET who = 'nobody'"),
         ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(forbidden)
+        assert await connection.fetchval("SELECT count(*) FROM camera_health") == 1
+        await connection.execute("DELETE FROM camera")  # and its health with it
+        assert await connection.fetchval("SELECT count(*) FROM camera_health") == 0
     finally:
         await connection.close()

@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from contracts.events import State
 from services.persistence import retention
+from services.persistence.health import write_health
 from services.persistence.partitions import Month, existing
 from services.persistence.retention import limits, purge, survey
 from services.persistence.writer import Writer
 from tests.cli.command import metrica
-from tests.persistence.builders import crossing, end
+from tests.persistence.builders import NOON, crossing, end, status
 from tests.persistence.conftest import Stored
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -127,6 +129,35 @@ async def test_again_removes_nothing_more_and_the_writer_goes_on(
     await purge(pool, NOW)
     assert await stored.ids() == left
     await stored.assert_rollups_equal_record()
+
+
+async def test_of_health_remains_what_still_held_at_the_boundary(pool: asyncpg.Pool, stored: Stored) -> None:
+    await shop(pool, "shop", 2)
+    await shop(pool, "always", None)
+    await stored.add_camera()
+    await stored.add_camera("gate", "always")
+    old = (BOUNDARY - NOON).total_seconds()
+    for camera, store in (("door", "shop"), ("gate", "always")):
+        await write_health(
+            pool,
+            [
+                status(old - 20, State.STARTING, camera=camera, store=store),
+                status(old - 10, camera=camera, store=store),
+                status(old - 15, camera=camera, store=store, service="detector"),
+                status(old + 10, State.STOPPED, camera=camera, store=store),
+            ],
+        )
+
+    for _ in range(2):
+        await purge(pool, NOW)
+
+    kept = await pool.fetch("SELECT camera, service, state FROM camera_health ORDER BY camera, at")
+    assert [tuple(row) for row in kept if row["camera"] == "door"] == [
+        ("door", "detector", "running"),
+        ("door", "ingest", "running"),
+        ("door", "ingest", "stopped"),
+    ]
+    assert len([row for row in kept if row["camera"] == "gate"]) == 4
 
 
 async def test_a_session_that_goes_on_is_kept_whole(pool: asyncpg.Pool, writer: Writer, stored: Stored) -> None:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TypeVar
 from uuid import UUID
 
 from fastapi import Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import LOCAL, Principal, readable_store
+from services.api.access import LOCAL, Principal
 from services.api.auth import cookies, repository
 from services.api.auth.keys import Worker, is_key, principal_of_key, principal_of_known_key, worker_of_key
 from services.api.auth.tokens import BUILT_IN, Claims
 from services.api.parts import Parts
-from services.api.problems import DATABASE_ERRORS, NotFound, Unauthorized
+from services.api.problems import Unauthorized
 from services.api.security import LOOPBACK
 from services.kit.account_tables import User
 from services.kit.settings import is_loopback
+
+Answer = TypeVar("Answer")
 
 SIGN_IN = "Sign in at /v1/auth/sign-in, or send `Authorization: Bearer` with a token or a key."
 
@@ -71,21 +75,20 @@ async def of_token(of: Parts, token: str) -> Principal:
     )
 
 
-async def still_reads(of: Parts, principal: Principal, store: str) -> bool:
-    """Whether somebody who was let in to a store would be let in now. What a token of ours said is asked anew.
+async def ask_again(
+    of: Parts, principal: Principal, question: Callable[[AsyncSession, Principal], Awaitable[Answer]]
+) -> Answer:
+    """Put a question for somebody who was let in before, as who they are now: their roles are read anew.
 
-    While the database is away, who is in stays in.
+    Raises:
+        Unauthorized: they have signed out, or are nobody any more.
+        NotFound: what the question is about is not for them.
     """
-    try:
-        async with of.sessions() as session:
-            now = await _as_of_now(of, session, principal)
-            if now is not None:
-                await readable_store(session, now, store)
-            return now is not None
-    except NotFound:
-        return False
-    except DATABASE_ERRORS:
-        return True
+    async with of.sessions() as session:
+        now = await _as_of_now(of, session, principal)
+        if now is None:
+            raise Unauthorized(f"{principal.name} is not let in any more. {SIGN_IN}")
+        return await question(session, now)
 
 
 async def _as_of_now(of: Parts, session: AsyncSession, principal: Principal) -> Principal | None:

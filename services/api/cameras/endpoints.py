@@ -5,13 +5,15 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import AwareDatetime
 
 from services.api.access import Role, readable_camera, readable_store
 from services.api.cameras import service
+from services.api.cameras.health import HealthPage, period, read_health
 from services.api.cameras.preview import newest_picture
 from services.api.cameras.schemas import CameraIn, CameraPatch, CameraSettings, LinesIn, ProbeIn, ProbeOut
-from services.api.dependencies import CameraID, PartsDep, PrincipalDep, SessionDep, StoreID, WritingDep
+from services.api.dependencies import CameraID, ClockDep, PartsDep, PrincipalDep, SessionDep, StoreID, WritingDep
 from services.api.etags import IfMatch, etag
 from services.api.idempotency import CreationDep
 from services.api.pages import Page, PageDep
@@ -60,6 +62,27 @@ async def show_frame(
     if if_none_match == picture.etag:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Jpeg(picture.jpeg, headers=headers)
+
+
+@router.get("/cameras/{camera}/health", summary="See how a camera did", responses=describe(*READING))
+async def show_health(
+    camera: CameraID,
+    session: SessionDep,
+    principal: PrincipalDep,
+    clock: ClockDep,
+    page: PageDep,
+    from_: Annotated[
+        AwareDatetime | None,
+        Query(alias="from", description="A week before `to` where it is left out.", examples=["2026-11-23T00:00:00Z"]),
+    ] = None,
+    to: Annotated[
+        AwareDatetime | None,
+        Query(description="Itself not included; now where it is left out.", examples=["2026-11-24T00:00:00Z"]),
+    ] = None,
+) -> HealthPage:
+    """What its services said of it, the newest first: each change of a state or its message."""
+    found = await readable_camera(session, principal, camera)
+    return await read_health(session, found, *period(from_, to, clock()), page)
 
 
 @router.get("/stores/{store}/cameras", summary="List a store's cameras", responses=describe(*READING))

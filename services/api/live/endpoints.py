@@ -1,71 +1,115 @@
-"""`/v1/stores/{store}/events`."""
+"""`/v1/stores/{store}/events`, `/v1/organizations/{organization}/events`, `/v1/cameras/{camera}/tracks`."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import APIRouter
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import readable_store
-from services.api.auth.principal import still_reads
-from services.api.dependencies import PartsDep, PrincipalDep, StoreID
-from services.api.live import messages
+from services.api.access import Principal, readable_camera, readable_store
+from services.api.auth.principal import ask_again
+from services.api.dependencies import CameraID, OrganizationID, PartsDep, PrincipalDep, StoreID
+from services.api.live import descriptions, messages
+from services.api.live.hub import EVERY, Listener
+from services.api.live.organization import OrganizationView
 from services.api.live.stream import LiveStream, Watch
 from services.api.parts import Parts
-from services.api.problems import describe
+from services.api.problems import NotFound, describe
 
 router = APIRouter(tags=["live"])
 
-DESCRIPTION = """
-A server-sent event stream. `snapshot` comes first and holds everything; then what changes:
 
-- `counts`: the store's totals after a commit; the event's `id` is the store's version,
-- `status`: how a camera does, as one service sees it,
-- `tracks`: the people that are tracked in a frame, at most 10 a second for each camera,
-- `snapshot` again at the store's midnight, at the reset of its occupancy and when its configuration changes,
-- `heartbeat`: every few seconds.
-
-All of them are absolute: a newer one takes the place of an older one, and a slow reader skips.
-"""
-
-LAST_EVENT_ID = {
-    "name": "Last-Event-ID",
-    "in": "header",
-    "required": False,
-    "schema": {"type": "string"},
-    "description": "Browsers send it when they come back. It is not needed: the snapshot holds all that they missed.",
-}
+def _answers(example: str) -> dict[int | str, dict[str, Any]]:
+    stream = {"schema": {"type": "string"}, "example": example}
+    return {
+        200: {"description": "The stream.", "content": {"text/event-stream": stream}},
+        **describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+    }
 
 
 @router.get(
     "/stores/{store}/events",
     summary="Follow a store live",
-    description=DESCRIPTION,
+    description=descriptions.STORE,
     status_code=HTTPStatus.OK,
     response_class=LiveStream,
-    openapi_extra={"parameters": [LAST_EVENT_ID]},
-    responses={
-        200: {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
-        **describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
-    },
+    openapi_extra={"parameters": [descriptions.LAST_EVENT_ID]},
+    responses=_answers(descriptions.STORE_EXAMPLE),
 )
-async def follow_store(
-    store: StoreID,
-    of: PartsDep,
-    principal: PrincipalDep,
-) -> LiveStream:
+async def follow_store(store: StoreID, of: PartsDep, principal: PrincipalDep) -> LiveStream:
     """Live counts, statuses and tracks of a store."""
+
+    async def ask(session: AsyncSession, who: Principal) -> None:
+        await readable_store(session, who, store)
+
+    async def begin() -> None:
+        listener.mailbox.begin(await of.feed.snapshots([store]))
+
     async with of.sessions() as session:
-        await readable_store(session, principal, store)
-    listener = of.hub.join(store)  # before the snapshot is read, so that nothing falls between the two
+        await ask(session, principal)
+    listener = of.hub.join(store, [store], (store, EVERY))  # before the snapshot is read: nothing falls between the two
+    return await _stream(of, listener, lambda: ask_again(of, principal, ask), begin)
+
+
+@router.get(
+    "/organizations/{organization}/events",
+    summary="Follow an organization live",
+    description=descriptions.ORGANIZATION,
+    status_code=HTTPStatus.OK,
+    response_class=LiveStream,
+    openapi_extra={"parameters": [descriptions.LAST_EVENT_ID]},
+    responses=_answers(descriptions.ORGANIZATION_EXAMPLE),
+)
+async def follow_organization(organization: OrganizationID, of: PartsDep, principal: PrincipalDep) -> LiveStream:
+    """Live counts and statuses of all stores of an organization."""
+    view = OrganizationView(of, principal, organization)
+    async with of.sessions() as session:
+        stores = await view.stores(session, principal)
+    listener = of.hub.join(organization)
+    return await _stream(of, listener, lambda: view.look(listener), lambda: view.begin(listener, stores))
+
+
+@router.get(
+    "/cameras/{camera}/tracks",
+    summary="Follow a camera's tracks live",
+    description=descriptions.TRACKS,
+    status_code=HTTPStatus.OK,
+    response_class=LiveStream,
+    responses=_answers(descriptions.TRACKS_EXAMPLE),
+)
+async def follow_tracks(camera: CameraID, of: PartsDep, principal: PrincipalDep) -> LiveStream:
+    """Live boxes of a camera."""
+    async with of.sessions() as session:
+        store = (await readable_camera(session, principal, camera)).store
+
+    async def ask(session: AsyncSession, who: Principal) -> None:
+        if (await readable_camera(session, who, camera)).store != store:
+            raise NotFound(f"The camera {camera!r} is another store's now.")
+
+    listener = of.hub.join(camera, view=(store, camera))
+    return await _stream(of, listener, lambda: ask_again(of, principal, ask))
+
+
+async def _stream(
+    of: Parts,
+    listener: Listener,
+    look: Callable[[], Awaitable[None]],
+    begin: Callable[[], Awaitable[None]] | None = None,
+) -> LiveStream:
+    """What a listener is sent, once `begin` has left in its mailbox what comes first."""
     try:
-        first = await of.feed.snapshot(store)
+        if begin is not None:
+            await begin()
     except BaseException:  # a browser that goes away meanwhile cancels this, and would be listened for for ever
         of.hub.leave(listener)
         raise
-    watch = Watch(lambda: still_reads(of, principal, store), of.settings.recheck_seconds)
-    return LiveStream(of.hub, listener, first, lambda: _heartbeat(of), of.settings.heartbeat_seconds, watch)
-
-
-def _heartbeat(of: Parts) -> bytes:
-    return messages.heartbeat(of.clock(), bus=of.bus.connected)
+    return LiveStream(
+        of.hub,
+        listener,
+        lambda: messages.heartbeat(of.clock(), bus=of.bus.connected),
+        of.settings.heartbeat_seconds,
+        Watch(look, of.settings.recheck_seconds),
+    )

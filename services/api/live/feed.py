@@ -7,7 +7,7 @@ versions of the watched stores are read from the database, and where one differs
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime, timedelta
 
 from nats.aio.msg import Msg
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from contracts import subjects
 from contracts.events import Counts, Status, Tracks
 from contracts.identity import LIVE
-from services.api.access import SERVICE, readable_store
+from services.api.access import SERVICE, readable_stores
 from services.api.clock import Clock
 from services.api.counts.buckets import day_bounds
 from services.api.database import Sessions
@@ -26,7 +26,7 @@ from services.api.live.hub import Hub, Room
 from services.api.live.mailbox import Message
 from services.api.live.pace import Pace
 from services.api.live.statuses import Statuses
-from services.api.problems import DATABASE_ERRORS, NotFound
+from services.api.problems import DATABASE_ERRORS
 from services.api.stores.repository import StoreRecord, read_stores, read_versions
 from services.kit.bus import Bus
 from services.kit.logs import logger
@@ -76,19 +76,22 @@ class Feed:
         finally:
             forget()
 
-    async def snapshot(self, store: str) -> Message:
-        """What a stream of a store begins with.
+    async def snapshots(self, stores: Iterable[str]) -> list[Message]:
+        """What a stream begins with: a snapshot of each store, less those that are no more.
 
-        Raises:
-            NotFound: there is no such store.
+        What was handed out before this returns is not newer.
         """
-        record = await self._read(store)
-        room = self._hub.rooms.get(store)
-        while room is not None and record.counts.revision < room.revision:  # a notice overtook the reading
-            record = await self._read(store)
-        if room is not None and room.revision < 0:  # later ones change nothing of what the others have been shown
-            self._note(room, record)
-        return self._encode(record)
+        records: dict[str, StoreRecord] = {}
+        wanted = list(stores)
+        while wanted:
+            read = await self._read(wanted)
+            records = {store: record for store, record in records.items() if store not in wanted} | read
+            wanted = [store for store, record in records.items() if self._is_overtaken(record)]
+        for store, record in records.items():
+            room = self._hub.rooms.get(store)
+            if room is not None and room.revision < 0:  # later ones change nothing of what the others have been shown
+                self._note(room, record)
+        return [self._encode(record) for record in records.values()]
 
     def refresh(self) -> None:
         """The configuration may have changed: look soon, and send new snapshots of the stores where it did."""
@@ -100,47 +103,55 @@ class Feed:
         rooms = self._hub.rooms
         if not rooms:
             return
-        before = {store: room.revision for store, room in rooms.items()}
+        before = {store: room.revision for store, room in rooms.items() if room.revision >= 0}
         async with self._sessions() as session:
             versions = await read_versions(session, before)
-        for store, revision in before.items():
-            room = rooms.get(store)
-            if room is None or revision < 0:
+        restored = {store for store in before if versions[store] < before[store]}
+        now = self._clock()
+        differing = [
+            store
+            for store in before
+            if (room := rooms.get(store)) is not None
+            and (store in self._stale or versions[store] != before[store] or _has_turned(room, now))
+        ]
+        records = await self._read(differing)
+        for store in differing:
+            if (room := rooms.get(store)) is None or room.revision < 0:
                 continue
-            try:
-                await self._look_at(store, room, revision, versions[store])
-            except NotFound:
+            if (record := records.get(store)) is None:
                 log.info("a store that is watched is no more", store=store)
+                continue
+            if store in restored:  # the database is not the one it was: restored, or set up anew
+                room.revision = versions[store]
+            if not self._is_overtaken(record):  # else next time
+                self._hand_out(room, record, anew=store in restored)
+                self._stale.discard(store)
 
-    async def _look_at(self, store: str, room: Room, before: int, version: int) -> None:
-        if version < before:  # the database is not the one it was: restored, or set up anew
-            room.revision = version
-        elif version > before:
-            await self._mend(store, room)
-        anew = version < before or (room.day, room.since) != _present(self._clock(), room)
-        if not anew and store not in self._stale:
-            return
-        record = await self._read(store)
-        if record.counts.revision < room.revision:  # a notice overtook the reading: next time
-            return
-        if anew or record.configuration != room.configuration:
+    def _hand_out(self, room: Room, record: StoreRecord, *, anew: bool) -> None:
+        store, revision = record.store.id, record.counts.revision
+        mended = revision > room.revision
+        if mended:
+            MENDED.inc()
+            room.revision = revision
+        if anew or _has_turned(room, self._clock()) or record.configuration != room.configuration:
             self._note(room, record)
             self._hub.broadcast(store, self._encode(record))
-        self._stale.discard(store)
-
-    async def _mend(self, store: str, room: Room) -> None:
-        record = await self._read(store)
-        if record.counts.revision > room.revision:
-            MENDED.inc()
-            room.revision = record.counts.revision
+        elif mended:
             self._hub.broadcast(store, messages.counts(record.counts))
 
-    async def _read(self, store: str) -> StoreRecord:
+    def _is_overtaken(self, record: StoreRecord) -> bool:
+        """Whether a notice of newer totals was handed out while these were read."""
+        room = self._hub.rooms.get(record.store.id)
+        return room is not None and record.counts.revision < room.revision
+
+    async def _read(self, stores: Collection[str]) -> dict[str, StoreRecord]:
+        """What the database knows of stores, less those that are no more."""
+        if not stores:
+            return {}
         async with self._sessions() as session:
             # What is handed out to a room is the same for all in it; who may enter is asked at the door.
-            found = await readable_store(session, SERVICE, store)
-            (record,) = await read_stores(session, [found], self._clock())
-            return record
+            found = await readable_stores(session, SERVICE, stores)
+            return {record.store.id: record for record in await read_stores(session, found, self._clock())}
 
     def _encode(self, record: StoreRecord) -> Message:
         return messages.snapshot(record.show(self._statuses.of_store(record.store.id)), self._clock())
@@ -184,14 +195,14 @@ class Feed:
 
     async def _on_tracks(self, msg: Msg) -> None:
         *_, store, camera = msg.subject.split(".")
-        if store not in self._hub.rooms or not self._pace.allows(camera, asyncio.get_running_loop().time()):
+        if not self._hub.is_viewed(store, camera) or not self._pace.allows(camera, asyncio.get_running_loop().time()):
             return
         try:
             Tracks.model_validate_json(msg.data)
         except ValidationError as error:
             log.warning("tracks cannot be read", subject=msg.subject, error=str(error))
             return
-        self._hub.broadcast(store, messages.tracks(camera, msg.data))
+        self._hub.show(store, camera, messages.tracks(camera, msg.data))
 
     def _on_status(self, status: Status) -> None:
         self._hub.broadcast(status.store, messages.status(status))
@@ -201,6 +212,11 @@ def _present(now: datetime, room: Room) -> tuple[date, datetime]:
     """A store's local date, and the last reset of its occupancy."""
     where = zone(room.time_zone)
     return local_day(now, where), resets_around(now, room.reset, where)[0]
+
+
+def _has_turned(room: Room, now: datetime) -> bool:
+    """Whether the store's day, or the time that its occupancy is counted over, is another than its listeners see."""
+    return (room.day, room.since) != _present(now, room)
 
 
 def _until_turns(now: datetime, room: Room) -> Iterator[float]:

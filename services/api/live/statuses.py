@@ -6,17 +6,12 @@ from collections.abc import Callable, Iterable
 
 from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, DeliverPolicy
-from pydantic import ValidationError
 
-from contracts import subjects
 from contracts.events import State, Status
-from contracts.identity import LIVE
 from contracts.streams import STATUS
 from services.kit.bus import Bus
-from services.kit.logs import logger
 from services.kit.reader import Reader
-
-EVERY_STATUS = subjects.status(LIVE, "*", "*", "*")
+from services.kit.statuses import EVERY_STATUS, read_status
 
 SEVERITY = (
     State.RUNNING,
@@ -29,8 +24,6 @@ SEVERITY = (
     State.REFUSED,
 )
 """From well to ill: what a camera is said to do where its services say different things."""
-
-log = logger()
 
 
 def worst(statuses: Iterable[Status]) -> State | None:
@@ -77,21 +70,11 @@ class Statuses:
         config = ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, filter_subject=EVERY_STATUS)
         async with Reader(bus, STATUS.name, config) as reader:
             async for msg in reader:
-                if (status := _read(msg)) is not None:
+                if (status := read_status(msg)) is not None:
                     self.take(status)
 
     async def _hear(self, msg: Msg) -> None:
         """What keeps a service from working may keep the stream from storing it: it is heard directly as well."""
-        status = _read(msg)
+        status = read_status(msg)
         if status is not None and status.state is State.RETRYING:
             self.take(status)
-
-
-def _read(msg: Msg) -> Status | None:
-    try:
-        named, status = subjects.parse(msg.subject), Status.model_validate_json(msg.data)
-    except (ValidationError, ValueError) as error:
-        log.warning("a status cannot be read", subject=msg.subject, error=str(error))
-        return None
-    said = status.store, status.camera, status.service
-    return status if said == (named.store, named.camera, named.part) else None

@@ -1,4 +1,4 @@
-"""One live stream: a browser that listens to a store."""
+"""One live stream: a browser that listens to stores, or to a camera."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from sse_starlette.sse import SendTimeoutError
 from starlette.types import Message as AsgiMessage
 from starlette.types import Receive, Scope, Send
 
+from services.api.live import messages
 from services.api.live.hub import Hub, Listener
-from services.api.live.mailbox import Message
+from services.api.live.mailbox import Mailbox
+from services.api.problems import DATABASE_ERRORS, NotFound, Unauthorized
 from services.kit.logs import logger
 
 SEND_TIMEOUT = 30.0
@@ -23,10 +25,25 @@ log = logger()
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Asks every so often whether the listener may still listen."""
+    """Asks every so often whether the listener may still listen.
 
-    allows: Callable[[], Awaitable[bool]]
+    Attributes:
+        look: raises NotFound or Unauthorized where not.
+        seconds: how long it is believed.
+    """
+
+    look: Callable[[], Awaitable[object]]
     seconds: float
+
+    async def allows(self) -> bool:
+        """Whether to go on. While the database is away, who is in stays in."""
+        try:
+            await self.look()
+        except (NotFound, Unauthorized):
+            return False
+        except DATABASE_ERRORS:
+            return True
+        return True
 
 
 class LiveStream(EventSourceResponse):
@@ -40,13 +57,12 @@ class LiveStream(EventSourceResponse):
         self,
         hub: Hub,
         listener: Listener,
-        first: Message,
         heartbeat: Callable[[], bytes],
         heartbeat_seconds: float,
         watch: Watch,
     ) -> None:
         super().__init__(
-            _events(listener, first, watch),
+            events(listener.mailbox, watch),
             ping=heartbeat_seconds,
             ping_message_factory=lambda: _Encoded(heartbeat()),
             send_timeout=SEND_TIMEOUT,
@@ -67,7 +83,7 @@ class LiveStream(EventSourceResponse):
             if not ended:  # cut off because the API stops: say so, and the browser comes back at once
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except SendTimeoutError:
-            log.info("a live stream took nothing and was closed", store=self._listener.store)
+            log.info("a live stream took nothing and was closed", of=self._listener.name)
         finally:
             self._hub.leave(self._listener)
 
@@ -83,22 +99,25 @@ class _Encoded(ServerSentEvent):
         return self._body
 
 
-async def _events(listener: Listener, first: Message, watch: Watch) -> AsyncIterator[bytes]:
-    shown = first.revision or 0
-    yield first.body
+async def events(mailbox: Mailbox, watch: Watch) -> AsyncIterator[bytes]:
+    """What is sent, as long as the watch allows."""
+    shown: dict[str, int] = {}
+    head = messages.RETRY
     loop = asyncio.get_running_loop()
     due = loop.time() + watch.seconds
     while True:
-        try:
-            async with asyncio.timeout_at(due):
-                message = await listener.mailbox.take()
-        except TimeoutError:
+        if loop.time() >= due:  # asked of a browser, too, that is always behind and never waits
             if not await watch.allows():
                 return  # the browser comes back, and is told why it is not let in
             due = loop.time() + watch.seconds
+        try:
+            async with asyncio.timeout_at(due):
+                message = await mailbox.take()
+        except TimeoutError:
             continue
         if message.revision is not None:
-            if message.revision <= shown and not message.resets:
+            if message.revision <= shown.get(message.store, -1) and not message.resets:
                 continue  # the snapshot held it
-            shown = message.revision
-        yield message.body
+            shown[message.store] = message.revision
+        yield head + message.body
+        head = b""
