@@ -48,9 +48,7 @@ def is_storable(text: str) -> bool:
 
 
 def _check(said: object) -> None:
-    left = [
-        said
-    ]  # no recursion: what the JSON parser could just read would be too deep for us, who were called by more
+    left = [said]  # without recursion: what the JSON parser could just read would be too deep for us
     while left:
         match left.pop():
             case str() as text if not is_storable(text):
