@@ -73,7 +73,7 @@ _DATES = {
     Size.WEEK: "date_trunc('week', ({day})::timestamp)::date",
     Size.MONTH: "date_trunc('month', ({day})::timestamp)::date",
 }
-# OFFSET 0 lets Postgres look into the index for each store and stretch: without, it joins with all counts of all stores.
+# OFFSET 0 lets Postgres look into the index for each store and stretch: without, it joins with all counts there are.
 _OF_DAYS = """
 SELECT {series} {bucket} AS bucket, sum(c.ins) AS ins, sum(c.outs) AS outs
 FROM unnest($2::text[], $3::date[], $4::date[]) AS s (store, first, last)
