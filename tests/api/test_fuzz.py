@@ -254,4 +254,6 @@ async def test_no_request_is_an_error_of_the_api_and_every_answer_is_as_describe
             "\n".join(f"{what}\n    {request}" for what, request in sorted(asking.wrong.items())), pytrace=False
         )
     described = {f"{method.upper()} {path}" for path, methods in description()["paths"].items() for method in methods}
-    assert asking.asked == described
+    # Which ones the dice leave out of a few hundred, they alone know; of ten thousand none.
+    assert asking.asked <= described
+    assert asking.asked == described or asked < MANY
