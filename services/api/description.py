@@ -10,6 +10,10 @@ from fastapi.openapi.utils import get_openapi
 from services.api.problems import MEDIA_TYPE
 
 PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
+_BODY_REFUSED = {
+    "400": {"description": "The body cannot be read.", "content": PROBLEM},
+    "413": {"description": "The body is too large.", "content": PROBLEM},
+}
 _NEVER_SENT = ("HTTPValidationError", "ValidationError")
 
 
@@ -25,10 +29,16 @@ def install(app: FastAPI) -> None:
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The description. FastAPI takes every answer to be of the route's own media type, and 422 to be its own kind."""
+    """The description.
+
+    FastAPI takes every answer to be of the route's own media type, and 422 to be its own kind. What becomes of a body
+    that cannot be read, or is too large, it does not tell.
+    """
     made = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
     for methods in made["paths"].values():
         for operation in methods.values():
+            if "requestBody" in operation:
+                operation["responses"].update(_BODY_REFUSED)
             for status, response in operation["responses"].items():
                 refers = "ProblemDetails" in str(response) or "HTTPValidationError" in str(response)
                 if int(status) >= 400 and refers:

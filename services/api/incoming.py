@@ -48,15 +48,14 @@ def is_storable(text: str) -> bool:
 
 
 def _check(said: object) -> None:
-    match said:
-        case str():
-            if not is_storable(said):
+    left = [said]  # without recursion: what the JSON parser could just read would be too deep for us
+    while left:
+        match left.pop():
+            case str() as text if not is_storable(text):
                 raise ValueError("a text holds a character that none may hold (U+0000, or half of a pair)")
-        case dict():
-            for part in (*said.keys(), *said.values()):
-                _check(part)
-        case list() | tuple():
-            for part in said:
-                _check(part)
-        case _:
-            pass
+            case dict() as named:
+                left += (*named.keys(), *named.values())
+            case list() | tuple() as parts:
+                left += parts
+            case _:
+                pass

@@ -95,7 +95,7 @@ def _encode(value: str) -> str:
 
 def _decode(cursor: str) -> str:
     try:
-        value = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        value = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True).decode()
     except (binascii.Error, ValueError):
         value = "\x00"
     if "\x00" in value:

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import httpx
 import uvicorn
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, Pool
 
 from contracts import subjects
 from contracts.events import Counts, Crossing, Status, TrackBox, Tracks
@@ -166,17 +166,22 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    settings: ServiceSettings, database_url: str, clock: FakeClock, **said: object
+    settings: ServiceSettings,
+    database_url: str,
+    clock: FakeClock,
+    poolclass: type[Pool] = NullPool,
+    /,
+    **said: object,
 ) -> AsyncIterator[Parts]:
     """Run the API; yields its parts, of which `settings.port` is where it answers."""
-    with socket.socket() as listener:
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # without it asyncio leaves Nagle on: 40 ms an answer
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         quick = dict.fromkeys(("reread_seconds", "heartbeat_seconds", "recheck_seconds"), 0.1)
         where = {"port": port, "database_url": database_url}
         given = where | quick | {"secret_key": SECRET_KEY, "local_access": "viewer"} | said
-        engine = open_engine(database_url, poolclass=NullPool)
+        engine = open_engine(database_url, poolclass=poolclass)
         app = create_app(ApiSettings.model_validate(settings.model_dump() | given), clock, engine)
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))
         running = asyncio.create_task(server.serve(sockets=[listener]))

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
 from enum import IntEnum
-from itertools import count
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 
 from services.api.app import create_app
 from services.api.settings import ApiSettings
-from tests.api.seeded import PASSWORD, ROOT, Seed
+from tests.api.callers import Callers, Things
+from tests.api.seeded import PASSWORD, Seed
 from tests.api.served import Served
 
 
@@ -124,7 +121,6 @@ TABLE = [
     Row(T.WORKER_KEY, "POST", "/v1/ingest/crossings", {"events": [EVENT]}, answers=503, says="Send the batch again"),
 ]  # fmt: skip
 
-PEOPLE = {"viewer": "viewer@acme", "manager": "manager@acme", "admin": "admin@acme", "other admin": "admin@other"}
 STANDING = {
     "viewer": T.VIEWER,
     "reader's key": T.VIEWER,
@@ -151,84 +147,6 @@ def expected(row: Row, caller: str) -> tuple[int, str]:
     if caller in STANDING:
         return granted if STANDING[caller] >= row.takes else (403, "")
     return (404, "There is no") if row.of_acme else (403, "")
-
-
-@dataclass
-class Things:
-    """Things of acme's that nobody has touched yet."""
-
-    served: Served
-    seed: Seed
-    _numbers: Iterator[int] = field(default_factory=count)
-
-    async def fresh(self) -> dict[str, str]:
-        """Make some: the values of what a row names."""
-        number = next(self._numbers)
-        user, key = uuid4(), uuid4()
-        store, camera = f"shop-{number}", f"door-{number}"
-        await self.served.pool.execute(
-            f"""
-            INSERT INTO store (id, organization, name, time_zone) VALUES ('{store}', 'acme', 'Shop', 'UTC');
-            INSERT INTO camera
-            (id, store, name, revision, address, again, model, policy, width, quality, preview_fps, paused)
-            VALUES ('{camera}', '{store}', '', 1, 'sim://door', 0, 'motion', 'latest', 960, 85, 4, false);
-            INSERT INTO account (id, email, name, superadmin, disabled, created_at)
-            VALUES ('{user}', '{number}@acme', '', false, false, now());
-            INSERT INTO membership VALUES ('{user}', 'acme', 'viewer');
-            INSERT INTO api_key (id, organization, name, role, prefix, hash, created_at)
-            VALUES ('{key}', 'acme', 'key', 'viewer', 'mk_{number}', '', now());
-            """
-        )
-        return {
-            "organization": "acme",
-            "store": store,
-            "camera": camera,
-            "user": str(user),
-            "key": str(key),
-            "word": f"new-{number}",
-        }
-
-
-class Callers:
-    """Everybody who calls."""
-
-    def __init__(self, served: Served, seed: Seed) -> None:
-        self._served, self._seed = served, seed
-
-    async def headers(self, caller: str) -> dict[str, str]:
-        """What they send."""
-        match caller:
-            case "anonymous":
-                return {}
-            case "expired token":
-                token = self._seed.token(ROOT, at=self._seed.now - timedelta(hours=1))
-                return {"Authorization": f"Bearer {token}"}
-            case "worker key":
-                return {"X-Worker-Key": self._seed.keys["acme-worker"]}
-            case "revoked key":
-                key = self._seed.key_ids["other-worker"]
-                await self._served.pool.execute("UPDATE api_key SET revoked_at = now() WHERE id = $1", key)
-                return {"X-Worker-Key": self._seed.keys["other-worker"]}
-            case "reader's key":
-                return {"Authorization": f"Bearer {self._seed.keys['acme-reader']}"}
-            case "other's key":
-                return {"Authorization": f"Bearer {self._seed.keys['other-reader']}"}
-            case "superadmin":
-                return self._seed.headers(ROOT)
-            case _:
-                return self._seed.headers(PEOPLE[caller])
-
-    async def sign_in_again(self) -> None:
-        """For who has just signed out."""
-        now = self._seed.now
-        await self._served.pool.executemany(
-            'INSERT INTO refresh_token (hash, family, "user", issued_at, expires_at)'
-            " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-            [
-                (email, self._seed.sign_in(email), self._seed.user(email), now, now + timedelta(days=1))
-                for email in (*PEOPLE.values(), ROOT)
-            ],
-        )
 
 
 def filled(body: Any, things: dict[str, str]) -> Any:  # noqa: ANN401  # JSON

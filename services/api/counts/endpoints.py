@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from http import HTTPStatus
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -17,7 +16,7 @@ from services.api.counts.repository import QuarterRow, by_bucket, by_line, read_
 from services.api.counts.schemas import BucketOut, DayCounts, DayTotals, Now, Period
 from services.api.database import driver
 from services.api.dependencies import ClockDep, PrincipalDep, SessionDep, StoreID
-from services.api.problems import describe
+from services.api.problems import READING, describe
 from services.kit.totals import totals
 from services.kit.zones import local_day, zone
 
@@ -39,7 +38,7 @@ By = Annotated[list[Period] | None, Query(description="Which buckets; both where
 @router.get(
     "/stores/{store}/counts",
     summary="Count a day",
-    responses=describe(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
+    responses=describe(*READING),
 )
 async def count_day(
     store: StoreID,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from contracts.identity import LIVE, TOKEN_PATTERN
 from services.api.counts.buckets import FIRST_DAY, LAST_DAY
@@ -13,6 +13,18 @@ from services.api.history.period import Against, Size
 from services.api.history.repository import By
 
 Day = Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
+
+# JSON Schema's "date-time" has an offset, which the clocks of stores in several time zones do not share.
+Local = Annotated[
+    datetime,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d",
+            "examples": ["2026-11-23T14:00:00+01:00", "2026-11-23T14:00:00"],
+        }
+    ),
+]
 
 
 class DatesQuery(BaseModel):
@@ -79,8 +91,8 @@ class BucketOut(Tally):
     store's own wall clock shows.
     """
 
-    start: datetime
-    end: datetime
+    start: Local
+    end: Local
     label: str = Field(description="Its beginning by the wall clock: 2026-11-23T14:00, 2026-11-23, 2026-W48, 2026-11.")
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import date, datetime, time
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from services.api.history.schemas import Tally
+
+# JSON Schema's "time" has an offset; this is what a clock on the wall shows.
+WallTime = Annotated[time, WithJsonSchema({"type": "string", "pattern": r"^\d\d:\d\d:\d\d", "examples": ["04:00:00"]})]
 
 
 class InsideNow(BaseModel):
@@ -43,7 +46,7 @@ class OccupancyOut(BaseModel):
     store: str
     time_zone: str
     capacity: int | None
-    reset: time = Field(description="The local time at which nobody is inside any more.")
+    reset: WallTime = Field(description="The local time at which nobody is inside any more.")
     now: InsideNow
     day: date
     peak: InsideThen | None = Field(description="The piece at whose end the most were inside; the first of several.")
