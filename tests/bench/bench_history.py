@@ -1,7 +1,7 @@
 """How long questions about history take, and how fast it is exported: `python -m tests.bench.bench_history`.
 
     python -m tests.bench.bench_history --scale 0.05                         # a database of its own, then gone
-    python -m tests.bench.bench_history --folder /var/tmp/history --scale 1  # kept there, and used the next time
+    python -m tests.bench.bench_history --folder ~/history --scale 1         # kept there, and used the next time
 
 Each question goes through the API in this process, to a real Postgres with its defaults, for a shop drawn at random.
 Scale 1 is 200 shops and about 50 million crossings; it takes 16 GB of disk.
@@ -81,7 +81,7 @@ async def measure(client: httpx.AsyncClient, url: str, query: dict[str, str], sh
 
 async def export(database_url: str, now: datetime, shops: list[str]) -> None:
     """Stream shops' crossings through the API over HTTP, one after another, and print how fast, and what it took."""
-    app = create_app(ApiSettings.model_validate({"database_url": database_url}), lambda: now)
+    app = create_app(ApiSettings.model_validate({"database_url": database_url, "local_access": "viewer"}), lambda: now)
     server = uvicorn.Server(uvicorn.Config(app, port=free_port(), log_config=None, lifespan="off"))
     running = asyncio.create_task(server.serve())
     period = {"from": str(now.date() - timedelta(days=3 * 365)), "to": str(now.date())}
@@ -92,6 +92,7 @@ async def export(database_url: str, now: datetime, shops: list[str]) -> None:
             began, used, memory = time.perf_counter(), time.process_time(), peak_memory()
             lines = size = 0
             async with client.stream("GET", f"/v1/stores/{shop}/crossings.csv", params=period) as answer:
+                assert answer.status_code == 200, await answer.aread()
                 async for piece in answer.aiter_bytes():
                     lines, size = lines + piece.count(b"\n"), size + len(piece)
             wall, cpu = time.perf_counter() - began, time.process_time() - used
@@ -108,7 +109,7 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-async def main(folder: Path, scale: float) -> None:
+async def main(folder: Path, scale: float, only: str) -> None:
     """Measure and print."""
     with PostgresServer(folder, dict.fromkeys(ROLES, "bench")) as server:
         await upgrade(server.url(PERSISTENCE))
@@ -126,6 +127,8 @@ async def main(folder: Path, scale: float) -> None:
         async with asking(server.url(API), lambda: now) as client:
             print(f"{'ms':40}{'p50':>8}{'p95':>8}{'max':>8}")
             for name, (url, query) in questions(now.date()).items():
+                if only not in name:
+                    continue
                 times = await measure(client, url, query, shops)
                 p95 = times[int(0.95 * len(times))]
                 print(f"{name:40}{statistics.median(times):8.1f}{p95:8.1f}{times[-1]:8.1f}", flush=True)
@@ -135,7 +138,8 @@ async def main(folder: Path, scale: float) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Measure questions about history.")
     parser.add_argument("--folder", type=Path, help="where the database lies, and stays")
+    parser.add_argument("--only", default="", help="questions whose name holds this")
     parser.add_argument("--scale", type=float, default=0.02, help="1 is 200 shops")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        asyncio.run(main(arguments.folder or Path(temporary), arguments.scale))
+        asyncio.run(main(arguments.folder or Path(temporary), arguments.scale, arguments.only))
