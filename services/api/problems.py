@@ -21,6 +21,8 @@ DATABASE_ERRORS = (
     DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError,
 )  # fmt: skip
 """What talking to Postgres raises while it is away. A refused connection is an OSError that nobody wraps."""
+_REFUSING = ("22", "23", "54")
+"""Classes of SQLSTATE: data out of range, a constraint, a limit. Trying again changes nothing: we should have known."""
 
 log = logger()
 
@@ -139,6 +141,12 @@ class Unavailable(Problem):
     retry_after = 2
 
 
+def _is_refusal(error: Exception) -> bool:
+    """Whether Postgres answered, and will not store what it was given."""
+    told = error.orig if isinstance(error, DBAPIError) else error
+    return str(getattr(told, "sqlstate", None)).startswith(_REFUSING)
+
+
 def _path(loc: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in loc)
 
@@ -203,6 +211,8 @@ def install(app: FastAPI) -> None:
         return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, invalid=wrong)
 
     async def on_database(request: Request, error: Exception) -> JSONResponse:
+        if _is_refusal(error):
+            return await on_bug(request, error)
         log.warning("the database did not answer", path=request.url.path, error=f"{type(error).__name__}: {error}")
         detail = "The database is away. Counting goes on and nothing is lost; try again in a moment."
         return answer(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "2"})
