@@ -133,6 +133,13 @@ async def test_a_cursor_that_is_none_is_refused(cursor: str, send: Callable[...,
         assert await send("GET", f"/v1/{path}?cursor={cursor}") == 422, path
 
 
+async def test_an_address_that_looks_sealed_is_refused(send: Callable[..., Any]) -> None:
+    sealed = {"address": "sealed:gAAAA"}
+    assert await send("PATCH", "/v1/cameras/door", sealed) == 422
+    assert await send("POST", "/v1/stores/shop/cameras", sealed) == 422
+    assert await send("POST", "/v1/stores/shop/cameras/test", sealed) == 422
+
+
 async def test_an_etag_that_is_none_is_no_match(send: Callable[..., Any]) -> None:
     for tag in ("", '"', "W/", "null", ", ,", '"' * 99):
         assert await send("PATCH", "/v1/stores/shop", {"name": "New"}, **{"If-Match": tag}) == 412, tag

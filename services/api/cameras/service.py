@@ -25,7 +25,7 @@ from services.api.pages import Asked
 from services.api.problems import Invalid, Unavailable
 from services.kit.bus import Bus
 from services.kit.tables import Camera, Store
-from services.kit.vault import Vault
+from services.kit.vault import Vault, is_sealed
 
 PROBE_SECONDS = 40.0
 """Opening may take 10, reading 10, and finding out why not another 10; others may be before us."""
@@ -97,8 +97,10 @@ def check_address(principal: Principal, address: str) -> None:
     """Leave files and devices of the machine to those whose machine it is.
 
     Raises:
-        Invalid: it is such an address, and the principal no superadmin.
+        Invalid: it is such an address, and the principal no superadmin; or it is sealed, as only the database has it.
     """
+    if is_sealed(address):
+        raise Invalid("say the address in the clear", "address")
     if not principal.superadmin and not _REMOTE.match(address.strip()):
         raise Invalid(
             "give an rtsp://, rtsps://, http:// or https:// address, or sim://door; "
