@@ -113,10 +113,14 @@ class Invalid(Problem):
         self.invalid = [InvalidParameter(parameter=where, detail=detail)] if where else []
 
     @classmethod
-    def of(cls, error: ValidationError) -> Invalid:
-        """What a model says that was made of what was sent."""
+    def of(cls, error: ValidationError | RequestValidationError) -> Invalid:
+        """What a model says that was made of what was sent; of a request, without the part of it that was meant."""
+        begin = 1 if isinstance(error, RequestValidationError) else 0
         wrong = [
-            InvalidParameter(parameter=_path(one["loc"]), detail=one["msg"].removeprefix("Value error, "))
+            InvalidParameter(
+                parameter=".".join(str(part) for part in one["loc"][begin:]),
+                detail=one["msg"].removeprefix("Value error, "),
+            )
             for one in error.errors()
         ]
         problem = cls("; ".join(f"{one.parameter}: {one.detail}" if one.parameter else one.detail for one in wrong))
@@ -145,10 +149,6 @@ def _is_refusal(error: Exception) -> bool:
     """Whether Postgres answered, and will not store what it was given."""
     told = error.orig if isinstance(error, DBAPIError) else error
     return str(getattr(told, "sqlstate", None)).startswith(_REFUSING)
-
-
-def _path(loc: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in loc)
 
 
 READING = (
@@ -203,12 +203,7 @@ def install(app: FastAPI) -> None:
 
     async def on_invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        wrong = [
-            InvalidParameter(parameter=_path(one["loc"][1:]), detail=one["msg"].removeprefix("Value error, "))
-            for one in error.errors()
-        ]
-        detail = "; ".join(f"{one.parameter}: {one.detail}" if one.parameter else one.detail for one in wrong)
-        return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, invalid=wrong)
+        return await on_problem(request, Invalid.of(error))
 
     async def on_database(request: Request, error: Exception) -> JSONResponse:
         if _is_refusal(error):
