@@ -163,7 +163,7 @@ const chartSoon = paced(async () => {
 // The footfall of today, beside that of the same weekday a week ago.
 async function compare() {
   const query = "bucket=15m&compare=weekday";
-  const answer = await fetch(`/v1/stores/${encodeURIComponent(store.id)}/footfall?${query}`, { cache: "no-store" }).catch(() => null);
+  const answer = await ask(`/v1/stores/${encodeURIComponent(store.id)}/footfall?${query}`).catch(() => null);
   if (!answer?.ok) return;
   const footfall = await answer.json();
   if (footfall.store !== store.id) return;

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Annotated
-from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -19,6 +18,7 @@ from contracts.address import holds_secret
 from contracts.area import DetectionArea
 from contracts.identity import Nanoseconds, Policy, Token, token
 from contracts.spec import Anchor, CameraSpec, Capture, CountingLine, Side, default_policy
+from services.api.incoming import TimeZone
 from services.api.writing import writing_at
 from services.kit.tables import Camera, Line, Organization, Store
 from services.kit.vault import CannotOpen, Vault, is_sealed
@@ -38,7 +38,7 @@ class CameraSetup(BaseModel):
     organization: Token = "default"
     store: Token = "store"
     store_name: str | None = None
-    time_zone: str | None = None
+    time_zone: TimeZone | None = None
     model: str = "person-detection-0200"
     capture: Capture = Capture()
     preview_fps: Annotated[float, Field(ge=0, le=5)] = 4.0
@@ -50,13 +50,6 @@ class CameraSetup(BaseModel):
     start: Nanoseconds | None = None
     again: bool = False
     """Count a file anew that was counted already."""
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known(cls, name: str | None) -> str | None:
-        if name is not None and name not in available_timezones():
-            raise ValueError(f"{name!r} is no time zone: write it as Europe/Paris, Africa/Tunis or UTC")
-        return name
 
     @model_validator(mode="after")
     def _makes_a_spec(self) -> CameraSetup:

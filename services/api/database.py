@@ -1,4 +1,4 @@
-"""Reading from Postgres: one pool, short transactions, each of them one consistent picture."""
+"""Postgres: one pool and short transactions; each that reads sees one consistent picture."""
 
 from __future__ import annotations
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from fastapi import Header
+from fastapi import Header, Response
 from pydantic import BaseModel
 
 from services.api.problems import ChangedMeanwhile
+
+Shown = TypeVar("Shown", bound=BaseModel)
 
 _ETAG = re.compile(r'(?:W/)?"[^"]*"')
 
@@ -25,6 +27,12 @@ IfMatch = Annotated[
 def etag(shown: BaseModel) -> str:
     """Names what is shown: another as soon as anything of it is another."""
     return f'"{hashlib.sha256(shown.model_dump_json().encode()).hexdigest()[:16]}"'
+
+
+def tagged(response: Response, shown: Shown) -> Shown:
+    """What is shown, after its ETag was put on the answer that shows it."""
+    response.headers["ETag"] = etag(shown)
+    return shown
 
 
 def check(if_match: str | None, present: BaseModel) -> None:

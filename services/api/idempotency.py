@@ -19,9 +19,10 @@ from services.api.access import Principal
 from services.api.dependencies import PartsDep, PrincipalDep
 from services.api.etags import etag
 from services.api.parts import Parts
-from services.api.problems import Invalid, Unavailable
+from services.api.problems import Conflict, Invalid, Unavailable
 from services.api.writing import writing
 from services.kit.account_tables import RememberedAnswer
+from services.kit.vault import CannotOpen
 
 REMEMBERED = timedelta(hours=24)
 
@@ -56,6 +57,7 @@ class Creation:
 
         Raises:
             Invalid: the same key came with another request.
+            Conflict: the answer cannot be read any more.
         """
         async with writing(self._of.writable, self._principal.name, self._of.clock) as session:
             known = await self._recall(session, wanted)
@@ -83,8 +85,13 @@ class Creation:
             return None
         if found.fingerprint != self._fingerprint(wanted):
             raise Invalid("This Idempotency-Key came before, with another request: take a new one.")
-        headers = {"Idempotency-Replayed": "true"}
-        return Response(self._of.vault.open(found.sealed), found.status, headers, JSONResponse.media_type)
+        try:
+            body = self._of.vault.open(found.sealed)
+        except CannotOpen:
+            raise Conflict(
+                "This was made before, and its answer is sealed with another METRICA_SECRET_KEY: look at what there is."
+            ) from None
+        return Response(body, found.status, {"Idempotency-Replayed": "true"}, JSONResponse.media_type)
 
     def _remembered(self, wanted: BaseModel, body: str) -> RememberedAnswer:
         assert self._key is not None

@@ -21,6 +21,8 @@ DATABASE_ERRORS = (
     DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError,
 )  # fmt: skip
 """What talking to Postgres raises while it is away. A refused connection is an OSError that nobody wraps."""
+_REFUSING = ("22", "23", "54")
+"""Classes of SQLSTATE: data out of range, a constraint, a limit. Trying again changes nothing: we should have known."""
 
 log = logger()
 
@@ -111,10 +113,14 @@ class Invalid(Problem):
         self.invalid = [InvalidParameter(parameter=where, detail=detail)] if where else []
 
     @classmethod
-    def of(cls, error: ValidationError) -> Invalid:
-        """What a model says that was made of what was sent."""
+    def of(cls, error: ValidationError | RequestValidationError) -> Invalid:
+        """What a model says that was made of what was sent; of a request, without the part of it that was meant."""
+        begin = 1 if isinstance(error, RequestValidationError) else 0
         wrong = [
-            InvalidParameter(parameter=_path(one["loc"]), detail=one["msg"].removeprefix("Value error, "))
+            InvalidParameter(
+                parameter=".".join(str(part) for part in one["loc"][begin:]),
+                detail=one["msg"].removeprefix("Value error, "),
+            )
             for one in error.errors()
         ]
         problem = cls("; ".join(f"{one.parameter}: {one.detail}" if one.parameter else one.detail for one in wrong))
@@ -139,8 +145,10 @@ class Unavailable(Problem):
     retry_after = 2
 
 
-def _path(loc: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in loc)
+def _is_refusal(error: Exception) -> bool:
+    """Whether Postgres answered, and will not store what it was given."""
+    told = error.orig if isinstance(error, DBAPIError) else error
+    return str(getattr(told, "sqlstate", None)).startswith(_REFUSING)
 
 
 READING = (
@@ -195,14 +203,11 @@ def install(app: FastAPI) -> None:
 
     async def on_invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        wrong = [
-            InvalidParameter(parameter=_path(one["loc"][1:]), detail=one["msg"].removeprefix("Value error, "))
-            for one in error.errors()
-        ]
-        detail = "; ".join(f"{one.parameter}: {one.detail}" if one.parameter else one.detail for one in wrong)
-        return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, invalid=wrong)
+        return await on_problem(request, Invalid.of(error))
 
     async def on_database(request: Request, error: Exception) -> JSONResponse:
+        if _is_refusal(error):
+            return await on_bug(request, error)
         log.warning("the database did not answer", path=request.url.path, error=f"{type(error).__name__}: {error}")
         detail = "The database is away. Counting goes on and nothing is lost; try again in a moment."
         return answer(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "2"})

@@ -12,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from services.api.cameras.schemas import LinesIn
+from tests.api.asked import Asked
 from tests.api.served import Served
 
 
@@ -132,6 +133,37 @@ async def test_a_cursor_that_is_none_is_refused(cursor: str, send: Callable[...,
         assert await send("GET", f"/v1/{path}?cursor={cursor}") == 422, path
 
 
+async def test_an_address_that_looks_sealed_is_refused(send: Callable[..., Any]) -> None:
+    sealed = {"address": "sealed:gAAAA"}
+    assert await send("PATCH", "/v1/cameras/door", sealed) == 422
+    assert await send("POST", "/v1/stores/shop/cameras", sealed) == 422
+    assert await send("POST", "/v1/stores/shop/cameras/test", sealed) == 422
+
+
 async def test_an_etag_that_is_none_is_no_match(send: Callable[..., Any]) -> None:
     for tag in ("", '"', "W/", "null", ", ,", '"' * 99):
         assert await send("PATCH", "/v1/stores/shop", {"name": "New"}, **{"If-Match": tag}) == 412, tag
+
+
+# What gets past all of that, and the database will not have, is an error of the API's: nothing is away.
+
+
+@pytest.mark.parametrize(
+    ("rule", "method", "path", "body"),
+    [
+        ("store ADD CHECK (name <> 'Nothing')", "PATCH", "/v1/stores/shop", {"name": "Nothing"}),
+        ("store ALTER name TYPE varchar(10)", "PATCH", "/v1/stores/shop", {"name": "Longer than that"}),
+        ("occupancy_correction ADD CHECK (inside < 5)", "POST", "/v1/stores/shop/occupancy/corrections", {"inside": 5}),
+    ],
+    ids=["a constraint", "data that does not fit", "a constraint, told by the driver"],
+)
+async def test_what_the_database_refuses_is_not_told_as_a_database_that_is_away(
+    asked: Asked, rule: str, method: str, path: str, body: dict[str, Any]
+) -> None:
+    await asked.set_up()
+    await asked.pool.execute(f"ALTER TABLE {rule}")
+
+    answer = await asked.client.request(method, path, json=body)
+
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json"), answer.text
+    assert "its log has the details" in answer.json()["detail"]

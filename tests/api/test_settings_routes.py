@@ -15,6 +15,7 @@ from contracts.streams import CAMERAS
 from services.ingest.probing import Prober
 from services.ingest.settings import IngestSettings
 from services.kit.settings import ServiceSettings
+from services.kit.vault import Vault
 from services.kit.watch import watch
 from tests.api.seeded import PASSWORD, Seed
 from tests.api.served import SECRET_KEY, VAULT, Served
@@ -114,6 +115,17 @@ async def test_a_key_that_came_with_another_request_is_refused(admin: Asker, roo
 
     await admin("POST", "/stores", {**wanted, "name": "Old"}, status=422, idempotency_key="k")
     await root("POST", "/stores", {**wanted, "name": "Old"}, status=201, idempotency_key="k")
+
+
+async def test_what_was_sealed_with_another_secret_key_is_not_made_again(admin: Asker, guarded: Served) -> None:
+    wanted = {"organization": "acme", "name": "New", "time_zone": "UTC"}
+    await admin("POST", "/stores", wanted, status=201, idempotency_key="k")
+    await guarded.pool.execute("UPDATE remembered_answer SET sealed = $1", Vault("the secret key of before").seal("{}"))
+
+    answer = await admin("POST", "/stores", wanted, status=409, idempotency_key="k")
+
+    assert "METRICA_SECRET_KEY" in answer.json()["detail"]
+    assert await guarded.pool.fetchval("SELECT count(*) FROM store WHERE name = 'New'") == 1
 
 
 async def test_what_was_refused_is_not_remembered(admin: Asker) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, Role
 from services.api.auth import repository
+from services.api.auth.digest import digest
 from services.api.database import Sessions
 from services.api.problems import Unauthorized
 from services.kit.account_tables import ApiKey
@@ -45,7 +45,7 @@ def draw_key(role: str) -> NewKey:
     """A new key for a role."""
     prefix = f"{'mw' if role == WORKER else 'mk'}_{secrets.token_hex(6)}"
     text = f"{prefix}_{secrets.token_urlsafe(32)}"
-    return NewKey(text, prefix, _hash(text))
+    return NewKey(text, prefix, digest(text))
 
 
 def is_key(text: str) -> bool:
@@ -87,7 +87,7 @@ async def _use(sessions: Sessions, text: str, now: datetime) -> ApiKey:
     prefix = "_".join(text.split("_", 2)[:2])  # what follows may hold more of them
     async with sessions() as session:
         key = await repository.find_key(session, prefix)
-    if key is None or not hmac.compare_digest(key.hash, _hash(text)) or key.revoked_at is not None:
+    if key is None or not hmac.compare_digest(key.hash, digest(text)) or key.revoked_at is not None:
         raise Unauthorized("There is no such key, or it was revoked.")
     if key.last_used_at is None or now - key.last_used_at >= _NOTED_EVERY:
         async with sessions() as session, session.begin():
@@ -100,8 +100,3 @@ async def _use(sessions: Sessions, text: str, now: datetime) -> ApiKey:
 def _principal(key: ApiKey) -> Principal:
     roles = {key.organization: Role(key.role)}
     return Principal(f"key {key.name} ({key.prefix})", roles=roles, store=key.store, key=key.id)
-
-
-def _hash(text: str) -> str:
-    """Of what was drawn at random; nobody guesses it, so no salt and no slowness are needed."""
-    return hashlib.sha256(text.encode()).hexdigest()

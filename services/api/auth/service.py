@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from uuid import UUID, uuid4
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.auth import repository
+from services.api.auth.digest import digest
 from services.api.auth.limits import count_try, forget_tries
 from services.api.auth.passwords import Passwords
 from services.api.auth.signing import SigningKeys
@@ -86,7 +86,7 @@ class SignIns:
         """
         now, stolen = self._clock(), False
         async with self._sessions() as session, session.begin():
-            row = await repository.take_refresh_token(session, _hash(token))
+            row = await repository.take_refresh_token(session, digest(token))
             if row is not None and row.used_at is not None and now > row.used_at + GRACE:
                 stolen = True
                 await repository.end_sign_in(session, row.family)
@@ -102,7 +102,7 @@ class SignIns:
     async def sign_out(self, token: str | None, sign_in: UUID | None) -> None:
         """End a sign-in, known by its refresh token or by itself. One that has ended is no error."""
         async with self._sessions() as session, session.begin():
-            row = await repository.take_refresh_token(session, _hash(token)) if token else None
+            row = await repository.take_refresh_token(session, digest(token)) if token else None
             for family in {row.family if row else None, sign_in} - {None}:
                 assert family is not None
                 await repository.end_sign_in(session, family)
@@ -141,9 +141,4 @@ class SignIns:
 
 
 def _refresh_token(token: str, user: UUID, sign_in: UUID, now: datetime) -> RefreshToken:
-    return RefreshToken(hash=_hash(token), family=sign_in, user=user, issued_at=now, expires_at=now + REFRESH_LIFE)
-
-
-def _hash(token: str) -> str:
-    """Of what was drawn at random; nobody guesses it, so no salt and no slowness are needed."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return RefreshToken(hash=digest(token), family=sign_in, user=user, issued_at=now, expires_at=now + REFRESH_LIFE)

@@ -1,1 +1,1 @@
-"""Cameras: their pictures."""
+"""Cameras: set up, tried out, seen, and how they did."""

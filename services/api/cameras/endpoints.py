@@ -14,7 +14,7 @@ from services.api.cameras.health import HealthPage, period, read_health
 from services.api.cameras.preview import newest_picture
 from services.api.cameras.schemas import CameraIn, CameraPatch, CameraSettings, LinesIn, ProbeIn, ProbeOut
 from services.api.dependencies import CameraID, ClockDep, PartsDep, PrincipalDep, SessionDep, StoreID, WritingDep
-from services.api.etags import IfMatch, etag
+from services.api.etags import IfMatch, tagged
 from services.api.idempotency import CreationDep
 from services.api.pages import Page, PageDep
 from services.api.problems import CHANGING, CREATING, READING, describe
@@ -122,9 +122,7 @@ async def show_camera(
     camera: CameraID, session: SessionDep, principal: PrincipalDep, of: PartsDep, response: Response
 ) -> CameraSettings:
     """As it is set; its ETag goes into `If-Match` of a change."""
-    shown = await service.show(session, principal, camera, of.vault)
-    response.headers["ETag"] = etag(shown)
-    return shown
+    return tagged(response, await service.show(session, principal, camera, of.vault))
 
 
 @router.patch("/cameras/{camera}", summary="Change a camera", responses=describe(*CHANGING))
@@ -140,8 +138,7 @@ async def change_camera(
     """Managers do; `{"paused": true}` pauses it. In force within a second or two."""
     async with writing() as session:
         shown = await service.change(session, principal, camera, wanted, of.vault, if_match)
-    response.headers["ETag"] = etag(shown)
-    return shown
+    return tagged(response, shown)
 
 
 @router.put("/cameras/{camera}/lines", summary="Draw a camera's lines", responses=describe(*CHANGING))
@@ -157,8 +154,7 @@ async def draw_lines(
     """All of them at once: those that are not said go. A line that can never count is refused with the reason."""
     async with writing() as session:
         shown = await service.draw(session, principal, camera, wanted, of.vault, if_match)
-    response.headers["ETag"] = etag(shown)
-    return shown
+    return tagged(response, shown)
 
 
 @router.delete(

@@ -99,7 +99,7 @@ class CameraSettings(BaseModel):
             address="(sealed with another METRICA_SECRET_KEY)" if is_sealed(setup.address) else redact(setup.address),
             policy=setup.policy,
             revision=revision,
-            lines=[LineOut.model_validate(line.model_dump()) for line in lines],
+            lines=[LineOut.of(line) for line in lines],
             **setup.model_dump(
                 include={"store", "name", "model", "capture", "preview_fps", "detection", "paused", "start"}
             ),

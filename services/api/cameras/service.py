@@ -25,7 +25,7 @@ from services.api.pages import Asked
 from services.api.problems import Invalid, Unavailable
 from services.kit.bus import Bus
 from services.kit.tables import Camera, Store
-from services.kit.vault import Vault
+from services.kit.vault import Vault, is_sealed
 
 PROBE_SECONDS = 40.0
 """Opening may take 10, reading 10, and finding out why not another 10; others may be before us."""
@@ -66,7 +66,7 @@ async def change(
     session: AsyncSession, principal: Principal, camera: str, wanted: CameraPatch, vault: Vault, if_match: str | None
 ) -> CameraSettings:
     """Change what is said."""
-    before = await _to_change(session, principal, camera, vault, if_match)
+    _, before = await _to_change(session, principal, camera, vault, if_match)
     changes = said(wanted)
     if "address" in changes:
         check_address(principal, wanted.address)
@@ -81,7 +81,7 @@ async def draw(
     session: AsyncSession, principal: Principal, camera: str, wanted: LinesIn, vault: Vault, if_match: str | None
 ) -> CameraSettings:
     """Put lines in the place of all that there are."""
-    before = await _to_change(session, principal, camera, vault, if_match)
+    _, before = await _to_change(session, principal, camera, vault, if_match)
     lines = [line.model_dump() for line in wanted.lines]
     await write_camera(session, _setup({**dict(before), "again": False, "lines": lines}), vault)
     return await show(session, principal, camera, vault)
@@ -89,16 +89,18 @@ async def draw(
 
 async def remove(session: AsyncSession, principal: Principal, camera: str, vault: Vault, if_match: str | None) -> None:
     """Remove one, with its lines. What it counted stays."""
-    await _to_change(session, principal, camera, vault, if_match)
-    await delete_camera(session, await readable_camera(session, principal, camera, Role.MANAGER))
+    found, _ = await _to_change(session, principal, camera, vault, if_match)
+    await delete_camera(session, found)
 
 
 def check_address(principal: Principal, address: str) -> None:
     """Leave files and devices of the machine to those whose machine it is.
 
     Raises:
-        Invalid: it is such an address, and the principal no superadmin.
+        Invalid: it is such an address, and the principal no superadmin; or it is sealed, as only the database has it.
     """
+    if is_sealed(address):
+        raise Invalid("say the address in the clear", "address")
     if not principal.superadmin and not _REMOTE.match(address.strip()):
         raise Invalid(
             "give an rtsp://, rtsps://, http:// or https:// address, or sim://door; "
@@ -134,11 +136,13 @@ async def probe(bus: Bus, address: str, vault: Vault) -> ProbeOut:
 
 async def _to_change(
     session: AsyncSession, principal: Principal, camera: str, vault: Vault, if_match: str | None
-) -> CameraSetup:
+) -> tuple[Camera, CameraSetup]:
     found = await readable_camera(session, principal, camera, Role.MANAGER)
     place = await readable_store(session, principal, found.store)
-    etags.check(if_match, await _show(session, place, found, vault))
-    return read_setup(found, place, await read_lines(session, found.id), vault)
+    lines = await read_lines(session, found.id)
+    setup = read_setup(found, place, lines, vault)
+    etags.check(if_match, CameraSettings.of(setup, found.revision, lines))
+    return found, setup
 
 
 async def _show(session: AsyncSession, store: Store, camera: Camera, vault: Vault) -> CameraSettings:

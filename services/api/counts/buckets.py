@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
+
+from services.kit.local_time import DAY, QUARTER, instant
 
 FIRST_DAY, LAST_DAY = date(1970, 1, 2), date(2999, 12, 31)
 """Beyond, there is no local midnight that a computer can name."""
-QUARTER = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
 
     Where clocks jump over midnight, the day begins at the jump; where midnight comes twice, at its first.
     """
-    return _midnight(day, zone), _midnight(day + timedelta(days=1), zone)
+    return instant(day, time(), zone), instant(day + DAY, time(), zone)
 
 
 def by_quarter(day: date, zone: ZoneInfo, counted: Mapping[datetime, tuple[int, int]]) -> list[Bucket]:
@@ -63,7 +64,3 @@ def _join(quarters: Iterable[Bucket], key: Callable[[datetime], object]) -> list
         else:
             joined.append(quarter)
     return joined
-
-
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time(), zone).astimezone(UTC)

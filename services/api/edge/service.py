@@ -136,6 +136,7 @@ async def _publish(bus: Bus, crossings: Iterable[Crossing]) -> None:
             subject = subjects.edge(LIVE, crossing.store, crossing.camera)
             await bus.try_publish(subject, crossing.encode(), msg_id=f"{LIVE}/{crossing.id}")
 
+    # All are waited for, so that none is under way once it was said that the batch was not taken.
     done = await asyncio.gather(*(publish(crossing) for crossing in crossings), return_exceptions=True)
     for failure in done:
         if isinstance(failure, NatsError | StreamFull | TimeoutError):

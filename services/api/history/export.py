@@ -125,7 +125,7 @@ async def _copy(connection: asyncpg.Connection, run: str, store: str, piece: Str
             yield bytes(data)
     finally:
         copying.cancel()
-        await asyncio.gather(copying, return_exceptions=True)
+        await asyncio.gather(copying, return_exceptions=True)  # `_first` told its error, or nobody takes any more
 
 
 async def _first(ready: asyncio.Queue[bytes | None], copying: asyncio.Task[None]) -> bytes | None:

@@ -54,7 +54,6 @@ class FootfallQuery(BucketsQuery):
     peak: bool = Field(
         default=False, description="Look for the peak hour: of many stores and days, that takes a while."
     )
-    open_only: bool = Field(default=False, description="Only quarter hours in which the store is open.")
 
 
 class FootfallExportQuery(BucketsQuery):

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Response
 
 from services.api.dependencies import OrganizationID, PartsDep, PrincipalDep, SessionDep, WritingDep
-from services.api.etags import IfMatch, etag
+from services.api.etags import IfMatch, tagged
 from services.api.idempotency import CreationDep
 from services.api.members import service
 from services.api.members.schemas import MemberIn, MemberOut, MemberPatch, NewMemberOut, UserOut, UserPatch
@@ -62,8 +62,7 @@ async def change_member(
     """Its admins do. In force at the member's next request."""
     async with writing() as session:
         shown = await service.change_role(session, principal, organization, user, wanted, if_match)
-    response.headers["ETag"] = etag(shown)
-    return shown
+    return tagged(response, shown)
 
 
 @router.delete(
@@ -94,9 +93,7 @@ async def list_users(session: SessionDep, principal: PrincipalDep, page: PageDep
 @router.get("/users/{user}", summary="See a user", responses=describe(*READING))
 async def show_user(user: UserID, session: SessionDep, principal: PrincipalDep, response: Response) -> UserOut:
     """Superadmins do."""
-    shown = UserOut.of(await service.find_user(session, principal, user))
-    response.headers["ETag"] = etag(shown)
-    return shown
+    return tagged(response, UserOut.of(await service.find_user(session, principal, user)))
 
 
 @router.patch("/users/{user}", summary="Change a user", responses=describe(*CHANGING))
@@ -111,5 +108,4 @@ async def change_user(
     """Superadmins do. Who is disabled is signed out at once."""
     async with writing() as session:
         shown = await service.change_user(session, principal, user, wanted, if_match)
-    response.headers["ETag"] = etag(shown)
-    return shown
+    return tagged(response, shown)

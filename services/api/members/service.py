@@ -47,8 +47,10 @@ async def add(
     found = await readable_organization(session, principal, organization, Role.ADMIN)
     user, drawn = await find_user_by_email(session, wanted.email), None
     if user is None:
-        drawn = None if wanted.password else new_password()
-        password = drawn or (wanted.password.get_secret_value() if wanted.password else "")
+        if wanted.password is None:
+            password = drawn = new_password()
+        else:
+            password = wanted.password.get_secret_value()
         user = User(
             email=wanted.email,
             name=wanted.name,

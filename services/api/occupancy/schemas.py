@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from services.api.history.schemas import Tally
+from services.api.incoming import Incoming
 
 # JSON Schema's "time" has an offset; this is what a clock on the wall shows.
 WallTime = Annotated[time, WithJsonSchema({"type": "string", "pattern": r"^\d\d:\d\d:\d\d", "examples": ["04:00:00"]})]
@@ -54,9 +55,9 @@ class OccupancyOut(BaseModel):
     corrections: list[CorrectionOut]
 
 
-class CorrectionIn(BaseModel):
+class CorrectionIn(Incoming):
     """How many there are now."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"inside": 12}})
+    model_config = ConfigDict(json_schema_extra={"example": {"inside": 12}})
 
     inside: Annotated[int, Field(ge=0, le=1_000_000)]

@@ -9,7 +9,7 @@ from sqlmodel import col
 
 from services.api.access import readable_organization, readable_organizations
 from services.api.dependencies import OrganizationID, PrincipalDep, SessionDep, WritingDep
-from services.api.etags import IfMatch, etag
+from services.api.etags import IfMatch, tagged
 from services.api.idempotency import CreationDep
 from services.api.organizations import service
 from services.api.organizations.schemas import OrganizationIn, OrganizationOut, OrganizationPatch
@@ -44,9 +44,7 @@ async def show_organization(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, response: Response
 ) -> OrganizationOut:
     """One organization; its ETag goes into `If-Match` of a change."""
-    shown = OrganizationOut.of(await readable_organization(session, principal, organization))
-    response.headers["ETag"] = etag(shown)
-    return shown
+    return tagged(response, OrganizationOut.of(await readable_organization(session, principal, organization)))
 
 
 @router.patch("/organizations/{organization}", summary="Change an organization", responses=describe(*CHANGING))
@@ -61,8 +59,7 @@ async def change_organization(
     """Its admins do."""
     async with writing() as session:
         shown = await service.change(session, principal, organization, wanted, if_match)
-    response.headers["ETag"] = etag(shown)
-    return shown
+    return tagged(response, shown)
 
 
 @router.delete(

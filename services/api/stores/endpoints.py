@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 
 from services.api.access import readable_store, readable_stores
 from services.api.dependencies import ClockDep, PrincipalDep, SessionDep, StatusesDep, StoreID, WritingDep
-from services.api.etags import IfMatch, etag
+from services.api.etags import IfMatch, tagged
 from services.api.idempotency import CreationDep
 from services.api.problems import CHANGING, CREATING, READING, describe
 from services.api.stores import service
@@ -44,9 +44,7 @@ async def create_store(wanted: StoreIn, principal: PrincipalDep, creation: Creat
 @router.get("/stores/{store}", summary="See a store's settings", responses=describe(*READING))
 async def show_store(store: StoreID, session: SessionDep, principal: PrincipalDep, response: Response) -> StoreSettings:
     """As it is set; its ETag goes into `If-Match` of a change."""
-    shown = StoreSettings.of(await readable_store(session, principal, store))
-    response.headers["ETag"] = etag(shown)
-    return shown
+    return tagged(response, StoreSettings.of(await readable_store(session, principal, store)))
 
 
 @router.patch("/stores/{store}", summary="Change a store", responses=describe(*CHANGING))
@@ -61,8 +59,7 @@ async def change_store(
     """Managers do. Another time zone moves its days, those of the past too."""
     async with writing() as session:
         shown = await service.change(session, principal, store, wanted, if_match)
-    response.headers["ETag"] = etag(shown)
-    return shown
+    return tagged(response, shown)
 
 
 @router.delete(

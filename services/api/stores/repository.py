@@ -12,7 +12,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.events import Counts, Status
 from contracts.identity import LIVE, Policy
-from contracts.spec import Anchor, Side
 from services.api.database import driver
 from services.api.live.statuses import worst
 from services.api.stores.schemas import AreaOut, CameraOut, LineOut, StoreOut
@@ -124,22 +123,7 @@ def _show_camera(camera: Camera, lines: tuple[Line, ...], statuses: list[Status]
         policy=Policy(camera.policy),
         paused=camera.paused,
         model=camera.model,
-        lines=[
-            LineOut(
-                id=line.id,
-                name=line.name,
-                revision=line.revision,
-                x1=line.x1,
-                y1=line.y1,
-                x2=line.x2,
-                y2=line.y2,
-                in_side=Side(line.in_side),
-                anchor=Anchor(line.anchor),
-                in_name=line.in_name,
-                out_name=line.out_name,
-            )
-            for line in lines
-        ],
+        lines=[LineOut.of(line) for line in lines],
         detection=AreaOut.model_validate(camera.detection),
         state=worst(statuses),
         statuses=statuses,

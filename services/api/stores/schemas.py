@@ -11,7 +11,7 @@ from contracts.identity import Policy, Token
 from contracts.spec import Anchor, Side
 from services.api.incoming import Incoming, Name, Patch, TimeZone
 from services.kit.opening_hours import OpeningHours
-from services.kit.tables import Store
+from services.kit.tables import Line, Store
 
 Capacity = Annotated[
     int | None, Field(ge=1, le=1_000_000, description="How many people may be inside at a time; null says nothing.")
@@ -32,6 +32,11 @@ class LineOut(BaseModel):
     anchor: Anchor
     in_name: str = Field(description="What people call the side where an IN ends.")
     out_name: str = Field(description="What people call the other side.")
+
+    @classmethod
+    def of(cls, line: Line) -> LineOut:
+        """As the API shows it."""
+        return cls.model_validate(line.model_dump())
 
 
 class AreaOut(BaseModel):
