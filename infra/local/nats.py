@@ -134,8 +134,8 @@ class NatsServer:
             **self._tls,
         }
         # nats-server looks for the included file from this one on, even where its path is an absolute one.
-        lines = [f"include {_quoted(os.path.relpath(FILE, self.folder))}"]
-        return "\n".join([*lines, *(f"{name}: {_quoted(value)}" for name, value in own.items()), ""])
+        lines = [f"include {quoted(os.path.relpath(FILE, self.folder))}"]
+        return "\n".join([*lines, *(f"{name}: {quoted(value)}" for name, value in own.items()), ""])
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT
@@ -157,10 +157,6 @@ class NatsServer:
                 return str(json.loads(info)["server_name"]) if word == b"INFO" else None
         except (OSError, ValueError, KeyError):
             return None
-
-
-def _quoted(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)  # nats-server reads JSON, but for \\u
 
 
 def _binary() -> Path:

@@ -30,8 +30,11 @@ from services.persistence.migrate import upgrade
 READY_TIMEOUT = 60.0
 DATABASE_ROLES = {Owner.PERSISTENCE: PERSISTENCE, Owner.API: API}
 _PATHS = ("METRICA_MODELS", "METRICA_CACHE")
-_ANOTHERS = ("METRICA_DATABASE_URL", "METRICA_NATS_TLS_CA", "METRICA_NATS_TLS_CERT", "METRICA_NATS_TLS_KEY")
-"""Settings that reach another Metrica than this one, if they are there."""
+_ANOTHERS = (
+    *("METRICA_DATABASE_URL", "METRICA_SECRET_KEY"),
+    *("METRICA_NATS_TLS_CA", "METRICA_NATS_TLS_CERT", "METRICA_NATS_TLS_KEY"),
+)
+"""Settings that are of another Metrica than this one, if they are there."""
 _OPENS_SEALED = (Owner.API, Owner.INGEST)
 ADMIN_EMAIL = "admin@metrica.local"
 T = TypeVar("T")
@@ -241,7 +244,6 @@ class Stack:
             environment.pop(name, None)
         if role := DATABASE_ROLES.get(owner):
             environment["METRICA_DATABASE_URL"] = self.postgres.url(role)
-        environment.pop("METRICA_SECRET_KEY", None)
         if owner is Owner.API:
             environment |= self._api
         if owner in _OPENS_SEALED:

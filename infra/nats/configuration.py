@@ -50,9 +50,9 @@ def password_variable(user: str) -> str:
     return f"METRICA_NATS_{user.upper()}_PASSWORD"
 
 
-def quoted(password: str) -> str:
-    """A password as nats-server reads it from its environment."""
-    return json.dumps(password)
+def quoted(value: object) -> str:
+    """A value as nats-server reads it, in its file and, a password, from its environment."""
+    return json.dumps(value, ensure_ascii=False)  # nats-server reads JSON, but for \u
 
 
 def _user(service: Owner) -> str:
@@ -71,5 +71,5 @@ def _user(service: Owner) -> str:
 
 
 def _subjects(subjects: tuple[str, ...]) -> str:
-    lines = "".join(f"\n          {json.dumps(subject)}" for subject in subjects)
+    lines = "".join(f"\n          {quoted(subject)}" for subject in subjects)
     return f"[{lines}\n        ]"

@@ -60,7 +60,8 @@ class DetectorService:
         try:
             detector = await self._open(pool, model, thread)
             worker = PoolWorker(self._bus, pool, detector, thread, self._runs)
-            async with self._colleagues.told(pool), asyncio.TaskGroup() as group:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._colleagues.tell(pool))
                 group.create_task(self._tell_for_ever(pool, detector))
                 if not detector.stateful:
                     await worker.run()

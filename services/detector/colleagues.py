@@ -6,8 +6,7 @@ leases   pool.yolo26n.open.detector-2  =  detector-2      I have this pool's mod
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
@@ -23,15 +22,16 @@ class Colleagues:
     def __init__(self, bus: Bus, replica: str) -> None:
         self._bus, self._replica = bus, replica
 
-    @asynccontextmanager
-    async def told(self, pool: str) -> AsyncIterator[None]:
-        """Let the others know that this replica has the pool's model, for as long as the context lasts."""
-        telling = asyncio.create_task(self._tell(pool), name=f"has the model of {pool}")
+    async def tell(self, pool: str) -> None:
+        """Let the others know that this replica has the pool's model, until cancelled."""
+        lease = Lease(await self._bus.bucket(LEASES), _key(pool, self._replica), self._replica, LEASES.ttl)
         try:
-            yield
+            while True:
+                with suppress(NatsError, TimeoutError, OSError):  # it is said again soon
+                    await lease.renew()
+                await asyncio.sleep(LEASES.ttl / RENEWALS)
         finally:
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
+            await lease.give_back()
 
     async def have(self, pool: str) -> bool:
         """Whether any replica has the pool's model; one that left is believed to for some seconds. Waits for nothing.
@@ -44,16 +44,6 @@ class Colleagues:
             return bool((await self._bus.js.stream_info(f"KV_{LEASES.name}", subjects_filter=keys)).state.subjects)
         except NotFoundError:
             return False  # the tracker has not made the bucket yet
-
-    async def _tell(self, pool: str) -> None:
-        lease = Lease(await self._bus.bucket(LEASES), _key(pool, self._replica), self._replica, LEASES.ttl)
-        try:
-            while True:
-                with suppress(NatsError, TimeoutError, OSError):  # it is said again soon
-                    await lease.renew()
-                await asyncio.sleep(LEASES.ttl / RENEWALS)
-        finally:
-            await lease.give_back()
 
 
 def _key(pool: str, replica: str) -> str:

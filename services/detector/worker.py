@@ -46,7 +46,7 @@ ACK_WAIT = 5.0
 HOLD = 12.0
 """Seconds after which a frame goes to another although its replica lives: it hangs. Three such waits are shorter than
 the tracker's."""
-MOST_DELIVERIES = 3
+MOST_ATTEMPTS = 3
 """A frame that was looked at so often without an answer is given up."""
 RETRY_DELAY = 0.5
 LEAVE_TIMEOUT = 2.0
@@ -177,14 +177,14 @@ class PoolWorker:
     async def _look_at_one(self, msg: Msg, look: Look) -> Detections | None:
         """A frame's event; None where it is to be tried again."""
         attempt = await self._attempts.begin(msg, look.frame)
-        if attempt > MOST_DELIVERIES:
-            return self._skip(look, f"given up after {MOST_DELIVERIES} deliveries without an answer")
+        if attempt > MOST_ATTEMPTS:
+            return self._skip(look, f"given up after {MOST_ATTEMPTS} deliveries without an answer")
         try:
             event = await self._timed(lambda: analyze(look.frame, look.jpeg, self._detector, look.spec), 1)
         except Exception as error:  # a backend may raise anything; the frame is tried again, then buried
             log.exception("a frame broke the detector", seq=look.frame.seq)
-            if attempt >= MOST_DELIVERIES:
-                return self._skip(look, f"the detector failed {MOST_DELIVERIES} times: {error!r}")
+            if attempt >= MOST_ATTEMPTS:
+                return self._skip(look, f"the detector failed {MOST_ATTEMPTS} times: {error!r}")
             await msg.nak(delay=RETRY_DELAY)
             return None
         await self._attempts.survived(msg, look.frame)

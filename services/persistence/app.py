@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import count
 
 import asyncpg
@@ -36,6 +36,7 @@ from services.persistence.faults import UNABLE, in_words, stay_cancelled
 from services.persistence.health import keep_health
 from services.persistence.incoming import MalformedEvent, Record, read
 from services.persistence.retention import Purged, purge
+from services.persistence.rollups import MINUTES_KEPT
 from services.persistence.writer import Outcome, Writer
 
 SERVICE = Owner.PERSISTENCE
@@ -61,7 +62,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 
 BEAT = 60.0
 PRUNE_EVERY = 60  # beats
-MINUTES_KEPT = timedelta(hours=48)
 PURGE_EVERY = 3600.0
 
 Clock = Callable[[], datetime]

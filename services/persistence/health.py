@@ -16,11 +16,11 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 from contracts.events import State, Status
 from contracts.identity import to_datetime
 from contracts.streams import STATUS
-from services.kit.bus import Backoff, Bus
+from services.kit.bus import Bus
 from services.kit.logs import logger
 from services.kit.reader import Reader
 from services.kit.statuses import EVERY_STATUS, read_status
-from services.persistence.faults import BAD_ROW, UNABLE, in_words, stay_cancelled
+from services.persistence.faults import in_words, write_all
 
 FROM_THE_BEGINNING = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, filter_subject=EVERY_STATUS)
 BATCH = 200
@@ -61,27 +61,21 @@ async def write_health(pool: asyncpg.Pool, statuses: Sequence[Status]) -> None:
 
     Returns once all that can be stored is committed, however long that takes. One that can never be is passed over.
     """
-    backoff, told = Backoff(), False
-    parts = [statuses] if statuses else []
-    while parts:
-        part = parts.pop()
-        try:
-            await pool.executemany(_INSERT, [_row(status) for status in part])
-        except BAD_ROW as error:
-            if len(part) == 1:
-                log.warning("a status cannot be kept", camera=part[0].camera, reason=in_words(error))
-            else:
-                middle = len(part) // 2
-                parts += [part[middle:], part[:middle]]
-        except UNABLE as error:
-            stay_cancelled()
-            if not told:
-                log.warning("the cameras' health waits for the database", reason=in_words(error))
-                told = True
-            parts.append(part)
-            await backoff.wait()
-        else:
-            backoff.reset()
+    told = False
+
+    async def insert(part: Sequence[Status]) -> None:
+        await pool.executemany(_INSERT, [_row(status) for status in part])
+
+    def refuse(status: Status, reason: str) -> None:
+        log.warning("a status cannot be kept", camera=status.camera, reason=reason)
+
+    def unable(_: Sequence[Status], error: Exception) -> None:
+        nonlocal told
+        if not told:
+            log.warning("the cameras' health waits for the database", reason=in_words(error))
+            told = True
+
+    await write_all(statuses, insert, refuse=refuse, unable=unable)
 
 
 def _row(status: Status) -> tuple[object, ...]:

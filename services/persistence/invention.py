@@ -66,7 +66,7 @@ def days_of(shops: Sequence[Shop], first: date, last: date, seed: int) -> Iterat
         where = zone(shop.time_zone)
         for n in range((last - first).days + 1):
             day = first + n * DAY
-            rng = random.Random(f"{seed}/{shop.id}/{day}")  # noqa: S311
+            rng = random.Random(f"{seed}/{shop.id}/{day}")  # noqa: S311  # as above
             opens, closes = instant(day, shop.opens, where), instant(day, shop.closes, where)
             expected = shop.visitors * WEEKDAYS[day.weekday()] * MONTHS[day.month - 1]
             visitors = max(0, round(expected * rng.gauss(1, 0.12)))

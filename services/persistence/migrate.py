@@ -29,6 +29,7 @@ CONFIGURATION = "organization, store, camera, line"
 ACCOUNTS = "account, membership, api_key, refresh_token, sign_in_attempts, signing_key, remembered_answer"
 LOGS = "audit_entry, occupancy_correction"
 NEWEST = "occupancy_correction"
+"""The last of all these that the steps make: once it is there, so are the others."""
 _LOCK = 0x6D657472_6D696772  # "metrmigr"
 _CONNECT_TIMEOUT = 5.0
 

@@ -7,7 +7,7 @@ therefore rise in the order of the commits, and no two writers touch a store's r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -16,6 +16,9 @@ from services.kit.local_time import DAY
 from services.kit.totals import Key
 from services.kit.zones import UTC_NAME, local_day, zone
 from services.persistence.fold import Counted, CountedDays, Folded, LineKey, Tally, days_of
+
+MINUTES_KEPT = timedelta(hours=48)
+"""Rows of `count_minute` that are older go; quarters and days stay."""
 
 _RAISE_VERSIONS = """
 INSERT INTO store_version AS v (run, store, version, last_at, time_zone)

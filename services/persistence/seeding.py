@@ -9,20 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 
 import asyncpg
 
-from contracts.identity import LIVE
+from contracts.identity import LIVE, to_ns
 from services.kit.local_time import DAY, stretches
 from services.kit.zones import zone
 from services.persistence.invention import HOURS, Shop, days_of
 from services.persistence.partitions import Month, attach, create, exists
+from services.persistence.rollups import MINUTES_KEPT
 
 MISSED = 0.015
 """The part of crossings that no camera saw."""
 MODEL = "invented"
-_MINUTES_KEPT = timedelta(hours=48)
 _MEMORY = "SET LOCAL work_mem = '256MB'; SET LOCAL maintenance_work_mem = '512MB'; SET LOCAL synchronous_commit = off"
 
 # 20 bits of a hash are a number from 0 to 1. A visitor comes in, stays a quarter of an hour or so, and goes out by any
@@ -88,15 +88,12 @@ SELECT $1::text, s.store, 1, (SELECT max(last_at) FROM session_count c WHERE c.s
        s.time_zone
 FROM unnest($2::text[], $3::text[]) AS s (store, time_zone)
 """
-
-
 _ORGANIZATION = "INSERT INTO organization (id, name, demo) VALUES ($1, $2, true)"
 _STORES = """
 INSERT INTO store (id, organization, name, time_zone)
 SELECT s.id, $1, s.name, s.time_zone FROM unnest($2::text[], $3::text[], $4::text[]) AS s (id, name, time_zone)
 """
 _WRITTEN = "SELECT sum(crossings) FROM session_count WHERE store = ANY($1::text[]) AND session = $2"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class AlreadyThere(Exception):
@@ -182,8 +179,9 @@ async def _month(connection: asyncpg.Connection, seed: Seed, month: Month) -> in
     )
     for rollup in (_QUARTERS, _SESSIONS):
         await connection.execute(rollup.format(partition=month.table), stores, LIVE)
-    await connection.execute(_MINUTES.format(partition=month.table), stores, LIVE, seed.until - _MINUTES_KEPT)
+    await connection.execute(_MINUTES.format(partition=month.table), stores, LIVE, seed.until - MINUTES_KEPT)
     if partition_is_new:
+        # Before it is attached, which one month at a time can be: indexes of several are built at once.
         await connection.execute(f"ALTER TABLE {month.table} ADD PRIMARY KEY (run, id, at)")
         await connection.execute(f"CREATE INDEX ON {month.table} (run, store, at)")
         await attach(connection, month)
@@ -219,4 +217,4 @@ def _columns(rows: Sequence[tuple[object, ...]], count: int) -> Iterator[list[ob
 
 
 def _us(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return to_ns(moment) // 1000

@@ -14,10 +14,9 @@ import asyncpg
 
 from contracts.events import Crossing, SessionEnd
 from contracts.identity import LIVE, to_datetime
-from services.kit.bus import Backoff
 from services.kit.logs import logger
 from services.kit.totals import Key
-from services.persistence.faults import BAD_ROW, UNABLE, in_words, stay_cancelled
+from services.persistence.faults import in_words, write_all
 from services.persistence.fold import fold
 from services.persistence.incoming import Record
 from services.persistence.metrics import DATABASE_UP
@@ -58,28 +57,18 @@ class Writer:
             batch: crossings and ends of sessions; the same one may occur more than once.
             overdue: ends that are to be written though crossings of their sessions are missing.
         """
-        outcome, backoff = Outcome(), Backoff()
-        parts = [batch] if batch else []
-        while parts:
-            part = parts.pop()
-            try:
-                await self._commit(part, overdue, outcome)
-            except BAD_ROW as error:
-                if len(part) == 1:
-                    outcome.refused[part[0]] = in_words(error)
-                else:
-                    middle = len(part) // 2
-                    parts += [part[middle:], part[:middle]]
-            except UNABLE as error:
-                stay_cancelled()
-                self._unable(error)
-                # It may have been committed with only the answer lost: its rows are then no longer new next time.
-                outcome.changed |= {(event.run, event.store) for event in part if isinstance(event, Crossing)}
-                parts.append(part)
-                await backoff.wait()
-            else:
-                backoff.reset()
-                self._able()
+        outcome = Outcome()
+
+        async def commit(part: Sequence[Record]) -> None:
+            await self._commit(part, overdue, outcome)
+            self._able()
+
+        def unable(part: Sequence[Record], error: Exception) -> None:
+            self._unable(error)
+            # Where it was committed all the same, its rows are no longer new next time.
+            outcome.changed |= {(event.run, event.store) for event in part if isinstance(event, Crossing)}
+
+        await write_all(batch, commit, refuse=outcome.refused.__setitem__, unable=unable)
         return outcome
 
     async def follow_time_zones(self) -> set[Key]:

@@ -20,7 +20,7 @@ from services.tracker.kalman import MIN_SIZE, Floats
 from services.tracker.paths import PathRecorder, Walked
 from services.tracker.trace import Trace
 from services.tracker.tracker import Gone, Sighting, Tracker, TrackerState
-from services.tracker.watch import LineState, LineWatch, ranked
+from services.tracker.watch import LineState, LineWatch, crossings_of
 
 MIN_STEP: Final = 0.001
 """Seconds that pass between two frames at least, where the camera's clock stands still or jumps back."""
@@ -179,33 +179,24 @@ class CameraCounter:
     def _cross(
         self, seen: tuple[Sighting, ...], gone: tuple[Gone, ...], detections: Detections, counts: bool
     ) -> tuple[Crossing, ...]:
-        """The crossings that this frame decides, ranked by their place along each line."""
+        """The crossings that this frame decides, line by line."""
         session = self._session
         found: list[Crossing] = []
         for watch in session.watches.values():
             decided = watch.see(seen, detections.captured_at, session.width, session.height) + watch.forget(gone)
             if not counts or not decided:
                 continue
-            line = watch.line
-            for rank, (direction, met) in ranked(decided):
-                identity = (line.id, line.revision, detections.session, detections.seq, direction, rank)
-                found.append(
-                    Crossing(
-                        run=self._run,
-                        id=Crossing.identify(self._camera, *identity),
-                        store=self._store,
-                        camera=self._camera,
-                        line=line.id,
-                        line_revision=line.revision,
-                        direction=direction,
-                        session=detections.session,
-                        seq=detections.seq,
-                        at=met.at,
-                        place=met.place,
-                        spec_revision=session.spec_revision,
-                        model=detections.model,
-                    )
-                )
+            found += crossings_of(
+                watch.line,
+                decided,
+                run=self._run,
+                store=self._store,
+                camera=self._camera,
+                session=detections.session,
+                seq=detections.seq,
+                spec_revision=session.spec_revision,
+                model=detections.model,
+            )
         session.count += len(found)
         return tuple(found)
 

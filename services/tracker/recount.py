@@ -21,7 +21,7 @@ from contracts.events import Crossing, Path
 from contracts.spec import CountingLine
 from services.tracker.kalman import Floats
 from services.tracker.tracker import LOST_SECONDS, Gone, Sighting
-from services.tracker.watch import LineWatch, ranked
+from services.tracker.watch import LineWatch, crossings_of
 
 Times = NDArray[np.int64]
 """ns UTC, rising."""
@@ -82,25 +82,16 @@ class Recount:
                     decided += watch.forget(moment.gone)
                 if not decided:
                     continue  # as at nearly all
-                found += [
-                    Crossing(
-                        run=self._run,
-                        id=Crossing.identify(
-                            self._camera, watch.line.id, watch.line.revision, session.name, moment.seq, direction, rank
-                        ),
-                        store=session.store,
-                        camera=self._camera,
-                        line=watch.line.id,
-                        line_revision=watch.line.revision,
-                        direction=direction,
-                        session=session.name,
-                        seq=moment.seq,
-                        at=met.at,
-                        place=met.place,
-                        spec_revision=session.spec_revision,
-                    )
-                    for rank, (direction, met) in ranked(decided)
-                ]
+                found += crossings_of(
+                    watch.line,
+                    decided,
+                    run=self._run,
+                    store=session.store,
+                    camera=self._camera,
+                    session=session.name,
+                    seq=moment.seq,
+                    spec_revision=session.spec_revision,
+                )
         return found
 
 

@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from contracts.events import Crossing, Model
 from contracts.identity import Direction
 from contracts.spec import CountingLine
 from services.tracker.lines import Decision, Gate, Passage, conclude
@@ -110,13 +111,48 @@ class LineWatch:
         return watch
 
 
-def ranked(decided: Iterable[Decision]) -> list[tuple[int, Decision]]:
-    """A line's crossings of one frame by their place along it, each with its rank among those of its direction."""
+def crossings_of(
+    line: CountingLine,
+    decided: Iterable[Decision],
+    *,
+    run: str,
+    store: str,
+    camera: str,
+    session: str,
+    seq: int,
+    spec_revision: int,
+    model: Model | None = None,
+) -> list[Crossing]:
+    """A line's crossings of one frame, by their place along it: each one's rank among those of its direction names it.
+
+    Args:
+        line: that was crossed.
+        decided: by the frame, in any order.
+        run, store, camera, session, seq: which frame.
+        spec_revision: that was in force.
+        model: that found the people; None where that is not known.
+    """
     ranks = dict.fromkeys(Direction, -1)
-    found: list[tuple[int, Decision]] = []
-    for decision in sorted(decided, key=lambda decision: (decision.met.place, decision.met.at)):
-        ranks[decision.direction] += 1
-        found.append((ranks[decision.direction], decision))
+    found: list[Crossing] = []
+    for direction, met in sorted(decided, key=lambda decision: (decision.met.place, decision.met.at)):
+        ranks[direction] += 1
+        found.append(
+            Crossing(
+                run=run,
+                id=Crossing.identify(camera, line.id, line.revision, session, seq, direction, ranks[direction]),
+                store=store,
+                camera=camera,
+                line=line.id,
+                line_revision=line.revision,
+                direction=direction,
+                session=session,
+                seq=seq,
+                at=met.at,
+                place=met.place,
+                spec_revision=spec_revision,
+                model=model,
+            )
+        )
     return found
 
 
