@@ -21,6 +21,7 @@ from services.cli.replaying.life import check_free, close_run, open_run, remove_
 from services.cli.replaying.past import Past
 from services.cli.replaying.rows import UNABLE, ended_sessions
 from services.kit.bus import Bus
+from services.kit.tasks import cancel_and_wait
 from services.kit.watch import watch
 
 LOOK_EVERY = 0.1
@@ -79,9 +80,7 @@ class Replay:
             ended = self._run.model_copy(update={"state": state, "covered": fed.covered})
             await close_run(self._bus, ended)
         finally:
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            await cancel_and_wait(*helpers)
             with suppress(NatsError):
                 await told.unsubscribe()
         return ended
@@ -117,9 +116,7 @@ class Replay:
                 return working.result()
             raise Refused(f"run {self._run.name} was dropped while it was played")
         finally:
-            for task in (working, dropped):
-                task.cancel()
-            await asyncio.gather(working, dropped, return_exceptions=True)
+            await cancel_and_wait(working, dropped)
 
     async def _dropped(self) -> None:
         """Return once the run's entry is deleted."""
