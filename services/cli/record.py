@@ -15,6 +15,7 @@ from services.cli.errors import Refused
 from services.cli.interrupt import on_interrupt
 from services.cli.options import moment_ns
 from services.cli.replay import WARM_UP
+from services.kit.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -129,8 +130,7 @@ class _Recording:
                         self._moved.clear()
                         await self._moved.wait()
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            await cancel_and_wait(following)
         self._segment.end(last + 1)
 
     async def _write_frames(self, frames: asyncio.Queue[Shown], first: Shown, seconds: float) -> int:

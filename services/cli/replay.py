@@ -17,6 +17,7 @@ from services.cli.database import DatabaseUrl
 from services.cli.errors import Refused, plainly
 from services.cli.interrupt import on_interrupt
 from services.cli.options import AnchorOption, InOption, LineOption, LineWords, moment_ns
+from services.kit.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from contracts.runs import Run
@@ -161,8 +162,7 @@ async def _shown(replay: Replay) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            await cancel_and_wait(following)
 
 
 def _report(run: Run, counted: list[Total]) -> None:

@@ -13,6 +13,8 @@ from collections import deque
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from services.kit.tasks import cancel_and_wait
+
 BEATS = 3
 """How often it is said in an ack wait."""
 
@@ -38,8 +40,7 @@ class Hold:
 
     async def end(self) -> None:
         """Let go of everything."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await cancel_and_wait(self._task)
         self._held.clear()
 
     async def _beat(self) -> None:

@@ -18,6 +18,7 @@ from nats.js.kv import KeyValue
 from contracts.streams import LEASES, Bucket
 from services.kit.bus import Bus
 from services.kit.logs import logger
+from services.kit.tasks import cancel_and_wait
 
 RENEWALS = 3
 """How often a lease is renewed in the time that its entry lives."""
@@ -119,8 +120,7 @@ async def hold(bus: Bus, name: str, token: str, bucket: Bucket = LEASES) -> Asyn
     try:
         yield lost
     finally:
-        renewal.cancel()
-        await asyncio.gather(renewal, return_exceptions=True)
+        await cancel_and_wait(renewal)
         await lease.give_back()
 
 

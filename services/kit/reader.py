@@ -23,6 +23,7 @@ from nats.js.errors import NotFoundError
 from services.kit.bus import Backoff, Bus
 from services.kit.hold import Hold
 from services.kit.logs import logger
+from services.kit.tasks import cancel_and_wait
 
 HEARTBEAT = 1.0
 SILENCE = 3 * HEARTBEAT
@@ -112,8 +113,7 @@ class Reader:
         """Stop reading. Messages that were pulled ahead and not handled come back to others after their ack wait."""
         self._forget()
         if self._opening is not None:
-            self._opening.cancel()
-            await asyncio.gather(self._opening, return_exceptions=True)
+            await cancel_and_wait(self._opening)
         await self._unsubscribe()
         if self._hold is not None:
             await self._hold.end()

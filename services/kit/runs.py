@@ -17,9 +17,10 @@ from contracts.runs import RUN_ENTRIES, Run, run_key
 from contracts.streams import RUNS
 from services.kit.bus import Bus
 from services.kit.logs import logger
+from services.kit.tasks import cancel_and_wait
 from services.kit.watch import watch
 
-SUFFIX = RUN_ENTRIES.removeprefix("*")
+_SUFFIX = RUN_ENTRIES.removeprefix("*")
 LOOK_AGAIN = 30.0
 """Seconds between looks whether the runs that are worked on are still there."""
 
@@ -56,7 +57,7 @@ class Runs:
 
     async def _watch(self, bus: Bus) -> None:
         async for entry in watch(bus, RUNS, RUN_ENTRIES):
-            name = entry.key.removesuffix(SUFFIX)
+            name = entry.key.removesuffix(_SUFFIX)
             run = None if entry.value is None else _read(name, entry.value)
             if run is not None and run.running:
                 self.running[name] = run
@@ -104,15 +105,15 @@ class Runs:
                 runs = {name: run for name, run in self.running.items() if wanted(run)}
                 for name, (run, task) in list(tasks.items()):
                     if name not in runs or runs[name].created_at != run.created_at:
-                        await _end(task)
+                        await cancel_and_wait(task)
                         del tasks[name]
                 for name in runs.keys() - tasks.keys():
                     tasks[name] = runs[name], asyncio.create_task(_alone(work, runs[name]), name=f"run {name}")
                 forgotten &= self.dropped
-                for name in self.dropped - forgotten if forget else ():
-                    assert forget is not None
-                    await forget(name)
-                    forgotten.add(name)
+                if forget is not None:
+                    for name in self.dropped - forgotten:
+                        await forget(name)
+                        forgotten.add(name)
 
 
 @asynccontextmanager
@@ -121,7 +122,7 @@ async def _tasks() -> AsyncGenerator[dict[str, tuple[Run, asyncio.Task[None]]], 
     try:
         yield tasks
     finally:
-        await asyncio.gather(*(_end(task) for _, task in tasks.values()))
+        await cancel_and_wait(*(task for _, task in tasks.values()))
 
 
 async def _alone(work: Callable[[Run], Coroutine[None, None, None]], run: Run) -> None:
@@ -129,11 +130,6 @@ async def _alone(work: Callable[[Run], Coroutine[None, None, None]], run: Run) -
         await work(run)
     except Exception:  # whatever breaks a replay, the live run goes on
         log.exception("work on a run failed", run=run.name)
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 def _read(name: str, value: bytes) -> Run | None:

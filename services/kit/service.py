@@ -22,6 +22,7 @@ from contracts.streams import Owner
 from services.kit.bus import Bus
 from services.kit.logs import configure, logger
 from services.kit.settings import ServiceSettings
+from services.kit.tasks import cancel_and_wait
 
 READY_TIMEOUT = 2.0
 Check = Callable[[], Awaitable[None]]
@@ -76,8 +77,7 @@ class Worker:
         """End the work in order; the connection stays."""
         self._bus.leaving()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel_and_wait(self._task)
             log.info("stopped")
 
     async def _run(self) -> None:

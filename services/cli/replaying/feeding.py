@@ -23,6 +23,7 @@ from services.cli.replaying.lead import Lead
 from services.cli.replaying.life import put_spec, update_run
 from services.cli.replaying.past import Past
 from services.kit.bus import Bus, StreamFull
+from services.kit.tasks import cancel_and_wait
 
 FULL_DELAY = 0.02
 """Seconds until a frame is offered again to a full stream: an inference or two."""
@@ -192,9 +193,7 @@ async def _together(works: Iterable[Coroutine[None, None, None]]) -> None:
     try:
         await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_and_wait(*tasks)
 
 
 def _subject(event: Detections) -> str:

@@ -19,8 +19,9 @@ from services.cli.replaying.feeding import Fed, Feeder, See
 from services.cli.replaying.lead import Lead
 from services.cli.replaying.life import check_free, close_run, open_run, remove_run
 from services.cli.replaying.past import Past
-from services.cli.replaying.rows import UNABLE, ended_sessions
+from services.cli.replaying.rows import have_ended
 from services.kit.bus import Bus
+from services.kit.tasks import cancel_and_wait
 from services.kit.watch import watch
 
 LOOK_EVERY = 0.1
@@ -79,9 +80,7 @@ class Replay:
             ended = self._run.model_copy(update={"state": state, "covered": fed.covered})
             await close_run(self._bus, ended)
         finally:
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            await cancel_and_wait(*helpers)
             with suppress(NatsError):
                 await told.unsubscribe()
         return ended
@@ -91,18 +90,12 @@ class Replay:
         frames = self._run.kind is RunKind.FRAMES
         try:
             fed = await (self._feeder.frames() if frames else self._feeder.detections())
-        except Exception:
+        except Exception:  # whatever it was: what was not fed to its end is no run
             await remove_run(self._bus, self._database, self._run.name)
             raise
-        while not await self._all_is_in(fed):  # noqa: ASYNC110  # no event tells it
+        while not await have_ended(self._database, self._run.name, fed.sessions):  # noqa: ASYNC110  # no event tells it
             await asyncio.sleep(LOOK_EVERY)
         return fed
-
-    async def _all_is_in(self, fed: Fed) -> bool:
-        try:
-            return set(fed.sessions) <= await ended_sessions(self._database, self._run.name)
-        except UNABLE:
-            return False  # persistence waits for it, too
 
     async def _unless_dropped(self, work: Coroutine[None, None, Fed]) -> Fed:
         """Do some work, unless somebody drops the run meanwhile: nothing would ever come of it.
@@ -117,9 +110,7 @@ class Replay:
                 return working.result()
             raise Refused(f"run {self._run.name} was dropped while it was played")
         finally:
-            for task in (working, dropped):
-                task.cancel()
-            await asyncio.gather(working, dropped, return_exceptions=True)
+            await cancel_and_wait(working, dropped)
 
     async def _dropped(self) -> None:
         """Return once the run's entry is deleted."""
@@ -129,13 +120,12 @@ class Replay:
 
     async def _watch(self) -> None:
         """Tell once where nothing moves."""
-        before, told = -1.0, False
-        while not told:
+        while True:
             before = self.progress
             await asyncio.sleep(PATIENCE)
             if self._run.speed is None and self.progress == before < 1:
                 self._tell("nothing moves: are the services running? `./taskw up`, or `docker compose ps`")
-                told = True
+                return
 
     async def _pass_on(self, msg: Msg) -> None:
         said = Status.model_validate_json(msg.data)

@@ -26,7 +26,7 @@ from services.cli.replaying.appending import Appender
 from services.cli.replaying.life import close_run, open_run, remove_run
 from services.cli.replaying.past import AROUND
 from services.cli.replaying.planning import moment, revised
-from services.cli.replaying.rows import UNABLE, ended_sessions
+from services.cli.replaying.rows import have_ended
 from services.kit.bus import Bus
 from services.kit.reader import Reader
 from services.tracker.recount import Recount
@@ -199,21 +199,13 @@ async def _publish(bus: Bus, run: Run, recounted: Recounted) -> None:
 
 
 async def _wait_for_rows(database: asyncpg.Pool, run: Run, recounted: Recounted, tell: Callable[[str], None]) -> None:
-    """Each session is closed by a row, which comes when all its crossings are in."""
+    sessions = {(path.camera, path.session) for path in recounted.last}
     waited = 0.0
-    while not await _all_is_in(database, run, recounted):
+    while not await have_ended(database, run.name, sessions):
         await asyncio.sleep(LOOK_EVERY)
         waited += LOOK_EVERY
         if waited - LOOK_EVERY < PATIENCE <= waited:
             tell("the counts do not come in: is persistence running? `./taskw up`, or `docker compose ps`")
-
-
-async def _all_is_in(database: asyncpg.Pool, run: Run, recounted: Recounted) -> bool:
-    try:
-        ended = await ended_sessions(database, run.name)
-    except UNABLE:
-        return False  # persistence waits for it, too
-    return ended >= {(path.camera, path.session) for path in recounted.last}
 
 
 def _end(run: str, path: Path, count: int) -> SessionEnd:

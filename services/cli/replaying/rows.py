@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,12 +13,12 @@ import asyncpg
 
 from contracts.identity import to_datetime
 from contracts.runs import Stretch
+from services.cli.database import checked
 from services.cli.errors import Refused
 from services.kit.zones import zone
+from services.persistence.faults import UNABLE, stay_cancelled
 
 CONNECT_TIMEOUT = 5.0
-UNABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""The database does not answer now."""
 
 _ENDED = "SELECT camera, session FROM run_session WHERE run = $1"
 _TOTALS = """
@@ -83,12 +83,8 @@ async def database(url: str) -> AsyncIterator[asyncpg.Connection]:
     Raises:
         Refused: no address is given, or the database does not answer.
     """
-    if not url:
-        raise Refused(
-            "METRICA_DATABASE_URL is not set: it says which database, postgresql://user:password@host:port/name"
-        )
     try:
-        connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT)
+        connection = await asyncpg.connect(checked(url), timeout=CONNECT_TIMEOUT)
     except UNABLE as error:
         raise Refused(f"the database does not answer: {error}. Is Metrica running (./taskw up)?") from error
     try:
@@ -115,9 +111,17 @@ async def time_zone(connection: asyncpg.Connection, store: str) -> ZoneInfo:
     return zone(await connection.fetchval("SELECT time_zone FROM store WHERE id = $1", store))
 
 
-async def ended_sessions(connection: asyncpg.Connection, run: str) -> set[tuple[str, str]]:
-    """The sessions of a run all of whose crossings are in, by (camera, session)."""
-    return {(row["camera"], row["session"]) for row in await connection.fetch(_ENDED, run)}
+async def have_ended(connection: asyncpg.Connection, run: str, sessions: Iterable[tuple[str, str]]) -> bool:
+    """Whether all crossings of these sessions of a run are in, by (camera, session): each is closed by a row then.
+
+    While the database is away, they are not, as far as is known: persistence waits for it, too.
+    """
+    try:
+        rows = await connection.fetch(_ENDED, run)
+    except UNABLE:
+        stay_cancelled()
+        return False
+    return {(row["camera"], row["session"]) for row in rows}.issuperset(sessions)
 
 
 async def totals(connection: asyncpg.Connection, run: str) -> list[Total]:
