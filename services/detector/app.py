@@ -27,6 +27,7 @@ from services.kit.lease import hold
 from services.kit.logs import logger
 from services.kit.runs import Runs
 from services.kit.service import Health, serve
+from services.kit.tasks import cancel_and_wait
 
 RETRY_MODEL = 20.0
 """Seconds until a model that cannot be opened is tried again, and cameras that no replica takes are told so again."""
@@ -183,9 +184,7 @@ async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None
         if task.done():
             task.result()
     finally:
-        for one in (task, stopped):
-            one.cancel()
-        await asyncio.gather(task, stopped, return_exceptions=True)
+        await cancel_and_wait(task, stopped)
 
 
 def _load_backends(names: Mapping[str, str]) -> dict[str, Callable[[], Detector]]:

@@ -20,6 +20,7 @@ from services.kit.lease import Lease
 from services.kit.logs import logger
 from services.kit.service import Health, serve
 from services.kit.share import Share
+from services.kit.tasks import cancel_and_wait
 from services.kit.watch import watch
 
 M = TypeVar("M", bound=BaseModel)
@@ -98,8 +99,7 @@ class IngestService:
     async def _end(self, camera: str) -> None:
         if camera in self._workers:
             _, task, _ = self._workers[camera]
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await cancel_and_wait(task)
             del self._workers[camera]  # only now: who is told to stop meanwhile still waits for it
 
 

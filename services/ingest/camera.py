@@ -27,6 +27,7 @@ from services.kit.bus import Bus
 from services.kit.codec import Encoded, encode
 from services.kit.lease import Lease
 from services.kit.logs import bound_contextvars, logger
+from services.kit.tasks import cancel_and_wait
 from services.kit.vault import CannotOpen
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 30.0
@@ -183,8 +184,7 @@ class CameraWorker:
             # this: it would write its progress over that of whoever goes on with the camera.
             left = True
             if keeping is not None:
-                keeping.cancel()
-                await asyncio.gather(keeping, return_exceptions=True)
+                await cancel_and_wait(keeping)
             if not progress.finished:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LEAVE_TIMEOUT):

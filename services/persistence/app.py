@@ -30,6 +30,7 @@ from services.kit.reader import Reader
 from services.kit.runs import Runs
 from services.kit.service import Health, serve
 from services.kit.settings import DatabaseSettings
+from services.kit.tasks import cancel_and_wait
 from services.kit.totals import Key, all_totals
 from services.persistence import metrics
 from services.persistence.faults import UNABLE, in_words, stay_cancelled
@@ -127,8 +128,7 @@ class Persistence:
         except asyncio.CancelledError:
             if self._writer.problem is None:  # otherwise it would only wait; the batch comes again
                 await asyncio.wait({task}, timeout=GRACE)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await cancel_and_wait(task)
             raise
 
     async def _handle(self, msgs: Sequence[Msg], run: str) -> None:

@@ -19,6 +19,7 @@ from services.kit.bus import Backoff, Bus
 from services.kit.dead_letters import bury
 from services.kit.logs import bound_contextvars, logger
 from services.kit.reader import Reader
+from services.kit.tasks import cancel_and_wait
 from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, key, load, publish
 from services.tracker.counting import CameraCounter, Step
 from services.tracker.feed import Feed
@@ -297,8 +298,7 @@ async def _whole(work: Coroutine[None, None, None]) -> None:
         await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task], timeout=LEAVE_TIMEOUT)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await cancel_and_wait(task)
         raise
 
 

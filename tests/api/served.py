@@ -34,6 +34,8 @@ from tests.persistence.builders import crossing
 SOON = 5.0
 PATIENCE = 20.0
 """Seconds that an answer may take on a machine with much else to do."""
+BUFFER = 1 << 16
+"""Bytes that the kernel keeps of an answer that nobody takes; left to itself it takes tens of megabytes in."""
 SECRET_KEY = "a secret key that only tests have"
 VAULT = Vault(SECRET_KEY)
 
@@ -176,6 +178,7 @@ async def serving(
     """Run the API; yields its parts, of which `settings.port` is where it answers."""
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # without it asyncio leaves Nagle on: 40 ms an answer
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         quick = dict.fromkeys(("reread_seconds", "heartbeat_seconds", "recheck_seconds"), 0.1)

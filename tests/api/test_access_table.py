@@ -53,7 +53,7 @@ class Row:
         return self.method, self.path.partition("?")[0]
 
 
-O, S, C = "/v1/organizations/{organization}", "/v1/stores/{store}", "/v1/cameras/{camera}"  # noqa: E741
+O, S, C = "/v1/organizations/{organization}", "/v1/stores/{store}", "/v1/cameras/{camera}"  # noqa: E741  # rows of the table fit a line
 LINE = {"id": "back", "x1": 0, "y1": 0.5, "x2": 1, "y2": 0.5}
 EVENT = {"id": "1", "camera": "door", "line": "entrance", "direction": "in", "at": "2026-11-23T08:00:00Z"}
 SIGN_IN = {"email": "viewer@acme", "password": PASSWORD, "keep": "token"}

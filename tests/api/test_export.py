@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import socket
 from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
+import httpx
 import pytest
 
 from contracts.identity import LIVE
@@ -15,7 +17,7 @@ from services.api.history.export import MOST_EXPORTS, PIECES, Exports, TooManyEx
 from services.api.history.period import Period
 from services.kit.tables import Store
 from tests.api.asked import Asked
-from tests.api.served import Served
+from tests.api.served import BUFFER, PATIENCE, Served
 
 CROSSINGS, FOOTFALL = "/v1/stores/shop/crossings.csv", "/v1/stores/shop/footfall.csv"
 MANY = 60_000
@@ -36,7 +38,7 @@ async def export(asked: Asked, url: str, **query: object) -> list[dict[str, str]
 
 
 async def many(pool: asyncpg.Pool) -> None:
-    """More crossings than fit into any buffer on the way."""
+    """More crossings than lie in the API and in the buffers of its connections (`BUFFER`)."""
     await pool.execute(
         "CREATE TABLE crossing_y2026m11 PARTITION OF crossing FOR VALUES FROM ('2026-11-01') TO ('2026-12-01')"
     )
@@ -109,8 +111,13 @@ class TestCrossings:
         await served.set_up()
         await many(served.pool)
 
-        async with served.client.stream("GET", CROSSINGS, params={"from": str(DAY), "to": str(DAY)}) as answer:
-            await anext(answer.aiter_bytes(100))
+        slow = httpx.AsyncHTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)])
+        async with (
+            httpx.AsyncClient(transport=slow, base_url=served.client.base_url, timeout=PATIENCE) as client,
+            client.stream("GET", CROSSINGS, params={"from": str(DAY), "to": str(DAY)}) as answer,
+        ):
+            pieces = answer.aiter_bytes(100)  # held: httpx hangs up where nobody holds it any more
+            await anext(pieces)
             async with asyncio.timeout(5):
                 while await exports(served.pool) != 1:  # the header may be here before the database is asked
                     await served.client.get("/livez")

@@ -94,5 +94,5 @@ def test_hours_of_a_day(zone: str, day: str, hours: int) -> None:
 def test_on_wall_clocks_alone_every_day_has_24_hours() -> None:
     found = slots(period("2026-10-25", "2026-10-25"), Size.HOUR, None)
 
-    assert [slot.start for slot in found] == [datetime(2026, 10, 25, hour) for hour in range(24)]  # noqa: DTZ001
+    assert [slot.start for slot in found] == [datetime(2026, 10, 25, hour) for hour in range(24)]  # noqa: DTZ001  # a wall clock's
     assert hour_of(found[2].key, None) == found[2]

@@ -13,7 +13,7 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from services.api.auth.jwks import FRESH_SECONDS, PAUSE_SECONDS, RemoteKeys
@@ -139,11 +139,8 @@ async def test_times_are_judged_by_our_clock_with_a_little_leeway(verifier: Veri
 
 async def test_no_algorithm_but_one_is_believed(verifier: Verifier, clock: FakeClock, issuer: KeyServer) -> None:
     said = claims(clock())
-    public = ec.derive_private_key(
-        serialization.load_pem_private_key(PRIVATE.encode(), None).private_numbers().private_value,  # type: ignore[union-attr]
-        ec.SECP256R1(),
-    ).public_key()
-    pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    private = serialization.load_pem_private_key(PRIVATE.encode(), None)
+    pem = private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     # What jwt refuses to make: the public key, which everybody has, taken for the secret of HS256.
     unsigned = by_hand({"alg": "HS256", "kid": KID}, said).rpartition(".")[0]
     signature = hmac.new(pem, unsigned.encode(), hashlib.sha256).digest()
@@ -260,6 +257,7 @@ async def test_without_any_keys_it_says_that_it_cannot_judge(
 
 
 async def test_what_else_an_issuer_has_is_passed_over(verifier: Verifier, clock: FakeClock, issuer: KeyServer) -> None:
-    issuer.keys = [{"kty": "OKP"}, {"kty": "EC", "crv": "P-256", "kid": "bad", "x": "!", "y": ""}, 7, PUBLIC]  # type: ignore[list-item]
+    bad: list[Any] = [{"kty": "OKP"}, {"kty": "EC", "crv": "P-256", "kid": "bad", "x": "!", "y": ""}, 7]
+    issuer.keys = [*bad, PUBLIC]
 
     await verifier.verify(token(clock()))

@@ -98,7 +98,8 @@ async def recount(*arguments: str) -> Outcome:
 async def told(*arguments: str) -> dict[str, Any]:  # any JSON
     outcome = await recount(*arguments, "--json")
     assert outcome.code == 0, outcome
-    return json.loads(outcome.out)  # type: ignore[no-any-return]
+    result: dict[str, Any] = json.loads(outcome.out)
+    return result
 
 
 async def rows(connection: asyncpg.Connection) -> list[asyncpg.Record]:

@@ -108,6 +108,7 @@ def _lay_cable() -> None:
 
 def _open_servers() -> None:
     """Let the servers be reached from the other host, too."""
+    # Replaced for the process that calls this, which is one that does nothing else.
     config, settings = NatsServer._config, PostgresServer._settings
     NatsServer._config = lambda self: config(self) + 'host: "0.0.0.0"\n'  # type: ignore[method-assign]
     PostgresServer._settings = lambda self: [*settings(self), "listen_addresses=*"]  # type: ignore[method-assign]

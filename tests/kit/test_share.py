@@ -60,7 +60,7 @@ class Workshop:
     def die(self, name: str) -> None:
         """It does nothing any more, and hands nothing over."""
         share = self.shared.pop(name)
-        share._leave = lambda piece: asyncio.sleep(0)  # type: ignore[method-assign]
+        share._leave = lambda piece: asyncio.sleep(0)  # type: ignore[method-assign]  # the dead leave nothing
         self.tasks.pop(name).cancel()
         for _, task in share._tasks.values():
             task.cancel()

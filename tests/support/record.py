@@ -63,9 +63,9 @@ async def rolled_up(database_url: str, camera: str, table: str) -> tuple[int, in
     return int(row[0]), int(row[1])
 
 
-def row(id: str, line: str, direction: str, seq: str | int, at: str | int, place: str | float) -> Row:  # noqa: A002
+def row(crossing: str, line: str, direction: str, seq: str | int, at: str | int, place: str | float) -> Row:
     """A row whose columns are text, or what JSON makes of them."""
-    return UUID(id), line, direction, int(seq), int(at), float(place)
+    return UUID(crossing), line, direction, int(seq), int(at), float(place)
 
 
 def counted(result: dict[str, Any]) -> list[Row]:

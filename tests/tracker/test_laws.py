@@ -335,9 +335,12 @@ class TestPeople:
     def test_a_standing_persons_trembling_box_counts_nothing(self, seed: int, k: float, off: float, fps: float) -> None:
         """Each edge by up to a fifth of their width, on the line or beside it: twenty times what detectors do."""
         chance, (x1, y1, x2, y2) = random.Random(seed), box_at(640 + off, 400)
+
+        def tremble() -> float:
+            return chance.uniform(-k, k)
+
         frames = [
-            seen(seq, [tuple(edge + chance.uniform(-k, k) for edge in (x1, y1, x2, y2))], fps=fps)  # type: ignore[list-item]
-            for seq in range(100)
+            seen(seq, [(x1 + tremble(), y1 + tremble(), x2 + tremble(), y2 + tremble())], fps=fps) for seq in range(100)
         ]
 
         assert directions(watch(frames)) == []

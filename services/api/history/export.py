@@ -24,6 +24,7 @@ from services.api.problems import Unavailable
 from services.kit.local_time import DAY, Stretch, stretches
 from services.kit.standing import standing
 from services.kit.tables import Store
+from services.kit.tasks import cancel_and_wait
 from services.kit.zones import zone
 
 CROSSINGS_HEADER = b"at,store,camera,line,direction,place,id,line_revision,model\n"
@@ -124,8 +125,7 @@ async def _copy(connection: asyncpg.Connection, run: str, store: str, piece: Str
         while (data := await _first(ready, copying)) is not None:
             yield bytes(data)
     finally:
-        copying.cancel()
-        await asyncio.gather(copying, return_exceptions=True)  # `_first` told its error, or nobody takes any more
+        await cancel_and_wait(copying)  # `_first` told its error, or nobody takes any more
 
 
 async def _first(ready: asyncio.Queue[bytes | None], copying: asyncio.Task[None]) -> bytes | None:
