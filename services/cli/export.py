@@ -88,7 +88,7 @@ def export_footfall(
     from services.api.history.repository import By, Reading
 
     def pieces(connection: asyncpg.Connection, found: Store, period: Period) -> AsyncIterator[bytes]:
-        return footfall_csv(connection, Reading(run, [found], period, open_only), Size(bucket), By(by))
+        return footfall_csv(connection, Reading(run, [found], open_only), period, Size(bucket), By(by))
 
     asyncio.run(_export(checked(database_url), store, first, last, output, pieces))
 

@@ -81,17 +81,17 @@ async def _answer(
     connection: asyncpg.Connection, query: FootfallQuery, by: By, stores: Sequence[Store], now: datetime
 ) -> FootfallOut:
     now = now.astimezone(UTC)
-    reading = _reading(query, stores, now)
-    answer = await read_footfall(connection, reading, query.bucket, by, query.compare, now)
-    peak = await read_peak_hour(connection, reading) if query.peak else None
+    reading, period = Reading(query.run, stores, query.open_only), _period(query, stores, now)
+    answer = await read_footfall(connection, reading, period, query.bucket, by, query.compare, now)
+    peak = await read_peak_hour(connection, reading, period) if query.peak else None
     return answer.model_copy(update={"peak": peak})
 
 
-def _reading(query: FootfallQuery, stores: Sequence[Store], now: datetime) -> Reading:
+def _period(query: FootfallQuery, stores: Sequence[Store], now: datetime) -> Period:
     period = period_of(query, stores, now)
     if (many := bucket_count(period, query.bucket)) > MOST_BUCKETS:
         raise Invalid(
             f"{period.first} to {period.last} are {many} buckets of {query.bucket}; at most {MOST_BUCKETS} are told at "
             "once: ask for longer buckets or fewer days, or take footfall.csv."
         )
-    return Reading(query.run, stores, period, query.open_only)
+    return period

@@ -11,7 +11,6 @@ import io
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import asyncpg
@@ -19,7 +18,7 @@ import asyncpg
 from services.api.database import CONNECT_TIMEOUT
 from services.api.history.footfall import common_zone
 from services.api.history.period import Key, Period, Size, slots
-from services.api.history.repository import SERIES, By, Reading, read_buckets
+from services.api.history.repository import SERIES, By, Reading, Span, read_buckets
 from services.api.problems import Unavailable
 from services.kit.local_time import DAY, Stretch, stretches
 from services.kit.standing import standing
@@ -90,16 +89,20 @@ async def crossings_csv(connection: asyncpg.Connection, run: str, store: Store, 
             yield data
 
 
-async def footfall_csv(connection: asyncpg.Connection, reading: Reading, size: Size, by: By) -> AsyncIterator[bytes]:
+async def footfall_csv(
+    connection: asyncpg.Connection, reading: Reading, period: Period, size: Size, by: By
+) -> AsyncIterator[bytes]:
     """The buckets of each series, those without a count too; the series one after another, within some weeks."""
     yield _lines([FOOTFALL_HEADER])
-    series = sorted({row.series for row in await read_buckets(connection, reading, Size.MONTH, by)})
-    for period in _pieces(reading.period, size):
+    (whole,) = await read_buckets(connection, reading, [Span(period)], Size.MONTH, by)
+    series = sorted({row.series for row in whole})
+    for piece in _pieces(period, size):
         sums: defaultdict[tuple[tuple[str, ...], Key], list[int]] = defaultdict(lambda: [0, 0])
-        for row in await read_buckets(connection, replace(reading, period=period), size, by):
+        (rows,) = await read_buckets(connection, reading, [Span(piece)], size, by)
+        for row in rows:
             sums[row.series, row.key][0] += row.ins
             sums[row.series, row.key][1] += row.outs
-        places = slots(period, size, common_zone(reading.stores))
+        places = slots(piece, size, common_zone(reading.stores))
         yield _lines(
             (place.start.isoformat(), place.end.isoformat(), place.label, *_names(by, one), *sums[one, place.key])
             for one in (series or [()] if by is By.TOTAL else series)

@@ -71,8 +71,8 @@ async def export_footfall(
     async with AsyncExitStack() as holds:
         holds.enter_context(of.exports.turn())
         connection = await holds.enter_async_context(exporting(of.settings.database_url.get_secret_value()))
-        reading = Reading(query.run, [found], period, query.open_only)
-        pieces = footfall_csv(connection, reading, query.bucket, query.by)
+        reading = Reading(query.run, [found], query.open_only)
+        pieces = footfall_csv(connection, reading, period, query.bucket, query.by)
         return CsvStream(pieces, holds.pop_all(), _name(found, "footfall", period))
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from services.api.history.period import Against, Key, Size, Slot, hour_of, slots
-from services.api.history.repository import SERIES, By, Reading, Row, Until, read_buckets, read_peak, read_total
+from services.api.history.period import Against, Key, Period, Size, Slot, hour_of, slots
+from services.api.history.repository import SERIES, By, Part, Reading, Row, Span, read_buckets, read_peak
 from services.api.history.schemas import BucketOut, ComparedOut, FootfallOut, SeriesOut, SoFarOut, UntilOut
 from services.kit.local_time import quarter_of
 from services.kit.tables import Store
@@ -19,20 +18,29 @@ from services.kit.zones import zone
 
 
 async def read_footfall(
-    connection: asyncpg.Connection, reading: Reading, size: Size, by: By, against: Iterable[Against], now: datetime
+    connection: asyncpg.Connection,
+    reading: Reading,
+    period: Period,
+    size: Size,
+    by: By,
+    against: Sequence[Against],
+    now: datetime,
 ) -> FootfallOut:
     """All that is told of a period.
 
     Args:
-        connection: inside one transaction that sees one picture.
-        reading: whose counts, of when.
+        connection: asked once for days and once for quarter hours.
+        reading: whose counts.
+        period: of when.
         size: of the buckets.
         by: what makes a series.
         against: what the period is compared with.
         now: the present moment, UTC: tells how far a period is.
     """
-    where, period = common_zone(reading.stores), reading.period
-    series = await read_series(connection, reading, size, by)
+    where = common_zone(reading.stores)
+    own, others = _spans(reading, period, against, now)
+    rows, *rows_of_others = await read_buckets(connection, reading, [own, *others], size, by)
+    series = _all_series(rows, slots(period, size, where), by)
     return FootfallOut(
         run=reading.run,
         time_zone=where.key if where else None,
@@ -43,13 +51,16 @@ async def read_footfall(
         in_=sum(one.in_ for one in series),
         out=sum(one.out for one in series),
         series=series,
-        compared=[await _compare(connection, reading, size, one, now) for one in against],
+        compared=[
+            _compared(one, span, theirs, slots(span.period, size, where), _so_far(where, (own, rows), (span, theirs)))
+            for one, span, theirs in zip(against, others, rows_of_others, strict=True)
+        ],
     )
 
 
-async def read_peak_hour(connection: asyncpg.Connection, reading: Reading) -> BucketOut | None:
+async def read_peak_hour(connection: asyncpg.Connection, reading: Reading, period: Period) -> BucketOut | None:
     """The local hour with the most INs, the first of several; None where nobody came in."""
-    row = await read_peak(connection, reading)
+    row = await read_peak(connection, reading, period)
     return None if row is None else _show(hour_of(row.key, common_zone(reading.stores)), row.ins, row.outs)
 
 
@@ -59,68 +70,88 @@ def common_zone(stores: Sequence[Store]) -> ZoneInfo | None:
     return zone(names.pop()) if len(names) == 1 else None
 
 
-async def read_series(connection: asyncpg.Connection, reading: Reading, size: Size, by: By) -> list[SeriesOut]:
+def _spans(reading: Reading, period: Period, against: Sequence[Against], now: datetime) -> tuple[Span, list[Span]]:
+    """The period and those that it is compared with; how far they are, where the period is under way somewhere."""
+    quarter = quarter_of(now)
+
+    def present(where: ZoneInfo) -> datetime:
+        return quarter.astimezone(where).replace(tzinfo=None)
+
+    def compared(other: Period) -> Span:
+        return Span(other, lambda where: period.counterpart(present(where), other))
+
+    others = [period.before(one) for one in against]
+    if any(present(zone(name)) in period for name in {store.time_zone for store in reading.stores}):
+        return Span(period, present if others else None), [compared(other) for other in others]
+    return Span(period), [Span(other) for other in others]
+
+
+def _all_series(rows: Iterable[Row], places: Sequence[Slot], by: By) -> list[SeriesOut]:
     """The series of a period, in order. The total is one, also where nothing was counted."""
-    places = slots(reading.period, size, common_zone(reading.stores))
     found: defaultdict[tuple[str, ...], list[Row]] = defaultdict(list)
     if by is By.TOTAL:
         found[()] = []
-    for row in await read_buckets(connection, reading, size, by):
-        found[row.series].append(row)
+    for row in rows:
+        if row.part & Part.PERIOD:
+            found[row.series].append(row)
     return [_series(dict(zip(SERIES[by], names, strict=True)), places, rows) for names, rows in sorted(found.items())]
 
 
 def _series(names: dict[str, str], places: Sequence[Slot], rows: Sequence[Row]) -> SeriesOut:
-    sums: defaultdict[Key, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for row in rows:
-        ins, outs = sums[row.key]
-        sums[row.key] = ins + row.ins, outs + row.outs
+    ins, outs = _sums(rows)
     return SeriesOut(
         store=names.get("store"),
         camera=names.get("camera"),
         line=names.get("line"),
-        in_=sum(row.ins for row in rows),
-        out=sum(row.outs for row in rows),
-        buckets=[_show(place, *sums.get(place.key, (0, 0))) for place in places],
+        in_=ins,
+        out=outs,
+        buckets=_buckets(places, rows),
     )
 
 
-async def _compare(
-    connection: asyncpg.Connection, reading: Reading, size: Size, against: Against, now: datetime
+def _buckets(places: Sequence[Slot], rows: Iterable[Row]) -> list[BucketOut]:
+    sums: defaultdict[Key, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for row in rows:
+        ins, outs = sums[row.key]
+        sums[row.key] = ins + row.ins, outs + row.outs
+    return [_show(place, *sums.get(place.key, (0, 0))) for place in places]
+
+
+def _compared(
+    against: Against, span: Span, rows: Sequence[Row], places: Sequence[Slot], so_far: SoFarOut | None
 ) -> ComparedOut:
-    other = replace(reading, period=reading.period.before(against))
-    (series,) = await read_series(connection, other, size, By.TOTAL)
+    whole = [row for row in rows if row.part & Part.PERIOD]
+    ins, outs = _sums(whole)
     return ComparedOut(
         against=against,
-        from_=other.period.first,
-        to=other.period.last,
-        in_=series.in_,
-        out=series.out,
-        so_far=await _so_far(connection, reading, other, now),
-        buckets=series.buckets,
+        from_=span.period.first,
+        to=span.period.last,
+        in_=ins,
+        out=outs,
+        so_far=so_far,
+        buckets=_buckets(places, whole),
     )
 
 
-async def _so_far(connection: asyncpg.Connection, reading: Reading, other: Reading, now: datetime) -> SoFarOut | None:
-    def present(store: Store) -> datetime:
-        return quarter_of(now).astimezone(zone(store.time_zone)).replace(tzinfo=None)
-
-    def then(store: Store) -> datetime:
-        return reading.period.counterpart(present(store), other.period)
-
-    if not any(present(store) in reading.period for store in reading.stores):
+def _so_far(
+    where: ZoneInfo | None, now: tuple[Span, Sequence[Row]], then: tuple[Span, Sequence[Row]]
+) -> SoFarOut | None:
+    if now[0].until is None:
         return None
-    return SoFarOut(
-        now=await _until(connection, replace(reading, until=present), present),
-        then=await _until(connection, replace(other, until=then), then),
-    )
+    return SoFarOut(now=_until(where, *now), then=_until(where, *then))
 
 
-async def _until(connection: asyncpg.Connection, reading: Reading, until: Until) -> UntilOut:
-    ins, outs = await read_total(connection, reading)
-    where = common_zone(reading.stores)
-    moment = until(reading.stores[0]).replace(tzinfo=where) if where else None
+def _until(where: ZoneInfo | None, span: Span, rows: Iterable[Row]) -> UntilOut:
+    ins, outs = _sums(row for row in rows if row.part & Part.SO_FAR)
+    moment = span.until(where).replace(tzinfo=where) if where and span.until else None
     return UntilOut(until=moment, in_=ins, out=outs)
+
+
+def _sums(rows: Iterable[Row]) -> tuple[int, int]:
+    ins = outs = 0
+    for row in rows:
+        ins, outs = ins + row.ins, outs + row.outs
+    return ins, outs
 
 
 def _show(place: Slot, ins: int, outs: int) -> BucketOut:

@@ -6,11 +6,13 @@ know no time zone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from enum import IntFlag, StrEnum
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import asyncpg
 
@@ -20,9 +22,6 @@ from services.kit.opening_hours import OpeningHours
 from services.kit.standing import standing
 from services.kit.tables import Store
 from services.kit.zones import zone
-
-Until = Callable[[Store], datetime]
-"""Until before which time of its wall clock a store is read."""
 
 
 class By(StrEnum):
@@ -34,6 +33,41 @@ class By(StrEnum):
     LINE = "line"
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Whose counts are read.
+
+    Attributes:
+        run: `live`, or a replay's name.
+        stores: that the caller may read.
+        open_only: only quarter hours in which the store is open at some moment.
+    """
+
+    run: str
+    stores: Sequence[Store]
+    open_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Local dates of each store, and how far they are.
+
+    Attributes:
+        period: the dates.
+        until: before which time of the wall clocks in a zone a count is so far; None where nobody asks.
+    """
+
+    period: Period
+    until: Callable[[ZoneInfo], datetime] | None = None
+
+
+class Part(IntFlag):
+    """What of a span a count is part of."""
+
+    PERIOD = 1
+    SO_FAR = 2
+
+
 class Row(NamedTuple):
     """INs and OUTs of a series in a bucket."""
 
@@ -42,25 +76,15 @@ class Row(NamedTuple):
     key: Key
     ins: int
     outs: int
+    part: Part
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What is read: which run's counts of which stores, in which local dates.
+class _Places:
+    """Where a zone's counts of a span are found: in rows of whole days, and in those of quarter hours."""
 
-    Attributes:
-        run: `live`, or a replay's name.
-        stores: that the caller may read.
-        period: the local dates of each store.
-        open_only: only quarter hours in which the store is open at some moment.
-        until: cuts the period for each store.
-    """
-
-    run: str
-    stores: Sequence[Store]
-    period: Period
-    open_only: bool = False
-    until: Until | None = None
+    days: list[tuple[Period, Part]]
+    quarters: list[tuple[Stretch, Part]]
 
 
 SERIES: dict[By, tuple[str, ...]] = {
@@ -75,106 +99,129 @@ _DATES = {
 }
 # OFFSET 0 lets Postgres look into the index for each store and stretch: without, it joins with all counts there are.
 _OF_DAYS = """
-SELECT {series} {bucket} AS bucket, sum(c.ins) AS ins, sum(c.outs) AS outs
-FROM unnest($2::text[], $3::date[], $4::date[]) AS s (store, first, last)
+SELECT {series} s.place, {bucket} AS bucket, sum(c.ins) AS ins, sum(c.outs) AS outs
+FROM unnest($2::text[], $3::int[], $4::date[], $5::date[]) AS s (store, place, first, last)
 CROSS JOIN LATERAL (
   SELECT * FROM {counted} c WHERE c.store = s.store AND c.day >= s.first AND c.day <= s.last
   OFFSET 0
 ) c
-GROUP BY {places}
+GROUP BY {grouped}
 """
 # The week of opening quarters begins with a Monday; the first of January 1970 was a Thursday.
 _OF_QUARTERS = """
-SELECT {series} {bucket} AS bucket, {shift} AS shift, sum(c.ins) AS ins, sum(c.outs) AS outs
-FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[], $5::int[], $6::bytea[])
-     AS s (store, start, stop, shift, open)
+SELECT {series} s.place, {bucket} AS bucket, {shift} AS shift, sum(c.ins) AS ins, sum(c.outs) AS outs
+FROM unnest($2::text[], $3::int[], $4::timestamptz[], $5::timestamptz[], $6::int[], $7::bytea[])
+     AS s (store, place, start, stop, shift, open)
 CROSS JOIN LATERAL (
   SELECT *, date_part('epoch', c.bucket)::bigint + s.shift AS local
   FROM {counted} c WHERE c.store = s.store AND c.bucket >= s.start AND c.bucket < s.stop
   OFFSET 0
 ) c
 WHERE s.open IS NULL OR get_byte(s.open, ((c.local / 900 + 288) % 672)::int) = 1
-GROUP BY {places}
+GROUP BY {grouped}
 """
 _TOP = "ORDER BY ins DESC, bucket, shift DESC LIMIT 1"
 
 
-async def read_buckets(connection: asyncpg.Connection, reading: Reading, size: Size, by: By = By.TOTAL) -> list[Row]:
-    """The counts by bucket; a bucket without a count has no row."""
-    whole, parts = _places(reading, size)
-    rows = await _of_days(connection, reading.run, whole, size, by) if whole else []
-    if parts:
-        rows += await _of_quarters(connection, reading, parts, size, by)
+async def read_buckets(
+    connection: asyncpg.Connection, reading: Reading, spans: Sequence[Span], size: Size, by: By = By.TOTAL
+) -> list[list[Row]]:
+    """The counts of each span by bucket; a bucket without a count has no row, one that is cut has two."""
+    days: list[tuple[Store, int, Period]] = []
+    quarters: list[tuple[Store, int, Stretch]] = []
+    for name, stores in _by_zone(reading.stores).items():
+        for number, span in enumerate(spans):
+            places = _places(span, size, zone(name), open_only=reading.open_only)
+            days += [(store, _place(number, part), piece) for piece, part in places.days for store in stores]
+            quarters += [(store, _place(number, part), piece) for piece, part in places.quarters for store in stores]
+    rows: list[list[Row]] = [[] for _ in spans]
+    for number, row in await _of_days(connection, reading.run, days, size, by) if days else ():
+        rows[number].append(row)
+    for number, row in await _of_quarters(connection, reading, quarters, size, by) if quarters else ():
+        rows[number].append(row)
     return rows
 
 
-async def read_peak(connection: asyncpg.Connection, reading: Reading) -> Row | None:
+async def read_peak(connection: asyncpg.Connection, reading: Reading, period: Period) -> Row | None:
     """The local hour with the most INs of all together; None where nobody came in."""
-    _, parts = _places(reading, Size.HOUR)
-    rows = await _of_quarters(connection, reading, parts, Size.HOUR, By.TOTAL, only=_TOP)
-    return next((row for row in rows if row.ins), None)
+    quarters = [
+        (store, _place(0, Part.PERIOD), piece)
+        for store in reading.stores
+        for piece in stretches(zone(store.time_zone), period.first, period.last)
+    ]
+    rows = await _of_quarters(connection, reading, quarters, Size.HOUR, By.TOTAL, only=_TOP)
+    return next((row for _, row in rows if row.ins), None)
 
 
-async def read_total(connection: asyncpg.Connection, reading: Reading) -> tuple[int, int]:
-    """INs and OUTs of all together."""
-    rows = await read_buckets(connection, reading, Size.MONTH)
-    return sum(row.ins for row in rows), sum(row.outs for row in rows)
+def _places(span: Span, size: Size, where: ZoneInfo, *, open_only: bool) -> _Places:
+    first, last = span.period.first, span.period.last
+    until = span.until(where) if span.until else None
+    end = next_quarter(instant(until.date(), until.time(), where)) if until else None
+    if size.within_days or open_only:
+        return _Places([], list(_parted(stretches(where, first, last), end)))
+    if until is None:
+        return _Places([(span.period, Part.PERIOD)], [])
+    day = until.date()
+    days = [
+        (Period(first, min(day - DAY, last)), Part.PERIOD | Part.SO_FAR),
+        (Period(max(first, day), last), Part.PERIOD),
+    ]
+    # The day that is cut has whole rows in the period; what it came to so far is in its quarters alone.
+    cut = _parted(stretches(where, day, day), end) if first <= day <= last else ()
+    return _Places(
+        [(piece, part) for piece, part in days if piece.days > 0],
+        [(piece, Part.SO_FAR) for piece, part in cut if part & Part.SO_FAR],
+    )
 
 
-def _places(reading: Reading, size: Size) -> tuple[list[tuple[Store, Period]], list[tuple[Store, Stretch]]]:
-    """Which days of the stores are read whole, and which stretches by their quarters."""
-    whole: list[tuple[Store, Period]] = []
-    parts: list[tuple[Store, Stretch]] = []
-    first, last = reading.period.first, reading.period.last
-    for store in reading.stores:
-        where, until = zone(store.time_zone), reading.until(store) if reading.until else None
-        cut = until.date() if until else last + DAY
-        from_quarters = first if size.within_days or reading.open_only else min(max(first, cut), last + DAY)
-        if first < from_quarters:
-            whole.append((store, Period(first, from_quarters - DAY)))
-        end = next_quarter(instant(cut, until.time(), where)) if until else None
-        parts += [(store, piece) for piece in _before(end, stretches(where, from_quarters, min(last, cut)))]
-    return whole, parts
-
-
-def _before(end: datetime | None, pieces: Iterable[Stretch]) -> Iterator[Stretch]:
+def _parted(pieces: Sequence[Stretch], end: datetime | None) -> Iterator[tuple[Stretch, Part]]:
+    """Stretches, cut at the moment until which they are so far."""
     for piece in pieces:
-        if end is None or piece.end <= end:
-            yield piece
-        elif piece.start < end:
-            yield Stretch(piece.start, end, piece.offset)
+        if end is None or end <= piece.start:
+            yield piece, Part.PERIOD
+        elif piece.end <= end:
+            yield piece, Part.PERIOD | Part.SO_FAR
+        else:
+            yield Stretch(piece.start, end, piece.offset), Part.PERIOD | Part.SO_FAR
+            yield Stretch(end, piece.end, piece.offset), Part.PERIOD
 
 
 async def _of_days(
-    connection: asyncpg.Connection, run: str, whole: Sequence[tuple[Store, Period]], size: Size, by: By
-) -> list[Row]:
+    connection: asyncpg.Connection, run: str, days: Sequence[tuple[Store, int, Period]], size: Size, by: By
+) -> Iterator[tuple[int, Row]]:
     query = _OF_DAYS.format(
         series=_columns(by),
-        places=_numbers(len(SERIES[by]) + 1),
+        grouped=_numbers(len(SERIES[by]) + 2),
         bucket=_DATES[size].format(day="c.day"),
         counted=standing("count_day", "$1"),
     )
-    stores = [store.id for store, _ in whole]
-    firsts, lasts = [days.first for _, days in whole], [days.last for _, days in whole]
-    return [_row(row, by, row["bucket"]) for row in await connection.fetch(query, run, stores, firsts, lasts)]
+    rows = await connection.fetch(
+        query,
+        run,
+        [store.id for store, _, _ in days],
+        [place for _, place, _ in days],
+        [piece.first for _, _, piece in days],
+        [piece.last for _, _, piece in days],
+    )
+    return (_row(row, by, row["bucket"]) for row in rows)
 
 
 async def _of_quarters(
     connection: asyncpg.Connection,
     reading: Reading,
-    parts: Sequence[tuple[Store, Stretch]],
+    quarters: Sequence[tuple[Store, int, Stretch]],
     size: Size,
     by: By,
     *,
     only: str = "",
-) -> list[Row]:
+) -> Iterator[tuple[int, Row]]:
     length = _PER_BUCKET.get(size)
     date_of_local = "(date '1970-01-01' + (c.local / 86400)::int)"
     # Stores in several zones are put together by their wall clocks, on which the offset is not seen.
-    one_clock = len({store.time_zone for store, _ in parts}) == 1
+    one_clock = len({store.time_zone for store in reading.stores}) == 1
     query = _OF_QUARTERS.format(
         series=_columns(by),
-        places=_numbers(len(SERIES[by]) + 2),
+        grouped=_numbers(len(SERIES[by]) + 3),
         bucket=f"c.local / {length}" if length else _DATES[size].format(day=date_of_local),
         shift="s.shift" if length and one_clock else "0",
         counted=standing("count_quarter", "$1"),
@@ -182,13 +229,14 @@ async def _of_quarters(
     rows = await connection.fetch(
         query + only,
         reading.run,
-        [store.id for store, _ in parts],
-        [piece.start for _, piece in parts],
-        [piece.end for _, piece in parts],
-        [int(piece.offset.total_seconds()) for _, piece in parts],
-        [open_quarters(store) if reading.open_only else None for store, _ in parts],
+        [store.id for store, _, _ in quarters],
+        [place for _, place, _ in quarters],
+        [piece.start for _, _, piece in quarters],
+        [piece.end for _, _, piece in quarters],
+        [int(piece.offset.total_seconds()) for _, _, piece in quarters],
+        [open_quarters(store) if reading.open_only else None for store, _, _ in quarters],
     )
-    return [_row(row, by, (row["bucket"], row["shift"]) if length else row["bucket"]) for row in rows]
+    return (_row(row, by, (row["bucket"], row["shift"]) if length else row["bucket"]) for row in rows)
 
 
 def open_quarters(store: Store) -> bytes | None:
@@ -214,5 +262,19 @@ def _numbers(count: int) -> str:
     return ", ".join(str(n + 1) for n in range(count))
 
 
-def _row(row: asyncpg.Record, by: By, key: Key) -> Row:
-    return Row(tuple(row[column] for column in SERIES[by]), key, row["ins"], row["outs"])
+def _by_zone(stores: Sequence[Store]) -> dict[str, list[Store]]:
+    found: defaultdict[str, list[Store]] = defaultdict(list)
+    for store in stores:
+        found[store.time_zone].append(store)
+    return found
+
+
+def _place(span: int, part: Part) -> int:
+    """One number for the span and the part of it."""
+    return span << 2 | part.value
+
+
+def _row(row: asyncpg.Record, by: By, key: Key) -> tuple[int, Row]:
+    """With the number of its span."""
+    series = tuple(row[column] for column in SERIES[by])
+    return row["place"] >> 2, Row(series, key, row["ins"], row["outs"], Part(row["place"] & 3))
