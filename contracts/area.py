@@ -1,4 +1,4 @@
-"""Where a camera looks for people, in parts of the picture: 0 … 1, y down.
+"""Where a camera looks for people, and what of its picture has a name, in parts of the picture: 0 … 1, y down.
 
     ┌──────────────────────────────┐
     │  ╔════════════════════╗      │    ═ a region: people are looked for in here …
@@ -18,6 +18,8 @@ from itertools import combinations, pairwise
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from contracts.identity import Token
 
 Point = tuple[float, float]
 Polygon = tuple[Point, ...]
@@ -74,6 +76,25 @@ class DetectionArea(BaseModel):
             for number, polygon in enumerate(polygons, start=1):
                 if problem := _problem(polygon):
                     raise ValueError(f"{kind} {number}: {problem}")
+        return self
+
+
+class Zone(BaseModel):
+    """A named part of the picture, such as a till or a shelf: people are told of in it, and counted as ever.
+
+    Who stands in it does so with their feet: the middle of their box's lower edge. Zones may lie in each other.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: Token
+    name: str = ""
+    polygon: Polygon
+
+    @model_validator(mode="after")
+    def _is_a_polygon(self) -> Self:
+        if problem := _problem(self.polygon):
+            raise ValueError(f"zone {self.id}: {problem}")
         return self
 
 

@@ -1,6 +1,7 @@
 // One camera: its picture while somebody looks, what is tracked in it, how old that is, and how it does.
 
 import { STATES, sayAge, sayTime, worst } from "./format.js";
+import { Health } from "./health.js";
 import { Overlay } from "./overlay.js";
 import { ask } from "./session.js";
 import { serverClock } from "./stream.js";
@@ -15,6 +16,7 @@ export class Camera {
     this.root = template.content.firstElementChild.cloneNode(true);
     this.find = (name) => this.root.querySelector(name);
     this.overlay = new Overlay(this.find(".overlay"));
+    this.health = new Health(this.find(".health"), camera.id, timeZone);
     this.statuses = new Map();
     this.timeZone = timeZone;
     this.inView = true;
@@ -31,6 +33,7 @@ export class Camera {
     this.find("h3").textContent = camera.name || camera.id;
     this.find(".picture").setAttribute("aria-label", `Picture of ${camera.name || camera.id}`);
     this.overlay.setArea(camera.detection);
+    this.overlay.setZones(camera.zones);
     this.overlay.setLines(camera.lines);
     this.statuses = new Map(camera.statuses.map((status) => [status.service, status]));
     this.showState();
@@ -39,6 +42,7 @@ export class Camera {
   setStatus(status) {
     this.statuses.set(status.service, status);
     this.showState();
+    this.health.refresh();
   }
 
   setCounts(lines) {

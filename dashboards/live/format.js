@@ -41,6 +41,10 @@ export function sayChange({ now, then }, day) {
   return `${change} last ${sayWeekday(day)} by now`;
 }
 
+export function sayMoment(milliseconds, timeZone) {
+  return new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone }).format(milliseconds);
+}
+
 export function sayTime(milliseconds, timeZone, seconds = false) {
   const second = seconds ? "2-digit" : undefined;
   return new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second, timeZone }).format(milliseconds);

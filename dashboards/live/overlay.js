@@ -1,5 +1,5 @@
-// What is drawn over a camera's picture: where nobody is looked for, the counting lines with the names of their sides,
-// and the people who are tracked.
+// What is drawn over a camera's picture: where nobody is looked for, the zones with how many stand in them, the counting
+// lines with the names of their sides, and the people who are tracked.
 
 import { element } from "./chart.js";
 
@@ -10,9 +10,10 @@ export class Overlay {
     this.svg = svg;
     this.mask = `dark-${overlays++}`; // the name of a mask, one for each overlay of the page
     this.area = element("g");
+    this.zones = element("g");
     this.lines = element("g");
     this.boxes = element("g", { class: "boxes" });
-    svg.append(this.area, this.lines, this.boxes);
+    svg.append(this.area, this.zones, this.lines, this.boxes);
     this.resize(16, 9);
   }
 
@@ -23,6 +24,7 @@ export class Overlay {
     this.unit = Math.hypot(width, height) / 60; // the size of letters and arrows
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.drawArea();
+    this.drawZones();
     this.drawLines();
     return true;
   }
@@ -54,6 +56,30 @@ export class Overlay {
 
   polygon(corners, attributes) {
     return element("polygon", { ...attributes, points: corners.map(([x, y]) => `${x * this.width},${y * this.height}`).join(" ") });
+  }
+
+  setZones(zones) {
+    this.named = zones;
+    this.drawZones();
+  }
+
+  drawZones() {
+    this.drawn = (this.named ?? []).map(({ id, name, polygon }) => {
+      const [x, y] = [0, 1].map((axis) => polygon.reduce((sum, corner) => sum + corner[axis], 0) / polygon.length);
+      const place = { x: x * this.width, y: y * this.height, "font-size": this.unit * 1.25, "stroke-width": this.unit * 0.25 };
+      const text = element("text", { ...place, class: "zone-text", "text-anchor": "middle" });
+      return { name: name || id, shape: this.polygon(polygon, { class: "zone" }), text };
+    });
+    this.zones.replaceChildren(...this.drawn.flatMap(({ shape, text }) => [shape, text]));
+    this.countZones(null);
+  }
+
+  // Who stands in a zone does so with their feet: the middle of their box's lower edge, within the picture.
+  countZones(tracks) {
+    const feet = tracks?.map(({ box: [x1, , x2, y2] }) => new DOMPoint((x1 + x2) / 2, Math.min(y2, this.height - 0.5)));
+    for (const { name, shape, text } of this.drawn) {
+      text.textContent = feet ? `${name} · ${feet.filter((foot) => shape.isPointInFill(foot)).length}` : name;
+    }
   }
 
   setLines(lines) {
@@ -94,6 +120,7 @@ export class Overlay {
     this.resize(width, height);
     this.boxes.classList.remove("stale");
     this.boxes.replaceChildren(...tracks.flatMap((track) => this.box(track)));
+    this.countZones(tracks);
   }
 
   box({ track, box: [x1, y1, x2, y2] }) {
@@ -112,5 +139,6 @@ export class Overlay {
 
   fade() {
     this.boxes.classList.add("stale");
+    this.countZones(null);
   }
 }

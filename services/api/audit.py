@@ -11,13 +11,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.clock import Clock
 from services.kit.account_tables import ApiKey, AuditEntry, Membership, User
-from services.kit.tables import Camera, Line, Organization, Store
+from services.kit.tables import Camera, Line, Organization, Store, ZoneRow
 
 KINDS: dict[type[SQLModel], str] = {
     Organization: "organization",
     Store: "store",
     Camera: "camera",
     Line: "line",
+    ZoneRow: "zone",
     User: "user",
     Membership: "membership",
     ApiKey: "key",
@@ -95,7 +96,7 @@ def _organization(session: Session, row: SQLModel) -> str | None:
             return row.id
         case Store() | Membership() | ApiKey():
             return row.organization
-        case Line():
+        case Line() | ZoneRow():
             camera = session.get(Camera, row.camera)
             return None if camera is None else _organization(session, camera)
         case Camera():

@@ -1,4 +1,4 @@
-"""Writing the configuration: organizations, stores, cameras and their lines, in Postgres.
+"""Writing the configuration: organizations, stores, cameras with their lines and zones, in Postgres.
 
 Every change of what the services see of a camera raises its revision, in the same transaction that tells the API to
 project it. A line's revision is the camera's revision that last changed where or how it counts: it never returns to a
@@ -15,17 +15,17 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.address import holds_secret
-from contracts.area import DetectionArea
+from contracts.area import DetectionArea, Zone
 from contracts.identity import Nanoseconds, Policy, Token, token
 from contracts.spec import Anchor, CameraSpec, Capture, CountingLine, Side, default_policy
 from services.api.incoming import TimeZone
 from services.api.writing import writing_at
-from services.kit.tables import Camera, Line, Organization, Store
+from services.kit.tables import Camera, Line, Organization, Store, ZoneRow
 from services.kit.vault import CannotOpen, Vault, is_sealed
 
 
 class CameraSetup(BaseModel):
-    """A camera as its owner wants it, whole: what is not said takes its default, lines that are not named go.
+    """A camera as its owner wants it, whole: what is not said takes its default, lines and zones that are not named go.
 
     Of a store that exists, `store_name` and `time_zone` None leave what is there.
     """
@@ -43,6 +43,8 @@ class CameraSetup(BaseModel):
     capture: Capture = Capture()
     preview_fps: Annotated[float, Field(ge=0, le=5)] = 4.0
     lines: tuple[CountingLine, ...] = ()
+    zones: tuple[Zone, ...] = ()
+    """Of no concern to the services: they are not in its spec, and a change of them makes no new revision."""
     detection: DetectionArea = DetectionArea()
     paused: bool = False
     record: bool = False
@@ -55,6 +57,13 @@ class CameraSetup(BaseModel):
     def _makes_a_spec(self) -> CameraSetup:
         self.spec(1)
         token(self.model)
+        return self
+
+    @model_validator(mode="after")
+    def _zones_have_own_ids(self) -> CameraSetup:
+        ids = [zone.id for zone in self.zones]
+        if len(set(ids)) != len(ids):
+            raise ValueError(f"camera {self.camera}: two of its zones have the same id: {', '.join(ids)}")
         return self
 
     @property
@@ -94,7 +103,7 @@ async def ensure_camera(database_url: str, spec: CameraSetup, vault: Vault = LOC
 
     Args:
         database_url: postgresql://user:password@host:port/database
-        spec: the camera, its store and its lines.
+        spec: the camera, its store, its lines and zones.
         vault: seals an address that holds a password.
 
     Returns:
@@ -122,6 +131,7 @@ async def write_camera(session: AsyncSession, spec: CameraSetup, vault: Vault) -
     session.add(camera)
     await session.flush()
     await _set_lines(session, spec, lines, camera.revision)
+    await _set_zones(session, spec)
     return camera.revision
 
 
@@ -138,7 +148,7 @@ async def find_camera(database_url: str, camera: str, vault: Vault = LOCKED) -> 
 
 
 async def list_cameras(database_url: str, vault: Vault = LOCKED) -> list[CameraSetup]:
-    """All cameras as they are set, by store and name. One whose lines or regions cannot be is shown without them.
+    """All cameras as they are set, by store and name. What of one cannot be is left out.
 
     An address that the vault does not open is shown as it is, sealed.
     """
@@ -148,11 +158,14 @@ async def list_cameras(database_url: str, vault: Vault = LOCKED) -> list[CameraS
                 select(Camera, Store).where(Camera.store == Store.id).order_by(col(Camera.store), col(Camera.id))
             )
         ).all()
-        return [read_setup(camera, store, await read_lines(session, camera.id), vault) for camera, store in rows]
+        return [
+            read_setup(camera, store, await read_lines(session, camera.id), await read_zones(session, camera.id), vault)
+            for camera, store in rows
+        ]
 
 
 async def remove_camera(database_url: str, camera: str) -> None:
-    """Take a camera and its lines out of the configuration. What it counted stays.
+    """Take a camera, its lines and zones out of the configuration. What it counted stays.
 
     Raises:
         NoSuchCamera: there is none.
@@ -166,8 +179,8 @@ async def remove_camera(database_url: str, camera: str) -> None:
 
 async def delete_camera(session: AsyncSession, camera: Camera) -> None:
     """The same inside a transaction of `services.api.writing`."""
-    for line in await read_lines(session, camera.id):
-        await session.delete(line)
+    for row in (*await read_lines(session, camera.id), *await read_zones(session, camera.id)):
+        await session.delete(row)
     await session.flush()
     await session.delete(camera)
 
@@ -262,9 +275,26 @@ async def _set_lines(session: AsyncSession, spec: CameraSetup, before: dict[str,
         await session.delete(row)
 
 
+async def _set_zones(session: AsyncSession, spec: CameraSetup) -> None:
+    before = {zone.id: zone for zone in await read_zones(session, spec.camera)}
+    for wanted in spec.zones:
+        values = wanted.model_dump(mode="json")
+        row = before.pop(wanted.id, None) or ZoneRow(camera=spec.camera, **values)
+        row.name, row.polygon = wanted.name, values["polygon"]
+        session.add(row)
+    for row in before.values():
+        await session.delete(row)
+
+
 async def read_lines(session: AsyncSession, camera: str) -> list[Line]:
     """The lines of a camera, by their ids."""
     return list((await session.exec(select(Line).where(Line.camera == camera).order_by(col(Line.id)))).all())
+
+
+async def read_zones(session: AsyncSession, camera: str) -> list[ZoneRow]:
+    """The zones of a camera, by their ids."""
+    query = select(ZoneRow).where(ZoneRow.camera == camera).order_by(col(ZoneRow.id))
+    return list((await session.exec(query)).all())
 
 
 def _read_line(line: Line) -> CountingLine:
@@ -283,8 +313,8 @@ def _read_line(line: Line) -> CountingLine:
     )
 
 
-def read_setup(camera: Camera, store: Store, lines: list[Line], vault: Vault) -> CameraSetup:
-    """A camera as it is set; without its lines and regions where those cannot be."""
+def read_setup(camera: Camera, store: Store, lines: list[Line], zones: list[ZoneRow], vault: Vault) -> CameraSetup:
+    """A camera as it is set; without its lines, zones and regions where those cannot be."""
     setup = partial(
         CameraSetup,
         camera=camera.id,
@@ -303,7 +333,8 @@ def read_setup(camera: Camera, store: Store, lines: list[Line], vault: Vault) ->
     )
     try:
         detection = DetectionArea.model_validate(camera.detection)
-        return setup(lines=tuple(_read_line(line) for line in lines), detection=detection)
+        drawn = tuple(Zone.model_validate(zone.model_dump()) for zone in zones)
+        return setup(lines=tuple(_read_line(line) for line in lines), zones=drawn, detection=detection)
     except ValueError:
         return setup()
 

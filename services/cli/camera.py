@@ -21,8 +21,10 @@ from services.cli.options import (
     MinHeightOption,
     OutNameOption,
     RegionOption,
+    ZoneOption,
     polygons,
     start_ns,
+    zones,
 )
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ def set_camera(
     region: RegionOption = None,
     ignore: IgnoreOption = None,
     min_height: MinHeightOption = None,
+    zone: ZoneOption = None,
     model: Annotated[str | None, typer.Option(help="The detection model.")] = None,
     fps: Annotated[
         float | None, typer.Option(help="Frames per second to look at; the source's own where left out.")
@@ -75,8 +78,8 @@ def set_camera(
 ) -> None:
     """Make a camera, or change what is said of one.
 
-    Lines, regions and ignored parts that are said replace all before; `--region none` and `--ignore none` take them
-    away. Sides and names without a --line are those of the lines that are there.
+    Lines, regions, ignored parts and zones that are said replace all before; `--region none`, `--ignore none` and
+    `--zone none` take them away. Sides and names without a --line are those of the lines that are there.
     """
     from services.api.configuration import ensure_camera  # brings SQLAlchemy; see main.py
 
@@ -89,6 +92,7 @@ def set_camera(
         "model": model,
         "paused": paused,
         "record": record,
+        "zones": None if zone is None else zones(zone),
         "start": None if start is None else start_ns(start),
         "again": again,
     }

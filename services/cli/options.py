@@ -19,6 +19,7 @@ from services.cli.errors import Refused
 
 Points = tuple[float, float, float, float]
 T = TypeVar("T")
+_CORNERS = "0,0.3,1,0.3,1,1,0,1"
 _AXES = ("x1", "y1", "x2", "y2")
 _AGO = re.compile(r"-?(?=.)(?:(?P<days>\d+)d)?(?:(?P<hours>\d+)h)?(?:(?P<minutes>\d+)m)?(?:(?P<seconds>\d+)s)?")
 
@@ -87,6 +88,13 @@ IgnoreOption = Annotated[
         show_default=False,
     ),
 ]
+ZoneOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A named part of the picture that people are told of in, as till=x,y,x,y,x,y…. May be repeated, or none.",
+        show_default=False,
+    ),
+]
 MinHeightOption = Annotated[
     float | None,
     typer.Option(help="Leave out who is less high than this part of the picture, as 0.05.", show_default=False),
@@ -110,7 +118,8 @@ class LineWords:
         Raises:
             Refused: they cannot be read so.
         """
-        names, texts = zip(*(_named(text) for text in self.lines), strict=True) if self.lines else ((), ())
+        named = (_named("--line", text, "0.5,0,0.5,1") for text in self.lines)
+        names, texts = zip(*named, strict=True) if self.lines else ((), ())
         count = len(texts)
         ids = self._each("--line-id", self.ids) if self.ids else [None] * count
         unnamed = ["line", *(f"line-{number}" for number in range(2, count + 1))][:count]
@@ -175,23 +184,39 @@ def polygons(option: str, texts: Sequence[str]) -> tuple[Polygon, ...]:
     return tuple(_polygon(option, text) for text in texts if text != "none")
 
 
+def zones(texts: Sequence[str]) -> tuple[dict[str, object], ...]:
+    """The fields of the zones of `--zone ID=x,y,x,y,x,y…`; the word `none` is none.
+
+    Raises:
+        Refused: one has no id, or is not three or more points.
+    """
+    return tuple(_zone(text) for text in texts if text != "none")
+
+
+def _zone(text: str) -> dict[str, object]:
+    name, corners = _named("--zone", text, _CORNERS)
+    if name is None:
+        raise Refused(f"--zone {text}: give it an id, as in --zone till={_CORNERS}")
+    return {"id": name, "polygon": _polygon(f"--zone {name}", corners)}
+
+
 def _polygon(option: str, text: str) -> Polygon:
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
         numbers = []
     if len(numbers) < 6 or len(numbers) % 2:
-        raise Refused(f"{option} {text}: give three points or more from 0 to 1, as in {option} 0,0.3,1,0.3,1,1,0,1")
+        raise Refused(f"{option} {text}: give three points or more from 0 to 1, as in {_CORNERS}")
     return tuple(zip(numbers[::2], numbers[1::2], strict=True))
 
 
-def _named(text: str) -> tuple[str | None, str]:
-    """The id and the points of `--line ID=x1,y1,x2,y2`; the id may be left out."""
+def _named(option: str, text: str, example: str) -> tuple[str | None, str]:
+    """The id and the points of `OPTION ID=x1,y1,x2,y2…`; the id may be left out."""
     name, equals, rest = text.partition("=")
     if not equals:
         return None, text
     if not re.match(TOKEN_PATTERN, name):
-        raise Refused(f"--line {text}: a line's id has letters, digits, - and _ only, as in --line door=0.5,0,0.5,1")
+        raise Refused(f"{option} {text}: an id has letters, digits, - and _ only, as in {option} door={example}")
     return name, rest
 
 

@@ -96,6 +96,17 @@ class Line(SQLModel, table=True):
     out_name: str = ""
 
 
+class ZoneRow(SQLModel, table=True):
+    """A named part of a camera's picture, as `contracts.area.Zone` has it."""
+
+    __tablename__ = "zone"
+
+    camera: str = Field(primary_key=True, foreign_key="camera.id")
+    id: str = Field(primary_key=True)
+    name: str = ""
+    polygon: list[list[float]] = Field(sa_type=JSON)
+
+
 class CameraHealth(SQLModel, table=True):
     """A service said something new of a camera: another state or message than its word before. Goes with the camera."""
 

@@ -25,10 +25,10 @@ from services.persistence.faults import AWAY, in_words
 
 SCRIPTS = Path(__file__).parent / "migrations"
 API_ROLE = "metrica_api"
-CONFIGURATION = "organization, store, camera, line"
+CONFIGURATION = "organization, store, camera, line, zone"
 ACCOUNTS = "account, membership, api_key, refresh_token, sign_in_attempts, signing_key, remembered_answer"
 LOGS = "audit_entry, occupancy_correction"
-NEWEST = "occupancy_correction"
+NEWEST = "zone"
 """The last of all these that the steps make: once it is there, so are the others."""
 _LOCK = 0x6D657472_6D696772  # "metrmigr"
 _CONNECT_TIMEOUT = 5.0

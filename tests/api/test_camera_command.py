@@ -82,6 +82,16 @@ def test_lines_sides_and_where_to_look_are_set_changed_and_taken_away(command: C
     assert len(json.loads(command("list", "--json"))[0]["lines"]) == 2
 
 
+def test_zones_are_named_and_taken_away(command: Command) -> None:
+    command("set", "door", "0", "--zone", "till=0,0,0.5,0,0.5,1", "--zone", "shelf=0.5,0,1,0,1,1")
+    assert "revision 1" in command("set", "door", "--zone", "till=0,0,1,0,1,1"), "the services see no difference"
+
+    (camera,) = json.loads(command("list", "--json"))
+    assert camera["zones"] == [{"id": "till", "name": "", "polygon": [[0, 0], [1, 0], [1, 1]]}]
+    command("set", "door", "--zone", "none")
+    assert json.loads(command("list", "--json"))[0]["zones"] == []
+
+
 def test_another_source_takes_its_own_policy(command: Command) -> None:
     command("set", "door", "video.mp4")
     command("set", "door", "rtsp://cam/1")
@@ -97,6 +107,9 @@ def test_another_source_takes_its_own_policy(command: Command) -> None:
         (["set", "door", "0", "--line", "1,2"], "give four numbers"),
         (["set", "door", "0", "--in-name", "shop"], "camera 'door' has no line yet: draw one"),
         (["set", "door", "0", "--region", "0,0,1,1"], "give three points or more"),
+        (["set", "door", "0", "--zone", "0,0,1,0,1,1"], "--zone 0,0,1,0,1,1: give it an id, as in --zone till="),
+        (["set", "door", "0", "--zone", "till=0,0,1,1"], "--zone till 0,0,1,1: give three points or more"),
+        (["set", "door", "0", "--zone", "till=0,0,1,1,0,1,1,0"], "zone till: its sides cross each other"),
         (
             ["set", "door", "0", "--line", "0.5,0,0.5,1", "--ignore", "0.4,0,0.6,0,0.6,1,0.4,1"],
             "line line can never count: nobody is looked for where it lies",

@@ -22,6 +22,7 @@ from tests.api.served import SECRET_KEY, VAULT, Served
 
 Asks = Callable[..., "Asker"]
 LINE = {"id": "back", "x1": 0.1, "y1": 0.5, "x2": 0.9, "y2": 0.5, "in_side": "left", "in_name": "shop"}
+ZONE = {"id": "till", "polygon": [[0.1, 0.5], [0.4, 0.5], [0.4, 1.0]]}
 
 
 class Asker:
@@ -215,6 +216,39 @@ async def test_a_camera_is_made_drawn_paused_and_removed(manager: Asker, guarded
     await manager("GET", "/cameras/back-door", status=404)
 
 
+async def test_zones_are_named_shown_and_written_down_and_nothing_is_counted_otherwise(
+    manager: Asker, guarded: Served
+) -> None:
+    await manager("PUT", "/cameras/door/lines", {"lines": [LINE]})
+    before = await manager("GET", "/cameras/door")
+    corners = [[0.1, 0.5], [0.4, 0.5], [0.4, 1.0], [0.1, 1.0]]
+    wanted = {"zones": [{"id": "till", "name": "Till", "polygon": corners}, {"id": "shelf", "polygon": corners[:3]}]}
+
+    named = await manager("PUT", "/cameras/door/zones", wanted)
+    assert named.json() == before.json() | {
+        "zones": [
+            {"id": "shelf", "name": "", "polygon": corners[:3]},
+            {"id": "till", "name": "Till", "polygon": corners},
+        ]
+    }, "the revision is the same: the services do not see it"
+    assert named.headers["etag"] != before.headers["etag"]
+    stores = (await manager("GET", "/stores")).json()
+    assert [zone["id"] for zone in stores[0]["cameras"][0]["zones"]] == ["shelf", "till"]
+
+    await manager("PATCH", "/cameras/door", {"name": "Front"})
+    assert len((await manager("GET", "/cameras/door")).json()["zones"]) == 2, "a change of something else leaves them"
+    await manager("PUT", "/cameras/door/zones", {"zones": [{**wanted["zones"][1], "name": "Shelf"}]})
+    log = [
+        tuple(row)
+        for row in await guarded.pool.fetch("SELECT action, key FROM audit_entry WHERE kind = 'zone' ORDER BY id")
+    ]
+    assert sorted(log[:2]) == [("created", "door/shelf"), ("created", "door/till")]
+    assert sorted(log[2:]) == [("changed", "door/shelf"), ("removed", "door/till")]
+
+    await manager("DELETE", "/cameras/door", status=204)
+    assert await guarded.pool.fetchval("SELECT count(*) FROM zone") == 0
+
+
 async def test_a_password_in_an_address_is_sealed_and_never_shown(manager: Asker, guarded: Served) -> None:
     wanted = {"id": "back", "address": "rtsp://me:secret@10.0.0.5/stream?token=hidden"}
     answers = [await manager("POST", "/stores/shop/cameras", wanted, status=201, idempotency_key="k")]
@@ -238,6 +272,9 @@ async def test_a_password_in_an_address_is_sealed_and_never_shown(manager: Asker
         ("PUT", "/cameras/door/lines", {"lines": [LINE, LINE]}, None, "two of its lines have the same id"),
         ("PUT", "/cameras/door/lines", {"lines": [{**LINE, "x1": "left"}]}, "lines.0.x1", "valid number"),
         ("PUT", "/cameras/door/lines", {"lines": [{**LINE, "in_side": "up"}]}, "lines.0.in_side", "'left' or 'right'"),
+        ("PUT", "/cameras/door/zones", {"zones": [{"id": "a", "polygon": [[0, 0], [1, 1]]}]}, "zones.0", "2 corners"),
+        ("PUT", "/cameras/door/zones", {"zones": [ZONE, ZONE]}, None, "two of its zones have the same id"),
+        ("PUT", "/cameras/door/zones", {"zones": [{"id": "a b", "polygon": []}]}, "zones.0.id", "pattern"),
         ("PATCH", "/cameras/door", {"capture": {"fps": 0}}, "capture.fps", "greater than 0"),
         ("PATCH", "/cameras/door", {"detection": {"regions": [[[0, 0]]]}}, "detection", "it has 1 corner"),
         ("PATCH", "/cameras/door", {"address": "/etc/passwd"}, "address", "take a superadmin"),

@@ -32,6 +32,7 @@ from services.api.configuration import CameraSetup, ensure_camera
 from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.kit.totals import totals
+from services.persistence.health import write_health
 from services.persistence.writer import Writer
 from tests.api.served import SECRET_KEY
 from tests.persistence.builders import crossing
@@ -117,14 +118,22 @@ class Shop:
 
     def say(self, service: str, state: State, message: str = "") -> None:
         """A service says how the camera does."""
-        at = to_ns(datetime.now(UTC))
-        status = Status(run=LIVE, store="shop", camera="door", service=service, state=state, message=message, at=at)
+        status = _status(service, state, message)
         subject = subjects.status(LIVE, "shop", "door", service)
 
         async def publish(bus: Bus) -> None:
             await bus.publish(subject, status.encode())
 
         self._on_bus(publish)
+
+    def remember(self, service: str, state: State, message: str = "", *, ago: timedelta) -> None:
+        """Store what a service said of the camera so long ago, as persistence does."""
+
+        async def write() -> None:
+            async with asyncpg.create_pool(self.database_url, min_size=1, max_size=1) as pool:
+                await write_health(pool, [_status(service, state, message, ago=ago)])
+
+        _run(write())
 
     def see(self, seq: int) -> None:
         """The camera sends a picture, and the tracker the person in it."""
@@ -163,6 +172,11 @@ class Shop:
                 await bus.stop()
 
         _run(run())
+
+
+def _status(service: str, state: State, message: str, *, ago: timedelta = timedelta()) -> Status:
+    at = to_ns(datetime.now(UTC) - ago)
+    return Status(run=LIVE, store="shop", camera="door", service=service, state=state, message=message, at=at)
 
 
 def _run(work: Coroutine[Any, Any, object]) -> None:

@@ -71,6 +71,21 @@ def test_what_is_wrong_with_a_camera_is_said_with_what_to_do(shop: Shop, page: P
     expect(page.get_by_test_id("message")).to_have_text("There is no file /videos/door.mp4: check the address.")
 
 
+def test_how_a_camera_did_is_there_for_who_asks(shop: Shop, page: Page) -> None:
+    shop.set_up()
+    shop.remember("ingest", State.RUNNING, ago=timedelta(hours=4))
+    shop.remember("ingest", State.RETRYING, "The camera does not answer. Trying again.", ago=timedelta(hours=1))
+    page.goto(shop.url)
+    health = page.get_by_test_id("health")
+    expect(health.locator("li")).to_have_count(0)
+
+    health.locator("summary").click()
+
+    expect(page.get_by_test_id("uptime")).to_have_text("Counting 75.0 % of the last week", timeout=LONG)
+    expect(health.locator("li .state")).to_have_text(["ingest: trying again", "ingest: counting"])
+    expect(health.locator("li .said").first).to_have_text("The camera does not answer. Trying again.")
+
+
 def test_the_picture_with_boxes_the_line_and_its_age(shop: Shop, page: Page) -> None:
     shop.set_up()
     page.goto(shop.url)
@@ -93,6 +108,22 @@ def test_the_picture_with_boxes_the_line_and_its_age(shop: Shop, page: Page) -> 
     expect(page.get_by_test_id("age")).to_have_text(re.compile(r"^\d+(\.\d)? s ago$"))
     expect(overlay.locator(".boxes")).to_have_class("boxes stale")  # after a second without news
     expect(page.get_by_test_id("age")).to_have_attribute("data-age", "late")
+
+
+def test_zones_have_their_names_and_say_how_many_stand_in_them(shop: Shop, page: Page) -> None:
+    floor = [[0.25, 0.7], [0.6, 0.7], [0.6, 1], [0.25, 1]]  # the feet of who is seen are in it, their middle is not
+    shelf = [[0.8, 0], [1, 0], [1, 1], [0.8, 1]]
+    shop.set_up(zones=[{"id": "till", "name": "Till", "polygon": floor}, {"id": "shelf", "polygon": shelf}])
+    page.goto(shop.url)
+    texts = page.get_by_test_id("overlay").locator(".zone-text")
+    expect(texts).to_have_text(["shelf", "Till"], timeout=LONG)
+
+    shop.see(seq=1)
+
+    expect(texts).to_have_text(["shelf · 0", "Till · 1"], timeout=LONG)
+    expect(texts).to_have_text(["shelf", "Till"], timeout=LONG)  # after a second without news
+    shop.set_up(zones=[{"id": "till", "name": "Till", "polygon": floor}])  # on the page without a reload
+    expect(texts).to_have_text(["Till"], timeout=LONG)
 
 
 def test_where_nobody_is_looked_for_is_dark_and_sides_have_their_names(shop: Shop, page: Page) -> None:

@@ -203,7 +203,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            (("--line", "front door=0,0,1,1"), "a line's id has letters, digits, - and _ only"),
+            (("--line", "front door=0,0,1,1"), "an id has letters, digits, - and _ only"),
             (("--line", "a=0,0,1,1", "--line", "a=0,1,1,0"), "two of its lines have the same id: a, a"),
             (("--in", "left"), "--in is given 2 times, for 1 lines: give it once, or once for each"),
             (("--region", "0,0,1,1"), "--region 0,0,1,1: give three points or more"),

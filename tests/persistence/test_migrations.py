@@ -118,6 +118,22 @@ async def test_health_comes_and_goes_without_touching_the_cameras(
     await check(database_url)
 
 
+async def test_zones_come_and_go_without_touching_the_cameras(
+    database_url: str, pool: asyncpg.Pool, stored: Stored
+) -> None:
+    await stored.add_store("shop", "Africa/Tunis")
+    await stored.add_camera()
+    await pool.execute("INSERT INTO zone (camera, id, name, polygon) VALUES ('door', 'till', 'Till', '[]')")
+
+    await downgrade(database_url, "0040")
+    assert await pool.fetchval("SELECT to_regclass('zone')") is None
+    assert await pool.fetchval("SELECT store FROM camera WHERE id = 'door'") == "shop"
+
+    await upgrade(database_url)
+    assert await pool.fetchval("SELECT count(*) FROM zone") == 0
+    await check(database_url)
+
+
 async def test_migration_waits_for_the_database(postgres_server: PostgresServer, database_url: str) -> None:
     await asyncio.to_thread(postgres_server.stop)
     migration = asyncio.create_task(upgrade(database_url))

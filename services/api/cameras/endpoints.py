@@ -12,7 +12,7 @@ from services.api.access import Role, readable_camera, readable_store
 from services.api.cameras import service
 from services.api.cameras.health import HealthPage, period, read_health
 from services.api.cameras.preview import newest_picture
-from services.api.cameras.schemas import CameraIn, CameraPatch, CameraSettings, LinesIn, ProbeIn, ProbeOut
+from services.api.cameras.schemas import CameraIn, CameraPatch, CameraSettings, LinesIn, ProbeIn, ProbeOut, ZonesIn
 from services.api.dependencies import CameraID, ClockDep, PartsDep, PrincipalDep, SessionDep, StoreID, WritingDep
 from services.api.etags import IfMatch, tagged
 from services.api.idempotency import CreationDep
@@ -154,6 +154,22 @@ async def draw_lines(
     """All of them at once: those that are not said go. A line that can never count is refused with the reason."""
     async with writing() as session:
         shown = await service.draw(session, principal, camera, wanted, of.vault, if_match)
+    return tagged(response, shown)
+
+
+@router.put("/cameras/{camera}/zones", summary="Name parts of a camera's picture", responses=describe(*CHANGING))
+async def name_zones(
+    camera: CameraID,
+    wanted: ZonesIn,
+    principal: PrincipalDep,
+    of: PartsDep,
+    writing: WritingDep,
+    response: Response,
+    if_match: IfMatch = None,
+) -> CameraSettings:
+    """All of them at once: those that are not said go. They change nothing of what is counted."""
+    async with writing() as session:
+        shown = await service.name_zones(session, principal, camera, wanted, of.vault, if_match)
     return tagged(response, shown)
 
 

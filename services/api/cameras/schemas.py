@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from contracts.address import redact
-from contracts.area import DetectionArea
+from contracts.area import DetectionArea, Point
 from contracts.identity import Nanoseconds, Policy, Token
 from contracts.spec import Anchor, Capture, Side
 from services.api.configuration import CameraSetup
 from services.api.incoming import Incoming, Patch
-from services.api.stores.schemas import LineOut
-from services.kit.tables import Line
+from services.api.stores.schemas import LineOut, ZoneOut
+from services.kit.tables import Line, ZoneRow
 from services.kit.vault import is_sealed
 
 Address = Annotated[
@@ -26,7 +26,8 @@ Address = Annotated[
         examples=["rtsp://user:password@10.0.0.5:554/stream"],
     ),
 ]
-MAX_LINES = 50
+MAX_LINES = MAX_ZONES = 50
+MAX_CORNERS = 100
 
 
 class LineIn(Incoming):
@@ -50,6 +51,23 @@ class LinesIn(Incoming):
     """All lines of a camera: those that are not in it go. A line that is moved is another revision of itself."""
 
     lines: Annotated[tuple[LineIn, ...], Field(max_length=MAX_LINES)]
+
+
+class ZoneIn(Incoming):
+    """A named part of the picture."""
+
+    id: Token = Field(examples=["till"])
+    name: str = Field(default="", max_length=100, examples=["Till"])
+    polygon: Annotated[tuple[Point, ...], Field(max_length=MAX_CORNERS)] = Field(
+        description="Its corners, going round, in coordinates of the picture: 0 … 1, y down.",
+        examples=[[[0.1, 0.5], [0.4, 0.5], [0.4, 1.0], [0.1, 1.0]]],
+    )
+
+
+class ZonesIn(Incoming):
+    """All zones of a camera: those that are not in it go."""
+
+    zones: Annotated[tuple[ZoneIn, ...], Field(max_length=MAX_ZONES)]
 
 
 class CameraPatch(Patch):
@@ -90,9 +108,10 @@ class CameraSettings(BaseModel):
     start: int | None
     revision: int = Field(description="Rises with every change that the services see.")
     lines: list[LineOut]
+    zones: list[ZoneOut]
 
     @classmethod
-    def of(cls, setup: CameraSetup, revision: int, lines: list[Line]) -> CameraSettings:
+    def of(cls, setup: CameraSetup, revision: int, lines: list[Line], zones: list[ZoneRow]) -> CameraSettings:
         """As the API shows it."""
         return cls(
             id=setup.camera,
@@ -100,6 +119,7 @@ class CameraSettings(BaseModel):
             policy=setup.policy,
             revision=revision,
             lines=[LineOut.of(line) for line in lines],
+            zones=[ZoneOut.of(zone) for zone in zones],
             **setup.model_dump(
                 include={"store", "name", "model", "capture", "preview_fps", "detection", "paused", "start"}
             ),

@@ -18,8 +18,8 @@ from contracts.probe import Probe, Probed
 from contracts.subjects import PROBE
 from services.api import etags
 from services.api.access import Principal, Role, readable_camera, readable_store
-from services.api.cameras.schemas import CameraIn, CameraPatch, CameraSettings, LinesIn, ProbeOut, said
-from services.api.configuration import CameraSetup, delete_camera, read_lines, read_setup, write_camera
+from services.api.cameras.schemas import CameraIn, CameraPatch, CameraSettings, LinesIn, ProbeOut, ZonesIn, said
+from services.api.configuration import CameraSetup, delete_camera, read_lines, read_setup, read_zones, write_camera
 from services.api.naming import free_id
 from services.api.pages import Asked
 from services.api.problems import Invalid, Unavailable
@@ -87,8 +87,18 @@ async def draw(
     return await show(session, principal, camera, vault)
 
 
+async def name_zones(
+    session: AsyncSession, principal: Principal, camera: str, wanted: ZonesIn, vault: Vault, if_match: str | None
+) -> CameraSettings:
+    """Put zones in the place of all that there are."""
+    _, before = await _to_change(session, principal, camera, vault, if_match)
+    zones = [zone.model_dump() for zone in wanted.zones]
+    await write_camera(session, _setup({**dict(before), "again": False, "zones": zones}), vault)
+    return await show(session, principal, camera, vault)
+
+
 async def remove(session: AsyncSession, principal: Principal, camera: str, vault: Vault, if_match: str | None) -> None:
-    """Remove one, with its lines. What it counted stays."""
+    """Remove one, with its lines and zones. What it counted stays."""
     found, _ = await _to_change(session, principal, camera, vault, if_match)
     await delete_camera(session, found)
 
@@ -139,15 +149,15 @@ async def _to_change(
 ) -> tuple[Camera, CameraSetup]:
     found = await readable_camera(session, principal, camera, Role.MANAGER)
     place = await readable_store(session, principal, found.store)
-    lines = await read_lines(session, found.id)
-    setup = read_setup(found, place, lines, vault)
-    etags.check(if_match, CameraSettings.of(setup, found.revision, lines))
+    lines, zones = await read_lines(session, found.id), await read_zones(session, found.id)
+    setup = read_setup(found, place, lines, zones, vault)
+    etags.check(if_match, CameraSettings.of(setup, found.revision, lines, zones))
     return found, setup
 
 
 async def _show(session: AsyncSession, store: Store, camera: Camera, vault: Vault) -> CameraSettings:
-    lines = await read_lines(session, camera.id)
-    return CameraSettings.of(read_setup(camera, store, lines, vault), camera.revision, lines)
+    lines, zones = await read_lines(session, camera.id), await read_zones(session, camera.id)
+    return CameraSettings.of(read_setup(camera, store, lines, zones, vault), camera.revision, lines, zones)
 
 
 def _setup(fields: Mapping[str, Any]) -> CameraSetup:

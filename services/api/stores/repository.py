@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -14,11 +14,22 @@ from contracts.events import Counts, Status
 from contracts.identity import LIVE, Policy
 from services.api.database import driver
 from services.api.live.statuses import worst
-from services.api.stores.schemas import AreaOut, CameraOut, LineOut, StoreOut
+from services.api.stores.schemas import AreaOut, CameraOut, LineOut, StoreOut, ZoneOut
 from services.kit.occupancy import resets_around
-from services.kit.tables import Camera, Line, OccupancyCorrection, Organization, Store, StoreVersion
+from services.kit.tables import Camera, Line, OccupancyCorrection, Organization, Store, StoreVersion, ZoneRow
 from services.kit.totals import all_totals
 from services.kit.zones import zone
+
+Drawn = TypeVar("Drawn", Line, ZoneRow)
+
+
+@dataclass(frozen=True, slots=True)
+class CameraRecord:
+    """A camera with what is drawn in its picture."""
+
+    camera: Camera
+    lines: Sequence[Line]
+    zones: Sequence[ZoneRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +37,7 @@ class StoreRecord:
     """What the database knows of a store. Statuses are not in it: they live on the bus."""
 
     store: Store
-    cameras: tuple[tuple[Camera, tuple[Line, ...]], ...]
+    cameras: Sequence[CameraRecord]
     counts: Counts
     since: datetime
     """The last reset of its occupancy."""
@@ -37,7 +48,7 @@ class StoreRecord:
     @property
     def configuration(self) -> str:
         """What of it people set, in a form to be compared."""
-        rows = [self.store, *(row for camera, lines in self.cameras for row in (camera, *lines))]
+        rows = [self.store, *(row for one in self.cameras for row in (one.camera, *one.lines, *one.zones))]
         return "".join(row.model_dump_json() for row in rows) + str(self.correction)
 
     def show(self, statuses: Sequence[Status]) -> StoreOut:
@@ -49,8 +60,8 @@ class StoreRecord:
             demo=self.demo,
             counts=self.counts,
             cameras=[
-                _show_camera(camera, lines, [status for status in statuses if status.camera == camera.id])
-                for camera, lines in self.cameras
+                _show_camera(one, [status for status in statuses if status.camera == one.camera.id])
+                for one in self.cameras
             ],
         )
 
@@ -65,22 +76,20 @@ async def read_stores(session: AsyncSession, stores: Sequence[Store], now: datet
     """
     names = [store.id for store in stores]
     cameras = (await session.exec(select(Camera).where(col(Camera.store).in_(names)).order_by(col(Camera.id)))).all()
-    lines = (
-        await session.exec(
-            select(Line).where(col(Line.camera).in_([camera.id for camera in cameras])).order_by(col(Line.id))
-        )
-    ).all()
-    of_camera: defaultdict[str, list[Line]] = defaultdict(list)
-    for line in lines:
-        of_camera[line.camera].append(line)
+    lines = await _drawn(session, Line, cameras)
+    zones = await _drawn(session, ZoneRow, cameras)
     counted = await all_totals(await driver(session), [(LIVE, name) for name in names], now)
     counts = {one.store: one for one in counted}
-    corrections = await _corrections(session, names)
+    corrections = await _corrections(session, stores)
     demos = await _demos(session, stores)
     return [
         StoreRecord(
             store,
-            tuple((camera, tuple(of_camera[camera.id])) for camera in cameras if camera.store == store.id),
+            [
+                CameraRecord(camera, lines[camera.id], zones[camera.id])
+                for camera in cameras
+                if camera.store == store.id
+            ],
             counts[store.id],
             since=resets_around(now, store.occupancy_reset, zone(store.time_zone))[0],
             correction=corrections.get(store.id, 0),
@@ -99,11 +108,20 @@ async def read_versions(session: AsyncSession, stores: Iterable[str]) -> dict[st
     return dict.fromkeys(names, 0) | dict((await session.exec(query)).all())
 
 
-async def _corrections(session: AsyncSession, stores: Sequence[str]) -> dict[str, int]:
+async def _drawn(session: AsyncSession, kind: type[Drawn], cameras: Sequence[Camera]) -> dict[str, list[Drawn]]:
+    """What of a kind is drawn in the pictures of cameras, by camera."""
+    names = [camera.id for camera in cameras]
+    found: dict[str, list[Drawn]] = {name: [] for name in names}
+    for row in await session.exec(select(kind).where(col(kind.camera).in_(names)).order_by(col(kind.id))):
+        found[row.camera].append(row)
+    return found
+
+
+async def _corrections(session: AsyncSession, stores: Sequence[Store]) -> dict[str, int]:
     correction = OccupancyCorrection
     query = (
         select(correction.store, func.max(correction.id))
-        .where(col(correction.store).in_(stores))
+        .where(col(correction.store).in_([store.id for store in stores]))
         .group_by(correction.store)
     )
     return {store: newest for store, newest in (await session.exec(query)).all() if newest}
@@ -115,7 +133,8 @@ async def _demos(session: AsyncSession, stores: Sequence[Store]) -> set[str]:
     return set((await session.exec(query)).all())
 
 
-def _show_camera(camera: Camera, lines: tuple[Line, ...], statuses: list[Status]) -> CameraOut:
+def _show_camera(record: CameraRecord, statuses: list[Status]) -> CameraOut:
+    camera = record.camera
     return CameraOut(
         id=camera.id,
         name=camera.name,
@@ -123,7 +142,8 @@ def _show_camera(camera: Camera, lines: tuple[Line, ...], statuses: list[Status]
         policy=Policy(camera.policy),
         paused=camera.paused,
         model=camera.model,
-        lines=[LineOut.of(line) for line in lines],
+        lines=[LineOut.of(line) for line in record.lines],
+        zones=[ZoneOut.of(zone) for zone in record.zones],
         detection=AreaOut.model_validate(camera.detection),
         state=worst(statuses),
         statuses=statuses,

@@ -11,7 +11,7 @@ from contracts.identity import Policy, Token
 from contracts.spec import Anchor, Side
 from services.api.incoming import Incoming, Name, Patch, TimeZone
 from services.kit.opening_hours import OpeningHours
-from services.kit.tables import Line, Store
+from services.kit.tables import Line, Store, ZoneRow
 
 Capacity = Annotated[
     int | None, Field(ge=1, le=1_000_000, description="How many people may be inside at a time; null says nothing.")
@@ -47,8 +47,21 @@ class AreaOut(BaseModel):
     min_height: float = Field(default=0.0, description="Who is smaller is not seen: a part of the picture's height.")
 
 
+class ZoneOut(BaseModel):
+    """A named part of a camera's picture: its corners in coordinates of the picture, 0 … 1, y down."""
+
+    id: str
+    name: str
+    polygon: list[tuple[float, float]]
+
+    @classmethod
+    def of(cls, zone: ZoneRow) -> ZoneOut:
+        """As the API shows it."""
+        return cls.model_validate(zone.model_dump())
+
+
 class CameraOut(BaseModel):
-    """A camera, its lines, the model that counts, and how it does."""
+    """A camera, its lines and zones, the model that counts, and how it does."""
 
     id: str
     name: str
@@ -57,6 +70,7 @@ class CameraOut(BaseModel):
     paused: bool
     model: str = Field(description="The detection model that the camera is configured with.")
     lines: list[LineOut]
+    zones: list[ZoneOut]
     detection: AreaOut = Field(description="Where people are looked for.")
     state: State | None = Field(description="How it does, all services together: the worst of `statuses`.")
     statuses: list[Status] = Field(description="The last word of each service about this camera.")
