@@ -115,6 +115,7 @@ TABLE = [
     Row(T.VIEWER, "GET", C + "/health"),
     Row(T.MANAGER, "PATCH", C, {"paused": True}),
     Row(T.MANAGER, "PUT", C + "/lines", {"lines": [LINE]}),
+    Row(T.MANAGER, "POST", C + "/lines/preview", {"lines": [LINE]}),
     Row(T.MANAGER, "PUT", C + "/zones", {"zones": [{"id": "till", "polygon": [[0, 0], [1, 0], [1, 1]]}]}),
     Row(T.MANAGER, "POST", C + "/test", answers=503, says="No ingest runs"),
     Row(T.MANAGER, "DELETE", C, answers=204),

@@ -73,6 +73,17 @@ class TestCrossings:
             "direction": "in", "place": "0.5", "id": "", "line_revision": "1", "model": "person-detection-0200",
         }  # fmt: skip
 
+    async def test_months_follow_each_other(self, asked: Asked) -> None:
+        await asked.set_up(time_zone="Pacific/Apia")
+        turns = [datetime(2025, month, 1, tzinfo=UTC) for month in (10, 11, 12)] + [datetime(2026, 1, 1, tzinfo=UTC)]
+        moments = [turn + timedelta(minutes=minutes) for turn in turns for minutes in (-1, 0, 1)]
+        for moment in reversed(moments):
+            await asked.cross(1, at=moment)
+
+        rows = await export(asked, CROSSINGS, from_="2025-09-30", to="2026-01-02")
+
+        assert [datetime.fromisoformat(row["at"]) for row in rows] == moments
+
     async def test_a_day_without_a_crossing_is_a_header(self, asked: Asked) -> None:
         await asked.set_up()
         answer = await asked.client.get(CROSSINGS)

@@ -216,6 +216,21 @@ async def test_a_camera_is_made_drawn_paused_and_removed(manager: Asker, guarded
     await manager("GET", "/cameras/back-door", status=404)
 
 
+async def test_lines_are_tried_out_before_they_count(manager: Asker, guarded: Served) -> None:
+    before = await manager("GET", "/cameras/door")
+
+    shown = (await manager("POST", "/cameras/door/lines/preview", {"lines": [LINE]})).json()
+    refused = await manager("POST", "/cameras/door/lines/preview", {"lines": [{**LINE, "x1": 7}]}, status=422)
+
+    assert ([line["id"] for line in shown["lines"]], shown["revision"]) == (["back"], before.json()["revision"] + 1)
+    assert "lies outside the picture" in refused.json()["detail"]
+    after = await manager("GET", "/cameras/door")
+    assert (after.json(), after.headers["etag"]) == (before.json(), before.headers["etag"])
+    assert (
+        await guarded.pool.fetchval("SELECT count(*) FROM audit_entry WHERE kind = 'line' AND key = 'door/back'") == 0
+    )
+
+
 async def test_zones_are_named_shown_and_written_down_and_nothing_is_counted_otherwise(
     manager: Asker, guarded: Served
 ) -> None:

@@ -157,6 +157,13 @@ async def draw_lines(
     return tagged(response, shown)
 
 
+@router.post("/cameras/{camera}/lines/preview", summary="Try lines out", responses=describe(*CREATING))
+async def preview_lines(camera: CameraID, wanted: LinesIn, principal: PrincipalDep, of: PartsDep) -> CameraSettings:
+    """What drawing these lines would make of the camera, or why they can never count. Nothing is changed."""
+    async with of.writable() as session:  # and never committed
+        return await service.draw(session, principal, camera, wanted, of.vault, None)
+
+
 @router.put("/cameras/{camera}/zones", summary="Name parts of a camera's picture", responses=describe(*CHANGING))
 async def name_zones(
     camera: CameraID,
