@@ -16,7 +16,7 @@ export class Health {
     const answer = await ask(`/v1/cameras/${encodeURIComponent(this.camera)}/health?limit=${MOST}`).catch(() => null);
     if (!answer?.ok) return;
     const { uptime, items } = await answer.json();
-    const part = uptime === null ? "Nothing was said in the last week" : `Counting ${(100 * uptime).toFixed(1)} % of the last week`;
+    const part = uptime === null ? "Nothing was said." : `Counting ${(100 * uptime).toFixed(1)} % of the time`;
     this.details.querySelector(".uptime").textContent = part;
     this.details.querySelector("ol").replaceChildren(...items.map((one) => this.item(one)));
   }

@@ -81,7 +81,7 @@ def test_how_a_camera_did_is_there_for_who_asks(shop: Shop, page: Page) -> None:
 
     health.locator("summary").click()
 
-    expect(page.get_by_test_id("uptime")).to_have_text("Counting 75.0 % of the last week", timeout=LONG)
+    expect(page.get_by_test_id("uptime")).to_have_text("Counting 75.0 % of the time", timeout=LONG)
     expect(health.locator("li .state")).to_have_text(["ingest: trying again", "ingest: counting"])
     expect(health.locator("li .said").first).to_have_text("The camera does not answer. Trying again.")
 
