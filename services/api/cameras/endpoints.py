@@ -161,7 +161,7 @@ async def draw_lines(
 async def preview_lines(camera: CameraID, wanted: LinesIn, principal: PrincipalDep, of: PartsDep) -> CameraSettings:
     """What drawing these lines would make of the camera, or why they can never count. Nothing is changed."""
     async with of.writable() as session:  # and never committed
-        return await service.draw(session, principal, camera, wanted, of.vault, None)
+        return await service.draw(session, principal, camera, wanted, of.vault)
 
 
 @router.put("/cameras/{camera}/zones", summary="Name parts of a camera's picture", responses=describe(*CHANGING))
@@ -176,7 +176,7 @@ async def name_zones(
 ) -> CameraSettings:
     """All of them at once: those that are not said go. They change nothing of what is counted."""
     async with writing() as session:
-        shown = await service.name_zones(session, principal, camera, wanted, of.vault, if_match)
+        shown = await service.draw(session, principal, camera, wanted, of.vault, if_match)
     return tagged(response, shown)
 
 

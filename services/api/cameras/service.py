@@ -78,22 +78,16 @@ async def change(
 
 
 async def draw(
-    session: AsyncSession, principal: Principal, camera: str, wanted: LinesIn, vault: Vault, if_match: str | None
+    session: AsyncSession,
+    principal: Principal,
+    camera: str,
+    wanted: LinesIn | ZonesIn,
+    vault: Vault,
+    if_match: str | None = None,
 ) -> CameraSettings:
-    """Put lines in the place of all that there are."""
+    """Put lines, or zones, in the place of all that there are."""
     _, before = await _to_change(session, principal, camera, vault, if_match)
-    lines = [line.model_dump() for line in wanted.lines]
-    await write_camera(session, _setup({**dict(before), "again": False, "lines": lines}), vault)
-    return await show(session, principal, camera, vault)
-
-
-async def name_zones(
-    session: AsyncSession, principal: Principal, camera: str, wanted: ZonesIn, vault: Vault, if_match: str | None
-) -> CameraSettings:
-    """Put zones in the place of all that there are."""
-    _, before = await _to_change(session, principal, camera, vault, if_match)
-    zones = [zone.model_dump() for zone in wanted.zones]
-    await write_camera(session, _setup({**dict(before), "again": False, "zones": zones}), vault)
+    await write_camera(session, _setup({**dict(before), "again": False, **wanted.model_dump()}), vault)
     return await show(session, principal, camera, vault)
 
 
