@@ -216,6 +216,16 @@ async def test_a_camera_is_made_drawn_paused_and_removed(manager: Asker, guarded
     await manager("GET", "/cameras/back-door", status=404)
 
 
+async def test_frames_are_kept_where_an_admin_says_so(manager: Asker, admin: Asker, guarded: Served) -> None:
+    await manager("PATCH", "/cameras/door", {"record": True}, status=403)
+    await manager("POST", "/stores/shop/cameras", {"address": "sim://door", "record": False}, status=403)
+    assert not (await manager("GET", "/cameras/door")).json()["record"]
+
+    assert (await admin("PATCH", "/cameras/door", {"record": True})).json()["record"]
+    await manager("PATCH", "/cameras/door", {"name": "Front"})
+    assert (await projected(guarded, "door")).record, "and a change of something else leaves it"
+
+
 async def test_lines_are_tried_out_before_they_count(manager: Asker, guarded: Served) -> None:
     before = await manager("GET", "/cameras/door")
 

@@ -10,6 +10,7 @@ from contracts.address import redact
 from contracts.area import DetectionArea, Point
 from contracts.identity import Nanoseconds, Policy, Token
 from contracts.spec import Anchor, Capture, Side
+from services.api.access import Role
 from services.api.configuration import CameraSetup
 from services.api.incoming import Incoming, Patch
 from services.api.stores.schemas import LineOut, ZoneOut
@@ -80,6 +81,9 @@ class CameraPatch(Patch):
     preview_fps: float = Field(default=4.0, ge=0, le=5, allow_inf_nan=False)
     detection: DetectionArea = DetectionArea()
     paused: bool = Field(default=False, description="It is not looked at until it goes on.")
+    record: bool = Field(
+        default=False, description="Its frames are kept for some days, to be replayed. Admins alone say so."
+    )
     start: Nanoseconds | None = Field(default=None, description="Of a file: when its first instant was, ns UTC.")
     again: bool = Field(default=False, description="Count a file anew that was counted already.")
 
@@ -105,6 +109,7 @@ class CameraSettings(BaseModel):
     preview_fps: float
     detection: DetectionArea
     paused: bool
+    record: bool = Field(description="Whether its frames are kept for some days.")
     start: int | None
     revision: int = Field(description="Rises with every change that the services see.")
     lines: list[LineOut]
@@ -121,7 +126,7 @@ class CameraSettings(BaseModel):
             lines=[LineOut.of(line) for line in lines],
             zones=[ZoneOut.of(zone) for zone in zones],
             **setup.model_dump(
-                include={"store", "name", "model", "capture", "preview_fps", "detection", "paused", "start"}
+                include={"store", "name", "model", "capture", "preview_fps", "detection", "paused", "record", "start"}
             ),
         )
 
@@ -141,6 +146,11 @@ class ProbeOut(BaseModel):
     height: int | None = None
     fps: float | None = Field(default=None, description="Frames per second that the source says it has.")
     picture: str | None = Field(default=None, description="JPEG, base64.")
+
+
+def who_may(wanted: CameraPatch) -> Role:
+    """Who may say this of a camera: that pictures of people are kept is for those who answer for it."""
+    return Role.ADMIN if "record" in wanted.said else Role.MANAGER
 
 
 def said(wanted: CameraPatch) -> dict[str, Any]:

@@ -18,7 +18,16 @@ from contracts.probe import Probe, Probed
 from contracts.subjects import PROBE
 from services.api import etags
 from services.api.access import Principal, Role, readable_camera, readable_store
-from services.api.cameras.schemas import CameraIn, CameraPatch, CameraSettings, LinesIn, ProbeOut, ZonesIn, said
+from services.api.cameras.schemas import (
+    CameraIn,
+    CameraPatch,
+    CameraSettings,
+    LinesIn,
+    ProbeOut,
+    ZonesIn,
+    said,
+    who_may,
+)
 from services.api.configuration import CameraSetup, delete_camera, read_lines, read_setup, read_zones, write_camera
 from services.api.naming import free_id
 from services.api.pages import Asked
@@ -51,7 +60,7 @@ async def create(
     session: AsyncSession, principal: Principal, store: str, wanted: CameraIn, vault: Vault
 ) -> CameraSettings:
     """Make one in a store."""
-    place = await readable_store(session, principal, store, Role.MANAGER)
+    place = await readable_store(session, principal, store, who_may(wanted))
     check_address(principal, wanted.address)
     name = await free_id(session, Camera, wanted.id, wanted.name or f"{place.id}-camera")
     lines = [line.model_dump() for line in wanted.lines]
@@ -66,7 +75,7 @@ async def change(
     session: AsyncSession, principal: Principal, camera: str, wanted: CameraPatch, vault: Vault, if_match: str | None
 ) -> CameraSettings:
     """Change what is said."""
-    _, before = await _to_change(session, principal, camera, vault, if_match)
+    _, before = await _to_change(session, principal, camera, vault, if_match, who_may(wanted))
     changes = said(wanted)
     if "address" in changes:
         check_address(principal, wanted.address)
@@ -139,9 +148,14 @@ async def probe(bus: Bus, address: str, vault: Vault) -> ProbeOut:
 
 
 async def _to_change(
-    session: AsyncSession, principal: Principal, camera: str, vault: Vault, if_match: str | None
+    session: AsyncSession,
+    principal: Principal,
+    camera: str,
+    vault: Vault,
+    if_match: str | None,
+    role: Role = Role.MANAGER,
 ) -> tuple[Camera, CameraSetup]:
-    found = await readable_camera(session, principal, camera, Role.MANAGER)
+    found = await readable_camera(session, principal, camera, role)
     place = await readable_store(session, principal, found.store)
     lines, zones = await read_lines(session, found.id), await read_zones(session, found.id)
     setup = read_setup(found, place, lines, zones, vault)
