@@ -39,11 +39,9 @@ SELECT to_char(at + $5::interval, 'YYYY-MM-DD"T"HH24:MI:SS.MS') || $6::text AS a
        store, camera, line, direction, place, id, line_revision, model
 FROM {crossings} c WHERE store = $2 AND c.at >= $3 AND c.at < $4 ORDER BY c.at, c.id
 """.format(crossings=standing("crossing", "$1"))
-
-
 # A store's rows lie scattered among those of others: where an index names one page after the other, the disk is waited
 # for at each. A bitmap names all of a month's in their order, and Postgres asks for many ahead where the system can.
-_READING = """
+_AHEAD = """
 SELECT set_config('enable_indexscan', 'off', true), (
     SELECT set_config(name, '128', true) FROM pg_settings WHERE name = 'effective_io_concurrency' AND setting <> '0')
 """
@@ -84,7 +82,6 @@ async def exporting(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT, server_settings=settings)
     try:
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        await connection.execute(_READING)
         yield connection
     finally:
         connection.terminate()  # whatever is under way: nothing was written
@@ -93,6 +90,7 @@ async def exporting(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 async def crossings_csv(connection: asyncpg.Connection, run: str, store: Store, period: Period) -> AsyncIterator[bytes]:
     """A store's crossings on local dates, in the order of time, with the store's local times."""
     yield CROSSINGS_HEADER
+    await connection.execute(_AHEAD)
     for stretch in stretches(zone(store.time_zone), period.first, period.last):
         for piece in _by_month(stretch):
             async for data in _copy(connection, run, store.id, piece):
