@@ -14,6 +14,14 @@ class Probe(BaseModel):
     address: str
     width: int = 960
     """Greatest width of the picture, pixels."""
+    trusted: bool = False
+    """Whether a superadmin or the machine's operator asks: the address may then reach this machine itself."""
+    organization: str = ""
+    """Who asks: organizations take turns."""
+    id: str = ""
+    """Names the probe, so that who asked can call it off."""
+    expires_at: int = 0
+    """When nobody waits for the answer any more, ns UTC; 0 for never."""
 
 
 class Probed(BaseModel):

@@ -154,6 +154,8 @@ class Source(_Frozen):
     start: Nanoseconds | None = None
     again: Annotated[int, Field(ge=0)] = 0
     """How often the owner asked for a finished file to be counted anew."""
+    trusted: bool = False
+    """Whether a superadmin or the machine's operator set the address: it may then reach this machine itself."""
 
 
 def spec_key(camera: str, revision: int) -> str:
