@@ -46,6 +46,11 @@ class Capture:
         if self.closed:
             raise SourceClosed("the source was closed")
 
+    @property
+    def fps(self) -> float:
+        """Frames per second that the source announces; 0 where it says nothing."""
+        return self.get(cv2.CAP_PROP_FPS)
+
     def get(self, prop: int) -> float:
         """A property of the capture; 0 where it is not known."""
         with self._busy:

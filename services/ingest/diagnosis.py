@@ -1,73 +1,45 @@
-"""Why a stream will not open. OpenCV only says that it did not; this asks the camera once more, in RTSP or HTTP."""
+"""Why a stream will not open, in words: from what its relay saw, and from the error that FFmpeg gave."""
 
 from __future__ import annotations
 
-import re
-import socket
-from urllib.parse import SplitResult, urlsplit
+from av.error import (
+    FFmpegError,
+    HTTPForbiddenError,
+    HTTPNotFoundError,
+    HTTPOtherClientError,
+    HTTPServerError,
+    HTTPUnauthorizedError,
+)
 
-from contracts.address import redact
+from services.ingest.egress.relay import Relay
 from services.ingest.sources import SourceError, SourceLost, SourceRefused
 
-_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
-_STATUS = re.compile(rb"^(?:RTSP|HTTP)/\d\.\d (\d{3})")
+_STATUS_OF = {HTTPUnauthorizedError: 401, HTTPForbiddenError: 403, HTTPNotFoundError: 404}
 
 
-def diagnose(address: str, *, timeout: float) -> SourceError:
+def explain(name: str, relay: Relay, error: FFmpegError, *, logged_in: bool) -> SourceError:
     """The error to raise for a stream that would not open.
 
     Args:
-        address: as given; its user name and password are not sent, and nothing secret is repeated in the text.
-        timeout: seconds to wait for the connection, and again for the answer.
+        name: of the source, as people may see it.
+        relay: through which it was asked for.
+        error: what FFmpeg said.
+        logged_in: whether a user name was sent.
     """
-    name = redact(address)
-    try:
-        parts = urlsplit(address)
-        host, port = parts.hostname, parts.port or _PORTS[parts.scheme.lower()]
-    except ValueError:
-        return SourceRefused(f"{name} is no address: its port must be a number, as in rtsp://10.0.0.5:554/stream")
-    if not host:
-        return SourceRefused(f"{name} names no host: write it as rtsp://10.0.0.5:554/stream")
-    try:
-        with socket.create_connection((host, port), timeout=timeout) as connection:
-            status = _ask(connection, parts, host)
-    except socket.gaierror:
-        return SourceLost(f"{name}: no machine named {host} is known")
-    except ConnectionRefusedError:
-        return SourceLost(f"{name}: connection refused at {host}:{port}; is the camera on, and its port right?")
-    except TimeoutError:
-        return SourceLost(f"{name}: {host}:{port} did not answer within {timeout:g} s")
-    except (OSError, UnicodeError) as error:
-        return SourceLost(f"{name}: {host}:{port} cannot be reached ({error})")
-    return _explain(name, status, logged_in=parts.username is not None)
-
-
-def _ask(connection: socket.socket, parts: SplitResult, host: str) -> int | None:
-    """The status of the stream, None where the other side speaks TLS or something else."""
-    scheme = parts.scheme.lower()
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if scheme == "rtsp":
-        port = f":{parts.port}" if parts.port else ""
-        request = f"DESCRIBE rtsp://{host}{port}{path} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n"
-    elif scheme == "http":
-        request = f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n"
-    else:
-        return None
-    connection.sendall(request.encode())
-    status = _STATUS.match(connection.recv(64))
-    return int(status[1]) if status else None
-
-
-def _explain(name: str, status: int | None, *, logged_in: bool) -> SourceError:
-    match status:
+    if relay.failure is not None:
+        return relay.failure
+    # Over TLS the relay sees no status, and FFmpeg says less: a class of errors only.
+    match relay.status or _STATUS_OF.get(type(error)):
         case 401 | 403 if logged_in:
-            # Without credentials a camera that takes ours answers 401 too: then they were right and the stream was not.
+            # A camera that has no such stream answers 401 too, when it asks for the password first.
             return SourceRefused(f"{name} did not let us in, or has no such stream: are user name and password right?")
         case 401 | 403:
             return SourceRefused(f"{name} asks for a user name and password: write rtsp://user:password@host/…")
         case 404 | 454:
             return SourceLost(f"{name}: the camera answers, but has no stream at this path")
-        case None | 200:
-            return SourceLost(f"{name} answers, but sends no video that can be read")
-        case _:
+        case None if isinstance(error, (HTTPServerError, HTTPOtherClientError)):
+            return SourceLost(f"{name}: the camera answers with an error instead of a stream")
+        case int(status) if status >= 300:
             return SourceLost(f"{name}: the camera answers with status {status} instead of a stream")
+        case _:
+            return SourceLost(f"{name} answers, but sends no video that can be read")

@@ -63,7 +63,7 @@ class Prober:
         """Grab one frame. Whatever is wrong is told."""
         try:
             address = self._settings.vault.open(probe.address)
-            return await in_thread(lambda: self._grab(address, probe.width))
+            return await in_thread(lambda: self._grab(address, probe.width, trusted=probe.trusted))
         except CannotOpen as error:
             return Probed(message=f"The address cannot be read: {error}.")
         except (SourceError, BrokenFrame) as error:
@@ -72,9 +72,14 @@ class Prober:
             log.exception("a probe failed")
             return Probed(message=f"Unexpected: {error!r}")
 
-    def _grab(self, address: str, width: int) -> Probed:
+    def _grab(self, address: str, width: int, *, trusted: bool) -> Probed:
         settings = self._settings
-        source = open_source(address, open_timeout=settings.open_timeout, read_timeout=settings.read_timeout)
+        source = open_source(
+            address,
+            egress=settings.egress(trusted=trusted),
+            open_timeout=settings.open_timeout,
+            read_timeout=settings.read_timeout,
+        )
         try:
             if source.grab() is None:
                 raise SourceRefused(f"{source.name} is empty")

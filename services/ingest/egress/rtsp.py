@@ -1,0 +1,110 @@
+"""The door to an RTSP camera: messages are read until the camera plays, then bytes are copied.
+
+FFmpeg would follow a camera that answers 3xx wherever it points. Such an answer is never handed on: the opener looks at
+`moved`, and opens the new address by the same rule. Once the camera plays, FFmpeg follows nothing any more.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import time
+from contextlib import suppress
+
+from services.ingest.egress.heads import Head, Malformed, Wire
+from services.ingest.egress.relay import Relay
+from services.ingest.sources import SourceLost
+
+MOST_MESSAGES = 64
+"""Until the camera plays: OPTIONS, DESCRIBE, a SETUP for each track, and each again with the password."""
+_STATUS = re.compile(r"RTSP/1\.\d (\d{3})(?: .*)?", re.ASCII)
+_REQUEST = re.compile(r"([A-Z_]+) \S+ RTSP/1\.\d", re.ASCII)
+_INTERLEAVED = 0x24  # "$": a packet of media or of its statistics, among the messages
+
+
+class RtspRelay(Relay):
+    """Leads one connection of FFmpeg's to a camera that was dialled already.
+
+    Attributes:
+        moved: where the camera said that the stream is instead.
+    """
+
+    def __init__(self, name: str, camera: socket.socket, *, timeout: float) -> None:
+        """Wait for FFmpeg; the camera has so many seconds until it plays."""
+        super().__init__(name)
+        self.moved: str | None = None
+        self._deadline = time.monotonic() + timeout
+        self._camera = self.keep(camera)
+        self.begin(self._serve, "rtsp relay")
+
+    def _serve(self) -> None:
+        try:
+            self._listener.settimeout(max(0.0, self._deadline - time.monotonic()))
+            accepted, _ = self._listener.accept()
+            self.drop(self._listener)  # one source, one connection
+            reader = self.keep(accepted)
+            reader.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            from_reader, from_camera = (Wire(one, self._deadline) for one in (reader, self._camera))
+            try:
+                self._converse(from_reader, from_camera)
+            except Malformed as error:
+                self.failure = SourceLost(f"{self.name} does not speak RTSP properly: {error}")
+                return
+            if self.moved is None:
+                self._camera.settimeout(None)
+                self._camera.sendall(from_reader.rest())
+                reader.settimeout(None)
+                reader.sendall(from_camera.rest())
+                self.copy(reader, self._camera)
+        finally:
+            self.close()
+
+    def _converse(self, reader: Wire, camera: Wire) -> None:
+        """Hand on requests and their answers until one to PLAY says yes, or one says that the stream is elsewhere."""
+        for _ in range(MOST_MESSAGES):
+            request = reader.head()
+            asked = _REQUEST.fullmatch(request.start)
+            if asked is None:
+                raise Malformed("FFmpeg asks for what is no request")
+            camera.connection.sendall(request.encode() + reader.exactly(request.length))
+            answer, body = self._answer(reader, camera)
+            said = _STATUS.fullmatch(answer.start)
+            if said is None:
+                raise Malformed("the camera answers with what is no answer")
+            self.status = int(said[1])
+            if 300 <= self.status < 400:
+                self.moved = answer.get("Location") or ""
+                return
+            reader.connection.sendall(answer.encode() + body)
+            if asked[1] == "PLAY" and 200 <= self.status < 300:
+                return
+        raise Malformed("the conversation comes to no end")
+
+    def _answer(self, reader: Wire, camera: Wire) -> tuple[Head, bytes]:
+        """The camera's next message; packets that come before it are handed on."""
+        while camera.peek() == _INTERLEAVED:
+            packet = camera.exactly(4)
+            packet += camera.exactly(int.from_bytes(packet[2:]))
+            self.count(len(packet))
+            reader.connection.sendall(packet)
+        answer = camera.head()
+        return answer, camera.exactly(answer.length)
+
+
+def encrypt(connection: socket.socket, host: str, *, timeout: float) -> ssl.SSLSocket:
+    """TLS over a connection to a camera. Its certificate is not looked at: next to every camera signs its own.
+
+    Raises:
+        OSError: the other side does not speak TLS, or not in time.
+    """
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    connection.settimeout(timeout)
+    try:
+        return context.wrap_socket(connection, server_hostname=host)
+    except ValueError as error:  # a name that TLS cannot say
+        with suppress(OSError):
+            connection.close()
+        raise OSError(str(error)) from error
