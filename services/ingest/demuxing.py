@@ -23,6 +23,7 @@ from services.kit.codec import MAX_PIXELS, Image
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
+    from av.stream import Stream
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -158,7 +159,7 @@ class Demuxed:
         self._frame = self._frames.popleft()
         return True
 
-    def _demux(self, container: InputContainer) -> Iterator[Packet[VideoStream]]:
+    def _demux(self, container: InputContainer) -> Iterator[Packet[Stream]]:
         with suppress(FFmpegError):
             yield from container.demux()
 
@@ -166,8 +167,8 @@ class Demuxed:
         width, height = self._stream.codec_context.width, self._stream.codec_context.height
         if width * height > MAX_PIXELS:
             raise SourceRefused(
-                f"{self._name} sends pictures of {width}×{height} pixels: more than {MAX_PIXELS // 1_000_000} megapixels are "
-                "not read; set the camera to a smaller picture"
+                f"{self._name} sends pictures of {width}×{height} pixels: more than the {MAX_PIXELS // 1_000_000} "
+                "megapixels that are read; set the camera to a smaller picture"
             )
 
 

@@ -14,7 +14,7 @@ from av.error import (
 from services.ingest.egress.relay import Relay
 from services.ingest.sources import SourceError, SourceLost, SourceRefused
 
-_STATUS_OF = {HTTPUnauthorizedError: 401, HTTPForbiddenError: 403, HTTPNotFoundError: 404}
+_STATUS_OF: dict[type[FFmpegError], int] = {HTTPUnauthorizedError: 401, HTTPForbiddenError: 403, HTTPNotFoundError: 404}
 
 
 def explain(name: str, relay: Relay, error: FFmpegError, *, logged_in: bool) -> SourceError:

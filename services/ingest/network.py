@@ -1,4 +1,4 @@
-"""RTSP and HTTP cameras: FFmpeg reads them through a relay of Metrica's own, which alone decides what is connected to."""
+"""RTSP and HTTP cameras: FFmpeg reads them through a relay, which alone decides what is connected to."""
 
 from __future__ import annotations
 
@@ -208,5 +208,5 @@ def _rest(parts: SplitResult) -> str:
 
 
 def _quote(address: str) -> str:
-    """An address in one line: urlsplit would leave line breaks out without a word, and FFmpeg's request would end there."""
+    """An address in one line: urlsplit would leave line breaks out, and FFmpeg's request would end there."""
     return _UNPRINTABLE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), address)

@@ -21,7 +21,7 @@ class IngestSettings(SealedSettings):
     source_networks: str = ""
     """Where sources may be that no superadmin set: `10.1.0.0/16` allows no other network, `+127.0.0.1/32` opens one."""
     own_services: str = ""
-    """Metrica's own services, as `nats:4222, 10.0.0.2`: such sources never reach them. NATS itself need not be named."""
+    """Metrica's own services, as `nats:4222, 10.0.0.2`: out of reach of such sources. NATS need not be named."""
 
     @field_validator("source_networks")
     @classmethod

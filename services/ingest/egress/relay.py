@@ -1,7 +1,7 @@
 """A door of Metrica's own on loopback, through which FFmpeg reaches one source and nothing else.
 
-FFmpeg is told the door's address, and neither resolves names nor connects anywhere by itself. What it asks for is dialled
-here, by the rule for the source; then bytes are copied.
+FFmpeg is told the door's address, and neither resolves names nor connects anywhere by itself. What it asks for is
+dialled here, by the rule for the source; then bytes are copied.
 """
 
 from __future__ import annotations

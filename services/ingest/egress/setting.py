@@ -12,7 +12,7 @@ from services.ingest.egress.addresses import IPAddress, IPNetwork, is_special
 
 @dataclass(frozen=True, slots=True)
 class SourceNetworks:
-    """Where sources may be. `+` before a network opens it, whatever is there; one without restricts sources to the list.
+    """Where sources may be. `+` before a network opens it, whatever is there; one without excludes all others.
 
     Attributes:
         opened: may be reached though it is this machine, or otherwise never a camera's.
