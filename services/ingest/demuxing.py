@@ -7,11 +7,11 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import av
 import numpy as np
@@ -42,19 +42,24 @@ OF_RTSP = {
 }
 OF_HTTP = {
     "format_whitelist": "mpjpeg,mjpeg,hls,mpegts,h264,hevc,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,flv,avi",
-    "protocol_whitelist": "http,https,httpproxy,tls,tcp,crypto",
-    "tls_verify": "0",  # next to every camera signs its own certificate
+    "protocol_whitelist": "none",  # it is handed what it reads, and opens nothing
+    "http_persistent": "0",
+    "http_multiple": "0",
 }
+IoOpen = Callable[[str, int, Any], object]
+"""Opens what FFmpeg asks for by address; gets flags and options, too."""
 
 
 class Demuxed:
     """The largest video of a stream, frame by frame. `close` may be called from another thread while one is awaited.
 
     Args:
-        address: a door on loopback, or what a proxy there leads to.
+        source: a door on loopback, or a file to read from.
         options: of FFmpeg, `OF_RTSP` or `OF_HTTP` and what is special to this source.
         open_timeout: seconds until the stream's form is known.
         read_timeout: seconds for each frame.
+        form: of the stream, as FFmpeg calls it; it finds out by itself where nothing is said.
+        io_open: opens what a file leads to.
 
     Raises:
         FFmpegError: it cannot be opened.
@@ -62,26 +67,37 @@ class Demuxed:
     """
 
     def __init__(
-        self, name: str, address: str, options: Mapping[str, str], *, open_timeout: float, read_timeout: float
+        self,
+        name: str,
+        source: str | object,
+        options: Mapping[str, str],
+        *,
+        open_timeout: float,
+        read_timeout: float,
+        form: str | None = None,
+        io_open: IoOpen | None = None,
     ) -> None:
         _limit_memory()
         self._name = name
         self._read_timeout = read_timeout
-        self._container: InputContainer | None = av.open(
-            address,
+        container: InputContainer = av.open(  # type: ignore[assignment]  # for reading is what is said by no mode
+            source,
+            format=form,
+            io_open=io_open,
             # As `options` they also reach the decoders that FFmpeg opens to learn what a stream holds.
             options={**options, "codec_whitelist": _CODECS, "max_pixels": str(MAX_PIXELS), "max_streams": "32"},
             timeout=(open_timeout, read_timeout),
         )
+        self._container: InputContainer | None = container
         self._busy = threading.Lock()
         self._closed = threading.Event()
         try:
-            self._stream = _choose(self._container)
+            self._stream = _choose(container)
             self._refuse_giants()
         except BaseException:
             self.close()
             raise
-        self._packets = self._demux(self._container)
+        self._packets = self._demux(container)
         self._frames: deque[VideoFrame] = deque()
         self._frame: VideoFrame | None = None
 
@@ -153,7 +169,7 @@ class Demuxed:
             if packet.stream.index != self._stream.index:
                 continue
             try:
-                self._frames.extend(packet.decode())
+                self._frames.extend(cast("list[VideoFrame]", packet.decode()))
             except (FFmpegError, MemoryError):
                 self._refuse_giants()
         self._frame = self._frames.popleft()

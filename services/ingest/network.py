@@ -1,23 +1,26 @@
-"""RTSP and HTTP cameras: FFmpeg reads them through a relay, which alone decides what is connected to."""
+"""RTSP and HTTP cameras: FFmpeg reads them, and never connects to them itself."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from av.error import FFmpegError
 
 from contracts.address import redact
-from services.ingest.demuxing import OF_HTTP, OF_RTSP, Demuxed
+from services.ingest.demuxing import OF_HTTP, OF_RTSP, Demuxed, IoOpen
 from services.ingest.diagnosis import explain
 from services.ingest.egress import Egress
+from services.ingest.egress.authentication import Login
+from services.ingest.egress.connections import Connections
 from services.ingest.egress.dialing import Unreachable, dial
-from services.ingest.egress.proxy import HttpProxy
-from services.ingest.egress.relay import Relay
-from services.ingest.egress.rtsp import RtspRelay, encrypt
+from services.ingest.egress.http import Fetcher, Resource
+from services.ingest.egress.rtsp import RtspRelay
+from services.ingest.egress.tls import encrypt
 from services.ingest.live import LiveCamera
 from services.ingest.sources import SourceLost, SourceRefused
 from services.kit.codec import Image
@@ -25,6 +28,14 @@ from services.kit.codec import Image
 MOST_MOVES = 3
 """How often an RTSP camera may say that the stream is elsewhere."""
 _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
+_FORMS = {
+    "multipart/x-mixed-replace": "mpjpeg",
+    "application/vnd.apple.mpegurl": "hls",
+    "application/x-mpegurl": "hls",
+    "audio/mpegurl": "hls",
+    "audio/x-mpegurl": "hls",
+}
+"""What a camera says it sends, where FFmpeg would have to guess."""
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")
 
 
@@ -55,11 +66,11 @@ class _Address:
             ) from error
         if not host:
             raise SourceRefused(f"{name} names no host: write it as rtsp://10.0.0.5:554/stream")
-        return cls(name, scheme, host, port or _PORTS[scheme], _login(parts), _rest(parts))
+        return cls(name, scheme, _ascii(host), port or _PORTS[scheme], _login(parts), _rest(parts))
 
-    def at(self, scheme: str, host: str, port: int) -> str:
-        """The same stream and login at another host."""
-        return f"{scheme}://{self.login}{f'[{host}]' if ':' in host else host}:{port}{self.rest}"
+    def at(self, scheme: str, host: str, port: int, *, login: str) -> str:
+        """The same stream at another host."""
+        return f"{scheme}://{login}{f'[{host}]' if ':' in host else host}:{port}{self.rest}"
 
     def moved(self, location: str) -> _Address:
         """Where a camera said that its stream is. It gets the login where the host stays the same.
@@ -76,14 +87,14 @@ class _Address:
         if scheme not in ("rtsp", "rtsps") or not host or not location:
             raise SourceLost(f"{self.name}: the camera says that the stream is elsewhere, and not where")
         login = _login(there) or (self.login if host == self.host else "")
-        return _Address(self.name, scheme, host, port or _PORTS[scheme], login, _rest(there))
+        return _Address(self.name, scheme, _ascii(host), port or _PORTS[scheme], login, _rest(there))
 
 
-class RelayedCamera:
-    """A stream and its relay, as one."""
+class NetworkCamera:
+    """A stream and the connections that it comes by, as one."""
 
-    def __init__(self, stream: Demuxed, relay: Relay) -> None:
-        self._stream, self._relay = stream, relay
+    def __init__(self, stream: Demuxed, connections: Connections, read_timeout: float) -> None:
+        self._stream, self._connections, self._read_timeout = stream, connections, read_timeout
 
     @property
     def fps(self) -> float:
@@ -99,13 +110,14 @@ class RelayedCamera:
 
         Raises:
             SourceRefused: the camera led to where it may not be, or sends pictures that are too large.
-            SourceLost: the relay knows better than FFmpeg why there is none.
+            SourceLost: the reason why there is none is known.
         """
+        self._connections.wait_at_most(self._read_timeout)
         if self._stream.grab():
-            self._relay.frame_came()
+            self._connections.frame_came()
             return True
-        if self._relay.failure is not None and not self._stream.closed:
-            raise self._relay.failure
+        if self._connections.failure is not None and not self._stream.closed:
+            raise self._connections.failure
         return False
 
     def retrieve(self) -> Image | None:
@@ -115,7 +127,7 @@ class RelayedCamera:
     def close(self) -> None:
         """Hang up: a read under way ends at once."""
         self._stream.close()
-        self._relay.close()
+        self._connections.close()
 
 
 def open_stream(
@@ -141,29 +153,49 @@ def open_stream(
     """
     camera = _Address.parse(address, redact(address))
     deadline = time.monotonic() + open_timeout
-    if camera.scheme in ("http", "https"):
-        relay: Relay = (proxy := HttpProxy(camera.name, egress, timeout=open_timeout))
-        options = {**OF_HTTP, "http_proxy": proxy.url}
-        stream = _read(
-            camera, relay, camera.at(camera.scheme, camera.host, camera.port), options, deadline, read_timeout
-        )
-    else:
-        relay, stream = _open_rtsp(camera, egress, deadline, read_timeout)
-    return LiveCamera(camera.name, RelayedCamera(stream, relay), read_timeout, clock)
+    opened = _open_http if camera.scheme in ("http", "https") else _open_rtsp
+    connections, stream = opened(camera, egress, deadline, read_timeout)
+    with _ended_by_failure(connections):
+        return LiveCamera(camera.name, NetworkCamera(stream, connections, read_timeout), read_timeout, clock)
 
 
-def _open_rtsp(camera: _Address, egress: Egress, deadline: float, read_timeout: float) -> tuple[Relay, Demuxed]:
+def _open_http(camera: _Address, egress: Egress, deadline: float, read_timeout: float) -> tuple[Connections, Demuxed]:
+    fetcher = Fetcher(
+        camera.name,
+        egress,
+        login=Login.parse(camera.login.removesuffix("@")),
+        host=camera.host,
+        secure=camera.scheme == "https",
+        timeout=max(0.0, deadline - time.monotonic()),
+    )
+    with _ended_by_failure(fetcher):
+        resource = fetcher.open(camera.at(camera.scheme, camera.host, camera.port, login=""))
+        form = _FORMS.get(resource.kind)
+        return fetcher, _read(camera, fetcher, resource, OF_HTTP, deadline, read_timeout, form, fetcher.io_open)
+
+
+def _open_rtsp(camera: _Address, egress: Egress, deadline: float, read_timeout: float) -> tuple[Connections, Demuxed]:
     for _ in range(1 + MOST_MOVES):
         relay = _call(camera, egress, max(0.0, deadline - time.monotonic()))
         try:
             # Within the relay the camera is spoken to in plain RTSP: TLS, if any, is the relay's.
-            door = camera.at("rtsp", "127.0.0.1", relay.port)
-            return relay, _read(camera, relay, door, OF_RTSP, deadline, read_timeout)
+            with _ended_by_failure(relay):
+                door = camera.at("rtsp", "127.0.0.1", relay.port, login=camera.login)
+                return relay, _read(camera, relay, door, OF_RTSP, deadline, read_timeout)
         except (SourceLost, SourceRefused):
             if relay.moved is None:
                 raise
             camera = camera.moved(relay.moved)
     raise SourceLost(f"{camera.name}: the camera says again and again that the stream is elsewhere")
+
+
+@contextmanager
+def _ended_by_failure(connections: Connections) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connections.close()
+        raise
 
 
 def _call(camera: _Address, egress: Egress, timeout: float) -> RtspRelay:
@@ -181,21 +213,40 @@ def _call(camera: _Address, egress: Egress, timeout: float) -> RtspRelay:
 
 
 def _read(
-    camera: _Address, relay: Relay, door: str, options: dict[str, str], deadline: float, read_timeout: float
+    camera: _Address,
+    connections: Connections,
+    door: str | Resource,
+    options: dict[str, str],
+    deadline: float,
+    read_timeout: float,
+    form: str | None = None,
+    io_open: IoOpen | None = None,
 ) -> Demuxed:
     left = max(0.1, deadline - time.monotonic())
     began = time.monotonic()
     try:
-        return Demuxed(camera.name, door, options, open_timeout=left, read_timeout=read_timeout)
-    except FFmpegError as error:
-        relay.close()
-        if relay.failure is None and relay.status is None and time.monotonic() - began >= left * 0.9:
+        return Demuxed(
+            camera.name,
+            door,
+            options,
+            open_timeout=left,
+            read_timeout=read_timeout,
+            form=form,
+            io_open=io_open,
+        )
+    except FFmpegError:
+        known = connections.failure is not None or connections.status is not None
+        if not known and time.monotonic() - began >= left * 0.9:
             raise SourceLost(f"{camera.name}: {camera.host}:{camera.port} did not answer within {left:.2g} s") from None
-        # FFmpeg's own words hold the address.
-        raise explain(camera.name, relay, error, logged_in=bool(camera.login)) from None
-    except SourceRefused:
-        relay.close()
-        raise
+        raise explain(camera.name, connections, logged_in=bool(camera.login)) from None
+
+
+def _ascii(host: str) -> str:
+    """A host's name in the letters of the name system; the one that it was given where that cannot be."""
+    try:
+        return host.encode("idna").decode()
+    except UnicodeError:
+        return host
 
 
 def _login(parts: SplitResult) -> str:

@@ -1,21 +1,24 @@
-"""The door to an RTSP camera: messages are read until the camera plays, then bytes are copied.
+"""A door of Metrica's own on loopback, through which FFmpeg reaches one RTSP camera and nothing else.
 
-FFmpeg would follow a camera that answers 3xx wherever it points. Such an answer is never handed on: the opener looks at
-`moved`, and opens the new address by the same rule. Once the camera plays, FFmpeg follows nothing any more.
+FFmpeg neither resolves names nor connects anywhere but here. Messages are read until the camera plays, then bytes are
+copied. FFmpeg would follow a camera that answers 3xx wherever it points. Such an answer is never handed on: the opener
+looks at `moved`, and opens the new address by the same rule. Once the camera plays, FFmpeg follows nothing any more.
 """
 
 from __future__ import annotations
 
 import re
+import select
 import socket
 import ssl
+import threading
 import time
-from contextlib import suppress
 
+from services.ingest.egress.connections import Connections, Exhausted
 from services.ingest.egress.heads import Head, Malformed, Wire
-from services.ingest.egress.relay import Relay
 from services.ingest.sources import SourceLost
 
+BUFFER = 256 * 1024
 MOST_MESSAGES = 64
 """Until the camera plays: OPTIONS, DESCRIBE, a SETUP for each track, and each again with the password."""
 _STATUS = re.compile(r"RTSP/1\.\d (\d{3})(?: .*)?", re.ASCII)
@@ -23,7 +26,7 @@ _REQUEST = re.compile(r"([A-Z_]+) \S+ RTSP/1\.\d", re.ASCII)
 _INTERLEAVED = 0x24  # "$": a packet of media or of its statistics, among the messages
 
 
-class RtspRelay(Relay):
+class RtspRelay(Connections):
     """Leads one connection of FFmpeg's to a camera that was dialled already.
 
     Attributes:
@@ -36,29 +39,36 @@ class RtspRelay(Relay):
         self.moved: str | None = None
         self._deadline = time.monotonic() + timeout
         self._camera = self.keep(camera)
-        self.begin(self._serve, "rtsp relay")
+        self._listener = self.keep(socket.create_server(("127.0.0.1", 0), backlog=1))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True, name="rtsp relay").start()
 
     def _serve(self) -> None:
         try:
-            self._listener.settimeout(max(0.0, self._deadline - time.monotonic()))
-            accepted, _ = self._listener.accept()
-            self.drop(self._listener)  # one source, one connection
-            reader = self.keep(accepted)
-            reader.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            from_reader, from_camera = (Wire(one, self._deadline) for one in (reader, self._camera))
-            try:
-                self._converse(from_reader, from_camera)
-            except Malformed as error:
-                self.failure = SourceLost(f"{self.name} does not speak RTSP properly: {error}")
-                return
-            if self.moved is None:
-                self._camera.settimeout(None)
-                self._camera.sendall(from_reader.rest())
-                reader.settimeout(None)
-                reader.sendall(from_camera.rest())
-                self.copy(reader, self._camera)
+            self._lead()
+        except Exhausted:
+            self.failure = SourceLost(f"{self.name} sends more than a picture takes, and no picture")
+        except Malformed as error:
+            self.failure = SourceLost(f"{self.name} does not speak RTSP properly: {error}")
+        except (OSError, EOFError):  # either side may go away at any time, and `close` takes both away
+            pass
         finally:
             self.close()
+
+    def _lead(self) -> None:
+        self._listener.settimeout(max(0.0, self._deadline - time.monotonic()))
+        accepted, _ = self._listener.accept()
+        self.drop(self._listener)  # one source, one connection
+        reader = self.keep(accepted)
+        reader.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        from_reader, from_camera = (Wire(one, self._deadline) for one in (reader, self._camera))
+        self._converse(from_reader, from_camera)
+        if self.moved is None:
+            for connection in (reader, self._camera):
+                connection.settimeout(None)
+            self._camera.sendall(from_reader.rest())
+            reader.sendall(from_camera.rest())
+            self._copy(reader)
 
     def _converse(self, reader: Wire, camera: Wire) -> None:
         """Hand on requests and their answers until one to PLAY says yes, or one says that the stream is elsewhere."""
@@ -91,20 +101,24 @@ class RtspRelay(Relay):
         answer = camera.head()
         return answer, camera.exactly(answer.length)
 
-
-def encrypt(connection: socket.socket, host: str, *, timeout: float) -> ssl.SSLSocket:
-    """TLS over a connection to a camera. Its certificate is not looked at: next to every camera signs its own.
-
-    Raises:
-        OSError: the other side does not speak TLS, or not in time.
-    """
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    connection.settimeout(timeout)
-    try:
-        return context.wrap_socket(connection, server_hostname=host)
-    except ValueError as error:  # a name that TLS cannot say
-        with suppress(OSError):
-            connection.close()
-        raise OSError(str(error)) from error
+    def _copy(self, reader: socket.socket) -> None:
+        """Hand over bytes in both directions until one side closes."""
+        # One buffer, filled and emptied in turns: where the reader does not take, the camera is not read.
+        camera, buffer = self._camera, memoryview(bytearray(BUFFER))
+        poll = select.poll()
+        poll.register(reader, select.POLLIN)
+        poll.register(camera, select.POLLIN)
+        camera_at = camera.fileno()
+        while True:
+            if isinstance(camera, ssl.SSLSocket) and camera.pending():
+                ready = [camera_at]
+            else:
+                ready = [descriptor for descriptor, _ in poll.poll()]
+            for descriptor in ready:
+                source, target = (camera, reader) if descriptor == camera_at else (reader, camera)
+                count = source.recv_into(buffer)
+                if not count:
+                    return
+                if source is camera:
+                    self.count(count)
+                target.sendall(buffer[:count])
