@@ -12,7 +12,7 @@ from contracts.identity import Policy
 from services.ingest.capture import Capture
 from services.ingest.pacing import SECOND
 from services.ingest.sources import SourceLost, SourceRefused
-from services.kit.codec import Image
+from services.kit.codec import MAX_PIXELS, Image
 
 DAMAGE_TOLERATED = 250
 """Packets in a row that may fail to decode before what follows is given up as the end: 10 s at 25 fps."""
@@ -33,6 +33,13 @@ class VideoFile:
         self._length = int(count) if 0 < count < 1e9 else None
         self._last_pts: int | None = None
         self._pending = True
+        width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+        if width * height > MAX_PIXELS:
+            capture.close()
+            raise SourceRefused(
+                f"{path} has pictures of {width:.0f}×{height:.0f} pixels: more than the {MAX_PIXELS // 1_000_000} "
+                "megapixels that are read; make it smaller first"
+            )
         if not self._grab():
             capture.close()
             raise SourceRefused(f"{path} holds no frame that can be read: it is empty, cut off or in an unknown coding")

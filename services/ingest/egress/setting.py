@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from typing import Self
 from urllib.parse import urlsplit
 
-from services.ingest.egress.addresses import IPAddress, IPNetwork, is_special
+from services.ingest.egress.addresses import IPAddress, IPNetwork, is_special_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class SourceNetworks:
                 ) from error
             if entry.startswith("+"):
                 opened.append(network)
-            elif is_special(network.network_address) and is_special(network.broadcast_address):
+            elif is_special_network(network):
                 raise ValueError(
                     f"METRICA_SOURCE_NETWORKS: {entry} is refused to sources unless it is opened: write +{entry}"
                 )
