@@ -91,15 +91,15 @@ class Demuxed:
         self._container: InputContainer | None = container
         self._busy = threading.Lock()
         self._closed = threading.Event()
+        self._frames: deque[VideoFrame] = deque()
+        self._frame: VideoFrame | None = None
+        self._packets: Iterator[Packet[Stream]] = self._demux(container)
         try:
             self._stream = _choose(container)
             self._refuse_giants()
         except BaseException:
             self.close()
             raise
-        self._packets = self._demux(container)
-        self._frames: deque[VideoFrame] = deque()
-        self._frame: VideoFrame | None = None
 
     @property
     def fps(self) -> float:
@@ -153,7 +153,9 @@ class Demuxed:
         if self._busy.acquire(blocking=False):
             try:
                 container, self._container = self._container, None
-                self._frame = None
+                # They hold the decoder and its pictures, and the generator holds this object: all would stay for long.
+                self._packets, self._frame = iter(()), None
+                self._frames.clear()
                 if container is not None:
                     container.close()
             finally:
@@ -186,6 +188,23 @@ class Demuxed:
                 f"{self._name} sends pictures of {width}×{height} pixels: more than the {MAX_PIXELS // 1_000_000} "
                 "megapixels that are read; set the camera to a smaller picture"
             )
+
+
+def largest_picture(path: Path, limits: Mapping[str, str]) -> tuple[int, int]:
+    """Width and height of the largest pictures that a file says it has; (0, 0) where it cannot be read.
+
+    Args:
+        path: of the file; it is opened, and nothing that it may name.
+        limits: of FFmpeg.
+    """
+    _limit_memory()
+    try:
+        with av.open(str(path), options=dict(limits)) as container:
+            videos = [stream.codec_context for stream in container.streams.video if stream.codec_context is not None]
+            sizes = [(context.width, context.height) for context in videos]
+    except (FFmpegError, MemoryError):
+        return 0, 0
+    return max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
 
 
 def _choose(container: InputContainer) -> VideoStream:

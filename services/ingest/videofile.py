@@ -9,7 +9,8 @@ from pathlib import Path
 import cv2
 
 from contracts.identity import Policy
-from services.ingest.capture import Capture
+from services.ingest.capture import FILE_LIMITS, Capture
+from services.ingest.demuxing import largest_picture
 from services.ingest.pacing import SECOND
 from services.ingest.sources import SourceLost, SourceRefused
 from services.kit.codec import MAX_PIXELS, Image
@@ -33,13 +34,6 @@ class VideoFile:
         self._length = int(count) if 0 < count < 1e9 else None
         self._last_pts: int | None = None
         self._pending = True
-        width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
-        if width * height > MAX_PIXELS:
-            capture.close()
-            raise SourceRefused(
-                f"{path} has pictures of {width:.0f}×{height:.0f} pixels: more than the {MAX_PIXELS // 1_000_000} "
-                "megapixels that are read; make it smaller first"
-            )
         if not self._grab():
             capture.close()
             raise SourceRefused(f"{path} holds no frame that can be read: it is empty, cut off or in an unknown coding")
@@ -132,6 +126,13 @@ def open_video(path: Path) -> VideoFile:
         raise SourceRefused(f"{path} cannot be read: {error.strerror}") from error
     if empty:
         raise SourceRefused(f"{path} is an empty file: it holds no video")
+    # OpenCV unpacks pictures to find out how large they are.
+    width, height = largest_picture(path.resolve(), FILE_LIMITS)
+    if width * height > MAX_PIXELS:
+        raise SourceRefused(
+            f"{path} has pictures of {width}×{height} pixels: more than the {MAX_PIXELS // 1_000_000} megapixels that are "
+            "read; make it smaller first"
+        )
     # An absolute path is never taken for one of FFmpeg's protocols (`concat:…`). One thread: what a damaged file
     # decodes to then depends on the file alone, and the detector needs the other cores.
     capture = Capture(str(path.resolve()), cv2.CAP_FFMPEG, {cv2.CAP_PROP_N_THREADS: 1})
