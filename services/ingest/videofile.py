@@ -130,8 +130,8 @@ def open_video(path: Path) -> VideoFile:
     width, height = largest_picture(path.resolve(), FILE_LIMITS)
     if width * height > MAX_PIXELS:
         raise SourceRefused(
-            f"{path} has pictures of {width}×{height} pixels: more than the {MAX_PIXELS // 1_000_000} megapixels that are "
-            "read; make it smaller first"
+            f"{path} has pictures of {width}×{height} pixels: more than the {MAX_PIXELS // 1_000_000} megapixels "
+            "that are read; make it smaller first"
         )
     # An absolute path is never taken for one of FFmpeg's protocols (`concat:…`). One thread: what a damaged file
     # decodes to then depends on the file alone, and the detector needs the other cores.

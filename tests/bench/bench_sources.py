@@ -1,4 +1,4 @@
-"""What reading a camera costs: PyAV through ingest's relay, beside OpenCV connecting by itself, from the same RTSP server.
+"""What reading a camera costs: PyAV through ingest's relay, beside OpenCV by itself, from the same RTSP server.
 
     python -m tests.bench.bench_sources [--file FILE.mp4] [--frames 200]
 

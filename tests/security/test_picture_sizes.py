@@ -133,7 +133,7 @@ def test_the_limit_holds_for_every_coding(coding: str, shop: Site, monkeypatch: 
         assert source.size == (320, 240)
     monkeypatch.setattr(demuxing, "MAX_PIXELS", 320 * 240 - 1)
 
-    with pytest.raises(SourceError, match="320×240|sent no picture"):
+    with pytest.raises(SourceError, match=r"320×240|sent no picture"):
         open_source(address, open_timeout=5, read_timeout=5)
 
 
