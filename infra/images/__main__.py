@@ -6,7 +6,6 @@ anew has another digest: what changes shows in `git diff`, to be looked at like 
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +21,9 @@ FILES = [ROOT / "compose.yaml", ROOT / "infra" / "docker" / "Dockerfile"]
 _TIMEOUT = 20.0
 
 
-def main(files: Annotated[list[Path] | None, typer.Argument(help="Instead of compose.yaml and the Dockerfile.")] = None) -> None:
+def main(
+    files: Annotated[list[Path] | None, typer.Argument(help="Instead of compose.yaml and the Dockerfile.")] = None,
+) -> None:
     """Pin images by the digests that their registries tell."""
     texts = {file: file.read_text(encoding="utf-8") for file in files or FILES}
     images = list(dict.fromkeys(image for text in texts.values() for image in images_in(text)))
@@ -48,7 +49,7 @@ def _replace(file: Path, text: str) -> None:
     beside = file.with_name(f".{file.name}.new")
     beside.write_text(text, encoding="utf-8")
     beside.chmod(file.stat().st_mode)
-    os.replace(beside, file)
+    beside.replace(file)
 
 
 if __name__ == "__main__":

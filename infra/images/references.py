@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HUB = "docker.io"
+_REGISTRY = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?")
 _NAME = re.compile(r"[a-z0-9]+([._/-][a-z0-9]+)*")
 _TAG = re.compile(r"\w[\w.-]{0,127}")
 # What is taken where a variable or a build argument says nothing: `${METRICA_NATS_IMAGE:-nats:2.15.0-alpine}`.
@@ -35,7 +36,7 @@ class Reference:
         elsewhere = bool(slash) and (bool(set(".:") & set(first)) or first == "localhost")
         registry, path = (first, rest) if elsewhere else (_HUB, image)
         repository, _, tag = path.rpartition(":")
-        if not _NAME.fullmatch(repository) or not _TAG.fullmatch(tag):
+        if not _REGISTRY.fullmatch(registry) or not _NAME.fullmatch(repository) or not _TAG.fullmatch(tag):
             raise ValueError(f"{image!r} is no image with a tag, as nats:2.15.0-alpine is")
         if registry == _HUB and "/" not in repository:
             repository = f"library/{repository}"
@@ -49,4 +50,6 @@ def images_in(text: str) -> list[str]:
 
 def with_digests(text: str, digests: Mapping[str, str]) -> str:
     """A file with a digest behind each image that it names by default."""
-    return _DEFAULT.sub(lambda found: f"{found['before']}{found['image']}@{digests[found['image']]}{found['after']}", text)
+    return _DEFAULT.sub(
+        lambda found: f"{found['before']}{found['image']}@{digests[found['image']]}{found['after']}", text
+    )

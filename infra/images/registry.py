@@ -72,9 +72,9 @@ def _token(client: httpx.Client, challenge: str, *, secure: bool) -> str:
     answer.raise_for_status()
     given = answer.json()
     token = (given.get("token") or given.get("access_token")) if isinstance(given, dict) else None
-    if not isinstance(token, str):
+    if not token:
         raise ValueError("the registry gives no token")
-    return token
+    return str(token)
 
 
 def _scheme(host: str) -> str:
