@@ -101,7 +101,7 @@ def test_caddy_passes_on_no_word_of_strangers_about_who_they_are() -> None:
 
 
 def test_caddy_bounds_what_it_is_sent() -> None:
-    for bound in ("read_header 10s", "idle 2m", "max_header_size 16KB", "max_size 2MB", "admin off"):
+    for bound in ("read_header 10s", "read_body 30s", "idle 2m", "max_header_size 16KB", "max_size 2MB", "admin off"):
         assert bound in CADDYFILE
 
 
