@@ -27,7 +27,7 @@ class TestParameters:
     @pytest.mark.parametrize(
         ("parameters", "words"),
         [
-            ("persons=3", "no parameter 'persons'; there are people, pace"),
+            ("persons=3", "does not know one of its parameters; there are people, pace"),
             ("people=0", "people=0: input should be greater than or equal to 1"),
             ("people=many", "people=many: input should be a valid integer"),
             ("fps=1000", "fps=1000: input should be less than or equal to 60"),
