@@ -113,7 +113,7 @@ class Projection:
             forget()
 
     async def reconcile(self) -> Changes:
-        """Compare the buckets with the tables once, and write what differs. Addresses in the clear are sealed before."""
+        """Seal addresses that lie in the clear, compare the buckets with the tables once, and write what differs."""
         await seal_addresses(self._writable, self._vault)
         async with self._sessions() as session:
             cameras = (await session.exec(select(Camera).order_by(col(Camera.id)))).all()

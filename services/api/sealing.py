@@ -1,5 +1,7 @@
-"""Sealing the addresses of cameras that lie in the clear: an earlier release, or a command without the secret key, put
-them there."""
+"""Sealing the addresses of cameras that lie in the clear.
+
+An earlier release put them there, or a command without the secret key.
+"""
 
 from __future__ import annotations
 

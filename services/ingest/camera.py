@@ -90,7 +90,7 @@ class CameraWorker:
                 await self._report.say(State.RETRYING, f"{error}. Trying again.")
                 if time.monotonic() - started > STEADY:
                     retry = FIRST_RETRY
-            except Exception as error:  # whatever breaks one camera, it is told there, and tried again
+            except Exception as error:  # noqa: BLE001  # whatever breaks one camera, it is told there, and tried again
                 # An error's text may repeat the address; where it was raised does not.
                 where = traceback.format_tb(error.__traceback__)
                 log.error("a camera's work failed", error=type(error).__name__, where=where)

@@ -99,7 +99,7 @@ class Prober:
             return await asyncio.shield(looking)
         except (SourceError, BrokenFrame) as error:
             return Probed(message=str(error))
-        except Exception as error:  # whatever an address brings about, it is told to who wrote it
+        except Exception as error:  # noqa: BLE001  # whatever an address brings about, it is told to who wrote it
             # An error's text may repeat the address; where it was raised does not.
             log.error("a probe failed", error=type(error).__name__, where=traceback.format_tb(error.__traceback__)[-3:])
             return Probed(message=f"Unexpected: {type(error).__name__}. The log of ingest tells where.")

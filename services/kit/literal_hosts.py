@@ -42,7 +42,7 @@ def host_of(authority: str) -> str:
 
 
 def read_literal(host: str) -> Address | None:
-    """The IP address that a host spells, in any notation that systems take: 127.1, 0x7f.0.0.1, 2130706433, ::1 …"""
+    """The IP address that a host spells, in any notation that systems take: 127.1, 0x7f.0.0.1, ::1."""
     try:
         return ip_address(host)
     except ValueError:

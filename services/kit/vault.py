@@ -70,7 +70,7 @@ class Vault:
     def is_marked(self, text: str, mark: str) -> bool:
         """Whether a mark is the text's, made with any of the secret keys."""
         marks = (hmac.new(key, text.encode(), hashlib.sha256).hexdigest() for key in self._marks)
-        return any([hmac.compare_digest(one, mark) for one in marks])
+        return any(hmac.compare_digest(one, mark) for one in marks)
 
     def open(self, text: str) -> str:
         """What was sealed; a text that was not is given back as it is.

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from contracts.address import HIDDEN
 from services.api import etags
 from services.api.access import Principal, Role, readable_camera, readable_store
 from services.api.cameras.schemas import (
@@ -108,6 +109,10 @@ def check_address(principal: Principal, address: str) -> None:
     """
     if is_sealed(address):
         raise Invalid("say the address in the clear", "address")
+    if HIDDEN in address:
+        raise Invalid(
+            f"this is how an address is shown, with {HIDDEN} for its secrets: say it whole, or not", "address"
+        )
     if principal.superadmin:
         return
     if not _REMOTE.match(address.strip()):
