@@ -6,6 +6,9 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
 
 AT_ONCE = 4
 """Each holds a thread and a connection to a camera."""
@@ -41,10 +44,10 @@ class FairTurns:
                 self._leave(organization, place)
             self._hand_out()
 
-    def linger(self, organization: str, work: asyncio.Future[object]) -> None:
+    def linger(self, organization: str, work: asyncio.Future[T]) -> None:
         """Count a thread that was left hanging, until it ends."""
 
-        def ended(done: asyncio.Future[object]) -> None:
+        def ended(done: asyncio.Future[T]) -> None:
             if not done.cancelled():
                 done.exception()  # nobody else asks for it
             self._lingering[organization] -= 1

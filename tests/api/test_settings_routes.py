@@ -334,7 +334,7 @@ async def test_what_has_something_in_it_is_not_removed(admin: Asker, root: Asker
 async def test_an_id_is_taken_by_whoever_has_it(admin: Asker) -> None:
     wanted = {"organization": "acme", "name": "Mall", "time_zone": "UTC"}
     assert "taken" in (await admin("POST", "/stores", {**wanted, "id": "mall"}, status=409)).json()["detail"]
-    assert (await admin("POST", "/stores", wanted, status=201)).json()["id"] == "mall-2"
+    assert (await admin("POST", "/stores", wanted, status=201)).json()["id"].startswith("mall-")
 
 
 async def test_nobody_puts_a_store_into_another_organization(admin: Asker) -> None:

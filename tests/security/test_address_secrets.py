@@ -15,14 +15,19 @@ from hypothesis import strategies as st
 from nats.js.errors import KeyNotFoundError
 
 from contracts.address import host_only, origin, redact
+from contracts.probe import Probe, Probed
 from contracts.spec import Source
 from contracts.streams import SOURCES
+from contracts.subjects import PROBE
 from services.api.cameras.schemas import CameraIn
 from services.api.configuration import CameraSetup, ensure_camera, find_camera, list_cameras
 from services.api.projection import Projection
+from services.kit.bus import Bus
+from services.kit.settings import ServiceSettings
 from services.kit.vault import CannotOpen, Vault, is_sealed
 from tests.api.seeded import ROOT, Seed
-from tests.api.served import SECRET_KEY, VAULT, Served
+from tests.api.served import PATIENCE, SECRET_KEY, VAULT, Served
+from tests.security.probes import answering
 
 SECRET = "tlJwpbo6"
 SHOWN = (redact, origin, host_only)
@@ -148,6 +153,32 @@ def test_any_text_has_forms_that_can_be_shown(address: str) -> None:
     for text in (address, f"rtsp://{address}"):
         assert all(isinstance(show(text), str) for show in SHOWN)
         assert host_only(text) == host_only(f" {text} ")
+
+
+async def test_why_a_source_does_not_open_is_told_without_its_address(
+    settings: ServiceSettings, ingest_bus: Bus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a camera's state tells it to everybody who sees the camera; a port of this machine refuses them all."""
+    addresses = [
+        *(address.replace("10.0.0.5:554", "10.0.0.5").replace("10.0.0.5", "127.0.0.1:9") for address, _, _ in FORMATS),
+        *(
+            f"sim://{SECRET}/x",
+            f"sim://door?people={SECRET}",
+            f"sim://door?{SECRET}=1",
+            f"{SECRET}@x.mp4",
+            f"/{SECRET}/a.mp4",
+        ),
+    ]
+    async with answering(settings, ingest_bus):
+        for address in addresses:
+            if address in {"0", "/dev/video0"}:
+                continue  # a camera of the machine that runs the test
+            sent = Probe(address=address, trusted=True, organization="acme").model_dump_json().encode()
+            reply = await ingest_bus.client.request(PROBE, sent, timeout=PATIENCE)
+            message = Probed.model_validate_json(reply.data).message
+            assert SECRET not in message
+            assert message or address == "sim://door?people=20&pace=max"
+    assert SECRET not in capsys.readouterr().out
 
 
 def test_long_addresses_take_no_time() -> None:

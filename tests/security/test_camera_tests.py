@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -15,14 +15,13 @@ from nats.aio.msg import Msg
 from contracts.probe import Probe, Probed
 from contracts.subjects import PROBE, PROBE_CANCEL
 from services.ingest import probing
-from services.ingest.probing import Prober
-from services.ingest.settings import IngestSettings
 from services.ingest.sources import FrameSource, SourceLost, open_source
 from services.ingest.turns import FairTurns
 from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
 from tests.api.seeded import ROOT, Seed
-from tests.api.served import PATIENCE, SECRET_KEY, Served
+from tests.api.served import PATIENCE, Served
+from tests.security.probes import answering
 
 DOOR = "sim://door?width=160&height=90"
 HANGS = "sim://hangs"
@@ -58,20 +57,6 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
     monkeypatch.setattr(probing, "open_source", stand_in)
     yield stand_in
     stand_in.end.set()
-
-
-@asynccontextmanager
-async def answering(settings: ServiceSettings, bus: Bus, turns: FairTurns | None = None) -> AsyncIterator[None]:
-    """An ingest that answers probes."""
-    said = settings.model_dump() | {"secret_key": SECRET_KEY, "open_timeout": 2.0, "read_timeout": 2.0}
-    task = asyncio.create_task(Prober(bus, IngestSettings.model_validate(said), turns).run())
-    await asyncio.sleep(0)
-    await bus.client.flush()
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.fixture
