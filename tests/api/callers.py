@@ -47,6 +47,7 @@ class Things:
             "user": str(user),
             "key": str(key),
             "word": f"new-{number}",
+            "sign_in": str(uuid4()),
         }
 
 

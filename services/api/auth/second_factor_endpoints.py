@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, require_superadmin
 from services.api.auth import repository, second_factor, sign_ins
+from services.api.auth.lost_factor import remove_and_sign_out
 from services.api.auth.rights import asked_of
 from services.api.auth.schemas import BeginIn, BegunOut, CodeIn, ProofIn, RecoveryCodesOut, SecondFactorOut
 from services.api.auth.visitor import address_of
@@ -142,16 +143,6 @@ async def remove_lost_second_factor(
     async with writing() as session:
         if not await remove_and_sign_out(session, user):
             raise NotFound(f"The user {user} has no second factor.")
-
-
-async def remove_and_sign_out(session: AsyncSession, user: UUID) -> bool:
-    """Remove a lost second factor and end the user's sign-ins; tells whether there was one."""
-    await repository.lock_user(session, user, changing=True)
-    if not await second_factor.remove(session, user):
-        return False
-    await repository.end_sign_ins(session, user)
-    log.warning("a second factor was removed for its owner", user=str(user))
-    return True
 
 
 async def _person(session: AsyncSession, principal: Principal) -> User:
