@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.api.auth.passwords import Passwords
+from services.api.auth.second_factor import SecondFactors
 from services.api.auth.service import SignIns
 from services.api.auth.signing import SigningKeys
 from services.api.auth.tokens import Verifier
@@ -43,4 +44,5 @@ class Parts:
     passwords: Passwords
     signing_keys: SigningKeys
     verifier: Verifier
+    second_factors: SecondFactors
     sign_ins: SignIns

@@ -35,6 +35,8 @@ class Organization(SQLModel, table=True):
     """Months after which its crossings and counts are removed; None keeps them."""
     demo: bool = False
     """Whether what was counted here is invented."""
+    second_factor: bool = False
+    """Whether members who sign in here need a second factor to do anything in it."""
 
 
 class Store(SQLModel, table=True):
