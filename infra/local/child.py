@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+from infra.local.view import make_view
 
 _GRAVE = ("FATAL", "PANIC", "[FTL]", "[ERR]", "rror:", "critical", "can't be started")
 _LAUNCH = Path(__file__).with_name("launch.py")
@@ -22,12 +25,12 @@ _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forker")
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An ordinary user for a server that refuses to run as root."""
+    """An ordinary user, for what is started by root."""
 
     uid: int
     gid: int
-    through_private_folders: bool = False
-    """Let it pass through folders that are closed to it, as root may."""
+    groups: tuple[int, ...] = ()
+    """Further groups, such as that of the cameras of this machine."""
 
 
 def spawn(
@@ -37,10 +40,14 @@ def spawn(
     env: Mapping[str, str] | None = None,
     cwd: Path = Path("/"),
     user: User | None = None,
+    reads: Iterable[Path] = (),
+    writes: Iterable[Path] = (),
     stdin: bytes | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own (a Ctrl-C in our terminal is not its business), tied to our life.
+
+    It has no capability and can't gain any; root must name the user that it runs as.
 
     Args:
         command: the program's absolute path, and its arguments.
@@ -48,14 +55,20 @@ def spawn(
         env: its whole environment; ours where None.
         cwd: the folder it works in.
         user: who it runs as, if we are root.
+        reads: files and folders that the user must reach, wherever they lie; what else is in a closed folder on the
+            way is hidden from it.
+        writes: the same, of folders of its own.
         stdin: what it reads, at most a pipe's buffer (64 KiB); nothing where None.
         death_signal: what the kernel sends it when we end without having stopped it.
+
+    Raises:
+        LocalError: it can't be made to reach what it must.
     """
-    options = ["--parent", str(os.getpid()), "--death-signal", str(int(death_signal))]
+    options = ["--parent", str(os.getpid()), "--death-signal", str(int(death_signal)), "--folder", str(cwd)]
     if user is not None:
-        options += ["--user", str(user.uid), str(user.gid)]
-        if user.through_private_folders:
-            options.append("--through-private-folders")
+        options += ["--user", str(user.uid), str(user.gid), "--groups", json.dumps(user.groups)]
+        if view := make_view(reads, writes):
+            options += ["--view", view.encode()]
     full = [sys.executable, "-I", "-S", str(_LAUNCH), *options, *map(str, command)]
 
     def fork() -> subprocess.Popen[bytes]:
@@ -66,7 +79,7 @@ def spawn(
                 stdout=out,
                 stderr=out,
                 env=None if env is None else dict(env),
-                cwd=cwd,
+                cwd="/",
                 start_new_session=True,
             )
 
