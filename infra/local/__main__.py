@@ -19,6 +19,7 @@ from contracts.streams import Owner
 from infra.local.errors import LocalError
 from infra.local.home import check_unused
 from infra.local.ports import is_free, unprivileged_ports
+from infra.local.unprivileged import is_root
 
 if TYPE_CHECKING:
     from infra.local.options import Options
@@ -117,6 +118,11 @@ async def _end_with_parent(stopping: asyncio.Event) -> None:
 
 def _check_port(options: Options) -> None:
     port = options.port
+    if is_root() and port < (first := unprivileged_ports()):
+        raise LocalError(
+            f"no service runs as root, and ordinary users may not listen on port {port}: "
+            f"choose one above {first - 1} by PORT=8081"
+        )
     try:
         deadline = time.monotonic() + 2.0  # a killed run's API lets its port go within a moment
         while not is_free(port):
@@ -126,13 +132,8 @@ def _check_port(options: Options) -> None:
                     f"port {port} is taken by another program: stop that, or choose another port by PORT=8081"
                 )
             time.sleep(0.1)
-        if port < unprivileged_ports():  # no service runs as root
-            raise PermissionError
     except PermissionError:
-        raise LocalError(
-            f"an ordinary user may not listen on port {port}, and every service runs as one: "
-            f"choose one above {unprivileged_ports() - 1} by PORT=8081"
-        ) from None
+        raise LocalError(f"you may not listen on port {port}: choose one above 1023 by PORT=8081") from None
 
 
 def _tell(line: str) -> None:

@@ -15,6 +15,7 @@ import os
 import resource
 import signal
 import sys
+from pathlib import Path
 from typing import TypedDict
 
 _CLONE_NEWNS = 0x00020000
@@ -56,11 +57,13 @@ def see(view: ViewTable) -> None:
     for folder in view["covers"]:
         _mount("tmpfs", folder, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, "mode=755,size=1m")
     for path, target in view["links"]:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        os.symlink(target, path)
+        place = Path(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(target)
     for (path, writable), source in zip(view["binds"], sources, strict=True):
-        _make_place(path, is_folder=os.path.isdir(f"/proc/self/fd/{source}"))
-        _mount(f"/proc/self/fd/{source}", path, None, _MS_BIND | _MS_REC, None)
+        shown = f"/proc/self/fd/{source}"
+        _make_place(Path(path), is_folder=Path(shown).is_dir())
+        _mount(shown, path, None, _MS_BIND | _MS_REC, None)
         _restrict(path, _MS_NOSUID | _MS_NODEV | (_MS_NOEXEC if writable else _MS_RDONLY), _AT_RECURSIVE)
         os.close(source)
     for folder in view["covers"]:
@@ -121,12 +124,12 @@ def _capability_header() -> ctypes.Array[ctypes.c_uint32]:
     return (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
 
 
-def _make_place(path: str, *, is_folder: bool) -> None:
-    if os.path.lexists(path):  # in a folder that shows through already
+def _make_place(path: Path, *, is_folder: bool) -> None:
+    if path.exists():  # in a folder that shows through already
         return
-    os.makedirs(path if is_folder else os.path.dirname(path), exist_ok=True)
+    (path if is_folder else path.parent).mkdir(parents=True, exist_ok=True)
     if not is_folder:
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+        path.touch(mode=0o644)
 
 
 def _restrict(path: str, flags: int, how: int) -> None:

@@ -1,4 +1,4 @@
-"""Root starts Metrica on data of an ordinary user's (`sudo ./taskw up`): it then is that user from the first step on."""
+"""The start by root on an ordinary user's data (`sudo ./taskw up`): root then is that user from the first step on."""
 
 from __future__ import annotations
 

@@ -217,7 +217,7 @@ class PostgresServer:
             log=self.log,
             env=plain_environment(),
             user=user,
-            reads=[programs().parent, self._access],
+            reads=[*_files(), self._access],
             writes=[data],
             stdin=stdin,
             death_signal=death_signal,
@@ -273,6 +273,12 @@ class PostgresServer:
         except OSError:
             return False
         return len(lines) >= 8 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"
+
+
+def _files() -> list[Path]:
+    """All of the wheel: its package, and the shared libraries beside it."""
+    package = programs().parents[1]
+    return [package, *package.parent.glob(f"{package.name}.*")]
 
 
 def programs() -> Path:

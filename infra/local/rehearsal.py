@@ -1,4 +1,4 @@
-"""A try of the step down from root, before anything is started: what this machine does not let us do is said at once."""
+"""A try of the step down from root before anything is started: what this machine does not let us do is said first."""
 
 from __future__ import annotations
 

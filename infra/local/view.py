@@ -7,7 +7,6 @@ is covered by an empty one, and only what the process needs shows through; `laun
 from __future__ import annotations
 
 import json
-import os
 import stat
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -95,7 +94,7 @@ def _follow(path: Path, links: dict[Path, str]) -> Path:
         followed += 1
         if followed > _MOST_LINKS:
             raise LocalError(f"{path} can't be reached: its symbolic links go round in a circle")
-        target = Path(links.setdefault(place, os.readlink(place)))
+        target = Path(links.setdefault(place, str(place.readlink())))
         done = Path("/") if target.is_absolute() else done
         ahead += reversed(target.parts[1:] if target.is_absolute() else target.parts)
     return done

@@ -21,6 +21,7 @@ from infra.local.nats import NatsServer
 from infra.local.postgres import PostgresServer
 from infra.local.service import Service
 from infra.local.stack import Stack
+from infra.local.unprivileged import ROOT
 from services.api.configuration import CameraSetup, ensure_camera
 from tests.faults.films import UNHURRIED, count_alone
 from tests.faults.history import History, difference
