@@ -33,7 +33,7 @@ _DEVICES = {Owner.INGEST: "video*", Owner.DETECTOR: "dri/renderD*"}
 """Beneath /dev: cameras, and what computes."""
 _ROOTS_OWN = ("USER", "LOGNAME", "MAIL", "TMPDIR", "PWD", "OLDPWD")
 """Variables that mean the person who gave the command, as do those that begin with XDG_ and SUDO_."""
-_PLAIN = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "GOMAXPROCS", "GOMEMLIMIT", "GOGC")
+_PLAIN = ("PATH", "LANG", "LC_ALL", "TZ", "GOMAXPROCS", "GOMEMLIMIT", "GOGC")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
