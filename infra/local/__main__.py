@@ -40,7 +40,7 @@ def up(arguments: Sequence[str]) -> int:
 
     try:
         options = read_options(arguments, os.environ)
-        become_owner(options.home)
+        become_owner(options.home, options.camera)
         _check_port(options)
         asyncio.run(_run(options))
     except LocalError as error:

@@ -10,10 +10,9 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local.view import make_view
+from infra.local.view import User, make_view
 
 _GRAVE = ("FATAL", "PANIC", "[FTL]", "[ERR]", "rror:", "critical", "can't be started")
 _LAUNCH = Path(__file__).with_name("launch.py")
@@ -21,16 +20,6 @@ _LAUNCH = Path(__file__).with_name("launch.py")
 # The kernel's death signal fires when the *thread* that forked ends: all children are forked by this one, which lives
 # as long as the process. Callers may start servers from short-lived threads.
 _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forker")
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """An ordinary user, for what is started by root."""
-
-    uid: int
-    gid: int
-    groups: tuple[int, ...] = ()
-    """Further groups, such as that of the cameras of this machine."""
 
 
 def spawn(
@@ -64,12 +53,9 @@ def spawn(
     Raises:
         LocalError: it can't be made to reach what it must.
     """
-    options = ["--parent", str(os.getpid()), "--death-signal", str(int(death_signal)), "--folder", str(cwd)]
-    if user is not None:
-        options += ["--user", str(user.uid), str(user.gid), "--groups", json.dumps(user.groups)]
-        if view := make_view(reads, writes):
-            options += ["--view", view.encode()]
-    full = [sys.executable, "-I", "-S", str(_LAUNCH), *options, *map(str, command)]
+    full = launch_command(
+        command, parent=os.getpid(), death_signal=death_signal, cwd=cwd, user=user, reads=reads, writes=writes
+    )
 
     def fork() -> subprocess.Popen[bytes]:
         with log.open("ab") as out:
@@ -88,6 +74,25 @@ def spawn(
         with process.stdin as pipe:
             pipe.write(stdin)
     return process
+
+
+def launch_command(
+    command: Sequence[str | Path],
+    *,
+    parent: int,
+    death_signal: int,
+    cwd: Path,
+    user: User | None,
+    reads: Iterable[Path],
+    writes: Iterable[Path],
+) -> list[str]:
+    """The command that does what `spawn` promises and becomes the given one; see `launch.py`."""
+    options = ["--parent", str(parent), "--death-signal", str(int(death_signal)), "--folder", str(cwd)]
+    if user is not None:
+        options += ["--user", str(user.uid), str(user.gid), "--groups", json.dumps(user.groups)]
+        if view := make_view(user, reads, writes):
+            options += ["--view", view.encode()]
+    return [sys.executable, "-I", "-S", str(_LAUNCH), *options, *map(str, command)]
 
 
 def end(process: subprocess.Popen[bytes], how: signal.Signals, *, patience: float) -> bool:

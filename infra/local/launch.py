@@ -170,7 +170,7 @@ def main() -> None:
         if options.view:
             see(options.view)
         if options.user:
-            become(*options.user, options.groups)
+            become(options.user[0], options.user[1], options.groups)
         give_up_rights()
         raise_open_files()
         os.chdir(options.folder)  # only now: what was entered before would be the folder beneath the cover

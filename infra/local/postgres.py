@@ -16,11 +16,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from infra.local.child import User, end, kill_session, spawn, tail
+from infra.local.child import end, kill_session, spawn, tail
 from infra.local.errors import LocalError
 from infra.local.passwords import write_private
 from infra.local.ports import free_port
 from infra.local.unprivileged import own_folder, plain_environment, postgres_user, take
+from infra.local.view import User
 
 ADMIN = "metrica_admin"
 PERSISTENCE = "metrica_persistence"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,13 +47,18 @@ def rehearse(reads: Sequence[Path], writes: Sequence[Path], log: Path) -> None:
             "grant it (docker run --cap-add), or start Metrica as an ordinary user"
         )
     check_programs()
-    users = [nats_user(), postgres_user(), *map(service_user, Owner)]
+    nats_user(), postgres_user()  # say where a user can't be had
+    for owner in Owner:
+        service_user(owner)
     reads = [*program_folders(), *reads]
-    view = make_view(reads, writes)
+    user = service_user(Owner.INGEST)
+    view = make_view(user, reads, writes) if user else None
     command: list[str | Path] = [sys.executable, "-I", "-S", "-c", _LOOK, *reads]
-    process = spawn(command, log=log, user=users[-1], reads=reads, writes=writes)
+    process = spawn(command, log=log, user=user, reads=reads, writes=writes)
     try:
         failed = process.wait(PATIENCE) != 0
+    except subprocess.TimeoutExpired:
+        failed = True
     finally:
         kill_session(process)
     if not failed:

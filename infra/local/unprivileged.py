@@ -14,9 +14,8 @@ from functools import cache
 from pathlib import Path
 
 from contracts.streams import Owner
-from infra.local.child import User
 from infra.local.errors import LocalError
-from infra.local.view import closed_to_others
+from infra.local.view import User, closed_to_others
 
 ROOT = Path(__file__).parents[2]
 """The project's folder."""

@@ -19,6 +19,16 @@ _MOST_LINKS = 40
 
 
 @dataclass(frozen=True, slots=True)
+class User:
+    """An ordinary user, for what is started by root."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()
+    """Further groups, such as that of the cameras of this machine."""
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """Covered folders and what shows through."""
 
@@ -34,15 +44,16 @@ class View:
         return json.dumps(asdict(self))
 
 
-def make_view(reads: Iterable[Path], writes: Iterable[Path] = ()) -> View | None:
-    """Find out which folders must be covered so that anybody can reach these files and folders.
+def make_view(user: User, reads: Iterable[Path], writes: Iterable[Path] = ()) -> View | None:
+    """Find out which folders must be covered so that a user can reach these files and folders.
 
     Args:
+        user: who is to reach them.
         reads: absolute paths of what is read.
         writes: absolute paths of folders of the process's own.
 
     Returns:
-        None where every folder on the way is open to all.
+        None where every folder on the way is open to the user.
 
     Raises:
         LocalError: the root folder is closed, or symbolic links go round in a circle.
@@ -51,7 +62,7 @@ def make_view(reads: Iterable[Path], writes: Iterable[Path] = ()) -> View | None
     wanted: dict[Path, bool] = {_follow(path, links): False for path in reads}
     wanted |= {_follow(path, links): True for path in writes}
     ways = {folder for path in (*wanted, *links) for folder in path.parents}
-    closed = {folder for folder in ways if not folder.stat().st_mode & stat.S_IXOTH}
+    closed = {folder for folder in ways if not _may_enter(user, folder)}
     covers = sorted(folder for folder in closed if not closed.intersection(folder.parents))
     if Path("/") in covers:
         raise LocalError("the root folder is closed to everybody but root: chmod o+x /")
@@ -71,11 +82,26 @@ def make_view(reads: Iterable[Path], writes: Iterable[Path] = ()) -> View | None
     )
 
 
+def reachable(user: User, folder: Path) -> bool:
+    """Whether a user may enter a folder without our help."""
+    real = folder.resolve()
+    return all(_may_enter(user, place) for place in (real, *real.parents))
+
+
 def closed_to_others(path: Path) -> bool:
     """Whether a file can't be read, or a folder not be listed and entered, by somebody who has no part in it."""
     mode = path.stat().st_mode
     needed = stat.S_IROTH | stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH
     return mode & needed != needed
+
+
+def _may_enter(user: User, folder: Path) -> bool:
+    found = folder.stat()
+    if found.st_uid == user.uid:
+        return bool(found.st_mode & stat.S_IXUSR)
+    if found.st_gid in (user.gid, *user.groups):
+        return bool(found.st_mode & stat.S_IXGRP)
+    return bool(found.st_mode & stat.S_IXOTH)
 
 
 def _inside(path: Path, folders: Iterable[Path]) -> bool:
