@@ -1,4 +1,4 @@
-"""The fixtures of attacks: the API of `tests/api` on real servers, and a second organization whose every word is known."""
+"""The fixtures of attacks: the API of `tests/api` on real servers, and an organization that is marked in all it has."""
 
 from __future__ import annotations
 
