@@ -160,14 +160,14 @@ def test_a_body_that_does_not_end_is_cut_off_and_a_live_stream_is_not(stack: Pro
         socket.create_connection(("127.0.0.1", stack.port), READ_BODY * 2) as connection,
     ):
         assert stream.status_code == 200
-        head = "POST /v1/auth/sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n"
-        connection.sendall(head.encode() + b'{"email": ')
+        lines = ("POST /v1/auth/sign-in HTTP/1.1", "Host: localhost", "Content-Type: application/json")
+        connection.sendall("\r\n".join((*lines, "Content-Length: 99", "", '{"email": ')).encode())
         while connection.recv(4096):
             pass
         assert time.monotonic() - begun < READ_BODY * 1.5
-        lines = stream.iter_lines()
+        events = stream.iter_lines()
         while time.monotonic() - begun < READ_BODY + 5:
-            next(lines)
+            next(events)
 
 
 @pytest.mark.parametrize("service", SERVICES)
