@@ -80,11 +80,12 @@ def test_a_file_of_another_hash_is_not_installed(tmp_path: Path, *, changed: boo
         _write_wheel(wheel, "something else")
     lock = tmp_path / "a.lock"
     lock.write_text(f"a-package==1 \\\n    --hash=sha256:{locked}\n")
-    words = yaml.safe_load((ROOT / "Taskfile.yml").read_text())["vars"]["INSTALL"].removeprefix("{{.PIP}} ").split()
+    command: str = yaml.safe_load((ROOT / "Taskfile.yml").read_text())["vars"]["INSTALL"]
+    words = command.removeprefix("{{.PIP}} ").split()
+    folders = ["--no-index", f"--find-links={tmp_path}", f"--target={tmp_path / 'installed'}"]
 
-    folders = ["--no-index", f"--find-links={tmp_path}", "--target", tmp_path / "installed"]
     done = subprocess.run(
-        [sys.executable, "-m", "pip", *words, *folders, "--disable-pip-version-check", "--requirement", lock],
+        [sys.executable, "-m", "pip", *words, *folders, "--disable-pip-version-check", f"--requirement={lock}"],
         capture_output=True,
         text=True,
         check=False,

@@ -88,7 +88,8 @@ def test_our_images_run_as_somebody_without_rights() -> None:
 
 
 def test_the_api_believes_caddy_and_nobody_else() -> None:
-    assert SERVICES["api"]["environment"]["METRICA_TRUSTED_PROXIES"] == "caddy"
+    trusted = SERVICES["api"]["environment"]["METRICA_TRUSTED_PROXIES"]
+    assert trusted == "caddy${METRICA_OUTER_PROXIES:+,${METRICA_OUTER_PROXIES}}", "and whom caddy believes by .env"
     others = [name for name in SERVICES if name != "api"]
     assert not any("METRICA_TRUSTED_PROXIES" in SERVICES[name].get("environment", {}) for name in others)
     assert "FORWARDED_ALLOW_IPS" not in str(COMPOSE)
