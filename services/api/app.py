@@ -26,6 +26,7 @@ from services.api.auth.sign_in_endpoints import router as sign_ins
 from services.api.auth.signing import SigningKeys
 from services.api.auth.tokens import BUILT_IN, Issuer, Verifier
 from services.api.cameras.endpoints import router as cameras
+from services.api.cameras.trying import Turns
 from services.api.changes.endpoints import router as changes
 from services.api.clock import Clock, utc_now
 from services.api.counts.endpoints import router as counts
@@ -74,7 +75,9 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
     bus = Bus(settings, Owner.API, Owner.API)
     statuses, hub = Statuses(), Hub(settings.max_streams)
     feed = Feed(bus, sessions, hub, statuses, clock, settings.reread_seconds)
-    projection = Projection(bus, sessions, database_url, statuses, clock, changed=feed.refresh)
+    projection = Projection(
+        bus, sessions, writable, database_url, settings.vault, statuses, clock, changed=feed.refresh
+    )
 
     async def work() -> None:
         await _make_first_admin(settings)
@@ -109,6 +112,7 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
         hub=hub,
         feed=feed,
         exports=Exports(),
+        tries=Turns(),
         clock=clock,
         writable=writable,
         vault=settings.vault,

@@ -105,7 +105,7 @@ class RememberedAnswer(SQLModel, table=True):
     who: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
     fingerprint: str
-    """SHA-256 of what was asked."""
+    """The mark of what was asked (`services.kit.vault`): it may hold passwords."""
     status: int
     sealed: str
     """The answer's body, sealed: it may hold a new key."""
