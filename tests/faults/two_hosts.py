@@ -75,7 +75,7 @@ def main(folder: Path, seconds: float, cameras: Sequence[CameraSetup]) -> None:
 async def _count(stack: Stack, seconds: float, cameras: Sequence[CameraSetup]) -> None:
     history = History(stack.database_url)
     for camera in cameras:
-        await ensure_camera(stack.api_database_url, camera)
+        await ensure_camera(stack.api_database_url, camera, stack.vault)
     await eventually(lambda: _far_enough(stack), within=PATIENCE)
     _ip("link set cable down")
     await asyncio.sleep(seconds)
