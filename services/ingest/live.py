@@ -71,7 +71,7 @@ class LiveCamera:
 
     @property
     def name(self) -> str:
-        """The address without its credentials."""
+        """The camera's host."""
         return self._name
 
     @property

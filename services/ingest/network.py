@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from av.error import FFmpegError
 
-from contracts.address import redact
+from contracts.address import host_only
 from services.ingest.demuxing import OF_HTTP, OF_RTSP, Demuxed, IoOpen
 from services.ingest.diagnosis import explain
 from services.ingest.egress import Egress
@@ -151,7 +151,7 @@ def open_stream(
         SourceRefused: the address, user name or password is wrong, or a camera may not be there.
         SourceLost: the camera does not answer, or sends nothing.
     """
-    camera = _Address.parse(address, redact(address))
+    camera = _Address.parse(address, host_only(address))
     deadline = time.monotonic() + open_timeout
     opened = _open_http if camera.scheme in ("http", "https") else _open_rtsp
     connections, stream = opened(camera, egress, deadline, read_timeout)
@@ -208,7 +208,7 @@ def _call(camera: _Address, egress: Egress, timeout: float) -> RtspRelay:
             connection = encrypt(connection, camera.host, timeout=timeout)
         except OSError as error:
             connection.close()
-            raise SourceLost(f"{camera.name}: {camera.host}:{camera.port} does not answer in TLS") from error
+            raise SourceLost(f"{camera.name} does not answer in TLS") from error
     return RtspRelay(camera.name, connection, timeout=timeout)
 
 
@@ -237,7 +237,7 @@ def _read(
     except FFmpegError:
         known = connections.failure is not None or connections.status is not None
         if not known and time.monotonic() - began >= left * 0.9:
-            raise SourceLost(f"{camera.name}: {camera.host}:{camera.port} did not answer within {left:.2g} s") from None
+            raise SourceLost(f"{camera.name} did not answer within {left:.2g} s") from None
         raise explain(camera.name, connections, logged_in=bool(camera.login)) from None
 
 

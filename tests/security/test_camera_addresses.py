@@ -28,7 +28,7 @@ from tests.support.site import Site, site
 
 SHOP = "127.0.0.5"
 GUARDED = Guarded(SourceNetworks.parse(f"+{SHOP}/32"))
-NO_CAMERA_THERE = "a camera may not be at"
+NO_CAMERA_THERE = "a camera may not be there"
 NO_VIDEO = "sends no video|has no stream|ended the stream|sent no picture"
 
 
@@ -142,7 +142,7 @@ NOTATIONS = [
 def test_this_machine_is_refused_in_every_notation(host: str, scheme: str) -> None:
     with socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listener:
         listener.setblocking(False)
-        with pytest.raises(SourceError, match=f"{NO_CAMERA_THERE}|no machine named|cannot be read|is no address"):
+        with pytest.raises(SourceError, match=f"{NO_CAMERA_THERE}|no machine named|cannot be read|is no"):
             look(f"{scheme}://{host}:{listener.getsockname()[1]}/x")
         assert nobody_called(listener)
 
@@ -170,7 +170,7 @@ def test_an_open_and_a_closed_port_are_told_in_the_same_words(inside: Site) -> N
     for scheme, port in itertools.product(("http", "rtsp", "https", "rtsps"), (open_port, closed_port)):
         with pytest.raises(SourceRefused) as refused:
             look(f"{scheme}://127.0.0.1:{port}/video")
-        words.append(str(refused.value).partition(": ")[2])
+        words.append(str(refused.value))[len("127.0.0.1") :])
 
     assert len(set(words)) == 1
     assert inside.asked == []

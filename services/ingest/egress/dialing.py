@@ -16,7 +16,7 @@ MOST_ADDRESSES = 4
 
 
 class Unreachable(Exception):
-    """No connection came about; `lost` is False where trying again is in vain. The text holds host and port alone."""
+    """No connection came about; `lost` is False where trying again is in vain. The text is to be completed by a name."""
 
     def __init__(self, text: str, *, lost: bool = True) -> None:
         super().__init__(text)
@@ -24,7 +24,7 @@ class Unreachable(Exception):
 
     def of(self, name: str) -> SourceError:
         """What to tell about the source of this name."""
-        return (SourceLost if self.lost else SourceRefused)(f"{name}: {self}")
+        return (SourceLost if self.lost else SourceRefused)(str(self).replace("{name}", name))
 
 
 def dial(host: str, port: int, egress: Egress, *, timeout: float) -> socket.socket:
@@ -46,11 +46,11 @@ def dial(host: str, port: int, egress: Egress, *, timeout: float) -> socket.sock
     try:
         addresses = resolve(host, timeout)
     except UnknownHost:
-        raise Unreachable(f"no machine named {host} is known") from None
+        raise Unreachable("no machine named {name} is known") from None
     allowed = [address for address in addresses if egress.allows(address, port)]
     if not allowed:
         raise Unreachable(
-            f"a camera may not be at {host}: this address belongs to the machine or the network that Metrica itself "
+            "{name}: a camera may not be there. That address belongs to the machine or the network that Metrica itself "
             "runs on, or METRICA_SOURCE_NETWORKS leaves it out",
             lost=False,
         )
@@ -60,7 +60,7 @@ def dial(host: str, port: int, egress: Egress, *, timeout: float) -> socket.sock
             return _connect(address, port, deadline - time.monotonic())
         except OSError as error:
             failure = error
-    raise Unreachable(_explain(failure, host, port, timeout)) from failure
+    raise Unreachable(_explain(failure, timeout)) from failure
 
 
 def _connect(address: IPAddress, port: int, timeout: float) -> socket.socket:
@@ -77,11 +77,11 @@ def _connect(address: IPAddress, port: int, timeout: float) -> socket.socket:
     return connection
 
 
-def _explain(error: OSError, host: str, port: int, timeout: float) -> str:
+def _explain(error: OSError, timeout: float) -> str:
     match error:
         case ConnectionRefusedError():
-            return f"connection refused at {host}:{port}; is the camera on, and its port right?"
+            return "connection refused at {name}: is the camera on, and its port right?"
         case TimeoutError():
-            return f"{host}:{port} did not answer within {timeout:g} s"
+            return f"{{name}} did not answer within {timeout:.2g} s"
         case _:
-            return f"{host}:{port} cannot be reached ({error.strerror or error})"
+            return f"{{name}} cannot be reached ({error.strerror})"

@@ -146,10 +146,10 @@ class Fetcher(Connections):
             return Resource(self, url, connection, exchange.getresponse())
         except TimeoutError as error:
             self.drop(connection)
-            raise SourceLost(f"{self.name}: {host}:{port} did not answer in time") from error
+            raise SourceLost(f"{self.name} did not answer in time") from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.drop(connection)
-            raise SourceLost(f"{self.name}: {host}:{port} answers with what is no HTTP") from error
+            raise SourceLost(f"{self.name} answers, but with what is no HTTP") from error
 
     def receive(self, connection: socket.socket, buffer: memoryview) -> int:
         """Read what has come, in time and within bounds.
