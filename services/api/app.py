@@ -112,6 +112,7 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
         signing_keys=signing_keys,
         verifier=Verifier(_issuers(settings, signing_keys), clock),
         sign_ins=SignIns(writable, signing_keys, passwords, clock),
+        quotas=settings.quotas,
     )
     problems.install(app)
     security.install(app, settings.other_hosts)

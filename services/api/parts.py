@@ -14,6 +14,7 @@ from services.api.history.export import Exports
 from services.api.live.feed import Feed
 from services.api.live.hub import Hub
 from services.api.live.statuses import Statuses
+from services.api.quotas import Quotas
 from services.api.settings import ApiSettings
 from services.kit.bus import Bus
 from services.kit.service import Health
@@ -41,3 +42,5 @@ class Parts:
     signing_keys: SigningKeys
     verifier: Verifier
     sign_ins: SignIns
+    quotas: Quotas
+    """Shares of exports, live streams and camera tests."""
