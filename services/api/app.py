@@ -29,7 +29,6 @@ from services.api.counts.endpoints import router as counts
 from services.api.database import open_engine, open_sessions, ping
 from services.api.edge.endpoints import router as edge
 from services.api.history.endpoints import router as history
-from services.api.history.export import Exports
 from services.api.history.export_endpoints import router as exports
 from services.api.keys.endpoints import router as keys
 from services.api.live.endpoints import router as live
@@ -68,7 +67,7 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
     writable = open_sessions(engine.execution_options(isolation_level="READ COMMITTED"))
     passwords, signing_keys = Passwords(), SigningKeys(writable, settings.vault, clock)
     bus = Bus(settings, Owner.API, Owner.API)
-    statuses, hub = Statuses(), Hub(settings.max_streams)
+    statuses, hub = Statuses(), Hub()
     feed = Feed(bus, sessions, hub, statuses, clock, settings.reread_seconds)
     projection = Projection(bus, sessions, database_url, statuses, clock, changed=feed.refresh)
 
@@ -104,7 +103,6 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
         statuses=statuses,
         hub=hub,
         feed=feed,
-        exports=Exports(),
         clock=clock,
         writable=writable,
         vault=settings.vault,

@@ -10,7 +10,6 @@ from services.api.auth.signing import SigningKeys
 from services.api.auth.tokens import Verifier
 from services.api.clock import Clock
 from services.api.database import Sessions
-from services.api.history.export import Exports
 from services.api.live.feed import Feed
 from services.api.live.hub import Hub
 from services.api.live.statuses import Statuses
@@ -35,7 +34,6 @@ class Parts:
     statuses: Statuses
     hub: Hub
     feed: Feed
-    exports: Exports
     clock: Clock
     vault: Vault
     passwords: Passwords

@@ -70,7 +70,7 @@ class Quotas:
             kind: what is held.
             principal: holds it; whoever has not signed in is told apart by the address.
             organization: whose thing it is about, for the organization's share.
-            address: the client's, as `services.api.proxies.client_address` gives it.
+            address: the client's, as `services.kit.http.addresses.client_network` gives it.
 
         Raises:
             UsedUp: 429, the principal's or the organization's share is used up.
@@ -84,7 +84,8 @@ class Quotas:
             raise _used_up(kind, "organization", f"{organization} has {held[theirs]} {kind} open, the most at a time.")
         if held[_ALL] >= shares.total:
             REFUSED.labels(kind.name.lower(), "total").inc()
-            raise AllTaken(f"{held[_ALL]} {kind} are open, the most that this API serves at a time. Try again soon.")
+            setting = f"METRICA_MAX_{kind.name}S"
+            raise AllTaken(f"{held[_ALL]} {kind} are open, the most that this API serves at a time ({setting}).")
         names = (mine, theirs, _ALL)
         held.update(names)
         try:

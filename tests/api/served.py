@@ -13,7 +13,6 @@ from typing import Any
 
 import asyncpg
 import httpx
-import uvicorn
 from sqlalchemy.pool import NullPool, Pool
 
 from contracts import subjects
@@ -25,6 +24,8 @@ from services.api.database import open_engine
 from services.api.parts import Parts
 from services.api.settings import ApiSettings
 from services.kit.bus import Bus
+from services.kit.http.limits import Limits
+from services.kit.http.server import Server
 from services.kit.settings import ServiceSettings
 from services.kit.totals import totals
 from services.kit.vault import Vault
@@ -173,6 +174,7 @@ async def serving(
     clock: FakeClock,
     poolclass: type[Pool] = NullPool,
     /,
+    limits: Limits | None = None,
     **said: object,
 ) -> AsyncIterator[Parts]:
     """Run the API; yields its parts, of which `settings.port` is where it answers."""
@@ -185,8 +187,9 @@ async def serving(
         where = {"port": port, "database_url": database_url}
         given = where | quick | {"secret_key": SECRET_KEY, "local_access": "viewer"} | said
         engine = open_engine(database_url, poolclass=poolclass)
-        app = create_app(ApiSettings.model_validate(settings.model_dump() | given), clock, engine)
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))
+        told = ApiSettings.model_validate(settings.model_dump() | given)
+        app = create_app(told, clock, engine)
+        server = Server(app, told, limits, grace=2)
         running = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             yield app.state.parts

@@ -14,6 +14,7 @@ from services.api.auth.service import Tokens
 from services.api.auth.tokens import LIFE
 from services.api.dependencies import PartsDep, PrincipalDep, WritingDep
 from services.api.problems import Forbidden, Unauthorized, describe
+from services.kit.http.addresses import client_network
 
 router = APIRouter(prefix="/auth", tags=["sign-in"])
 well_known = APIRouter(tags=["sign-in"])
@@ -150,4 +151,4 @@ def _show(tokens: Tokens) -> TokensOut:
 
 
 def _address(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
+    return client_network(request.scope)
