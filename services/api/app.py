@@ -24,6 +24,7 @@ from services.api.auth.signing import SigningKeys
 from services.api.auth.tokens import BUILT_IN, Issuer, Verifier
 from services.api.cameras.endpoints import router as cameras
 from services.api.changes.endpoints import router as changes
+from services.api.changing import Changes
 from services.api.clock import Clock, utc_now
 from services.api.counts.endpoints import router as counts
 from services.api.database import open_engine, open_sessions, ping
@@ -110,6 +111,7 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
         signing_keys=signing_keys,
         verifier=Verifier(_issuers(settings, signing_keys), clock),
         sign_ins=SignIns(writable, signing_keys, passwords, clock),
+        changes=Changes(settings.max_changes, clock),
         quotas=settings.quotas,
     )
     problems.install(app)

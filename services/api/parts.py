@@ -8,6 +8,7 @@ from services.api.auth.passwords import Passwords
 from services.api.auth.service import SignIns
 from services.api.auth.signing import SigningKeys
 from services.api.auth.tokens import Verifier
+from services.api.changing import Changes
 from services.api.clock import Clock
 from services.api.database import Sessions
 from services.api.live.feed import Feed
@@ -40,5 +41,7 @@ class Parts:
     signing_keys: SigningKeys
     verifier: Verifier
     sign_ins: SignIns
+    changes: Changes
+    """How many changes each principal has made of late."""
     quotas: Quotas
     """Shares of exports, live streams and camera tests."""

@@ -43,6 +43,8 @@ class ApiSettings(DatabaseSettings, SealedSettings):
     """Camera tests that wait for ingest at a time."""
     max_tests_per_principal: Annotated[int, Field(ge=1)] = 2
     max_tests_per_organization: Annotated[int, Field(ge=1)] = 2
+    max_changes: Annotated[int, Field(ge=1)] = 300
+    """Changes of one person or key in 10 minutes, counted by each replica for itself."""
     reread_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How often the versions of the stores that somebody watches are read: mends a lost notice."""
     recheck_seconds: Annotated[float, Field(gt=0)] = 10.0

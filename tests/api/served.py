@@ -39,6 +39,8 @@ BUFFER = 1 << 16
 """Bytes that the kernel keeps of an answer that nobody takes; left to itself it takes tens of megabytes in."""
 SECRET_KEY = "a secret key that only tests have"
 VAULT = Vault(SECRET_KEY)
+BROWSER = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+"""What a browser says of a request of one of our own pages; programs do not, and are no local user."""
 
 
 @dataclass
@@ -203,7 +205,8 @@ async def replica(
     settings: ServiceSettings, database_url: str, clock: FakeClock, **said: object
 ) -> AsyncIterator[httpx.AsyncClient]:
     """One more API, where everybody signs in unless told; yields who asks it."""
-    async with serving(settings, database_url, clock, **{"local_access": "none", **said}) as parts:
+    given: dict[str, Any] = {"local_access": "none", **said}
+    async with serving(settings, database_url, clock, **given) as parts:
         address = f"http://127.0.0.1:{parts.settings.port}"
         async with httpx.AsyncClient(base_url=address, timeout=PATIENCE) as client:
             await until_ready(client)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from services.api.access import Principal, readable_store
-from services.api.dependencies import PartsDep, PrincipalDep, StoreID
+from services.api.dependencies import HoldDep, PartsDep, PrincipalDep, StoreID
 from services.api.history.endpoints import period_of
 from services.api.history.export import crossings_csv, exporting, footfall_csv
 from services.api.history.period import Period
@@ -22,7 +22,6 @@ from services.api.history.schemas import DatesQuery, FootfallExportQuery
 from services.api.parts import Parts
 from services.api.problems import READING, describe
 from services.api.quotas import Kind
-from services.kit.http.addresses import client_network
 from services.kit.logs import logger
 from services.kit.tables import Store
 
@@ -30,7 +29,7 @@ router = APIRouter(tags=["history"])
 
 CSV = "text/csv"
 SEND_TIMEOUT = 30.0
-"""Seconds in which a piece, some 100 KB at most, is taken: an export holds a connection and a picture of the database."""
+"""Seconds in which a piece, some 100 KB at most, is taken: an export holds a connection of the database."""
 LONGEST = 3600.0
 """Seconds that an export may take: for as long as it lasts, Postgres cleans up nothing that was changed since."""
 
@@ -69,20 +68,24 @@ class CsvStream(StreamingResponse):
 
         async with self._holds:
             try:
-                async with asyncio.timeout(LONGEST):
+                async with asyncio.timeout(LONGEST) as limit:
                     await super().__call__(scope, receive, send_in_time)
-            except* (NotTaken, TimeoutError):
-                log.info("an export was not taken in time and was cut off", name=self._name)
+            except NotTaken:
+                log.info("an export that nobody took was cut off", name=self._name)
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+                log.info("an export lasted too long and was cut off", name=self._name)
 
 
 @router.get("/stores/{store}/crossings.csv", summary="Export crossings", response_class=CsvStream, responses=_RESPONSES)
 async def export_crossings(
-    store: StoreID, query: Annotated[DatesQuery, Query()], of: PartsDep, principal: PrincipalDep, request: Request
+    store: StoreID, query: Annotated[DatesQuery, Query()], of: PartsDep, principal: PrincipalDep, hold: HoldDep
 ) -> CsvStream:
     """Every crossing of a store on local dates, in the order of time, with its local time. Streamed, however many."""
     found, period = await _asked(store, query, of, principal)
     async with AsyncExitStack() as holds:
-        holds.enter_context(_share(of, principal, found, request))
+        holds.enter_context(hold(Kind.EXPORT, found.organization))
         connection = await holds.enter_async_context(exporting(of.settings.database_url.get_secret_value()))
         pieces = crossings_csv(connection, query.run, found, period)
         return CsvStream(pieces, holds.pop_all(), _name(found, "crossings", period))
@@ -94,12 +97,12 @@ async def export_footfall(
     query: Annotated[FootfallExportQuery, Query()],
     of: PartsDep,
     principal: PrincipalDep,
-    request: Request,
+    hold: HoldDep,
 ) -> CsvStream:
     """A store's footfall on local dates, a line for each bucket of each series, those without a count too."""
     found, period = await _asked(store, query, of, principal)
     async with AsyncExitStack() as holds:
-        holds.enter_context(_share(of, principal, found, request))
+        holds.enter_context(hold(Kind.EXPORT, found.organization))
         connection = await holds.enter_async_context(exporting(of.settings.database_url.get_secret_value()))
         reading = Reading(query.run, [found], query.open_only)
         pieces = footfall_csv(connection, reading, period, query.bucket, query.by)
@@ -110,10 +113,6 @@ async def _asked(store: str, query: DatesQuery, of: Parts, principal: Principal)
     async with of.sessions() as session:
         found = await readable_store(session, principal, store)
     return found, period_of(query, [found], of.clock())
-
-
-def _share(of: Parts, principal: Principal, store: Store, request: Request) -> AbstractContextManager[None]:
-    return of.quotas.hold(Kind.EXPORT, principal, store.organization, client_network(request.scope))
 
 
 def _name(store: Store, what: str, period: Period) -> str:

@@ -7,12 +7,12 @@ from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, readable_camera, readable_store
 from services.api.auth.principal import ask_again
-from services.api.dependencies import CameraID, OrganizationID, PartsDep, PrincipalDep, StoreID
+from services.api.dependencies import CameraID, Hold, HoldDep, OrganizationID, PartsDep, PrincipalDep, StoreID
 from services.api.live import descriptions, messages
 from services.api.live.hub import EVERY, Listener
 from services.api.live.organization import OrganizationView
@@ -20,7 +20,6 @@ from services.api.live.stream import LiveStream, Watch
 from services.api.parts import Parts
 from services.api.problems import NotFound, describe
 from services.api.quotas import Kind
-from services.kit.http.addresses import client_network
 
 router = APIRouter(tags=["live"])
 
@@ -44,7 +43,7 @@ def _answers(example: str) -> dict[int | str, dict[str, Any]]:
     openapi_extra={"parameters": [descriptions.LAST_EVENT_ID]},
     responses=_answers(descriptions.STORE_EXAMPLE),
 )
-async def follow_store(store: StoreID, of: PartsDep, principal: PrincipalDep, request: Request) -> LiveStream:
+async def follow_store(store: StoreID, of: PartsDep, principal: PrincipalDep, hold: HoldDep) -> LiveStream:
     """Live counts, statuses and tracks of a store."""
 
     async def ask(session: AsyncSession, who: Principal) -> None:
@@ -55,7 +54,7 @@ async def follow_store(store: StoreID, of: PartsDep, principal: PrincipalDep, re
 
     async with of.sessions() as session:
         found = await readable_store(session, principal, store)
-    with _share(of, principal, found.organization, request) as share:
+    with _share(hold, found.organization) as share:
         listener = of.hub.join(store, [store], (store, EVERY))  # before the snapshot is read: nothing falls between
         return await _stream(of, listener, share, lambda: ask_again(of, principal, ask), begin)
 
@@ -70,13 +69,13 @@ async def follow_store(store: StoreID, of: PartsDep, principal: PrincipalDep, re
     responses=_answers(descriptions.ORGANIZATION_EXAMPLE),
 )
 async def follow_organization(
-    organization: OrganizationID, of: PartsDep, principal: PrincipalDep, request: Request
+    organization: OrganizationID, of: PartsDep, principal: PrincipalDep, hold: HoldDep
 ) -> LiveStream:
     """Live counts and statuses of all stores of an organization."""
     view = OrganizationView(of, principal, organization)
     async with of.sessions() as session:
         stores = await view.stores(session, principal)
-    with _share(of, principal, organization, request) as share:
+    with _share(hold, organization) as share:
         listener = of.hub.join(organization)
         return await _stream(of, listener, share, lambda: view.look(listener), lambda: view.begin(listener, stores))
 
@@ -89,7 +88,7 @@ async def follow_organization(
     response_class=LiveStream,
     responses=_answers(descriptions.TRACKS_EXAMPLE),
 )
-async def follow_tracks(camera: CameraID, of: PartsDep, principal: PrincipalDep, request: Request) -> LiveStream:
+async def follow_tracks(camera: CameraID, of: PartsDep, principal: PrincipalDep, hold: HoldDep) -> LiveStream:
     """Live boxes of a camera."""
     async with of.sessions() as session:
         store = (await readable_camera(session, principal, camera)).store
@@ -99,16 +98,16 @@ async def follow_tracks(camera: CameraID, of: PartsDep, principal: PrincipalDep,
         if (await readable_camera(session, who, camera)).store != store:
             raise NotFound(f"The camera {camera!r} is another store's now.")
 
-    with _share(of, principal, organization, request) as share:
+    with _share(hold, organization) as share:
         listener = of.hub.join(camera, view=(store, camera))
         return await _stream(of, listener, share, lambda: ask_again(of, principal, ask))
 
 
 @contextmanager
-def _share(of: Parts, principal: Principal, organization: str, request: Request) -> Iterator[ExitStack]:
+def _share(hold: Hold, organization: str) -> Iterator[ExitStack]:
     """A share of the streams, given back at the end unless a stream has taken it over."""
     with ExitStack() as share:
-        share.enter_context(of.quotas.hold(Kind.STREAM, principal, organization, client_network(request.scope)))
+        share.enter_context(hold(Kind.STREAM, organization))
         yield share
 
 
