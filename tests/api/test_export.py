@@ -17,7 +17,7 @@ from services.api.history.export import PIECES, crossings_csv, exporting
 from services.api.history.period import Period
 from services.kit.tables import Store
 from tests.api.asked import Asked
-from tests.api.served import BUFFER, PATIENCE, Served
+from tests.api.served import BROWSER, BUFFER, PATIENCE, Served
 
 CROSSINGS, FOOTFALL = "/v1/stores/shop/crossings.csv", "/v1/stores/shop/footfall.csv"
 MANY = 60_000
@@ -124,7 +124,9 @@ class TestCrossings:
 
         slow = httpx.AsyncHTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)])
         async with (
-            httpx.AsyncClient(transport=slow, base_url=served.client.base_url, timeout=PATIENCE) as client,
+            httpx.AsyncClient(
+                transport=slow, base_url=served.client.base_url, timeout=PATIENCE, headers=BROWSER
+            ) as client,
             client.stream("GET", CROSSINGS, params={"from": str(DAY), "to": str(DAY)}) as answer,
         ):
             pieces = answer.aiter_bytes(100)  # held: httpx hangs up where nobody holds it any more

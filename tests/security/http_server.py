@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from starlette.types import Receive, Scope, Send
 
 from services.kit.http.limits import Limits
 from services.kit.http.server import Server
@@ -92,15 +94,12 @@ class Client:
             sending.cancel()
 
 
-Receive, Send = Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]
-
-
 @asynccontextmanager
 async def site(limits: Limits = QUICK, **said: object) -> AsyncIterator[Site]:
     """Serve `/` (at once), `/echo` (after the body), `/endless`, `/quiet` (an open answer) and `/large` (4 MB)."""
     found: Site
 
-    async def app(scope: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _live(receive, send)
             return
@@ -123,7 +122,7 @@ async def site(limits: Limits = QUICK, **said: object) -> AsyncIterator[Site]:
             await running
 
 
-async def _answer(found: Site, scope: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401
+async def _answer(found: Site, scope: Scope, receive: Receive, send: Send) -> None:
     path = scope["path"]
     if path == "/echo":
         body = b""
