@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.api.quotas import Kind, Quotas, Shares
+from services.api.texts import without_hidden
 from services.kit.settings import DatabaseSettings, SealedSettings, is_loopback
 
 _ANY = {"0.0.0.0", "::"}  # noqa: S104  # recognised, not listened on
@@ -51,6 +52,11 @@ class ApiSettings(DatabaseSettings, SealedSettings):
     """How often it is asked of each live stream whether who reads it still may: a sign-out ends it within this."""
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How often a live stream says that it lives. The dashboard gives up on one that was silent for 3 of them."""
+
+    @field_validator("admin_email")
+    @classmethod
+    def _is_readable(cls, email: str) -> str:
+        return without_hidden(email)
 
     @field_validator("max_streams_per_organization", mode="before")
     @classmethod
