@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.clock import Clock
 from services.kit.account_tables import ApiKey, AuditEntry, Membership, User
+from services.kit.sign_in_tables import SecondFactor
 from services.kit.tables import Camera, Line, Organization, Store, ZoneRow
 
 KINDS: dict[type[SQLModel], str] = {
@@ -24,14 +25,15 @@ KINDS: dict[type[SQLModel], str] = {
     User: "user",
     Membership: "membership",
     ApiKey: "key",
+    SecondFactor: "second factor",
 }
 """What is written down, and its name in the log."""
 
-_SECRETS = {"address", "password_hash", "hash"}
+_SECRETS = {"address", "password_hash", "hash", "sealed", "pending"}
 _HIDDEN, _HIDDEN_ANEW = "***", "*** (another)"
 LONGEST_VALUE, LONGEST_SIDE = 1024, 4096
 """Bytes, as JSON, of one value in the log and of all that was before or is after: drawings of 50 zones fill pages."""
-_NO_CHANGES = {"last_used_at"}
+_NO_CHANGES = {"last_used_at", "last_step"}
 
 Values = dict[str, Any]
 

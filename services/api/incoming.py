@@ -40,7 +40,7 @@ Label = Annotated[str, Field(max_length=LONGEST_NAME), BeforeValidator(_tidied)]
 class Incoming(BaseModel):
     """A body: nothing unknown in it, and no text that a database cannot hold or that is not what it looks like."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.api.auth.passwords import Passwords
+from services.api.auth.second_factor import SecondFactors
 from services.api.auth.service import SignIns
 from services.api.auth.signing import SigningKeys
 from services.api.auth.tokens import Verifier
+from services.api.cameras.trying import Turns
 from services.api.changing import Changes
 from services.api.clock import Clock
 from services.api.database import Sessions
@@ -35,13 +37,16 @@ class Parts:
     statuses: Statuses
     hub: Hub
     feed: Feed
+    tries: Turns
+    """Camera tests that run."""
     clock: Clock
     vault: Vault
     passwords: Passwords
     signing_keys: SigningKeys
     verifier: Verifier
+    second_factors: SecondFactors
     sign_ins: SignIns
     changes: Changes
     """How many changes each principal has made of late."""
     quotas: Quotas
-    """Shares of exports, live streams and camera tests."""
+    """Shares of exports and live streams."""

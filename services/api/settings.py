@@ -30,6 +30,8 @@ class ApiSettings(DatabaseSettings, SealedSettings):
     admin_email: str = "admin@metrica.local"
     admin_password: SecretStr | None = None
     """Of the first superadmin, who is made at the start where there is no user at all."""
+    admin_second_factor: Literal["required", "optional"] = "optional"
+    """Whether superadmins who sign in here can do nothing until they have set up a second factor."""
     max_streams: Annotated[int, Field(ge=1)] = 500
     """Live streams (open dashboards) at a time. 500 take half a core at 5 events/s; the next one is told to wait."""
     max_streams_per_principal: Annotated[int, Field(ge=1)] = 50
@@ -40,10 +42,6 @@ class ApiSettings(DatabaseSettings, SealedSettings):
     """Exports at a time. Each holds one of the database's connections; see docs/operating.md."""
     max_exports_per_principal: Annotated[int, Field(ge=1)] = 2
     max_exports_per_organization: Annotated[int, Field(ge=1)] = 2
-    max_tests: Annotated[int, Field(ge=1)] = 8
-    """Camera tests that wait for ingest at a time."""
-    max_tests_per_principal: Annotated[int, Field(ge=1)] = 2
-    max_tests_per_organization: Annotated[int, Field(ge=1)] = 2
     max_changes: Annotated[int, Field(ge=1)] = 300
     """Changes of one person or key in 10 minutes, counted by each replica for itself."""
     reread_seconds: Annotated[float, Field(gt=0)] = 5.0
@@ -69,8 +67,7 @@ class ApiSettings(DatabaseSettings, SealedSettings):
         half = -(-self.max_streams // 2)
         streams = self.max_streams_per_principal, self.max_streams_per_organization or half, self.max_streams
         exports = self.max_exports_per_principal, self.max_exports_per_organization, self.max_exports
-        tests = self.max_tests_per_principal, self.max_tests_per_organization, self.max_tests
-        return Quotas({Kind.STREAM: Shares(*streams), Kind.EXPORT: Shares(*exports), Kind.TEST: Shares(*tests)})
+        return Quotas({Kind.STREAM: Shares(*streams), Kind.EXPORT: Shares(*exports)})
 
     @property
     def other_hosts(self) -> list[str]:

@@ -17,11 +17,11 @@ from services.api.stores.schemas import StoreIn, StorePatch
 from services.api.texts import checked, cleaned, tidy, without_hidden
 from tests.cli.command import metrica
 
-LINE = {"id": "entrance", "x1": 0.5, "y1": 0, "x2": 0.5, "y2": 1}
-ZONE = {"id": "till", "polygon": [[0.1, 0.5], [0.4, 0.5], [0.4, 1.0]]}
-STORE = {"organization": "acme", "time_zone": "UTC"}
-MEMBER = {"email": "a@acme", "role": "viewer"}
-EDGE = {"camera": "door", "line": "entrance", "direction": "in", "at": "2026-11-23T09:20:00Z"}
+LINE: dict[str, object] = {"id": "entrance", "x1": 0.5, "y1": 0, "x2": 0.5, "y2": 1}
+ZONE: dict[str, object] = {"id": "till", "polygon": [[0.1, 0.5], [0.4, 0.5], [0.4, 1.0]]}
+STORE: dict[str, object] = {"organization": "acme", "time_zone": "UTC"}
+MEMBER: dict[str, object] = {"email": "a@acme", "role": "viewer"}
+EDGE: dict[str, object] = {"camera": "door", "line": "entrance", "direction": "in", "at": "2026-11-23T09:20:00Z"}
 
 REFUSED = [
     *("\x00", "\t", "\n", "\r\n", "\x1b[31m", "\x7f", "\x85", "\x9b"),  # control characters

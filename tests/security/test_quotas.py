@@ -32,7 +32,7 @@ ALICE, BOB = Principal("alice", user=uuid4()), Principal("bob", user=uuid4())
 
 class TestShares:
     def quotas(self, principal: int = 2, organization: int = 3, total: int = 5) -> Quotas:
-        return Quotas({Kind.EXPORT: Shares(principal, organization, total), Kind.TEST: Shares(1, 1, 1)})
+        return Quotas({Kind.EXPORT: Shares(principal, organization, total), Kind.STREAM: Shares(1, 1, 1)})
 
     def test_of_one_principal_run_out(self) -> None:
         quotas = self.quotas()
@@ -42,7 +42,7 @@ class TestShares:
             with pytest.raises(UsedUp) as refused, quotas.hold(Kind.EXPORT, ALICE, "third"):
                 pass
             assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "10"})
-            with quotas.hold(Kind.EXPORT, BOB, "acme"), quotas.hold(Kind.TEST, ALICE, "acme"):
+            with quotas.hold(Kind.EXPORT, BOB, "acme"), quotas.hold(Kind.STREAM, ALICE, "acme"):
                 pass  # neither others nor another kind
         assert quotas.held(Kind.EXPORT) == 0
 
@@ -66,10 +66,10 @@ class TestShares:
     def test_come_back_whatever_happens(self) -> None:
         quotas = self.quotas()
         for _ in range(10):
-            with pytest.raises(RuntimeError), quotas.hold(Kind.TEST, ALICE, "acme"):
+            with pytest.raises(RuntimeError), quotas.hold(Kind.STREAM, ALICE, "acme"):
                 raise RuntimeError
-        assert quotas._held[Kind.TEST]["all"] == 0
-        assert not set(quotas._held[Kind.TEST]) - {"all"}
+        assert quotas._held[Kind.STREAM]["all"] == 0
+        assert not set(quotas._held[Kind.STREAM]) - {"all"}
 
     def test_without_sign_in_go_by_the_address(self) -> None:
         quotas = self.quotas(organization=9, total=9)
@@ -218,9 +218,11 @@ class TestStreams:
         seed: Seed,
         path: str,
     ) -> None:
-        said = {"max_streams_per_principal": 2}
         viewer, manager = seed.headers("viewer@acme"), seed.headers("manager@acme")
-        async with running(settings, api_database_url, clock, **said) as client, AsyncExitStack() as open_ones:
+        async with (
+            running(settings, api_database_url, clock, max_streams_per_principal=2) as client,
+            AsyncExitStack() as open_ones,
+        ):
             told = [await self.status(client, open_ones, path, viewer) for _ in range(3)]
             assert told == [200, 200, 429]
             assert await self.status(client, open_ones, path, manager) == 200
