@@ -141,10 +141,9 @@ async def change_user(
         await end_sign_ins(session, found.id)
         await revoke_keys_of(session, found.id, clock())
     elif wanted.said.get("superadmin") is False:
-        roles = await roles_of(session, found.id)
-        await revoke_keys_of(
-            session, found.id, clock(), but=[name for name, role in roles.items() if role is Role.ADMIN]
-        )
+        roles, _ = await roles_of(session, found.id)
+        still = [name for name, role in roles.items() if role is Role.ADMIN]
+        await revoke_keys_of(session, found.id, clock(), but=still)
     return UserOut.of(found)
 
 
