@@ -123,14 +123,14 @@ class TestATrustedProxy:
 
 class TestTheSetting:
     @pytest.mark.parametrize(
-        "told", ["*", "0.0.0.0/0", "::/0", "10.0.0", "1.2.3.4.5", "a b", "http://caddy", "300.1.1.1"]
+        "told", ["*", "0.0.0.0/0", "::/0", "10.0.0", "1.2.3.4.5", "a;b", "http://caddy", "300.1.1.1"]
     )
     def test_names_no_everybody_and_no_nonsense(self, told: str) -> None:
         with pytest.raises(ValidationError, match=r"trusted prox|everybody"):
             ServiceSettings.model_validate({"trusted_proxies": told})
 
     def test_is_addresses_networks_and_names(self) -> None:
-        proxies = read_proxies("10.0.0.1, 192.168.0.0/16 ,2001:db8::/32,caddy,,")
+        proxies = read_proxies("10.0.0.1, 192.168.0.0/16 ,2001:db8::/32 caddy,,")
         for address, trusted in {
             "10.0.0.1": True,
             "10.0.0.2": False,

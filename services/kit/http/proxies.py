@@ -137,12 +137,12 @@ class ForwardedHeaders:
 
 
 def read_proxies(text: str) -> TrustedProxies:
-    """The setting: addresses, networks and names, with commas.
+    """The setting: addresses, networks and names, with commas or blanks between.
 
     Raises:
         ValueError: one is none of these.
     """
-    return TrustedProxies(entry.strip() for entry in text.split(",") if entry.strip())
+    return TrustedProxies(text.replace(",", " ").split())
 
 
 def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
