@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 from infra.local.view import User, make_view
@@ -87,12 +88,12 @@ def launch_command(
     writes: Iterable[Path],
 ) -> list[str]:
     """The command that does what `spawn` promises and becomes the given one; see `launch.py`."""
-    options = ["--parent", str(parent), "--death-signal", str(int(death_signal)), "--folder", str(cwd)]
+    orders: dict[str, object] = {"parent": parent, "death_signal": int(death_signal), "folder": str(cwd)}
     if user is not None:
-        options += ["--user", str(user.uid), str(user.gid), "--groups", json.dumps(user.groups)]
+        orders |= {"user": (user.uid, user.gid), "groups": user.groups}
         if view := make_view(user, reads, writes):
-            options += ["--view", view.encode()]
-    return [sys.executable, "-I", "-S", str(_LAUNCH), *options, *map(str, command)]
+            orders |= asdict(view)
+    return [sys.executable, "-I", "-S", str(_LAUNCH), json.dumps(orders), *map(str, command)]
 
 
 def end(process: subprocess.Popen[bytes], how: signal.Signals, *, patience: float) -> bool:

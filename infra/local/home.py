@@ -104,9 +104,10 @@ class Home:
                 probe.unlink()
             _check_theirs(self.nats / "jetstream", self.postgres / "data", self.folder / "secrets")
         except OSError as error:
-            if not is_root() and (owner := _other_owner(error.filename)) is not None:
+            if not is_root() and (found := _somebody_elses(error.filename)):
+                place, owner = found
                 raise LocalError(
-                    f"{error.filename} belongs to {owner}, who started Metrica here before: start it as {owner} again, "
+                    f"{place} belongs to {owner}, who started Metrica here before: start it as {owner} again, "
                     f"or make all yours (sudo chown -R $(id -u):$(id -g) {self.folder})"
                 ) from None
             raise LocalError(
@@ -141,8 +142,8 @@ def _check_theirs(*folders: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
-def _other_owner(path: str | None) -> str | None:
-    """The name of the owner of a file, or of the folder that it would be in, where that is somebody else."""
+def _somebody_elses(path: str | None) -> tuple[Path, str] | None:
+    """A file, or the folder that it would be in, and the name of its owner, where that is somebody else."""
     for place in (Path(path), Path(path).parent) if path else ():
         try:
             uid = place.stat().st_uid
@@ -150,8 +151,9 @@ def _other_owner(path: str | None) -> str | None:
             continue
         if uid == os.geteuid():
             return None
-        # The users of our services have no account; root has started them.
-        return known.pw_name if (known := account(uid)) and known.pw_name not in POSTGRES_ACCOUNTS else "root"
+        known = account(uid)
+        # The users of our services have no account, or Postgres's: root has started them.
+        return place, known.pw_name if known and known.pw_name not in POSTGRES_ACCOUNTS else "root"
     return None
 
 

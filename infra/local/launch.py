@@ -1,13 +1,13 @@
 """The step between us and each process we start: tie its life to ours, give up every right, become the program.
 
-Run as `python launch.py OPTIONS PROGRAM ARGUMENTS…`, not imported: a child of a process with threads must not run
-Python code between fork and exec, so this small program is executed first and replaces itself. Standard library only;
-everything it needs is imported at the top, as later the Python installation may lie behind a closed folder.
+Run as `python launch.py ORDERS PROGRAM ARGUMENTS…`, not imported: a child of a process with threads must not run
+Python code between fork and exec, so this small program is executed first and replaces itself. Of the standard library
+it takes little, as each process waits for it (argparse and pathlib alone are 15 ms), and all of it at the top: later
+the Python installation may lie behind a closed folder.
 """
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import errno
 import json
@@ -15,8 +15,6 @@ import os
 import resource
 import signal
 import sys
-from pathlib import Path
-from typing import TypedDict
 
 _CLONE_NEWNS = 0x00020000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT = 1, 2, 4, 8, 32
@@ -33,44 +31,65 @@ MOST_FILES = 1 << 20
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class ViewTable(TypedDict):
-    """Private folders and what of them the process may see; see `infra.local.view`."""
+class Orders:
+    """What is to be done, as JSON.
 
-    covers: list[str]
-    links: list[tuple[str, str]]
-    binds: list[tuple[str, bool]]
+    Args:
+        parent: the process that started us.
+        death_signal: what we get when that ends; 0 is nothing.
+        folder: to work in.
+        user: who to become, user and group id; None stays who we are.
+        groups: further groups.
+        covers: closed folders that an empty one is laid over; see `infra.local.view`.
+        links: symbolic links in them, and what they say.
+        binds: files and folders that show through, outer ones first, and whether they may be written.
+    """
+
+    def __init__(
+        self,
+        parent: int,
+        death_signal: int,
+        folder: str,
+        user: tuple[int, int] | None = None,
+        groups: tuple[int, ...] = (),
+        covers: tuple[str, ...] = (),
+        links: tuple[tuple[str, str], ...] = (),
+        binds: tuple[tuple[str, bool], ...] = (),
+    ) -> None:
+        self.parent, self.death_signal, self.folder = parent, death_signal, folder
+        self.user, self.groups = user, groups
+        self.covers, self.links, self.binds = covers, links, binds
 
 
 class _Attributes(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
 
 
-def see(view: ViewTable) -> None:
-    """Lay an empty folder over each private one, for this process alone, and let what it needs show through.
+def see(orders: Orders) -> None:
+    """Lay an empty folder over each closed one, for this process alone, and let what it needs show through.
 
-    All paths stay as they are; what else the private folder holds is not there any more.
+    All paths stay as they are; what else the closed folder holds is not there any more.
     """
     os.umask(0o022)
     _checked(_libc.unshare(_CLONE_NEWNS), "unshare(CLONE_NEWNS)")
     _mount(None, "/", None, _MS_REC | _MS_SLAVE, None)  # nothing of ours gets out; a disk that is put in still gets in
-    sources = [os.open(path, os.O_PATH | os.O_CLOEXEC) for path, _ in view["binds"]]
-    for folder in view["covers"]:
+    sources = [os.open(path, os.O_PATH | os.O_CLOEXEC) for path, _ in orders.binds]
+    for folder in orders.covers:
         _mount("tmpfs", folder, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, "mode=755,size=1m")
-    for path, target in view["links"]:
-        place = Path(path)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.symlink_to(target)
-    for (path, writable), source in zip(view["binds"], sources, strict=True):
+    for path, target in orders.links:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.symlink(target, path)
+    for (path, writable), source in zip(orders.binds, sources, strict=True):
         shown = f"/proc/self/fd/{source}"
-        _make_place(Path(path), is_folder=Path(shown).is_dir())
+        _make_place(path, is_folder=os.path.isdir(shown))
         _mount(shown, path, None, _MS_BIND | _MS_REC, None)
         _restrict(path, _MS_NOSUID | _MS_NODEV | (_MS_NOEXEC if writable else _MS_RDONLY), _AT_RECURSIVE)
         os.close(source)
-    for folder in view["covers"]:
+    for folder in orders.covers:
         _restrict(folder, _MS_NOSUID | _MS_NODEV | _MS_NOEXEC | _MS_RDONLY, 0)
 
 
-def become(uid: int, gid: int, groups: list[int]) -> None:
+def become(uid: int, gid: int, groups: tuple[int, ...]) -> None:
     """Give up root for an ordinary user, who is in these further groups and no other."""
     _empty_bounding_set()
     os.setgroups(groups)
@@ -124,12 +143,12 @@ def _capability_header() -> ctypes.Array[ctypes.c_uint32]:
     return (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
 
 
-def _make_place(path: Path, *, is_folder: bool) -> None:
-    if path.exists():  # in a folder that shows through already
+def _make_place(path: str, *, is_folder: bool) -> None:
+    if os.path.exists(path):  # in a folder that shows through already
         return
-    (path if is_folder else path.parent).mkdir(parents=True, exist_ok=True)
+    os.makedirs(path if is_folder else os.path.dirname(path), exist_ok=True)
     if not is_folder:
-        path.touch(mode=0o644)
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
 
 
 def _restrict(path: str, flags: int, how: int) -> None:
@@ -155,26 +174,17 @@ def _checked(result: int, what: str) -> None:
 
 
 def main() -> None:
-    """Do what the options say and become the program."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--parent", type=int, required=True)
-    parser.add_argument("--death-signal", type=int, required=True)
-    parser.add_argument("--user", type=int, nargs=2, metavar=("UID", "GID"))
-    parser.add_argument("--groups", type=json.loads, default=[])
-    parser.add_argument("--view", type=json.loads)
-    parser.add_argument("--folder", required=True)
-    parser.add_argument("command", nargs=argparse.REMAINDER)
-    options = parser.parse_args()
-    command = options.command
+    """Do what the orders say and become the program."""
+    orders, command = Orders(**json.loads(sys.argv[1])), sys.argv[2:]
     try:
-        if options.view:
-            see(options.view)
-        if options.user:
-            become(options.user[0], options.user[1], options.groups)
+        if orders.covers:
+            see(orders)
+        if orders.user:
+            become(*orders.user, orders.groups)
         give_up_rights()
         raise_open_files()
-        os.chdir(options.folder)  # only now: what was entered before would be the folder beneath the cover
-        die_with_parent(options.parent, options.death_signal)  # a change of user would have cleared it
+        os.chdir(orders.folder)  # only now: what was entered before would be the folder beneath the cover
+        die_with_parent(orders.parent, orders.death_signal)  # a change of user would have cleared it
         os.execv(command[0], command)  # noqa: S606  # to become the program is the point
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""

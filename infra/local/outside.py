@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,13 +51,14 @@ def check_readable(address: str | None, model: str | None) -> None:
     if not is_root():
         return
     found = named(address, model)
-    for option, paths in (("CAMERA", found.videos), ("MODEL", found.models)):
+    folders = tuple(filter(_exists, map(Path, filter(None, os.environ.get("METRICA_MODELS", "").split(os.pathsep)))))
+    for option, paths in (("CAMERA", found.videos), ("MODEL", found.models), ("METRICA_MODELS", folders)):
         for path in paths:
             if closed_to_others(path):
-                kind = "r" if path.is_file() else "rX"
+                opening = "chmod o+r" if path.is_file() else "chmod -R o+rX"
                 raise LocalError(
                     f"{option}={path} is closed to everybody but its owner, and no service runs as root: "
-                    f"chmod {'' if path.is_file() else '-R '}o+{kind} {path}"
+                    f"{opening} {path}"
                 )
     device = Path(f"/dev/video{address}") if address and address.isdecimal() else None
     if device and device.exists() and not device_usable(device):

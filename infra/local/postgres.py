@@ -104,8 +104,7 @@ class PostgresServer:
         self.log.touch(mode=0o600)
         user = postgres_user()
         take(self.folder)
-        self._access.write_text(_ACCESS)
-        self._access.chmod(0o644)
+        write_private(self._access, _ACCESS, mode=0o644)
         if (self._data / "PG_VERSION").exists():
             own_folder(self._data, user)
         else:

@@ -268,6 +268,8 @@ class Stack:
         home = self.home.models if owner is Owner.DETECTOR else None
         if home is not None:
             cache = Path(environment.get("METRICA_CACHE") or Path.home() / ".cache" / "metrica").expanduser()
+            with contextlib.suppress(OSError):  # so that the detector sees what is fetched into it later
+                cache.mkdir(parents=True, exist_ok=True)
             environment |= {"METRICA_SHARED_CACHE": str(cache.absolute()), "METRICA_CACHE": str(home)}
         return without_roots_own(environment, home)
 

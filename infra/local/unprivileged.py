@@ -6,6 +6,7 @@ or end it. The services' user ids need no account; Postgres does not start witho
 
 from __future__ import annotations
 
+import compileall
 import os
 import pwd
 import stat
@@ -118,7 +119,7 @@ def take(folder: Path) -> None:
 def program_folders() -> tuple[Path, ...]:
     """All that a Python program of the project reads: the interpreter, its packages and our sources."""
     sources = [ROOT / name for name in _SOURCES]
-    paths = [Path(path) for path in sys.path if path and Path(path) != ROOT]
+    paths = [Path(path) for path in sys.path if path and Path(path).absolute() != ROOT]
     found = [Path(sys.base_prefix), Path(sys.prefix), Path(sys.executable), *sources, *paths]
     return tuple(dict.fromkeys(path.absolute() for path in found if path.exists()))
 
@@ -149,7 +150,7 @@ def plain_environment() -> dict[str, str]:
 
 
 def check_programs() -> None:
-    """Make sure that others may read what they are to run.
+    """Make sure that others may read what they are to run, and find it compiled: they may not write there.
 
     Raises:
         LocalError: they may not; says what to do.
@@ -165,6 +166,8 @@ def check_programs() -> None:
             folders[:] = [folder for folder in folders if folder != "__pycache__"]
             for path in (Path(place), *(Path(place, file) for file in files)):
                 _check_open(path, ROOT / name)
+        if not sys.dont_write_bytecode:
+            compileall.compile_dir(ROOT / name, quiet=2)
 
 
 def account(uid: int) -> pwd.struct_passwd | None:

@@ -6,10 +6,9 @@ is covered by an empty one, and only what the process needs shows through; `laun
 
 from __future__ import annotations
 
-import json
 import stat
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from infra.local.errors import LocalError
@@ -30,7 +29,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Covered folders and what shows through."""
+    """Covered folders and what shows through: a part of the orders to `launch.py`."""
 
     covers: tuple[str, ...]
     """The outermost closed folders."""
@@ -38,10 +37,6 @@ class View:
     """Symbolic links in them that are on the way, with what they say."""
     binds: tuple[tuple[str, bool], ...]
     """Files and folders that show through, outer ones first, and whether they may be written."""
-
-    def encode(self) -> str:
-        """As `launch.py` takes it."""
-        return json.dumps(asdict(self))
 
 
 def make_view(user: User, reads: Iterable[Path], writes: Iterable[Path] = ()) -> View | None:
