@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.api.auth.passwords import Passwords
+from services.api.auth.second_factor import SecondFactors
 from services.api.auth.service import SignIns
 from services.api.auth.signing import SigningKeys
 from services.api.auth.tokens import Verifier
+from services.api.cameras.trying import Turns
 from services.api.clock import Clock
 from services.api.database import Sessions
 from services.api.history.export import Exports
@@ -35,9 +37,12 @@ class Parts:
     hub: Hub
     feed: Feed
     exports: Exports
+    tries: Turns
+    """Camera tests that run."""
     clock: Clock
     vault: Vault
     passwords: Passwords
     signing_keys: SigningKeys
     verifier: Verifier
+    second_factors: SecondFactors
     sign_ins: SignIns

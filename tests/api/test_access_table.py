@@ -57,6 +57,7 @@ O, S, C = "/v1/organizations/{organization}", "/v1/stores/{store}", "/v1/cameras
 LINE = {"id": "back", "x1": 0, "y1": 0.5, "x2": 1, "y2": 0.5}
 EVENT = {"id": "1", "camera": "door", "line": "entrance", "direction": "in", "at": "2026-11-23T08:00:00Z"}
 SIGN_IN = {"email": "viewer@acme", "password": PASSWORD, "keep": "token"}
+PROOF = {"password": PASSWORD, "code": "no code"}
 T = Takes
 
 TABLE = [
@@ -73,6 +74,14 @@ TABLE = [
     Row(T.SIGN_IN, "POST", "/v1/auth/sign-out", answers=204, of_acme=False),
     Row(T.PERSON, "POST", "/v1/auth/sign-out-everywhere", answers=204, of_acme=False),
     Row(T.PERSON, "POST", "/v1/auth/password", {"present": "?", "new": PASSWORD}, answers=401, says="not your present"),
+    Row(T.PERSON, "GET", "/v1/auth/sign-ins", of_acme=False),
+    Row(T.PERSON, "DELETE", "/v1/auth/sign-ins/{sign_in}", answers=404, says="no such sign-in", of_acme=False),
+    Row(T.PERSON, "GET", "/v1/auth/second-factor", of_acme=False),
+    Row(T.PERSON, "POST", "/v1/auth/second-factor", {}, of_acme=False),
+    Row(T.PERSON, "POST", "/v1/auth/second-factor/confirm", {"code": "no code"}, answers=401, says="code is wrong"),
+    Row(T.PERSON, "POST", "/v1/auth/second-factor/recovery-codes", PROOF, answers=409, says="no second factor"),
+    Row(T.PERSON, "POST", "/v1/auth/second-factor/remove", PROOF, answers=409, says="no second factor"),
+    Row(T.SUPERADMIN, "DELETE", "/v1/users/{user}/second-factor", answers=404, says="no second", of_acme=False),
     # Who may do what
     Row(T.SIGN_IN, "GET", "/v1/organizations", of_acme=False),
     Row(T.SUPERADMIN, "POST", "/v1/organizations", {"name": "New"}, answers=201, of_acme=False),

@@ -24,8 +24,8 @@ def typed(database_url: str, *words: str) -> str:
 
 
 async def test_a_user_is_made_and_signs_in_with_what_was_told(api_database_url: str, client: httpx.AsyncClient) -> None:
-    told = await asyncio.to_thread(typed, api_database_url, "Boss@shop.example", "--superadmin")
-    again = await asyncio.to_thread(typed, api_database_url, "boss@shop.example")
+    told = await asyncio.to_thread(typed, api_database_url, "set", "Boss@shop.example", "--superadmin")
+    again = await asyncio.to_thread(typed, api_database_url, "set", "boss@shop.example")
 
     assert "boss@shop.example: made" in told
     assert "has a new password" in again
@@ -39,4 +39,4 @@ async def test_a_user_is_made_and_signs_in_with_what_was_told(api_database_url: 
 
 def test_what_is_no_address_is_refused(api_database_url: str) -> None:
     with pytest.raises(Refused, match="'boss' is no e-mail address"):
-        typed(api_database_url, "boss")
+        typed(api_database_url, "set", "boss")
