@@ -81,7 +81,7 @@ def test_no_template_is_made_of_what_somebody_sent() -> None:
             isinstance(node.func, ast.Attribute)
             and node.func.attr in {"format", "format_map"}
             and not isinstance(node.func.value, ast.Constant | ast.JoinedStr)
-            and not re.match(r"_?[A-Z]+(\[\w+\])?\.", what)  # a constant, or one of a table of them
+            and not re.match(r"_?[A-Z_]+(\[\w+\])?\.", what)  # a constant, or one of a table of them
             and not what.startswith("rollup")  # a constant of `services.persistence.rollups`
         ),
     )
@@ -118,7 +118,7 @@ def test_secrets_are_drawn_by_the_systems_generator() -> None:
 def test_no_hash_or_cipher_is_used_that_is_broken() -> None:
     broken = re.compile(r"(hashlib\.(md5|sha1|new)|.*\b(MD5|SHA1|ECB|DES|TripleDES|ARC4|Blowfish|PKCS1v15|RC4)\b.*)$")
     found = calling(FILES, lambda what, _: bool(broken.match(what)))
-    # The sum that a publisher of models gives; `test_the_sums_of_models_are_of_no_broken_hash` has which ones there are.
+    # The sum that a publisher of models gives: `test_the_sums_of_models_are_of_no_broken_hash` has which there are.
     assert {one for one in found if not one.startswith("services/detector/checksums.py")} == set()
     assert not [
         name for name in FILES for one in imports(FILES[name]) if re.search(r"\b(MD5|SHA1|ECB|PKCS1v15|Crypto)\b", one)

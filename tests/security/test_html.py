@@ -83,3 +83,11 @@ def test_password_fields_hide_what_is_typed_and_let_managers_fill_it() -> None:
         assert re.search(r'autocomplete="(current|new)-password"', field), field
     scripts = [script.read_text() for script in (ROOT / "dashboards").rglob("*.js")]
     assert not [script for script in scripts if re.search(r"onpaste|[\"']paste[\"']", script)]
+
+
+def test_no_script_fills_an_object_by_names_that_were_sent() -> None:
+    """`__proto__` and `constructor` would be filled, too: what has names of others is a `Map`."""
+    by_name = re.compile(r"^\s*[\w.]+\[[a-z][\w.]*\] = ", re.MULTILINE)
+    scripts = [script for folder in ("dashboards", "services/api/docs") for script in (ROOT / folder).rglob("*.js")]
+
+    assert [script.name for script in scripts if by_name.search(script.read_text())] == []

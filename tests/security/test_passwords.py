@@ -9,7 +9,9 @@ import pytest
 from argon2 import extract_parameters
 
 from services.api.auth.first_admin import set_password
+from services.api.auth.keys import draw_key
 from services.api.auth.passwords import LONGEST, SHORTEST, Passwords
+from services.api.auth.second_factor import RECOVERY_BYTES
 from tests.api.seeded import PASSWORD, Seed
 from tests.api.served import FakeClock, Served
 
@@ -70,6 +72,14 @@ async def test_a_hash_is_argon2id_of_the_strength_that_owasp_asks_for() -> None:
     assert parameters.salt_len >= 16
     assert parameters.hash_len >= 32
     assert hashed != await Passwords().hash(PASSWORD), "the salt is the same"
+
+
+def test_what_a_plain_hash_keeps_cannot_be_tried_out() -> None:
+    """Keys and recovery codes are drawn and long: 128 bits and more need no slow hash."""
+    secret = draw_key("viewer").text.split("_", 2)[2]
+
+    assert len(secret) * 6 >= 128
+    assert RECOVERY_BYTES * 8 >= 128
 
 
 async def test_a_password_of_the_operators_is_told_nowhere_else(
