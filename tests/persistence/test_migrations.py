@@ -123,7 +123,7 @@ async def test_addresses_that_only_the_owner_can_have_set_are_trusted_and_messag
 ) -> None:
     await downgrade(database_url, "0050")
     await pool.execute("INSERT INTO organization (id, name) VALUES ('acme', 'Acme')")
-    await pool.execute("INSERT INTO store (id, organization, name) VALUES ('shop', 'acme', 'Shop')")
+    await pool.execute("INSERT INTO store (id, organization, name, time_zone) VALUES ('shop', 'acme', 'Shop', 'UTC')")
     addresses = {
         "/films/a.mp4": True,
         "a.mp4": True,
