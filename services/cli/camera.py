@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contracts.address import redact
+from contracts.address import UNKNOWN, host_only, redact
 from services.cli.database import DatabaseUrl, checked, run
 from services.cli.errors import Refused
 from services.cli.options import (
@@ -44,7 +45,10 @@ def set_camera(
     camera: Annotated[str, typer.Argument(help="The camera's id: letters, digits, - and _.")],
     address: Annotated[
         str | None,
-        typer.Argument(help="A video file, rtsp://…, http://…, a device number, or sim://door. May be left out later."),
+        typer.Argument(
+            help="A video file, rtsp://…, http://…, a device number, or sim://door; - reads it from standard input, "
+            "so that it is in no process list. May be left out later."
+        ),
     ] = None,
     *,
     database_url: DatabaseUrl = "",
@@ -83,6 +87,7 @@ def set_camera(
     """
     from services.api.configuration import ensure_camera  # brings SQLAlchemy; see main.py
 
+    address = sys.stdin.readline().strip() if address == "-" else address
     said = {
         "address": address,
         "name": name,
@@ -188,7 +193,7 @@ def _shown(address: str) -> str:
     if is_sealed(address):
         return "(sealed: METRICA_SECRET_KEY opens it)"
     # Whose machine it is may see which file it reads.
-    return address if address.startswith("/") and "@" not in address else redact(address)
+    return address if "://" not in address and host_only(address) != UNKNOWN else redact(address)
 
 
 def _vault(secret_key: str) -> Vault:

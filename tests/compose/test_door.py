@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -51,10 +52,12 @@ def stack(images: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield running
 
 
-def _sign_in(stack: Project, url: str, keep: str = "token") -> httpx.Response:
+def _sign_in(stack: Project, url: str, keep: str = "token", **forwarded: str) -> httpx.Response:
     who = {"email": ADMIN, "password": stack.password("METRICA_ADMIN_PASSWORD"), "keep": keep}
+    own = {"Origin": url, "Sec-Fetch-Site": "same-origin"}
+    headers = own | {f"X-Forwarded-{name.title()}": value for name, value in forwarded.items()}
     with httpx.Client(verify=False, timeout=30) as client:
-        return client.post(f"{url}/v1/auth/sign-in", json=who, headers={"Origin": url, "Sec-Fetch-Site": "same-origin"})
+        return client.post(f"{url}/v1/auth/sign-in", json=who, headers=headers)
 
 
 def _https(stack: Project) -> str:
@@ -82,6 +85,28 @@ def test_wrong_passwords_of_one_client_do_not_stop_another(stack: Project) -> No
 def test_a_stranger_beside_the_door_speaks_for_nobody(stack: Project) -> None:
     """Row 12: whoever reaches the API past caddy is counted by their own address."""
     assert _stranger(stack, "api:8080", times=60)[-3:] == [429] * 3
+
+
+def test_a_proxy_further_out_is_believed_where_it_is_named(stack: Project) -> None:
+    """Row 8: a proxy of one's own that ends TLS, on this machine; it comes from the gateway of `front`."""
+    gateway = docker("network", "inspect", "--format={{(index .IPAM.Config 0).Gateway}}", f"{stack.name}_front").strip()
+    named = replace(stack, environment={**stack.environment, "METRICA_OUTER_PROXIES": gateway})
+    try:
+        named.compose("up", "--detach", "--wait", "caddy")
+        for guess in range(52):
+            body = {"email": f"guess{guess}@nowhere.test", "password": "not the password", "keep": "token"}
+            guessed = httpx.post(
+                f"{stack.url}/v1/auth/sign-in", json=body, headers={"X-Forwarded-For": "198.51.100.7"}, timeout=30
+            )
+        other = _sign_in(stack, stack.url, keep="cookie", **{"for": "198.51.100.8", "proto": "https"})
+        stranger = _stranger(stack, "caddy:8080", times=60)
+    finally:
+        stack.compose("up", "--detach", "--wait", "caddy")
+
+    assert guessed.status_code == 429
+    assert other.status_code == 200, "people behind the proxy are told apart"
+    assert all("secure" in cookie.lower() for cookie in other.headers.get_list("set-cookie"))
+    assert stranger[-3:] == [429] * 3, "and nobody else is believed"
 
 
 @pytest.mark.parametrize("encrypted", [True, False])
@@ -160,14 +185,14 @@ def test_a_body_that_does_not_end_is_cut_off_and_a_live_stream_is_not(stack: Pro
         socket.create_connection(("127.0.0.1", stack.port), READ_BODY * 2) as connection,
     ):
         assert stream.status_code == 200
-        head = "POST /v1/auth/sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n"
-        connection.sendall(head.encode() + b'{"email": ')
+        lines = ("POST /v1/auth/sign-in HTTP/1.1", "Host: localhost", "Content-Type: application/json")
+        connection.sendall("\r\n".join((*lines, "Content-Length: 99", "", '{"email": ')).encode())
         while connection.recv(4096):
             pass
         assert time.monotonic() - begun < READ_BODY * 1.5
-        lines = stream.iter_lines()
+        events = stream.iter_lines()
         while time.monotonic() - begun < READ_BODY + 5:
-            next(lines)
+            next(events)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -64,6 +68,41 @@ def test_whatever_a_task_installs_is_checked_by_hash() -> None:
     assert [line for line in installing if line not in own and "--require-hashes" not in line] == []
     assert all("--no-deps" in line and "--no-build-isolation" in line for line in own), "build tools come from the lock"
     assert "{{.INSTALL}} --progress-bar on --requirement requirements.lock" in tasks["tasks"]["setup"]["cmds"]
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["as it was locked", "another under the same name"])
+def test_a_file_of_another_hash_is_not_installed(tmp_path: Path, *, changed: bool) -> None:
+    """The command of Taskfile.yml itself, on a package of one file."""
+    wheel = tmp_path / "a_package-1-py3-none-any.whl"
+    _write_wheel(wheel, "as reviewed")
+    locked = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    if changed:
+        _write_wheel(wheel, "something else")
+    lock = tmp_path / "a.lock"
+    lock.write_text(f"a-package==1 \\\n    --hash=sha256:{locked}\n")
+    command: str = yaml.safe_load((ROOT / "Taskfile.yml").read_text())["vars"]["INSTALL"]
+    words = command.removeprefix("{{.PIP}} ").split()
+    folders = ["--no-index", f"--find-links={tmp_path}", f"--target={tmp_path / 'installed'}"]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", *words, *folders, "--disable-pip-version-check", f"--requirement={lock}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode == 0) is not changed, done.stderr
+    assert (tmp_path / "installed" / "a_package.py").exists() is not changed
+    assert ("DO NOT MATCH THE HASHES" in done.stderr) is changed
+
+
+def _write_wheel(file: Path, text: str) -> None:
+    about = "a_package-1.dist-info"
+    with zipfile.ZipFile(file, "w") as wheel:
+        wheel.writestr("a_package.py", f"# {text}\n")
+        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: a-package\nVersion: 1\n")
+        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{about}/RECORD", "")
 
 
 def test_taskw_checks_the_tool_that_it_fetches() -> None:

@@ -425,7 +425,7 @@ async def test_cookies_last_no_longer_than_the_sign_in(doors: Doors) -> None:
 async def test_everybody_sees_and_ends_their_own_sign_ins(doors: Doors) -> None:
     phone, desk, other = await doors.client(ELSEWHERE), await doors.client(), await doors.client()
     agent = "Phone \u202e<b>" + "x" * 300
-    await phone.post(IN, json={"email": VIEWER, "password": PASSWORD}, headers={"User-Agent": agent.encode()})
+    await phone.post(IN, json={"email": VIEWER, "password": PASSWORD}, headers=[(b"user-agent", agent.encode())])
     doors.clock.now += timedelta(minutes=5)
     await sign_in(desk)
     await sign_in(other, email="manager@acme")
@@ -455,7 +455,7 @@ async def test_a_sign_in_says_when_it_was_used_last_to_about_a_minute(doors: Doo
 
     async def last_used() -> str:
         listed = (await browser.get(SIGN_INS)).json()
-        return next(one["last_used_at"] for one in listed if one["current"])
+        return next(str(one["last_used_at"]) for one in listed if one["current"])
 
     begun = await last_used()
     doors.clock.now += timedelta(seconds=50)
