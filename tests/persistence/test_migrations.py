@@ -174,6 +174,35 @@ async def test_zones_come_and_go_without_touching_the_cameras(
     await check(database_url)
 
 
+async def test_who_is_signed_in_stays_so_for_thirty_days_from_the_beginning(
+    database_url: str, pool: asyncpg.Pool
+) -> None:
+    await downgrade(database_url, "0061")
+    assert await pool.fetchval("SELECT to_regclass('second_factor')") is None
+    await pool.execute(
+        """
+        INSERT INTO account (id, email, name, superadmin, disabled, created_at)
+        VALUES ('00000000-0000-0000-0000-000000000001', 'a@b', '', false, false, now());
+        INSERT INTO refresh_token (hash, family, "user", issued_at, expires_at, used_at)
+        SELECT hash, '00000000-0000-0000-0000-00000000000f', '00000000-0000-0000-0000-000000000001',
+            issued_at, issued_at + interval '30 days', used_at
+        FROM (VALUES
+            ('first', timestamptz '2026-11-01T00:00Z', timestamptz '2026-11-20T00:00Z'),
+            ('second', timestamptz '2026-11-20T00:00Z', NULL)
+        ) AS tokens (hash, issued_at, used_at)
+        """
+    )
+
+    await upgrade(database_url)
+
+    row = await pool.fetchrow("SELECT began_at, last_used_at, ends_at, browser FROM sign_in")
+    days = [row[name].date().isoformat() for name in ("began_at", "last_used_at", "ends_at")]
+    assert days == ["2026-11-01", "2026-11-20", "2026-12-01"]
+    ends = await pool.fetch("SELECT DISTINCT expires_at FROM refresh_token")
+    assert [one["expires_at"] for one in ends] == [row["ends_at"]]
+    await check(database_url)
+
+
 async def test_migration_waits_for_the_database(postgres_server: PostgresServer, database_url: str) -> None:
     await asyncio.to_thread(postgres_server.stop)
     migration = asyncio.create_task(upgrade(database_url))
