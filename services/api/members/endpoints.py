@@ -8,7 +8,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
-from services.api.dependencies import OrganizationID, PartsDep, PrincipalDep, SessionDep, WritingDep
+from services.api.access import Role, readable_organization
+from services.api.dependencies import ClockDep, OrganizationID, PartsDep, PrincipalDep, SessionDep, WritingDep
 from services.api.etags import IfMatch, tagged
 from services.api.idempotency import CreationDep
 from services.api.members import service
@@ -45,6 +46,7 @@ async def add_member(
     return await creation.once(
         wanted,
         lambda session: service.add(session, principal, organization, wanted, of.passwords, of.clock),
+        may=lambda session: readable_organization(session, principal, organization, Role.ADMIN),
         tagged=False,
     )
 
@@ -56,12 +58,13 @@ async def change_member(
     wanted: MemberPatch,
     principal: PrincipalDep,
     writing: WritingDep,
+    clock: ClockDep,
     response: Response,
     if_match: IfMatch = None,
 ) -> MemberOut:
-    """Its admins do. In force at the member's next request."""
+    """Its admins do. In force at the member's next request; keys that an admin of before has made are revoked."""
     async with writing() as session:
-        shown = await service.change_role(session, principal, organization, user, wanted, if_match)
+        shown = await service.change_role(session, principal, organization, user, wanted, if_match, clock)
     return tagged(response, shown)
 
 
@@ -76,11 +79,12 @@ async def remove_member(
     user: UserID,
     principal: PrincipalDep,
     writing: WritingDep,
+    clock: ClockDep,
     if_match: IfMatch = None,
 ) -> None:
-    """Its admins do. The account stays."""
+    """Its admins do. The account stays; keys that they made are revoked, but those of workers."""
     async with writing() as session:
-        await service.remove(session, principal, organization, user, if_match)
+        await service.remove(session, principal, organization, user, if_match, clock)
 
 
 @router.get("/users", summary="List users", responses=describe(*READING))
@@ -102,10 +106,11 @@ async def change_user(
     wanted: UserPatch,
     principal: PrincipalDep,
     writing: WritingDep,
+    clock: ClockDep,
     response: Response,
     if_match: IfMatch = None,
 ) -> UserOut:
     """Superadmins do. Who is disabled is signed out at once."""
     async with writing() as session:
-        shown = await service.change_user(session, principal, user, wanted, if_match)
+        shown = await service.change_user(session, principal, user, wanted, if_match, clock)
     return tagged(response, shown)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from services.api.access import Role
 from services.api.auth.schemas import Email, NewPassword
-from services.api.incoming import Incoming, Patch
+from services.api.incoming import Incoming, Label, Patch
 from services.kit.account_tables import Membership, User
 
 
@@ -17,7 +17,7 @@ class MemberIn(Incoming):
     """A new member: somebody who has an account, or is given one."""
 
     email: Email
-    name: str = Field(default="", max_length=100)
+    name: Label = ""
     role: Role
     password: NewPassword | None = Field(
         default=None,
@@ -55,7 +55,7 @@ class NewMemberOut(MemberOut):
 class UserPatch(Patch):
     """What is to be another about a user."""
 
-    name: str = Field(default="", max_length=100)
+    name: Label = ""
     subject: str | None = Field(
         default=None, min_length=1, max_length=255, description="`sub` in the tokens of another issuer."
     )
