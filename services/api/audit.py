@@ -10,7 +10,7 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.clock import Clock
-from services.kit.account_tables import ApiKey, AuditEntry, Membership, User
+from services.kit.account_tables import ApiKey, AuditEntry, Invitation, Membership, PasswordReset, User
 from services.kit.tables import Camera, Line, Organization, Store, ZoneRow
 
 KINDS: dict[type[SQLModel], str] = {
@@ -22,6 +22,8 @@ KINDS: dict[type[SQLModel], str] = {
     User: "user",
     Membership: "membership",
     ApiKey: "key",
+    Invitation: "invitation",
+    PasswordReset: "password reset",
 }
 """What is written down, and its name in the log."""
 
@@ -94,7 +96,7 @@ def _organization(session: Session, row: SQLModel) -> str | None:
     match row:
         case Organization():
             return row.id
-        case Store() | Membership() | ApiKey():
+        case Store() | Membership() | ApiKey() | Invitation():
             return row.organization
         case Line() | ZoneRow():
             camera = session.get(Camera, row.camera)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from services.api.auth.passwords import Passwords
 from services.api.auth.service import SignIns
 from services.api.auth.signing import SigningKeys
+from services.api.auth.strength import Judge
 from services.api.auth.tokens import Verifier
 from services.api.clock import Clock
 from services.api.database import Sessions
@@ -14,6 +15,7 @@ from services.api.history.export import Exports
 from services.api.live.feed import Feed
 from services.api.live.hub import Hub
 from services.api.live.statuses import Statuses
+from services.api.mail.outbox import Outbox
 from services.api.settings import ApiSettings
 from services.kit.bus import Bus
 from services.kit.service import Health
@@ -38,6 +40,9 @@ class Parts:
     clock: Clock
     vault: Vault
     passwords: Passwords
+    judge: Judge
+    """Of passwords that are chosen."""
+    outbox: Outbox
     signing_keys: SigningKeys
     verifier: Verifier
     sign_ins: SignIns

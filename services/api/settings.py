@@ -6,12 +6,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from services.kit.settings import DatabaseSettings, SealedSettings, is_loopback
+from services.api.mail.settings import MailSettings
+from services.kit.settings import DatabaseSettings, is_loopback
 
 _ANY = {"0.0.0.0", "::"}  # noqa: S104  # recognised, not listened on
 
 
-class ApiSettings(DatabaseSettings, SealedSettings):
+class ApiSettings(DatabaseSettings, MailSettings):
     """What the API needs to know."""
 
     port: Annotated[int, Field(ge=0, le=65535)] = 8080

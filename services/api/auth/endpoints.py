@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Cookie, Request, Response
 
 from services.api.auth import cookies, repository
 from services.api.auth.cookies import REFRESH
+from services.api.auth.proving import put_password
 from services.api.auth.schemas import KeySetOut, MeOut, PasswordIn, RefreshIn, SignInIn, TokensOut
 from services.api.auth.service import Tokens
 from services.api.auth.tokens import LIFE
@@ -129,13 +130,14 @@ async def change_password(
     if user is None:
         raise Unauthorized("This account is disabled.")
     await of.sign_ins.check_password(user, wanted.present.get_secret_value(), _address(request))
-    hashed = await of.passwords.hash(wanted.new.get_secret_value())
+    new = wanted.new.get_secret_value()
+    await of.judge.refuse_weak(new, (user.email, user.name), where="new")
+    hashed = await of.passwords.hash(new)
     async with writing() as session:
         user = await repository.find_user(session, principal.user)
         if user is None:
             raise Unauthorized("This account is disabled.")
-        user.password_hash = hashed
-        session.add(user)
+        await put_password(session, user, hashed, of.clock())
         await repository.end_sign_ins(session, user.id, but=principal.sign_in)
 
 
