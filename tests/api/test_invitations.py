@@ -161,8 +161,8 @@ async def test_invitations_are_counted(
 @pytest.mark.parametrize(
     "email",
     [
-        "a@b\r\nBcc: c@d", "a,b@c", "a@b,c@d", "<a@b>", "a b@c", '"a@b"@c', "a@b@c", "@b", "a@", "ａ@b.test", "a@bücher.test",
-        "a" * 65 + "@b", "(x)a@b", "a@-b", "a..b@c", "a@b;c@d",
+        "a@b\r\nBcc: c@d", "a,b@c", "a@b,c@d", "<a@b>", "a b@c", '"a@b"@c', "a@b@c", "@b", "a@", "ａ@b.test",
+        "a@bücher.test",         "a" * 65 + "@b",  "(x)a@b", "a@-b", "a..b@c", "a@b;c@d",
     ],
 )  # fmt: skip
 async def test_what_is_no_plain_address_is_refused(mailed: Served, admin: dict[str, str], email: str) -> None:

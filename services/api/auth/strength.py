@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.api.problems import Invalid
@@ -27,7 +27,7 @@ _WHY = {
     "date": "it has a date",
 }
 _WHY_WORD = {
-    "user_inputs": "it has your name, your address, or the name of your organization or of Metrica",
+    "user_inputs": "there is little in it but your name, your address, or the name of your organization or of Metrica",
     "passwords": "it is like a password that many people use",
     "surnames": "it has a common name",
     "male_names": "it has a common name",
@@ -76,20 +76,26 @@ class Judge:
             raise Invalid(found.says, where)
 
 
-def judge(password: str, words: Iterable[str]) -> Strength:
-    """The same on this thread, for words in small letters."""
+def judge(password: str, words: Sequence[str]) -> Strength:
+    """The same on this thread, for words in small letters, the longest first."""
     from zxcvbn import zxcvbn  # 20 MB of words, which a process that judges none does not need
 
+    looked_at = password[:LOOKED_AT]
     with _ONE_AT_A_TIME:
-        found = zxcvbn(password[:LOOKED_AT], user_inputs=list(words))
-        score = int(found["score"])
-        return Strength(score, "" if score >= LEAST else _say(found["sequence"]))
+        found = zxcvbn(looked_at, user_inputs=list(words))
+        # zxcvbn gives much for the order of such words and for what is between them: what they hide must be good, too.
+        bare = re.sub("|".join(re.escape(word) for word in words), "", looked_at, flags=re.IGNORECASE)
+        rest = found if bare == looked_at else zxcvbn(bare or " ")
+    score, of_rest = int(found["score"]), int(rest["score"])
+    if min(score, of_rest) >= LEAST:
+        return Strength(min(score, of_rest), "")
+    return Strength(min(score, of_rest), _say(found["sequence"] if score < LEAST else ()))
 
 
 def _say(sequence: Iterable[Mapping[str, object]]) -> str:
-    """What zxcvbn found the longest part of the password to be."""
+    """What zxcvbn found the longest part of the password to be; nothing: it is made of what others know."""
     longest = max(sequence, key=lambda part: len(str(part["token"])), default=None)
-    why = None
+    why: str | None = _WHY_WORD["user_inputs"]
     if longest is not None:
         pattern = str(longest["pattern"])
         ours = _WHY_WORD.get(str(longest.get("dictionary_name")), "it is little more than a common word")
@@ -104,4 +110,4 @@ def _words(texts: Iterable[str]) -> list[str]:
         for word in [text, *re.split(r"[\W_]+", text)]:
             if len(word) > 2:
                 found[word.lower()] = None
-    return list(found)
+    return sorted(found, key=len, reverse=True)
