@@ -6,12 +6,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Probe(BaseModel):
-    """Asks for one frame of an address, sealed where it holds a password."""
+    """Asks for one frame of an address, sealed."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     version: int = 1
-    address: str
+    address: str = Field(repr=False)
     width: int = 960
     """Greatest width of the picture, pixels."""
     trusted: bool = False

@@ -148,9 +148,11 @@ class CameraSpec(_Frozen):
 class Source(_Frozen):
     """Where a camera's pictures come from. Only ingest may read it: an address can hold a password."""
 
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
     version: int = 1
     camera: Token
-    address: str
+    address: Annotated[str, Field(repr=False)]
     start: Nanoseconds | None = None
     again: Annotated[int, Field(ge=0)] = 0
     """How often the owner asked for a finished file to be counted anew."""

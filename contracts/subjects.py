@@ -29,6 +29,8 @@ ROOT = "metrica"
 DEAD_LETTERS = f"{ROOT}.dlq"
 PROBE = f"{ROOT}.probe"
 """Asks ingest for one frame of an address (request and reply, core NATS)."""
+PROBE_CANCEL = f"{PROBE}.cancel"
+"""Calls a probe off: its id, told to every ingest (core NATS)."""
 _GROUPED = {Kind.FRAMES, Kind.KEPT, Kind.DETECTIONS}
 
 

@@ -2,6 +2,7 @@
 
 const form = document.getElementById("sign-in");
 const error = document.getElementById("sign-in-error");
+const codeField = document.getElementById("sign-in-code");
 let renewing = null;
 
 // `fetch`, and once more after signing in where the API answers 401.
@@ -18,10 +19,18 @@ export function renew() {
   return renewing;
 }
 
+// Also leads on to the second factor that somebody needs before they may see anything.
 export async function showWho() {
   const me = await (await ask("/v1/auth/me")).json();
   document.getElementById("who").textContent = me.user ? me.name : "";
   document.getElementById("sign-out").hidden = !me.user;
+  const account = document.getElementById("account");
+  if (!account) return me; // that page itself
+  account.hidden = !me.user;
+  if (!me.second_factor_needed_in?.length && !me.second_factor_needed_as_superadmin) return me;
+  account.textContent = "Second factor needed";
+  if (!me.superadmin && !Object.keys(me.roles).length) location.replace(account.href);
+  return me;
 }
 
 async function renewOnce() {
@@ -40,10 +49,13 @@ function askWho() {
     form.onsubmit = async (event) => {
       event.preventDefault();
       const problem = await signIn();
-      error.textContent = problem ?? "";
-      error.hidden = !problem;
-      if (problem) return form.password.select();
+      const asked = problem?.code === "second_factor_needed" && codeField.hidden;
+      if (problem?.code) showCode(true);
+      error.textContent = problem && !asked ? problem.detail : "";
+      error.hidden = !error.textContent;
+      if (problem) return (problem.code ? form.code : form.password).select();
       form.reset();
+      showCode(false);
       form.hidden = true;
       delete document.body.dataset.asks;
       done();
@@ -51,15 +63,20 @@ function askWho() {
   });
 }
 
-// What is wrong, in a sentence; null once it is done.
+function showCode(shown) {
+  codeField.hidden = !shown;
+  form.code.required = shown;
+}
+
+// The problem (RFC 9457); null once it is done.
 async function signIn() {
   form.querySelector("button").disabled = true;
   try {
-    const body = JSON.stringify({ email: form.email.value.trim(), password: form.password.value });
+    const body = JSON.stringify({ email: form.email.value.trim(), password: form.password.value, code: form.code.value.trim() || undefined });
     const answer = await fetch("/v1/auth/sign-in", { method: "POST", headers: { "Content-Type": "application/json" }, body });
-    return answer.ok ? null : (await answer.json()).detail;
+    return answer.ok ? null : await answer.json();
   } catch {
-    return "Metrica does not answer. Try again in a moment.";
+    return { detail: "Metrica does not answer. Try again in a moment." };
   } finally {
     form.querySelector("button").disabled = false;
   }

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from contracts.streams import Owner
 from infra.local.errors import LocalError
 from infra.local.home import check_unused
-from infra.local.ports import is_free
+from infra.local.ports import is_free, unprivileged_ports
+from infra.local.unprivileged import is_root
 
 if TYPE_CHECKING:
     from infra.local.options import Options
@@ -35,9 +36,11 @@ def main() -> None:
 def up(arguments: Sequence[str]) -> int:
     """Run until a signal comes, and return the exit code."""
     from infra.local.options import read_options  # brings pydantic: half a second in which Ctrl-C would be a traceback
+    from infra.local.ownership import become_owner
 
     try:
         options = read_options(arguments, os.environ)
+        become_owner(options.home, options.camera)
         _check_port(options)
         asyncio.run(_run(options))
     except LocalError as error:
@@ -58,9 +61,11 @@ async def _run(options: Options) -> None:
     # Only now, so that a wrong option or a taken port is told at once: this brings the database's libraries.
     from infra.local.camera import check, configure_camera
     from infra.local.news import tell_news
+    from infra.local.outside import check_readable, named
     from infra.local.stack import ADMIN_EMAIL, Aborted, Stack
 
     check(options)
+    check_readable(options.camera, options.model)
     began, since = time.monotonic(), datetime.now(UTC)
     _tell(f"Metrica starts; its data is in {options.home}")
     stack = Stack(
@@ -71,6 +76,7 @@ async def _run(options: Options) -> None:
         replicas={Owner.DETECTOR: options.detectors},
         tell=_tell_step,
     )
+    stack.outside = named(options.camera, options.model)
     stack.home.note_owner(stack.url)
     stopped = asyncio.create_task(stopping.wait())
     try:
@@ -112,6 +118,11 @@ async def _end_with_parent(stopping: asyncio.Event) -> None:
 
 def _check_port(options: Options) -> None:
     port = options.port
+    if is_root() and port < (first := unprivileged_ports()):
+        raise LocalError(
+            f"no service runs as root, and ordinary users may not listen on port {port}: "
+            f"choose one above {first - 1} by PORT=8081"
+        )
     try:
         deadline = time.monotonic() + 2.0  # a killed run's API lets its port go within a moment
         while not is_free(port):

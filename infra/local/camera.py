@@ -40,7 +40,7 @@ async def configure_camera(
     Args:
         database_url: the database as the API reaches it.
         options: the wishes.
-        vault: seals the password in its address.
+        vault: seals its address.
         record_url: as persistence does, where the simulated door is to be a demonstration with history.
 
     Raises:
@@ -55,7 +55,8 @@ async def configure_camera(
         setup = setup.model_copy(update={"store_name": options.store, "time_zone": options.time_zone})
     if record_url and setup.organization == demo.ORGANIZATION:
         await demo.prepare_demo(record_url, setup, fresh=before is None)
-    await ensure_camera(database_url, setup, vault)
+    said = options.camera is not None or before is None or before.address != setup.address
+    await ensure_camera(database_url, setup, vault, address_is_said=said)
     return setup
 
 

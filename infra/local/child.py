@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
+
+from infra.local.view import User, make_view
 
 _GRAVE = ("FATAL", "PANIC", "[FTL]", "[ERR]", "rror:", "critical", "can't be started")
 _LAUNCH = Path(__file__).with_name("launch.py")
@@ -20,16 +23,6 @@ _LAUNCH = Path(__file__).with_name("launch.py")
 _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forker")
 
 
-@dataclass(frozen=True, slots=True)
-class User:
-    """An ordinary user for a server that refuses to run as root."""
-
-    uid: int
-    gid: int
-    through_private_folders: bool = False
-    """Let it pass through folders that are closed to it, as root may."""
-
-
 def spawn(
     command: Sequence[str | Path],
     *,
@@ -37,10 +30,14 @@ def spawn(
     env: Mapping[str, str] | None = None,
     cwd: Path = Path("/"),
     user: User | None = None,
+    reads: Iterable[Path] = (),
+    writes: Iterable[Path] = (),
     stdin: bytes | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own (a Ctrl-C in our terminal is not its business), tied to our life.
+
+    It has no capability and can't gain any; root must name the user that it runs as.
 
     Args:
         command: the program's absolute path, and its arguments.
@@ -48,15 +45,18 @@ def spawn(
         env: its whole environment; ours where None.
         cwd: the folder it works in.
         user: who it runs as, if we are root.
+        reads: files and folders that the user must reach, wherever they lie; what else is in a closed folder on the
+            way is hidden from it.
+        writes: the same, of folders of its own.
         stdin: what it reads, at most a pipe's buffer (64 KiB); nothing where None.
         death_signal: what the kernel sends it when we end without having stopped it.
+
+    Raises:
+        LocalError: it can't be made to reach what it must.
     """
-    options = ["--parent", str(os.getpid()), "--death-signal", str(int(death_signal))]
-    if user is not None:
-        options += ["--user", str(user.uid), str(user.gid)]
-        if user.through_private_folders:
-            options.append("--through-private-folders")
-    full = [sys.executable, "-I", "-S", str(_LAUNCH), *options, *map(str, command)]
+    full = launch_command(
+        command, parent=os.getpid(), death_signal=death_signal, cwd=cwd, user=user, reads=reads, writes=writes
+    )
 
     def fork() -> subprocess.Popen[bytes]:
         with log.open("ab") as out:
@@ -66,7 +66,7 @@ def spawn(
                 stdout=out,
                 stderr=out,
                 env=None if env is None else dict(env),
-                cwd=cwd,
+                cwd="/",
                 start_new_session=True,
             )
 
@@ -75,6 +75,25 @@ def spawn(
         with process.stdin as pipe:
             pipe.write(stdin)
     return process
+
+
+def launch_command(
+    command: Sequence[str | Path],
+    *,
+    parent: int,
+    death_signal: int,
+    cwd: Path,
+    user: User | None,
+    reads: Iterable[Path],
+    writes: Iterable[Path],
+) -> list[str]:
+    """The command that does what `spawn` promises and becomes the given one; see `launch.py`."""
+    orders: dict[str, object] = {"parent": parent, "death_signal": int(death_signal), "folder": str(cwd)}
+    if user is not None:
+        orders |= {"user": (user.uid, user.gid), "groups": user.groups}
+        if view := make_view(user, reads, writes):
+            orders |= asdict(view)
+    return [sys.executable, "-I", "-S", str(_LAUNCH), json.dumps(orders), *map(str, command)]
 
 
 def end(process: subprocess.Popen[bytes], how: signal.Signals, *, patience: float) -> bool:

@@ -3,6 +3,7 @@
 secrets/       passwords, one file each (0700, files 0600)
 nats/          JetStream's files
 postgres/      the database
+models/        models that the detector downloads, if it may not use the cache of who started it (root)
 logs/          one log per process, the previous run's beside it as .log.1
 ports.json     the ports that were chosen, kept between runs
 developer.env  addresses and passwords for the command line (0600)
@@ -11,6 +12,7 @@ lock           held while it runs
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -20,6 +22,7 @@ from pathlib import Path
 
 from infra.local.errors import LocalError
 from infra.local.ports import free_port, is_free
+from infra.local.unprivileged import POSTGRES_ACCOUNTS, account, is_root
 
 ENOUGH_DISK = 512 * 1024 * 1024
 """Bytes. A fresh Postgres takes 60 MB; below this, the first hours of a camera would end in errors."""
@@ -38,6 +41,7 @@ class Home:
         self.secrets = self.folder / "secrets"
         self.nats = self.folder / "nats"
         self.postgres = self.folder / "postgres"
+        self.models = self.folder / "models"
         self.developer_environment = self.folder / "developer.env"
         self._logs = self.folder / "logs"
         self._ports = self.folder / "ports.json"
@@ -96,10 +100,16 @@ class Home:
             for folder in (self.folder, self._logs, self.nats, self.postgres):
                 folder.mkdir(exist_ok=True)
                 probe = folder / ".writable"
-                if folder != self.postgres:  # that one belongs to Postgres's user
-                    probe.write_bytes(b"")
-                    probe.unlink()
+                probe.write_bytes(b"")
+                probe.unlink()
+            _check_theirs(self.nats / "jetstream", self.postgres / "data", self.folder / "secrets")
         except OSError as error:
+            if not is_root() and (found := _somebody_elses(error.filename)):
+                place, owner = found
+                raise LocalError(
+                    f"{place} belongs to {owner}, who started Metrica here before: start it as {owner} again, "
+                    f"or make all yours (sudo chown -R $(id -u):$(id -g) {self.folder})"
+                ) from None
             raise LocalError(
                 f"the data folder {self.folder} can't be used: {error.strerror} ({error.filename}); "
                 "make it writable for you, or name another by METRICA_HOME=/path/to/folder"
@@ -123,6 +133,28 @@ class Home:
             os.close(lock)
             raise
         return lock
+
+
+def _check_theirs(*folders: Path) -> None:
+    """Make sure that folders, where they are, are those of who starts: root gives them to whom it wants."""
+    for folder in folders:
+        if not is_root() and folder.exists() and folder.stat().st_uid != os.geteuid():
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+
+def _somebody_elses(path: str | None) -> tuple[Path, str] | None:
+    """A file, or the folder that it would be in, and the name of its owner, where that is somebody else."""
+    for place in (Path(path), Path(path).parent) if path else ():
+        try:
+            uid = place.stat().st_uid
+        except OSError:
+            continue
+        if uid == os.geteuid():
+            return None
+        known = account(uid)
+        # The users of our services have no account, or Postgres's: root has started them.
+        return place, known.pw_name if known and known.pw_name not in POSTGRES_ACCOUNTS else "root"
+    return None
 
 
 def check_unused(folder: Path) -> None:

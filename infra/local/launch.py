@@ -1,24 +1,118 @@
-"""What stands between us and each process we start: tie its life to ours, step down from root, become the program.
+"""The step between us and each process we start: tie its life to ours, give up every right, become the program.
 
-Run as `python launch.py OPTIONS PROGRAM ARGUMENTS…`, not imported: a child of a process with threads must not run
-Python code between fork and exec, so this small program is executed first and replaces itself. Standard library only.
+Run as `python launch.py ORDERS PROGRAM ARGUMENTS…`, not imported: a child of a process with threads must not run
+Python code between fork and exec, so this small program is executed first and replaces itself. Of the standard library
+it takes little, as each process waits for it (argparse and pathlib alone are 15 ms), and all of it at the top: later
+the Python installation may lie behind a closed folder.
 """
 
 from __future__ import annotations
 
-import argparse
 import ctypes
+import errno
+import json
 import os
+import resource
 import signal
 import sys
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_SECUREBITS, _NO_SETUID_FIXUP = 28, 1 << 2
-_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
+_CLONE_NEWNS = 0x00020000
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT = 1, 2, 4, 8, 32
+_MS_BIND, _MS_REC, _MS_SLAVE = 1 << 12, 1 << 14, 1 << 19
+_AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
+_SYS_MOUNT_SETATTR = 442  # the same on every architecture: it is younger than their common table
+_PR_SET_PDEATHSIG, _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 1, 23, 24
+_PR_SET_SECUREBITS, _PR_SET_NO_NEW_PRIVS, _PR_GET_NO_NEW_PRIVS = 28, 38, 39
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
-_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
+MOST_FILES = 1 << 20
+"""More open files than this are of no use, and where there is no limit some programs walk through all of them."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Orders:
+    """What is to be done, as JSON.
+
+    Args:
+        parent: the process that started us.
+        death_signal: what we get when that ends; 0 is nothing.
+        folder: to work in.
+        user: who to become, user and group id; None stays who we are.
+        groups: further groups.
+        covers: closed folders that an empty one is laid over; see `infra.local.view`.
+        links: symbolic links in them, and what they say.
+        binds: files and folders that show through, outer ones first, and whether they may be written.
+    """
+
+    def __init__(
+        self,
+        parent: int,
+        death_signal: int,
+        folder: str,
+        user: tuple[int, int] | None = None,
+        groups: tuple[int, ...] = (),
+        covers: tuple[str, ...] = (),
+        links: tuple[tuple[str, str], ...] = (),
+        binds: tuple[tuple[str, bool], ...] = (),
+    ) -> None:
+        self.parent, self.death_signal, self.folder = parent, death_signal, folder
+        self.user, self.groups = user, groups
+        self.covers, self.links, self.binds = covers, links, binds
+
+
+class _Attributes(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
+
+
+def see(orders: Orders) -> None:
+    """Lay an empty folder over each closed one, for this process alone, and let what it needs show through.
+
+    All paths stay as they are; what else the closed folder holds is not there any more.
+    """
+    os.umask(0o022)
+    _checked(_libc.unshare(_CLONE_NEWNS), "unshare(CLONE_NEWNS)")
+    _mount(None, "/", None, _MS_REC | _MS_SLAVE, None)  # nothing of ours gets out; a disk that is put in still gets in
+    sources = [os.open(path, os.O_PATH | os.O_CLOEXEC) for path, _ in orders.binds]
+    for folder in orders.covers:
+        _mount("tmpfs", folder, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, "mode=755,size=1m")
+    for path, target in orders.links:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.symlink(target, path)
+    for (path, writable), source in zip(orders.binds, sources, strict=True):
+        shown = f"/proc/self/fd/{source}"
+        _make_place(path, is_folder=os.path.isdir(shown))
+        _mount(shown, path, None, _MS_BIND | _MS_REC, None)
+        _restrict(path, _MS_NOSUID | _MS_NODEV | (_MS_NOEXEC if writable else _MS_RDONLY), _AT_RECURSIVE)
+        os.close(source)
+    for folder in orders.covers:
+        _restrict(folder, _MS_NOSUID | _MS_NODEV | _MS_NOEXEC | _MS_RDONLY, 0)
+
+
+def become(uid: int, gid: int, groups: tuple[int, ...]) -> None:
+    """Give up root for an ordinary user, who is in these further groups and no other."""
+    _empty_bounding_set()
+    os.setgroups(groups)
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    os.umask(0o077)
+
+
+def give_up_rights() -> None:
+    """Keep no capability, and let no program that is started from here on bring one.
+
+    Raises:
+        PermissionError: something is left.
+    """
+    _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    _checked(_libc.capset(_capability_header(), (ctypes.c_uint32 * 6)()), "capset")
+    _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
+    left = (ctypes.c_uint32 * 6)()
+    _checked(_libc.capget(_capability_header(), left), "capget")
+    if any(left) or _libc.prctl(_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1:
+        raise PermissionError(errno.EPERM, f"rights are left that should be gone: capabilities {list(left)}")
+    if 0 in (*os.getresuid(), *os.getresgid(), *os.getgroups()):
+        raise PermissionError(errno.EPERM, "it would run as root")
 
 
 def die_with_parent(parent: int, death_signal: int) -> None:
@@ -28,38 +122,50 @@ def die_with_parent(parent: int, death_signal: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def become(uid: int, gid: int, *, through_private_folders: bool) -> None:
-    """Give up root for an ordinary user.
+def raise_open_files() -> None:
+    """Raise the soft limit of open files to the hard one: shells start programs with 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
-    Args:
-        uid: who to become.
-        gid: its group.
-        through_private_folders: keep one capability of root's: to pass through folders that are closed to this user,
-            such as a home of mode 0700 in which the project lies.
-    """
-    if through_private_folders:
-        # Capabilities then outlive the change of user, and access(2), which Postgres asks, heeds them.
-        _checked(_libc.prctl(_PR_SET_SECUREBITS, _NO_SETUID_FIXUP, 0, 0, 0), "prctl(PR_SET_SECUREBITS)")
-    os.setgroups([])
-    os.setresgid(gid, gid, gid)
-    os.setresuid(uid, uid, uid)
-    if not through_private_folders:
+
+def _empty_bounding_set() -> None:
+    """Drop every capability from the bounding set, as far as we have the right to (CAP_SETPCAP)."""
+    capability = 0
+    while _libc.prctl(_PR_CAPBSET_READ, capability, 0, 0, 0) >= 0:
+        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+        capability += 1
+    _libc.prctl(_PR_SET_SECUREBITS, 0, 0, 0, 0)  # so that the change of user takes the capabilities away
+
+
+def _capability_header() -> ctypes.Array[ctypes.c_uint32]:
+    return (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+
+
+def _make_place(path: str, *, is_folder: bool) -> None:
+    if os.path.exists(path):  # in a folder that shows through already
         return
-    for capability in (_CAP_DAC_READ_SEARCH, _CAP_DAC_OVERRIDE):  # containers often have the second only
-        if _keep(capability):
-            return
-    raise PermissionError(f"user {uid} can't enter the project's folders, and root here has no right to let it in")
+    os.makedirs(path if is_folder else os.path.dirname(path), exist_ok=True)
+    if not is_folder:
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
 
 
-def _keep(capability: int) -> bool:
-    """Keep one capability through the change of user and, being ambient, through exec (capabilities(7))."""
-    bit = 1 << capability
-    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    # effective, permitted, inheritable of capabilities 0 to 31, then the same of 32 to 63
-    sets = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)
-    if _libc.capset(header, sets) != 0:
-        return False
-    return bool(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0) == 0)
+def _restrict(path: str, flags: int, how: int) -> None:
+    """Add flags to a mount and leave the others as they are."""
+    attributes = _Attributes(attr_set=flags)  # the four flags have the same numbers as the attributes
+    size = ctypes.sizeof(attributes)
+    if _libc.syscall(_SYS_MOUNT_SETATTR, _AT_FDCWD, os.fsencode(path), how, ctypes.byref(attributes), size) == 0:
+        return
+    if ctypes.get_errno() != errno.ENOSYS:
+        _checked(-1, f"mount_setattr({path})")
+    _mount(None, path, None, _MS_REMOUNT | _MS_BIND | flags, None)  # before Linux 5.12
+
+
+def _mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None) -> None:
+    words = [None if word is None else os.fsencode(word) for word in (source, target, kind, options)]
+    result = _libc.mount(words[0], words[1], words[2], ctypes.c_ulong(flags), words[3])
+    _checked(result, f"mount({target})")
 
 
 def _checked(result: int, what: str) -> None:
@@ -68,21 +174,21 @@ def _checked(result: int, what: str) -> None:
 
 
 def main() -> None:
-    """Do what the options say and become the program."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--parent", type=int, required=True)
-    parser.add_argument("--death-signal", type=int, required=True)
-    parser.add_argument("--user", type=int, nargs=2, metavar=("UID", "GID"))
-    parser.add_argument("--through-private-folders", action="store_true")
-    parser.add_argument("command", nargs=argparse.REMAINDER)
-    options = parser.parse_args()
+    """Do what the orders say and become the program."""
+    orders, command = Orders(**json.loads(sys.argv[1])), sys.argv[2:]
     try:
-        if options.user:
-            become(*options.user, through_private_folders=options.through_private_folders)
-        die_with_parent(options.parent, options.death_signal)  # a change of user would have cleared it
-        os.execv(options.command[0], options.command)  # noqa: S606  # to become the program is the point
+        if orders.covers:
+            see(orders)
+        if orders.user:
+            become(*orders.user, orders.groups)
+        give_up_rights()
+        raise_open_files()
+        os.chdir(orders.folder)  # only now: what was entered before would be the folder beneath the cover
+        die_with_parent(orders.parent, orders.death_signal)  # a change of user would have cleared it
+        os.execv(command[0], command)  # noqa: S606  # to become the program is the point
     except OSError as error:
-        sys.exit(f"{options.command[0]} can't be started: {error}")
+        where = f" ({error.filename})" if error.filename else ""
+        sys.exit(f"{command[0]} can't be started: {error.strerror or error}{where}")
 
 
 if __name__ == "__main__":

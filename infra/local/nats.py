@@ -16,7 +16,9 @@ from typing import Self
 
 from infra.local.child import end, kill_session, spawn, tail
 from infra.local.errors import LocalError
+from infra.local.passwords import write_private
 from infra.local.ports import free_port
+from infra.local.unprivileged import nats_user, own_folder, plain_environment
 from infra.nats.configuration import FILE, JETSTREAM, password_variable, quoted
 from infra.nats.permissions import DEVELOPER, USERS
 
@@ -56,6 +58,7 @@ class NatsServer:
         self.log = log or folder / "nats.log"
         self._jetstream = dict(jetstream or {})
         self._tls = {} if tls is None else {"tls": dict(tls)}
+        self._store = folder / "jetstream"
         self._server_name = f"metrica-{secrets.token_hex(4)}"
         self._process: subprocess.Popen[bytes] | None = None
         self.wanted = False
@@ -98,11 +101,21 @@ class NatsServer:
         """
         if self.running:
             return self
+        user = nats_user()
         self.folder.mkdir(parents=True, exist_ok=True)
-        config = self.folder / "nats.conf"
-        config.write_text(self._config())
+        own_folder(self._store, user)
+        config = self.folder / "nats.conf"  # holds no password, and is not in a folder of the server's own
+        write_private(config, self._config(), mode=0o644)
         passwords = {password_variable(user): quoted(password) for user, password in self.passwords.items()}
-        self._process = spawn([_binary(), "-c", config], log=self.log, env=os.environ | passwords)
+        binary = _binary()
+        self._process = spawn(
+            [binary, "-c", config],
+            log=self.log,
+            env=plain_environment() | passwords,
+            user=user,
+            reads=[binary, FILE, config, *self._certificates()],
+            writes=[self._store],
+        )
         self._wait_until_it_answers(self._process)
         self.wanted = True
         return self
@@ -130,12 +143,16 @@ class NatsServer:
             "server_name": self._server_name,
             "host": "127.0.0.1",
             "port": self.port,
-            "jetstream": {**JETSTREAM, "store_dir": str(self.folder / "jetstream"), **self._jetstream},
+            "jetstream": {**JETSTREAM, "store_dir": str(self._store), **self._jetstream},
             **self._tls,
         }
         # nats-server looks for the included file from this one on, even where its path is an absolute one.
         lines = [f"include {quoted(os.path.relpath(FILE, self.folder))}"]
         return "\n".join([*lines, *(f"{name}: {quoted(value)}" for name, value in own.items()), ""])
+
+    def _certificates(self) -> list[Path]:
+        settings = self._tls.get("tls", {}).values()
+        return [Path(value).absolute() for value in settings if isinstance(value, str) and Path(value).is_file()]
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT

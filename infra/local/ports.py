@@ -6,6 +6,7 @@ import errno
 import random
 import socket
 from collections import deque
+from pathlib import Path
 
 # Below Linux's ephemeral range (32768 …): a port that is free while its server is down is not taken by an outgoing
 # connection, so the server comes back on it.
@@ -72,3 +73,11 @@ def _remember(kept: socket.socket) -> None:
     if len(_kept) == _MOST_KEPT:
         _kept.popleft().close()
     _kept.append(kept)
+
+
+def unprivileged_ports() -> int:
+    """The first port on which an ordinary user may listen."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    except (OSError, ValueError):
+        return 1024

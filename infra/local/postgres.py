@@ -16,10 +16,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from infra.local.child import User, end, kill_session, spawn, tail
+from infra.local.child import end, kill_session, spawn, tail
 from infra.local.errors import LocalError
+from infra.local.passwords import write_private
 from infra.local.ports import free_port
-from infra.local.unprivileged import give, server_user
+from infra.local.unprivileged import own_folder, plain_environment, postgres_user, take
+from infra.local.view import User
 
 ADMIN = "metrica_admin"
 PERSISTENCE = "metrica_persistence"
@@ -62,6 +64,9 @@ class PostgresServer:
         self.passwords = dict(passwords or {role: secrets.token_urlsafe(24) for role in ROLES})
         self.log = log or folder / "postgres.log"
         self._data = folder / "data"
+        # These are root's where Postgres runs as another: who has taken Postgres over can't change them, nor put a
+        # symbolic link where root writes.
+        self._access, self._mark = folder / "pg_hba.conf", folder / "passwords.sha256"
         self._durable = durable
         self._process: subprocess.Popen[bytes] | None = None
         self.wanted = False
@@ -97,8 +102,12 @@ class PostgresServer:
             return self
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log.touch(mode=0o600)
-        user = server_user(self.folder, programs())
-        if not (self._data / "PG_VERSION").exists():
+        user = postgres_user()
+        take(self.folder)
+        write_private(self._access, _ACCESS, mode=0o644)
+        if (self._data / "PG_VERSION").exists():
+            own_folder(self._data, user)
+        else:
             self._make_cluster(user)
         self._set_passwords(user)
         self._remove_stale_lock()
@@ -152,6 +161,7 @@ class PostgresServer:
 
     def _settings(self) -> Sequence[str]:
         settings = [
+            f"hba_file={self._access}",
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
             "password_encryption=scram-sha-256",
@@ -169,32 +179,49 @@ class PostgresServer:
             raise LocalError(f"{self._data} is not empty, and no Postgres data either: move it away")
         new = self.folder / "data.new"
         shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(mode=0o700)
-        give([self.folder, new], user)
+        own_folder(new, user)
         options = ["--encoding=UTF8", "--no-locale", "--auth=reject", "--data-checksums", "--no-sync"]
         command: list[str | Path] = [programs() / "initdb", "-D", new, f"--username={ADMIN}", *options]
-        self._run(spawn(command, log=self.log, user=user), INITDB_TIMEOUT, "make its data folder")
-        (new / "pg_hba.conf").write_text(_ACCESS)
+        self._run(self._spawn(command, user, new), INITDB_TIMEOUT, "make its data folder")
         statements = [f"CREATE ROLE {role} LOGIN" for role in (PERSISTENCE, API)]
         self._alone(new, [*statements, f"CREATE DATABASE {DATABASE} OWNER {PERSISTENCE}"], user)
         new.rename(self._data)
 
     def _set_passwords(self, user: User | None) -> None:
         """Bring the roles' passwords up to ours, where these changed: before anybody can connect."""
-        mark = self._data / "metrica_passwords"
         digest = hashlib.sha256(repr(sorted(self.passwords.items())).encode()).hexdigest()
-        if mark.exists() and mark.read_text() == digest:
+        if self._mark.exists() and self._mark.read_text() == digest:
             return
         self._alone(self._data, [f"ALTER ROLE {role} PASSWORD '{self.passwords[role]}'" for role in ROLES], user)
-        mark.write_text(digest)
+        write_private(self._mark, digest)
 
     def _alone(self, data: Path, statements: Sequence[str], user: User | None) -> None:
         """Run statements in single-user mode: no port is open, and no password is seen in a process list."""
         command: list[str | Path] = [programs() / "postgres", "--single", "-D", data]
         command += ["-c", "exit_on_error=on", "template1"]
         sql = "".join(f"{statement}\n" for statement in statements)
-        process = spawn(command, log=self.log, user=user, stdin=sql.encode(), death_signal=signal.SIGQUIT)
+        process = self._spawn(command, user, data, stdin=sql.encode(), death_signal=signal.SIGQUIT)
         self._run(process, ALONE_TIMEOUT, "make roles and database")
+
+    def _spawn(
+        self,
+        command: Sequence[str | Path],
+        user: User | None,
+        data: Path,
+        *,
+        stdin: bytes | None = None,
+        death_signal: signal.Signals = signal.SIGKILL,
+    ) -> subprocess.Popen[bytes]:
+        return spawn(
+            command,
+            log=self.log,
+            env=plain_environment(),
+            user=user,
+            reads=[*_files(), self._access],
+            writes=[data],
+            stdin=stdin,
+            death_signal=death_signal,
+        )
 
     def _run(self, process: subprocess.Popen[bytes], seconds: float, task: str) -> None:
         try:
@@ -212,7 +239,7 @@ class PostgresServer:
         for setting in self._settings():
             command += ["-c", setting]
         # SIGQUIT ends Postgres at once with all its processes; after a SIGKILL, a busy backend would live on.
-        process = self._process = spawn(command, log=self.log, user=user, death_signal=signal.SIGQUIT)
+        process = self._process = self._spawn(command, user, self._data, death_signal=signal.SIGQUIT)
         while not self._says_ready(process.pid):
             if process.poll() is not None:
                 said = tail(self.log)
@@ -246,6 +273,12 @@ class PostgresServer:
         except OSError:
             return False
         return len(lines) >= 8 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"
+
+
+def _files() -> list[Path]:
+    """All of the wheel: its package, and the shared libraries beside it."""
+    package = programs().parents[1]
+    return [package, *package.parent.glob(f"{package.name}.*")]
 
 
 def programs() -> Path:

@@ -13,9 +13,8 @@ from pathlib import Path
 from contracts.streams import Owner
 from infra.local.child import end, kill_session, spawn, tail
 from infra.local.errors import LocalError
+from infra.local.unprivileged import ROOT, named_files, own_folder, program_folders, service_user
 
-ROOT = Path(__file__).parents[2]
-"""The project's folder."""
 STOP_TIMEOUT = 10.0
 
 
@@ -28,10 +27,16 @@ class Service:
         environment: its whole environment.
         port: where it answers /livez and /readyz.
         log: where its output goes.
+        own: a folder of its own, which it may write, if it has one.
     """
 
-    def __init__(self, name: str, owner: Owner, environment: Mapping[str, str], port: int, log: Path) -> None:
+    def __init__(
+        self, name: str, owner: Owner, environment: Mapping[str, str], port: int, log: Path, own: Path | None = None
+    ) -> None:
         self.name, self.owner, self.port, self.log = name, owner, port, log
+        self.reads: tuple[Path, ...] = ()
+        """Further files that it must reach, also where they lie in a folder that is closed to it."""
+        self._own = own
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
         self.wanted = False
@@ -62,7 +67,16 @@ class Service:
         """Start the process; does not wait until it is ready."""
         if not self.running:
             command = [sys.executable, "-m", f"services.{self.owner.value}"]
-            self._process = spawn(command, log=self.log, env=self._environment, cwd=ROOT)
+            user = service_user(self.owner)
+            self._process = spawn(
+                command,
+                log=self.log,
+                env=self._environment,
+                cwd=ROOT,
+                user=user,
+                reads=[*program_folders(), *named_files(self._environment), *filter(Path.exists, self.reads)],
+                writes=[own_folder(self._own, user)] if self._own else [],
+            )
         self.wanted = True
 
     def ask_to_stop(self) -> None:

@@ -18,11 +18,14 @@ from infra.local.disk import DiskWatch
 from infra.local.errors import LocalError
 from infra.local.home import Home
 from infra.local.nats import DEVELOPER, USERS, NatsServer
+from infra.local.outside import Outside, named_by_cameras
 from infra.local.passwords import load_passwords, write_private
 from infra.local.ports import free_port
 from infra.local.postgres import API, PERSISTENCE, ROLES, PostgresServer
+from infra.local.rehearsal import rehearse
 from infra.local.service import Service
 from infra.local.supervisor import Supervisor
+from infra.local.unprivileged import is_root, without_roots_own
 from services.api.auth.first_admin import ensure_first_admin
 from services.kit.vault import Vault
 from services.persistence.migrate import upgrade
@@ -106,6 +109,8 @@ class Stack:
         if host != "127.0.0.1":
             self._api["METRICA_HOSTS"] = os.environ.get("METRICA_HOSTS") or ",".join(own_names())
         self.services = self._make_services(replicas or {})
+        self.outside = Outside()
+        """Files that services must reach, besides those of the cameras that are there already."""
         self._supervisor: Supervisor | None = None
         self._restart = restart
 
@@ -171,6 +176,8 @@ class Stack:
 
     def start_servers(self) -> None:
         """NATS, and Postgres with the present schema."""
+        self._abort_if_asked()
+        rehearse([*self.outside.videos, *self.outside.models], [self.home.folder], self.home.begin_log("start"))
         self._step(self.nats.start, "nats-server is up")
         self._step(self.postgres.start, "Postgres is up")
         self._step(self._migrate, "the database has the present schema")
@@ -178,8 +185,10 @@ class Stack:
 
     def start_services(self) -> None:
         """The services, all at once; returns when all are ready."""
+        outside = self.outside + self._outside_of_cameras()
         for service in self.services.values():
             self._abort_if_asked()
+            service.reads = {Owner.INGEST: outside.videos, Owner.DETECTOR: outside.models}.get(service.owner, ())
             service.start()
         waiting = dict(self.services)
         deadline = time.monotonic() + READY_TIMEOUT
@@ -230,7 +239,8 @@ class Stack:
                 name = owner.value if number == 1 else f"{owner.value}-{number}"
                 port = self.port if name == Owner.API.value else self.home.port(name)
                 environment = self._environment(owner, port) | {"METRICA_REPLICA": name}
-                services[name] = Service(name, owner, environment, port, self.home.begin_log(name))
+                own = self.home.models if is_root() and owner is Owner.DETECTOR else None
+                services[name] = Service(name, owner, environment, port, self.home.begin_log(name), own)
         return services
 
     def _environment(self, owner: Owner, port: int) -> dict[str, str]:
@@ -238,6 +248,7 @@ class Stack:
         for name in _PATHS:  # they are meant from where the command was given
             if places := environment.get(name):
                 environment[name] = os.pathsep.join(str(Path(place).absolute()) for place in places.split(os.pathsep))
+        environment = self._for_its_user(owner, environment)
         environment |= self.nats.environment(owner.value)
         environment |= {"METRICA_HOST": "127.0.0.1", "METRICA_PORT": str(port), "METRICA_LOG_FORMAT": "json"}
         for name in _ANOTHERS:
@@ -251,6 +262,21 @@ class Stack:
         if owner in _OPENS_SEALED:
             environment["METRICA_SECRET_KEY"] = self._secret_key
         return environment
+
+    def _for_its_user(self, owner: Owner, environment: dict[str, str]) -> dict[str, str]:
+        """Leave out what is root's own. Models that root has fetched are used; where root writes, nobody else does."""
+        if not is_root():
+            return environment
+        home = self.home.models if owner is Owner.DETECTOR else None
+        if home is not None:
+            cache = Path(environment.get("METRICA_CACHE") or Path.home() / ".cache" / "metrica").expanduser()
+            with contextlib.suppress(OSError):  # so that the detector sees what is fetched into it later
+                cache.mkdir(parents=True, exist_ok=True)
+            environment |= {"METRICA_SHARED_CACHE": str(cache.absolute()), "METRICA_CACHE": str(home)}
+        return without_roots_own(environment, home)
+
+    def _outside_of_cameras(self) -> Outside:
+        return run_apart(named_by_cameras(self.api_database_url, self.vault)) if is_root() else Outside()
 
     def _write_developer_environment(self) -> None:
         lines = {

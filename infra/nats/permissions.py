@@ -28,7 +28,7 @@ from contracts.streams import (
     Owner,
     Stream,
 )
-from contracts.subjects import DEAD_LETTERS, PROBE, ROOT, Kind, dead_letter, inbox, status
+from contracts.subjects import DEAD_LETTERS, PROBE, PROBE_CANCEL, ROOT, Kind, dead_letter, inbox, status
 
 DEVELOPER = "developer"
 """The user of the command line and of tests: may do everything."""
@@ -59,6 +59,9 @@ IN_ANOTHERS = {Kind.EDGE: Owner.API}
 
 ANSWERS = {PROBE: (Owner.INGEST, Owner.API)}
 """Who answers a request, and who makes it."""
+
+TOLD = {PROBE_CANCEL: (Owner.API, Owner.INGEST)}
+"""Who says something outside of any run, and who listens."""
 
 LEASE_GROUPS = {Owner.INGEST: "ingest", Owner.TRACKER: "tracker", Owner.DETECTOR: "pool"}
 """Whose leases a service takes: the first token of their keys."""
@@ -98,6 +101,7 @@ def permissions(service: Owner) -> Permissions:
             status("*", "*", "*", service),
             dead_letter(service, "*"),
             *(request for request, (_, asker) in ANSWERS.items() if asker is service),
+            *(subject for subject, (teller, _) in TOLD.items() if teller is service),
             *_keys(service),
             *(subject for name in owned for subject in _declaring(name)),
             *(f"$JS.API.STREAM.PURGE.{stream.name}" for stream in PURGES.get(service, ())),
@@ -113,6 +117,7 @@ def permissions(service: Owner) -> Permissions:
             *(_any_run(kind) for kind, (_, listener) in AT_MOST_ONCE.items() if listener is service),
             *(_any_run(kind) for kind, listener in HEARD.items() if listener is service),
             *(request for request, (answerer, _) in ANSWERS.items() if answerer is service),
+            *(subject for subject, (_, listener) in TOLD.items() if listener is service),
         ),
         answers=any(answerer is service for answerer, _ in ANSWERS.values()),
     )

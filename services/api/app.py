@@ -19,11 +19,15 @@ from services.api.auth.endpoints import well_known
 from services.api.auth.first_admin import ensure_first_admin
 from services.api.auth.jwks import RemoteKeys
 from services.api.auth.passwords import Passwords
+from services.api.auth.second_factor import SecondFactors
+from services.api.auth.second_factor_endpoints import router as second_factors
 from services.api.auth.service import SignIns
+from services.api.auth.sign_in_endpoints import router as sign_ins
 from services.api.auth.signing import SigningKeys
 from services.api.auth.strength import Judge
 from services.api.auth.tokens import BUILT_IN, Issuer, Verifier
 from services.api.cameras.endpoints import router as cameras
+from services.api.cameras.trying import Turns
 from services.api.changes.endpoints import router as changes
 from services.api.clock import Clock, utc_now
 from services.api.counts.endpoints import router as counts
@@ -73,10 +77,13 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
     sessions = open_sessions(engine)
     writable = open_sessions(engine.execution_options(isolation_level="READ COMMITTED"))
     passwords, signing_keys = Passwords(), SigningKeys(writable, settings.vault, clock)
+    factors = SecondFactors(settings.vault)
     bus = Bus(settings, Owner.API, Owner.API)
     statuses, hub = Statuses(), Hub(settings.max_streams)
     feed = Feed(bus, sessions, hub, statuses, clock, settings.reread_seconds)
-    projection = Projection(bus, sessions, database_url, statuses, clock, changed=feed.refresh)
+    projection = Projection(
+        bus, sessions, writable, database_url, settings.vault, statuses, clock, changed=feed.refresh
+    )
 
     outbox = Outbox(writable, settings, settings.vault, clock, prepare(settings.public_url, clock))
 
@@ -114,6 +121,7 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
         hub=hub,
         feed=feed,
         exports=Exports(),
+        tries=Turns(),
         clock=clock,
         writable=writable,
         vault=settings.vault,
@@ -122,12 +130,14 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
         outbox=outbox,
         signing_keys=signing_keys,
         verifier=Verifier(_issuers(settings, signing_keys), clock),
-        sign_ins=SignIns(writable, signing_keys, passwords, clock),
+        second_factors=factors,
+        sign_ins=SignIns(writable, signing_keys, passwords, factors, settings.vault, clock),
     )
     problems.install(app)
     security.install(app, settings.other_hosts)
     description.install(app)
-    configured = (auth, invitation_links, resets, organizations, members, invitations, keys, changes, stores, cameras)
+    accounts = (auth, sign_ins, second_factors, invitation_links, resets)
+    configured = (*accounts, organizations, members, invitations, keys, changes, stores, cameras)
     for router in (*configured, counts, history, exports, occupancy, live, edge):
         app.include_router(router, prefix="/v1")
     app.include_router(well_known)

@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.clock import Clock
 from services.kit.account_tables import ApiKey, AuditEntry, Invitation, Membership, PasswordReset, User
+from services.kit.sign_in_tables import SecondFactor
 from services.kit.tables import Camera, Line, Organization, Store, ZoneRow
 
 KINDS: dict[type[SQLModel], str] = {
@@ -24,12 +25,13 @@ KINDS: dict[type[SQLModel], str] = {
     ApiKey: "key",
     Invitation: "invitation",
     PasswordReset: "password reset",
+    SecondFactor: "second factor",
 }
 """What is written down, and its name in the log."""
 
-_SECRETS = {"address", "password_hash", "hash"}
+_SECRETS = {"address", "password_hash", "hash", "sealed", "pending"}
 _HIDDEN, _HIDDEN_ANEW = "***", "*** (another)"
-_NO_CHANGES = {"last_used_at"}
+_NO_CHANGES = {"last_used_at", "last_step"}
 
 Values = dict[str, Any]
 

@@ -7,6 +7,7 @@ number that meant another line, even where a line is removed and drawn anew.
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Annotated
 
@@ -14,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from contracts.address import holds_secret
 from contracts.area import DetectionArea, Zone
 from contracts.identity import Nanoseconds, Policy, Token, token
 from contracts.spec import Anchor, CameraSpec, Capture, CountingLine, Side, default_policy
@@ -30,10 +30,10 @@ class CameraSetup(BaseModel):
     Of a store that exists, `store_name` and `time_zone` None leave what is there.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     camera: Token
-    address: Annotated[str, Field(min_length=1)]
+    address: Annotated[str, Field(min_length=1, repr=False)]
     name: str = ""
     organization: Token = "default"
     store: Token = "store"
@@ -52,6 +52,8 @@ class CameraSetup(BaseModel):
     start: Nanoseconds | None = None
     again: bool = False
     """Count a file anew that was counted already."""
+    policy_of_sealed: Policy | None = Field(default=None, exclude=True, repr=False)
+    """The policy where the address cannot be opened here, and so does not tell it."""
 
     @model_validator(mode="after")
     def _makes_a_spec(self) -> CameraSetup:
@@ -69,8 +71,9 @@ class CameraSetup(BaseModel):
     @property
     def policy(self) -> Policy:
         """What suits the source, and nobody chooses: a camera does not wait, and a file is read whole."""
-        # Only addresses of streams hold passwords and are sealed.
-        return Policy.LATEST if is_sealed(self.address) else default_policy(self.address)
+        if is_sealed(self.address):
+            return self.policy_of_sealed or Policy.LATEST
+        return default_policy(self.address)
 
     def spec(self, revision: int) -> CameraSpec:
         """What the services see of it."""
@@ -90,6 +93,8 @@ class CameraSetup(BaseModel):
         )
 
 
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE | re.ASCII)
+
 LOCKED = Vault(None)
 """Seals and opens nothing."""
 
@@ -98,27 +103,40 @@ class NoSuchCamera(LookupError):
     """There is no camera of that name."""
 
 
-async def ensure_camera(database_url: str, spec: CameraSetup, vault: Vault = LOCKED) -> int:
+async def ensure_camera(
+    database_url: str, spec: CameraSetup, vault: Vault = LOCKED, *, address_is_said: bool = True
+) -> int:
     """Make the configuration hold a camera just so: what is absent is created, what differs changed.
+
+    The machine's operator does, whose address is trusted.
 
     Args:
         database_url: postgresql://user:password@host:port/database
         spec: the camera, its store, its lines and zones.
-        vault: seals an address that holds a password.
+        vault: seals its address.
+        address_is_said: whether the operator chose the address; False where it is the one that was there.
 
     Returns:
         The camera's revision; the same as before where the services see no difference.
 
     Raises:
-        CannotOpen: the address holds a password, and there is no secret key to seal it with.
+        CannotOpen: it is the address of a stream, and there is no secret key to seal it with.
     """
     async with writing_at(database_url) as session:
         await _ensure_store(session, spec)
-        return await write_camera(session, spec, vault)
+        return await write_camera(session, spec, vault, trusted=True if address_is_said else None)
 
 
-async def write_camera(session: AsyncSession, spec: CameraSetup, vault: Vault) -> int:
-    """The same inside a transaction of `services.api.writing`, for a store that is there."""
+async def write_camera(session: AsyncSession, spec: CameraSetup, vault: Vault, *, trusted: bool | None) -> int:
+    """The same inside a transaction of `services.api.writing`, for a store that is there.
+
+    Args:
+        session: the transaction.
+        spec: the camera.
+        vault: seals its address.
+        trusted: whether a superadmin or the operator chose the address; None where nobody did now, and it stays as
+            it was.
+    """
     camera = await session.get(Camera, spec.camera)
     lines = {line.id: line for line in await read_lines(session, spec.camera)}
     before = None if camera is None else read_spec(camera, list(lines.values()))
@@ -127,7 +145,7 @@ async def write_camera(session: AsyncSession, spec: CameraSetup, vault: Vault) -
     if before is None or _substance(before) != _substance(spec.spec(1)):
         camera.revision += 1
     _set_camera(camera, spec)
-    _set_address(camera, spec.address, vault)
+    _set_address(camera, spec.address, vault, trusted)
     session.add(camera)
     await session.flush()
     await _set_lines(session, spec, lines, camera.revision)
@@ -252,13 +270,36 @@ def _set_camera(camera: Camera, spec: CameraSetup) -> None:
     camera.again += spec.again
 
 
-def _set_address(camera: Camera, address: str, vault: Vault) -> None:
-    """Sealed where it holds a password. The same address stays the same seal, so that nothing starts anew for it."""
-    if address == camera.address or address == _open(camera.address, vault):
+def _set_address(camera: Camera, address: str, vault: Vault, trusted: bool | None) -> None:
+    """Sealed whole. The same address stays the same seal, so that nothing starts anew for it."""
+    if camera.address and (address == camera.address or address == open_or_leave(camera.address, vault)):
+        camera.trusted = camera.trusted if trusted is None else trusted
         return
     if is_sealed(address):
         raise CannotOpen(f"the address of camera {camera.id} is sealed: say it in the clear")
-    camera.address = vault.seal(address) if holds_secret(address) else address
+    camera.address, camera.trusted = sealed(address, vault), bool(trusted)
+
+
+def sealed(address: str, vault: Vault) -> str:
+    """An address as it is kept: sealed. Without a secret key in the clear, where there can be nothing secret in it.
+
+    Raises:
+        CannotOpen: it is the address of a stream, and there is no secret key.
+    """
+    if vault.usable:
+        return vault.seal(address)
+    if is_local(address):
+        return address
+    raise CannotOpen(
+        "the address of a camera in the network may hold its password, and is kept only sealed: set METRICA_SECRET_KEY "
+        "(`openssl rand -hex 32`), the same for the api and ingest"
+    )
+
+
+def is_local(address: str) -> bool:
+    """Whether it is a simulation, a file or a device of the machine."""
+    scheme = _SCHEME.match(address.strip())
+    return "@" not in address and (scheme is None or scheme[1].lower() in {"sim", "file"})
 
 
 async def _set_lines(session: AsyncSession, spec: CameraSetup, before: dict[str, Line], revision: int) -> None:
@@ -318,7 +359,7 @@ def read_setup(camera: Camera, store: Store, lines: list[Line], zones: list[Zone
     setup = partial(
         CameraSetup,
         camera=camera.id,
-        address=_open(camera.address, vault),
+        address=open_or_leave(camera.address, vault),
         name=camera.name,
         organization=store.organization,
         store=store.id,
@@ -330,6 +371,7 @@ def read_setup(camera: Camera, store: Store, lines: list[Line], zones: list[Zone
         paused=camera.paused,
         record=camera.record,
         start=camera.start,
+        policy_of_sealed=Policy(camera.policy) if camera.policy in set(Policy) else None,
     )
     try:
         detection = DetectionArea.model_validate(camera.detection)
@@ -339,7 +381,8 @@ def read_setup(camera: Camera, store: Store, lines: list[Line], zones: list[Zone
         return setup()
 
 
-def _open(address: str, vault: Vault) -> str:
+def open_or_leave(address: str, vault: Vault) -> str:
+    """An address in the clear; sealed as it is, where the vault does not open it."""
     try:
         return vault.open(address)
     except CannotOpen:

@@ -47,6 +47,7 @@ def open_engine(
         isolation_level=isolation_level,
         poolclass=poolclass,
         pool_pre_ping=True,
+        hide_parameters=True,  # errors are logged, and parameters hold what is secret
         **(bounds if poolclass is AsyncAdaptedQueuePool else {}),
     )
 

@@ -24,9 +24,19 @@ IfMatch = Annotated[
 ]
 
 
+class Versioned(BaseModel):
+    """What is shown to some with more and to others with less of it, and has one ETag for all."""
+
+    @property
+    def version(self) -> str:
+        """What decides the ETag."""
+        raise NotImplementedError
+
+
 def etag(shown: BaseModel) -> str:
     """Names what is shown: another as soon as anything of it is another."""
-    return f'"{hashlib.sha256(shown.model_dump_json().encode()).hexdigest()[:16]}"'
+    text = shown.version if isinstance(shown, Versioned) else shown.model_dump_json()
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
 
 
 def tagged(response: Response, shown: Shown) -> Shown:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from http import HTTPStatus
@@ -83,7 +82,7 @@ class Creation:
         found = (await session.exec(query)).first()
         if found is None:
             return None
-        if found.fingerprint != self._fingerprint(wanted):
+        if not self._of.vault.is_marked(self._asked(wanted), found.fingerprint):
             raise Invalid("This Idempotency-Key came before, with another request: take a new one.")
         try:
             body = self._of.vault.open(found.sealed)
@@ -98,15 +97,14 @@ class Creation:
         return RememberedAnswer(
             who=self._principal.name,
             key=self._key,
-            fingerprint=self._fingerprint(wanted),
+            fingerprint=self._of.vault.mark(self._asked(wanted)),
             status=HTTPStatus.CREATED,
             sealed=self._of.vault.seal(body),
             at=self._of.clock(),
         )
 
-    def _fingerprint(self, wanted: BaseModel) -> str:
-        asked = f"{self._request.method} {self._request.url.path} {wanted.model_dump_json()}"
-        return hashlib.sha256(asked.encode()).hexdigest()
+    def _asked(self, wanted: BaseModel) -> str:
+        return f"{self._request.method} {self._request.url.path} {wanted.model_dump_json()}"
 
 
 def creation(

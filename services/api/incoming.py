@@ -13,7 +13,7 @@ Name = Annotated[str, Field(min_length=1, max_length=100, description="What peop
 class Incoming(BaseModel):
     """A body: nothing unknown in it, and no text that a database cannot hold."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod

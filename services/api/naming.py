@@ -1,8 +1,12 @@
-"""Ids of what is made: as they are said, or made from the name."""
+"""Ids of what is made: as they are said, or made from the name.
+
+Ids are unique over all organizations, since subjects and records bear them. Whoever has one that is taken, the answer
+is the same, so that nobody learns from it what other organizations have, nor how much.
+"""
 
 from __future__ import annotations
 
-from itertools import count
+import secrets
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -33,8 +37,7 @@ async def free_id(
         stem = token(name)[:56]
     except ValueError:
         stem = kind.__name__.lower()
-    for number in count(1):
-        made = stem if number == 1 else f"{stem}-{number}"
-        if await session.get(kind, made) is None:
-            return made
-    raise AssertionError  # numbers do not end
+    made = stem
+    while await session.get(kind, made) is not None:
+        made = f"{stem}-{secrets.token_hex(3)}"  # a number would tell how many others there are
+    return made

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.api.auth.passwords import Passwords
+from services.api.auth.second_factor import SecondFactors
 from services.api.auth.service import SignIns
 from services.api.auth.signing import SigningKeys
 from services.api.auth.strength import Judge
 from services.api.auth.tokens import Verifier
+from services.api.cameras.trying import Turns
 from services.api.clock import Clock
 from services.api.database import Sessions
 from services.api.history.export import Exports
@@ -37,6 +39,8 @@ class Parts:
     hub: Hub
     feed: Feed
     exports: Exports
+    tries: Turns
+    """Camera tests that run."""
     clock: Clock
     vault: Vault
     passwords: Passwords
@@ -45,4 +49,5 @@ class Parts:
     outbox: Outbox
     signing_keys: SigningKeys
     verifier: Verifier
+    second_factors: SecondFactors
     sign_ins: SignIns

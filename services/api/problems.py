@@ -42,6 +42,8 @@ class ProblemDetails(BaseModel):
     status: int
     detail: str
     instance: str = ""
+    code: str | None = None
+    """What a program goes by, where the status does not say enough."""
     invalid: list[InvalidParameter] = []
 
 
@@ -49,6 +51,8 @@ class Problem(Exception):
     """An error that the caller is told of. Subclasses name it."""
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
+    code: str | None = None
+    """What a program goes by, where the status does not say enough."""
     retry_after: int | None = None
     """Seconds after which trying again makes sense."""
 
@@ -181,13 +185,20 @@ def answer(
     *,
     invalid: list[InvalidParameter] | None = None,
     headers: dict[str, str] | None = None,
+    code: str | None = None,
 ) -> JSONResponse:
     """A problem as a response."""
     problem = ProblemDetails(
-        title=HTTPStatus(status).phrase, status=status, detail=detail, instance=request.url.path, invalid=invalid or []
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        instance=request.url.path,
+        code=code,
+        invalid=invalid or [],
     )
+    unsaid = {name for name, said in (("invalid", invalid), ("code", code)) if not said}
     return JSONResponse(
-        problem.model_dump(exclude_defaults=False, exclude=None if invalid else {"invalid"}),
+        problem.model_dump(exclude_defaults=False, exclude=unsaid),
         status,
         headers={"Cache-Control": "no-store", **(headers or {})},
         media_type=MEDIA_TYPE,
@@ -199,7 +210,9 @@ def install(app: FastAPI) -> None:
 
     async def on_problem(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Problem)
-        return answer(request, error.status, error.detail, invalid=error.invalid, headers=error.headers)
+        return answer(
+            request, error.status, error.detail, invalid=error.invalid, headers=error.headers, code=error.code
+        )
 
     async def on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)

@@ -27,10 +27,12 @@ from services.api.configuration import in_words, read_spec, renumber
 from services.api.database import CONNECT_TIMEOUT, Sessions
 from services.api.live.statuses import Statuses
 from services.api.problems import DATABASE_ERRORS
+from services.api.sealing import seal_addresses
 from services.api.writing import CHANNEL
 from services.kit.bus import Backoff, Bus
 from services.kit.logs import logger
 from services.kit.tables import Camera, Line
+from services.kit.vault import Vault
 
 SERVICE = "api"
 RECONCILE_SECONDS = 60.0
@@ -65,7 +67,13 @@ def project(rows: Sequence[tuple[Camera, Sequence[Line]]]) -> Projected:
         try:
             spec = read_spec(camera, list(lines))
             token(spec.model)  # names the pool of detectors
-            source = Source(camera=camera.id, address=camera.address, start=camera.start, again=camera.again)
+            source = Source(
+                camera=camera.id,
+                address=camera.address,
+                start=camera.start,
+                again=camera.again,
+                trusted=camera.trusted,
+            )
         except ValueError as error:
             refused[camera.id] = in_words(error)
         else:
@@ -80,12 +88,15 @@ class Projection:
         self,
         bus: Bus,
         sessions: Sessions,
+        writable: Sessions,
         database_url: str,
+        vault: Vault,
         statuses: Statuses,
         clock: Clock,
         changed: Callable[[], None],
     ) -> None:
         self._bus, self._sessions, self._database_url, self._clock = bus, sessions, database_url, clock
+        self._writable, self._vault = writable, vault
         self._statuses, self._changed = statuses, changed
         self._due = asyncio.Event()
         self._due.set()
@@ -102,7 +113,8 @@ class Projection:
             forget()
 
     async def reconcile(self) -> Changes:
-        """Compare the buckets with the tables once, and write what differs."""
+        """Seal addresses that lie in the clear, compare the buckets with the tables once, and write what differs."""
+        await seal_addresses(self._writable, self._vault)
         async with self._sessions() as session:
             cameras = (await session.exec(select(Camera).order_by(col(Camera.id)))).all()
             lines = (await session.exec(select(Line).order_by(col(Line.camera), col(Line.id)))).all()

@@ -14,6 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.api.framing import OneFraming
+
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
 ASKED_BY_ADDRESS = ("/livez", "/readyz", "/metrics")
@@ -101,5 +103,6 @@ def install(app: FastAPI, other_hosts: Sequence[str]) -> None:
         other_hosts: names by which it may be asked for, besides this machine's own.
     """
     app.add_middleware(BodyLimit)
+    app.add_middleware(OneFraming)
     app.add_middleware(KnownHosts, allowed_hosts=[*HOSTS, *other_hosts], www_redirect=False)
     app.add_middleware(SecurityHeaders)

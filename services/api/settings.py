@@ -29,6 +29,8 @@ class ApiSettings(DatabaseSettings, MailSettings):
     admin_email: str = "admin@metrica.local"
     admin_password: SecretStr | None = None
     """Of the first superadmin, who is made at the start where there is no user at all."""
+    admin_second_factor: Literal["required", "optional"] = "optional"
+    """Whether superadmins who sign in here can do nothing until they have set up a second factor."""
     max_streams: Annotated[int, Field(ge=1)] = 500
     """Live streams (open dashboards) at a time. 500 take half a core at 5 events/s; the next one is told to wait."""
     reread_seconds: Annotated[float, Field(gt=0)] = 5.0

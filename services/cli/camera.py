@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contracts.address import redact
+from contracts.address import UNKNOWN, host_only, redact
 from services.cli.database import DatabaseUrl, checked, run
 from services.cli.errors import Refused
 from services.cli.options import (
@@ -35,7 +36,7 @@ app = typer.Typer(help="Set, list and remove the cameras of a running Metrica.",
 
 SecretKey = Annotated[
     str,
-    typer.Option(envvar="METRICA_SECRET_KEY", help="What passwords in addresses are sealed with.", show_default=False),
+    typer.Option(envvar="METRICA_SECRET_KEY", help="What addresses are sealed with.", show_default=False),
 ]
 
 
@@ -44,7 +45,10 @@ def set_camera(
     camera: Annotated[str, typer.Argument(help="The camera's id: letters, digits, - and _.")],
     address: Annotated[
         str | None,
-        typer.Argument(help="A video file, rtsp://…, http://…, a device number, or sim://door. May be left out later."),
+        typer.Argument(
+            help="A video file, rtsp://…, http://…, a device number, or sim://door; - reads it from standard input, "
+            "so that it is in no process list. May be left out later."
+        ),
     ] = None,
     *,
     database_url: DatabaseUrl = "",
@@ -83,6 +87,7 @@ def set_camera(
     """
     from services.api.configuration import ensure_camera  # brings SQLAlchemy; see main.py
 
+    address = sys.stdin.readline().strip() if address == "-" else address
     said = {
         "address": address,
         "name": name,
@@ -106,7 +111,7 @@ def set_camera(
     url, vault = checked(database_url), _vault(secret_key)
     parts = {"capture": _only(capture), "detection": _only(detection)}
     setup = run(_merged(url, vault, camera, _only(said), lines, parts))
-    revision = run(ensure_camera(url, setup, vault))
+    revision = run(ensure_camera(url, setup, vault, address_is_said=address is not None))
     print(f"camera {camera}: revision {revision}")
 
 
@@ -117,7 +122,7 @@ def list_cameras(
     secret_key: SecretKey = "",
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON array.")] = False,
 ) -> None:
-    """Show all cameras. Passwords in their addresses stay hidden."""
+    """Show all cameras. Of their addresses what may be a password stays hidden; the paths of files are shown."""
     from services.api import configuration  # brings SQLAlchemy; see main.py
 
     cameras = run(configuration.list_cameras(checked(database_url), _vault(secret_key)))
@@ -160,7 +165,8 @@ async def _merged(
     from services.api.configuration import CameraSetup, NoSuchCamera, find_camera
 
     try:
-        before = (await find_camera(url, camera, vault)).model_dump(exclude={"again"})
+        found = await find_camera(url, camera, vault)
+        before = found.model_dump(exclude={"again"}) | {"policy_of_sealed": found.policy_of_sealed}
     except NoSuchCamera:
         if "address" not in said:
             raise Refused(
@@ -184,7 +190,10 @@ def _only(said: Mapping[str, object]) -> dict[str, object]:
 def _shown(address: str) -> str:
     from services.kit.vault import is_sealed
 
-    return "(sealed: METRICA_SECRET_KEY opens it)" if is_sealed(address) else redact(address)
+    if is_sealed(address):
+        return "(sealed: METRICA_SECRET_KEY opens it)"
+    # Whose machine it is may see which file it reads.
+    return address if "://" not in address and host_only(address) != UNKNOWN else redact(address)
 
 
 def _vault(secret_key: str) -> Vault:

@@ -120,6 +120,7 @@ def count(
 
 
 def _open(address: str) -> FrameSource:
+    from contracts.address import redact
     from contracts.identity import Policy
     from services.ingest.simulation import SimulatedDoor
     from services.ingest.sources import SourceRefused, open_source
@@ -128,7 +129,9 @@ def _open(address: str) -> FrameSource:
     if isinstance(source, SimulatedDoor):
         if source.length is None:
             source.close()
-            raise SourceRefused(f"{address} never ends: say how many people come, as in sim://door?people=20&pace=max")
+            raise SourceRefused(
+                f"{redact(address)} never ends: say how many people come, as in sim://door?people=20&pace=max"
+            )
     elif source.policy is Policy.LATEST:
         source.close()
         raise SourceRefused(f"{source.name} is live: `metrica count` reads files; a camera is counted by the services")

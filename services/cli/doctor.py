@@ -104,14 +104,18 @@ def _camera(database: str, camera: str) -> tuple[str, CameraSpec]:
     """A camera as it is set in the database."""
     from services.api.configuration import NoSuchCamera, find_camera
     from services.api.problems import DATABASE_ERRORS
+    from services.kit.vault import Vault
 
     try:
-        setup = asyncio.run(find_camera(database, camera))
+        vault = Vault(os.environ.get("METRICA_SECRET_KEY"))
+        setup = asyncio.run(find_camera(database, camera, vault))
+        return vault.open(setup.address), setup.spec(1)
+    except ValueError as error:
+        raise Refused(f"camera {camera}: its address cannot be read: {error}") from error
     except NoSuchCamera as error:
         raise Refused(f"{error}; nor is there a file of that name") from error
     except DATABASE_ERRORS as error:
         raise Refused(f"the database does not answer: {error}. Is Metrica running (./taskw up)?") from error
-    return setup.address, setup.spec(1)
 
 
 def _as_asked(

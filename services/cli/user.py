@@ -119,6 +119,18 @@ def set_user(
     print(f"user {email.lower()}: {'made' if made else 'has a new password'}; it is told this once: {password}")
 
 
+@app.command("reset-second-factor")
+def reset_second_factor(
+    email: Annotated[str, typer.Argument(help="What they sign in with.")], *, database_url: DatabaseUrl = ""
+) -> None:
+    """Remove a lost authenticator app and its recovery codes, once you are sure who asks. All their sign-ins end."""
+    from services.api.auth.lost_factor import remove_lost_factor
+
+    if not run(remove_lost_factor(checked(database_url), email)):
+        raise Refused(f"there is no user {email.lower()} with a second factor")
+    print(f"user {email.lower()}: the second factor is removed; they sign in with their password alone")
+
+
 def _run(work: Coroutine[Any, Any, T]) -> T:
     from services.api.problems import Problem
 

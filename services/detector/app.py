@@ -83,6 +83,7 @@ class DetectorService:
                 model,
                 folders=folders,
                 cache=settings.cache.expanduser(),
+                shared=settings.shared_cache,
                 device=settings.device or None,
                 precision=settings.precision,
                 closer=settings.closer,

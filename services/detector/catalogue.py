@@ -50,6 +50,15 @@ def catalogue() -> Mapping[str, Entry]:
     return MappingProxyType({name: Entry.model_validate(entry) for name, entry in table.items()})
 
 
+def in_cache(name: str, entry: Entry, cache: Path) -> Path | None:
+    """The file to load, where a cache has all of a model as it was published."""
+    try:
+        whole = all(file.matches(cache / name / file.name) for file in entry.files)
+    except OSError:  # it may not be read
+        return None
+    return cache / name / entry.files[0].name if whole else None
+
+
 def download(name: str, entry: Entry, *, cache: Path, progress: Progress | None = None) -> Path:
     """Make sure that a model's files lie in the cache, as they were published.
 

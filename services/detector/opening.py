@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from contracts.events import Model
-from services.detector.catalogue import MOTION, catalogue, download
+from services.detector.catalogue import MOTION, catalogue, download, in_cache
 from services.detector.checksums import check_pins, weights_sum
 from services.detector.download import Progress
 from services.detector.motion import MotionDetector
@@ -32,6 +32,7 @@ def open_detector(
     *,
     folders: Sequence[Path] = (),
     cache: Path,
+    shared: Path | None = None,
     precision: str = "f32",
     threads: int | None = None,
     device: str | None = None,
@@ -47,6 +48,7 @@ def open_detector(
         folders: searched before anything is downloaded, each for `<name>/<name>.xml`, `<name>.xml` and the same as
             .onnx. They are their owner's word: files in them need no published sum, only those of their own list.
         cache: where downloads are kept, one folder per model.
+        shared: a cache of somebody else's; what is whole there is not downloaded, and nothing is written.
         precision: computed in; `f32` gives the same bits with any number of threads.
         threads: of the processor, at most; by default all.
         device: what computes: `cpu`; `intel:gpu` or `intel:npu`; `cuda:0` for weights that Ultralytics runs. By
@@ -77,7 +79,8 @@ def open_detector(
     if weights is None:
         if entry is None:
             raise ModelUnavailable(_unknown(name, folders))
-        weights = download(name, entry, cache=cache, progress=progress)
+        weights = in_cache(name, entry, shared) if shared else None
+        weights = weights or download(name, entry, cache=cache, progress=progress)
     entry = entry or catalogue().get(weights.stem)
     model = _identify(weights, name if name in catalogue() else weights.stem, precision)
     reading = told(weights) or (entry.reading if entry else None)

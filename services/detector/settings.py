@@ -18,6 +18,8 @@ class DetectorSettings(ServiceSettings):
     models: Path | None = None
     """A folder searched for models before any download."""
     cache: Path = Path("~/.cache/metrica")
+    shared_cache: Path | None = None
+    """A cache that somebody else fills: models that are whole there are not downloaded. Never written."""
     device: str | None = None
     """What computes, as cpu, cuda:0 or intel:gpu; by default the CPU, or a GPU of NVIDIA for Ultralytics' weights."""
     precision: str = "f32"

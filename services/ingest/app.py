@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from contextlib import suppress
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -21,6 +22,7 @@ from services.kit.logs import logger
 from services.kit.service import Health, serve
 from services.kit.share import Share
 from services.kit.tasks import cancel_and_wait
+from services.kit.vault import CannotOpen
 from services.kit.watch import watch
 
 M = TypeVar("M", bound=BaseModel)
@@ -58,7 +60,8 @@ class IngestService:
                 try:
                     known[camera] = kind.model_validate_json(entry.value)
                 except ValidationError as error:
-                    log.error("a camera's configuration cannot be read", camera=camera, error=str(error))
+                    wrong = error.errors(include_input=False, include_url=False, include_context=False)
+                    log.error("a camera's configuration cannot be read", camera=camera, error=str(wrong))
             self._share.want([one for one, spec in self._specs.items() if one in self._sources and not spec.paused])
             await self._apply(camera)
 
@@ -85,7 +88,7 @@ class IngestService:
                 return
             # A file's frames are queued under its model: those under the old one must be taken back.
             pool = spec.pool if spec.policy is Policy.EVERY else None
-            recipe = (source, spec.capture, spec.store, pool)
+            recipe = (self._opened(source), spec.capture, spec.store, pool)
             if camera in self._workers:
                 worker, task, running = self._workers[camera]
                 if recipe == running and not task.done():
@@ -95,6 +98,12 @@ class IngestService:
             worker = CameraWorker(self._bus, self._progress, self._settings, spec, source, lease)
             task = asyncio.create_task(worker.run(), name=f"camera {camera}")
             self._workers[camera] = (worker, task, recipe)
+
+    def _opened(self, source: Source) -> Source:
+        """The source with its address in the clear: sealed anew, it is the same."""
+        with suppress(CannotOpen):
+            return source.model_copy(update={"address": self._settings.vault.open(source.address)})
+        return source
 
     async def _end(self, camera: str) -> None:
         if camera in self._workers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -89,9 +90,11 @@ class CameraWorker:
                 await self._report.say(State.RETRYING, f"{error}. Trying again.")
                 if time.monotonic() - started > STEADY:
                     retry = FIRST_RETRY
-            except Exception as error:  # whatever breaks one camera, it is told there, and tried again
-                log.exception("a camera's work failed")
-                await self._report.say(State.RETRYING, f"Unexpected: {error!r}. Trying again.")
+            except Exception as error:  # noqa: BLE001  # whatever breaks one camera, it is told there, and tried again
+                # An error's text may repeat the address; where it was raised does not.
+                where = traceback.format_tb(error.__traceback__)
+                log.error("a camera's work failed", error=type(error).__name__, where=where)
+                await self._report.say(State.RETRYING, f"Unexpected: {type(error).__name__}. Trying again.")
             await asyncio.sleep(retry * random.uniform(0.5, 1.0))  # noqa: S311  # jitter, no secret
             retry = min(retry * 2, LONGEST_RETRY)
 

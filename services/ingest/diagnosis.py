@@ -6,7 +6,7 @@ import re
 import socket
 from urllib.parse import SplitResult, urlsplit
 
-from contracts.address import redact
+from contracts.address import host_only
 from services.ingest.sources import SourceError, SourceLost, SourceRefused
 
 _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
@@ -20,7 +20,7 @@ def diagnose(address: str, *, timeout: float) -> SourceError:
         address: as given; its user name and password are not sent, and nothing secret is repeated in the text.
         timeout: seconds to wait for the connection, and again for the answer.
     """
-    name = redact(address)
+    name = host_only(address)
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port or _PORTS[parts.scheme.lower()]
@@ -32,13 +32,15 @@ def diagnose(address: str, *, timeout: float) -> SourceError:
         with socket.create_connection((host, port), timeout=timeout) as connection:
             status = _ask(connection, parts, host)
     except socket.gaierror:
-        return SourceLost(f"{name}: no machine named {host} is known")
+        return SourceLost(f"no machine named {name} is known")
     except ConnectionRefusedError:
-        return SourceLost(f"{name}: connection refused at {host}:{port}; is the camera on, and its port right?")
+        return SourceLost(f"connection refused at {name}: is the camera on, and its port right?")
     except TimeoutError:
-        return SourceLost(f"{name}: {host}:{port} did not answer within {timeout:g} s")
-    except (OSError, UnicodeError) as error:
-        return SourceLost(f"{name}: {host}:{port} cannot be reached ({error})")
+        return SourceLost(f"{name} did not answer within {timeout:g} s")
+    except OSError as error:
+        return SourceLost(f"{name} cannot be reached ({error.strerror})")
+    except UnicodeError:
+        return SourceRefused(f"{name} cannot be the name of a machine: write it as rtsp://10.0.0.5:554/stream")
     return _explain(name, status, logged_in=parts.username is not None)
 
 

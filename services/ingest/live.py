@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 
-from contracts.address import redact
+from contracts.address import host_only
 from contracts.identity import Policy
 from services.ingest.capture import Capture
 from services.ingest.diagnosis import diagnose
@@ -47,7 +47,7 @@ class LiveCamera:
 
     @property
     def name(self) -> str:
-        """The address without its credentials."""
+        """The camera's host."""
         return self._name
 
     @property
@@ -122,7 +122,7 @@ def open_stream(
     )
     if not capture.opened:
         raise diagnose(address, timeout=min(open_timeout, 3.0))
-    return LiveCamera(redact(address), capture, read_timeout, clock)
+    return LiveCamera(host_only(address), capture, read_timeout, clock)
 
 
 def open_device(number: int, *, clock: Callable[[], int] = time.monotonic_ns) -> LiveCamera:

@@ -24,6 +24,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from contracts.address import host_only
 from contracts.identity import Policy
 from contracts.spec import CountingLine, Side
 from services.ingest.door.geometry import HEIGHT, LINE_LEFT, LINE_RIGHT, LINE_Y, WIDTH
@@ -208,21 +209,25 @@ def open_simulation(address: str) -> SimulatedDoor:
     Raises:
         SourceRefused: no such scene, or a parameter that is unknown or out of range; the text names both.
     """
-    parts = urlsplit(address)
+    scene = host_only(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise SourceRefused(f"{scene} is no address: the one simulated scene is sim://door") from error
     if parts.netloc != "door" or parts.path not in ("", "/"):
-        raise SourceRefused(f"{address}: the one simulated scene is sim://door")
+        raise SourceRefused(f"{scene}: the one simulated scene is sim://door")
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     given = dict(pairs)
     if len(given) != len(pairs):
-        raise SourceRefused(f"{address}: a parameter is given twice")
+        raise SourceRefused(f"{scene}: a parameter is given twice")
     try:
         return SimulatedDoor(DoorParameters.model_validate(given))
     except ValidationError as error:
         problem = error.errors()[0]
         if not problem["loc"]:
-            raise SourceRefused(f"{address}: {problem['msg'].removeprefix('Value error, ')}") from error
+            raise SourceRefused(f"{scene}: {problem['msg'].removeprefix('Value error, ')}") from error
         name = str(problem["loc"][0])
         if problem["type"] == "extra_forbidden":
             known = ", ".join(DoorParameters.model_fields)
-            raise SourceRefused(f"{address}: there is no parameter {name!r}; there are {known}") from error
-        raise SourceRefused(f"{address}: {name}={given[name]}: {problem['msg'].lower()}") from error
+            raise SourceRefused(f"{scene}: it does not know one of its parameters; there are {known}") from error
+        raise SourceRefused(f"{scene}: {name}: {problem['msg'].lower()}") from error

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 
+from contracts.address import host_only
 from contracts.identity import Policy
 from services.ingest.capture import Capture
 from services.ingest.pacing import SECOND
@@ -25,7 +26,7 @@ class VideoFile:
     policy = Policy.EVERY
 
     def __init__(self, path: Path, capture: Capture) -> None:
-        self._path = path
+        self._path, self._name = path, host_only(str(path))
         self._capture = capture
         fps = capture.get(cv2.CAP_PROP_FPS)
         self._fps = fps if 0 < fps <= 1000 else None
@@ -35,17 +36,19 @@ class VideoFile:
         self._pending = True
         if not self._grab():
             capture.close()
-            raise SourceRefused(f"{path} holds no frame that can be read: it is empty, cut off or in an unknown coding")
+            raise SourceRefused(
+                f"{self._name} holds no frame that can be read: it is empty, cut off or in an unknown coding"
+            )
         image = capture.retrieve()
         if image is None:
             capture.close()
-            raise SourceRefused(f"{path}: its frames cannot be unpacked into 8-bit pictures")
+            raise SourceRefused(f"{self._name}: its frames cannot be unpacked into 8-bit pictures")
         self._size = (image.shape[1], image.shape[0])
 
     @property
     def name(self) -> str:
-        """The file's path."""
-        return str(self._path)
+        """The file's name."""
+        return self._name
 
     @property
     def size(self) -> tuple[int, int]:
@@ -77,7 +80,7 @@ class VideoFile:
         image = self._capture.retrieve()
         if image is None:
             self._capture.stop_if_closed()
-            raise SourceLost(f"{self._path}: the frame at {(self._last_pts or 0) / SECOND:.2f} s cannot be unpacked")
+            raise SourceLost(f"{self._name}: the frame at {(self._last_pts or 0) / SECOND:.2f} s cannot be unpacked")
         return image
 
     def content_sha256(self) -> str:
@@ -90,7 +93,7 @@ class VideoFile:
             with self._path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            raise SourceRefused(f"{self._path} cannot be read: {error.strerror}") from error
+            raise SourceRefused(f"{self._name} cannot be read: {error.strerror}") from error
 
     def close(self) -> None:
         """Close the file."""
@@ -114,20 +117,21 @@ def open_video(path: Path) -> VideoFile:
     Raises:
         SourceRefused: no such file, no video, or no frame in it.
     """
+    name = host_only(str(path))
     try:
         if path.is_dir():
-            raise SourceRefused(f"{path} is a folder: give one video file in it")
+            raise SourceRefused(f"{name} is a folder: give one video file in it")
         if not path.exists():
-            raise SourceRefused(f"{path}: there is no such file")
+            raise SourceRefused(f"{name}: there is no such file")
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:
-        raise SourceRefused(f"{path} cannot be read: {error.strerror}") from error
+        raise SourceRefused(f"{name} cannot be read: {error.strerror}") from error
     if empty:
-        raise SourceRefused(f"{path} is an empty file: it holds no video")
+        raise SourceRefused(f"{name} is an empty file: it holds no video")
     # An absolute path is never taken for one of FFmpeg's protocols (`concat:…`). One thread: what a damaged file
     # decodes to then depends on the file alone, and the detector needs the other cores.
     capture = Capture(str(path.resolve()), cv2.CAP_FFMPEG, {cv2.CAP_PROP_N_THREADS: 1})
     if not capture.opened:
-        raise SourceRefused(f"{path} is no video that can be read: FFmpeg does not know its format, or it is cut off")
+        raise SourceRefused(f"{name} is no video that can be read: FFmpeg does not know its format, or it is cut off")
     return VideoFile(path, capture)

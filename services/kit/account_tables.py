@@ -68,11 +68,13 @@ class RefreshToken(SQLModel, table=True):
     __tablename__ = "refresh_token"
 
     hash: str = Field(primary_key=True)
-    family: UUID = Field(index=True)
+    family: UUID = Field(foreign_key="sign_in.id", ondelete="CASCADE", index=True)
     user: UUID = Field(foreign_key="account.id", ondelete="CASCADE", index=True)
     issued_at: datetime = Field(sa_type=DateTime(timezone=True))
     expires_at: datetime = Field(sa_type=DateTime(timezone=True), index=True)
     used_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    successor: str | None = None
+    """Of a used one, the token that took its place, sealed: used again at once, it gives that one again."""
 
 
 class Invitation(SQLModel, table=True):
@@ -178,7 +180,7 @@ class RememberedAnswer(SQLModel, table=True):
     who: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
     fingerprint: str
-    """SHA-256 of what was asked."""
+    """The mark of what was asked (`services.kit.vault`): it may hold passwords."""
     status: int
     sealed: str
     """The answer's body, sealed: it may hold a new key."""

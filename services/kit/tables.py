@@ -35,6 +35,8 @@ class Organization(SQLModel, table=True):
     """Months after which its crossings and counts are removed; None keeps them."""
     demo: bool = False
     """Whether what was counted here is invented."""
+    second_factor: bool = False
+    """Whether members who sign in here need a second factor to do anything in it."""
 
 
 class Store(SQLModel, table=True):
@@ -61,8 +63,10 @@ class Camera(SQLModel, table=True):
     revision: int = 1
     """Rises with every change of the camera or its lines."""
     address: str
-    """Source address, sealed where it holds a password (`services.kit.vault`). Never returned by the API, never
-    logged."""
+    """Source address, sealed whole (`services.kit.vault`); in the clear only of a file, a device or a simulation where
+    there is no secret key. The API shows it as `contracts.address` says; it is never logged."""
+    trusted: bool = False
+    """Whether a superadmin or the machine's operator wrote the address: it may then reach this machine itself."""
     start: int | None = Field(default=None, sa_type=BigInteger)
     """Of a file: captured_at of its first instant, ns UTC; None lets ingest choose the time of the first opening."""
     again: int = 0

@@ -8,13 +8,16 @@ seals, all of them open.
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
-_MARK = "sealed:"
+MARK = "sealed:"
+"""What every sealed text begins with."""
 _SHORTEST = 20
 
 
@@ -37,6 +40,7 @@ class Vault:
         if any(len(secret) < _SHORTEST for secret in secrets):
             raise ValueError(f"METRICA_SECRET_KEY is shorter than {_SHORTEST} characters: `openssl rand -hex 32`")
         self._fernet = _fernet(secrets) if secrets else None
+        self._marks = [hmac.digest(secret.encode(), b"metrica/mark/1", hashlib.sha256) for secret in secrets]
 
     @property
     def usable(self) -> bool:
@@ -51,7 +55,22 @@ class Vault:
         """
         if self._fernet is None:
             raise CannotOpen("METRICA_SECRET_KEY is not set, and what is secret is kept only sealed with it")
-        return _MARK + self._fernet.encrypt(text.encode()).decode()
+        return MARK + self._fernet.encrypt(text.encode()).decode()
+
+    def mark(self, text: str) -> str:
+        """What tells a text from others, and gives nothing away to who guesses at it without the secret key.
+
+        Raises:
+            CannotOpen: there is no secret key.
+        """
+        if not self._marks:
+            raise CannotOpen("METRICA_SECRET_KEY is not set, and what is secret is compared only with it")
+        return hmac.new(self._marks[0], text.encode(), hashlib.sha256).hexdigest()
+
+    def is_marked(self, text: str, mark: str) -> bool:
+        """Whether a mark is the text's, made with any of the secret keys."""
+        marks = (hmac.new(key, text.encode(), hashlib.sha256).hexdigest() for key in self._marks)
+        return any(hmac.compare_digest(one, mark) for one in marks)
 
     def open(self, text: str) -> str:
         """What was sealed; a text that was not is given back as it is.
@@ -66,14 +85,14 @@ class Vault:
         if self._fernet is None:
             raise CannotOpen("it is sealed, and METRICA_SECRET_KEY is not set here")
         try:
-            return self._fernet.decrypt(text.removeprefix(_MARK)).decode()
+            return self._fernet.decrypt(text.removeprefix(MARK)).decode()
         except InvalidToken:
             raise CannotOpen("it was sealed with another METRICA_SECRET_KEY: set that one, or say it anew") from None
 
 
 def is_sealed(text: str) -> bool:
     """Whether a text was sealed."""
-    return text.startswith(_MARK)
+    return text.startswith(MARK)
 
 
 def _fernet(secrets: Sequence[str]) -> MultiFernet:

@@ -50,6 +50,7 @@ class Things:
             "key": str(key),
             "invitation": str(invitation),
             "word": f"new-{number}",
+            "sign_in": str(uuid4()),
         }
 
 
@@ -85,6 +86,14 @@ class Callers:
     async def sign_in_again(self) -> None:
         """For who has just signed out."""
         now = self._seed.now
+        await self._served.pool.executemany(
+            'INSERT INTO sign_in (id, "user", began_at, last_used_at, ends_at, browser, agent, address)'
+            " VALUES ($1, $2, $3, $3, $4, false, 'tests', '') ON CONFLICT DO NOTHING",
+            [
+                (self._seed.sign_in(email), self._seed.user(email), now, now + timedelta(days=30))
+                for email in (*PEOPLE.values(), ROOT)
+            ],
+        )
         await self._served.pool.executemany(
             'INSERT INTO refresh_token (hash, family, "user", issued_at, expires_at)'
             " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",

@@ -20,6 +20,7 @@ from services.api.auth.keys import WORKER, draw_key
 from services.api.auth.signing import make_key
 from services.api.auth.tokens import own_claims
 from services.kit.account_tables import ApiKey, Membership, RefreshToken, SigningKey, User
+from services.kit.sign_in_tables import SignIn
 from services.kit.tables import Camera, Line, Organization, Store
 from tests.api.served import VAULT
 
@@ -68,6 +69,13 @@ async def make(session: AsyncSession, now: datetime) -> Seed:
             verified_at=now,
         )  # fmt: skip
         session.add(user)
+        await session.flush()
+        session.add(
+            SignIn(
+                id=seed.sign_in(email), user=user.id, began_at=now, last_used_at=now, ends_at=now + timedelta(days=30),
+                browser=False, agent="tests", address="127.0.0.1",
+            )
+        )  # fmt: skip
         await session.flush()
         session.add(
             RefreshToken(

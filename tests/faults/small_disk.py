@@ -37,7 +37,7 @@ def main(folder: Path, camera: CameraSetup) -> None:
 
 async def _count(stack: Stack, camera: CameraSetup, fill: Path, told: list[str]) -> None:
     name, database = camera.camera, stack.database_url
-    await ensure_camera(stack.api_database_url, camera)
+    await ensure_camera(stack.api_database_url, camera, stack.vault)
     await eventually(lambda: crossings(database, name), within=PATIENCE)
 
     await asyncio.to_thread(_fill, fill)

@@ -67,7 +67,7 @@ async def _count(stack: Stack, films: Films, mischief: Mischief) -> None:
     history = History(stack.database_url)
     await history.begin()
     for camera in films.cameras:
-        await ensure_camera(stack.api_database_url, camera)
+        await ensure_camera(stack.api_database_url, camera, stack.vault)
     browser = Browser(api_urls(stack), STORE, mischief.story.tell)
     watching = asyncio.create_task(browser.follow())
     try:
@@ -89,7 +89,7 @@ async def _count(stack: Stack, films: Films, mischief: Mischief) -> None:
 
 async def _watch(stack: Stack, watched: Sequence[Street], mischief: Mischief) -> None:
     for street in watched:
-        await ensure_camera(stack.api_database_url, street.camera)
+        await ensure_camera(stack.api_database_url, street.camera, stack.vault)
     try:
         await asyncio.to_thread(mischief.run)
         assert mischief.fallen() == []

@@ -58,7 +58,7 @@ def test_a_clock_that_steps_changes_no_count(tmp_path: Path, films: Films, servi
 async def _count(stack: Stack, clocks: Mapping[str, Path], films: Films, street: Street) -> None:
     film = films.cameras[0]
     for camera in (film, street.camera):
-        await ensure_camera(stack.api_database_url, camera)
+        await ensure_camera(stack.api_database_url, camera, stack.vault)
     for name, clock in clocks.items():
         await _wait_for_crossings(stack)
         _put_clock(clock, STEPS[name])

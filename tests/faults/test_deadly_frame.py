@@ -49,7 +49,7 @@ def test_a_frame_that_kills_each_detector_is_given_up_after_its_third_delivery(t
 
 
 async def _count(stack: Stack, camera: CameraSetup) -> tuple[dict[str, Any], list[Row], list[tuple[DeadLetter, str]]]:
-    await ensure_camera(stack.api_database_url, camera)
+    await ensure_camera(stack.api_database_url, camera, stack.vault)
     session = await wait_for_end(stack.database_url, camera.camera, within=200)
     letters = []
     async with jetstream(stack) as js:

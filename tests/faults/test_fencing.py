@@ -47,7 +47,7 @@ async def _count(stack: Stack, films: Films) -> None:
         # Heard directly, also what the stream would leave out as known already.
         await js._nc.subscribe(crossings_of(LIVE, "*", "*"), cb=hear)
         for camera in cameras:
-            await ensure_camera(stack.api_database_url, camera)
+            await ensure_camera(stack.api_database_url, camera, stack.vault)
         sleeper = await eventually(lambda: _owner(js, cameras[0].camera), within=PATIENCE)
         await eventually(lambda: _seen(js, 100), within=PATIENCE)
         with frozen(stack.services[sleeper].pid):

@@ -33,7 +33,7 @@ def counting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counting]:
     """A camera that is counted, for all tests of this module."""
     folder: Path = tmp_path_factory.mktemp("live")
     with Stack(folder, restart=False, durable=False, environment=UNHURRIED) as stack, streets(1) as (street,):
-        asyncio.run(ensure_camera(stack.api_database_url, street.camera))
+        asyncio.run(ensure_camera(stack.api_database_url, street.camera, stack.vault))
         _counts_on(stack, street)
         yield stack, street
         _counts_on(stack, street)

@@ -40,7 +40,7 @@ async def _count(stack: Stack, films: Films) -> None:
 
         for kind in (Kind.KEPT, Kind.DETECTIONS, Kind.CROSSINGS):
             await js._nc.subscribe(f"{ROOT}.{LIVE}.{kind}.>", cb=say_again)
-        await ensure_camera(stack.api_database_url, camera)
+        await ensure_camera(stack.api_database_url, camera, stack.vault)
         for stream, durable, after in (
             (KEPT, f"detector-{MODEL}", 100), (CROSSINGS, "persistence", 300), (KEPT, f"detector-{MODEL}", 500)
         ):  # fmt: skip

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from contracts.streams import DETECTIONS, Owner
 from infra.local import postgres
-from infra.local.child import spawn
 from infra.local.nats import NatsServer
 from infra.local.postgres import PostgresServer
-from infra.local.service import ROOT, Service
+from infra.local.service import Service
 from infra.local.stack import Stack
+from infra.local.unprivileged import ROOT
 from services.api.configuration import CameraSetup, ensure_camera
 from tests.faults.films import UNHURRIED, count_alone
 from tests.faults.history import History, difference
@@ -43,7 +43,10 @@ class ShopService(Service):
         servers = {"METRICA_NATS_URL", "METRICA_DATABASE_URL"} & self._environment.keys()
         over = {name: self._environment[name].replace("127.0.0.1", CENTRE) for name in servers}
         command = [*_in_shop(), sys.executable, "-m", f"services.{self.owner.value}"]
-        self._process = spawn(command, log=self.log, env=self._environment | over, cwd=ROOT)
+        with self.log.open("ab") as log:  # as root, whose right it is to enter the shop
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=self._environment | over, cwd=ROOT, start_new_session=True
+            )
         self.wanted = True
 
     def ready(self) -> bool:
@@ -72,7 +75,7 @@ def main(folder: Path, seconds: float, cameras: Sequence[CameraSetup]) -> None:
 async def _count(stack: Stack, seconds: float, cameras: Sequence[CameraSetup]) -> None:
     history = History(stack.database_url)
     for camera in cameras:
-        await ensure_camera(stack.api_database_url, camera)
+        await ensure_camera(stack.api_database_url, camera, stack.vault)
     await eventually(lambda: _far_enough(stack), within=PATIENCE)
     _ip("link set cable down")
     await asyncio.sleep(seconds)

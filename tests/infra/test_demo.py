@@ -13,13 +13,14 @@ from services.kit.vault import Vault
 from services.persistence.writer import Writer
 from tests.persistence.builders import crossing
 
+VAULT = Vault("a secret key that only tests have")
 RTSP = Options(camera="rtsp://camera/1")
 
 
 async def up(options: Options, api_database_url: str, database_url: str) -> CameraSetup:
     """As `./taskw up` does it; gives the camera as it is set then."""
-    await configure_camera(api_database_url, options, Vault(None), database_url)
-    return await find_camera(api_database_url, "camera")
+    await configure_camera(api_database_url, options, VAULT, database_url)
+    return await find_camera(api_database_url, "camera", VAULT)
 
 
 async def counted(database_url: str) -> dict[str, int]:

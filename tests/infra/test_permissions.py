@@ -138,7 +138,7 @@ def publishing() -> Iterator[tuple[str, set[str]]]:
     for name in OF_RUNS:
         yield from ((form.format(name), RUN_WORKERS) for form in READING)
         yield from ((form.format(name), set[str]()) for form in (*DECLARING, *DESTROYING))
-    yield "metrica.probe", {"api"}
+    yield from (("metrica.probe", {"api"}), ("metrica.probe.cancel", {"api"}))
     yield from ((subject, set[str]()) for subject in NOBODYS)
 
 
@@ -148,7 +148,7 @@ def listening() -> Iterator[tuple[str, set[str]]]:
         yield f"_INBOX_{service}.>", {service} & set(SERVICES)
     for kind in (*PUBLISHERS, "status"):
         yield f"metrica.live.{kind}.>", {"api"} if kind in {"tracks", "counts", "status"} else set()
-    yield "metrica.probe", {"ingest"}
+    yield from (("metrica.probe", {"ingest"}), ("metrica.probe.cancel", {"ingest"}))
     everything = (">", "_INBOX.>", "*.>", "metrica.>", "metrica.dlq.>", "$JS.>", "$JS.API.>", "$JS.ACK.>", "$SYS.>")
     yield from ((subject, set[str]()) for subject in everything)
     yield from ((f"$KV.{name.removeprefix('KV_')}.>", set[str]()) for name in OWNERS if name.startswith("KV_"))

@@ -136,7 +136,7 @@ def test_unknown_machine() -> None:
 def test_machine_that_takes_the_call_and_never_answers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        with pytest.raises(SourceLost, match=f"127.0.0.1:{port} did not answer within 1 s"):
+        with pytest.raises(SourceLost, match=r"127\.0\.0\.1 did not answer within 1 s"):
             open_stream(f"rtsp://127.0.0.1:{port}/cam", open_timeout=1, read_timeout=1)
 
 

@@ -139,11 +139,11 @@ def test_file_named_like_a_camera_is_a_file(tmp_path: Path, monkeypatch: pytest.
     ("address", "seen"),
     [
         ("rtsp://10.0.0.5/stream", "rtsp://10.0.0.5/stream"),
-        ("rtsp://admin:secret@10.0.0.5:554/stream", "rtsp://***@10.0.0.5:554/stream"),
-        ("rtsp://admin:s/e@c:ret@10.0.0.5/stream", "rtsp://***@10.0.0.5/stream"),
-        ("http://cam/video?user=bob&password=secret&res=hd", "http://cam/video?user=***&password=***&res=hd"),
-        ("http://cam/video?auth_token=secret", "http://cam/video?auth_token=***"),
-        ("shop.mp4", "shop.mp4"),
+        ("rtsp://admin:secret@10.0.0.5:554/stream", "rtsp://10.0.0.5:554/stream"),
+        ("rtsp://admin:s/e@c:ret@10.0.0.5/stream", "rtsp://***"),
+        ("http://cam/video?user=bob&password=secret&res=hd", "http://cam/video?***&***&***"),
+        ("http://cam/video?auth_token=secret", "http://cam/video?***"),
+        ("/films/shop.mp4", "file://***"),
     ],
 )
 def test_people_never_see_a_password(address: str, seen: str) -> None:

@@ -69,7 +69,7 @@ async def _set(stack: Stack, name: str, address: str, model: str, *, paused: boo
     setup = CameraSetup(
         camera=name, store=STORE, time_zone="UTC", address=address, model=model, lines=(line,), paused=paused
     )
-    await ensure_camera(stack.api_database_url, setup)
+    await ensure_camera(stack.api_database_url, setup, stack.vault)
 
 
 async def _shows_a_picture(stack: Stack, name: str) -> None:

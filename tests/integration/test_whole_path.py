@@ -33,7 +33,7 @@ def test_a_clip_ends_in_the_record_and_on_the_dashboard_as_it_is_counted_in_one_
     assert _agrees_with_truth(expected, scene, read_truth(footage / "videos")["one_by_one.mp4"])
 
     async def look(stack: Stack) -> None:
-        await ensure_camera(stack.api_database_url, scene.camera())
+        await ensure_camera(stack.api_database_url, scene.camera(), stack.vault)
         session = await wait_for_end(stack.database_url, CAMERA, within=180)
         assert await crossings(stack.database_url, CAMERA) == counted(expected)
         assert session["session"] == expected["session"]

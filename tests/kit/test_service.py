@@ -14,9 +14,11 @@ from subprocess import Popen
 
 import pytest
 
+from contracts.streams import Owner
 from infra.local.child import kill_session, spawn
 from infra.local.nats import NatsServer
 from infra.local.ports import free_port
+from infra.local.unprivileged import program_folders, service_user
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually, stored
 
@@ -32,7 +34,11 @@ class Service:
         environment = {**os.environ, **server.environment("tracker"), **more}
         environment |= {"METRICA_PORT": str(self.port), "PYTHONPATH": str(ROOT)}
         self.process: Popen[bytes] = spawn(
-            [sys.executable, "-m", "tests.support.tiny_service"], log=self.log, env=environment
+            [sys.executable, "-m", "tests.support.tiny_service"],
+            log=self.log,
+            env=environment,
+            user=service_user(Owner.TRACKER),
+            reads=program_folders(),
         )
 
     async def get(self, path: str) -> tuple[int, str]:

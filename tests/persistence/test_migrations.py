@@ -118,6 +118,46 @@ async def test_health_comes_and_goes_without_touching_the_cameras(
     await check(database_url)
 
 
+async def test_addresses_that_only_the_owner_can_have_set_are_trusted_and_messages_that_tell_them_go(
+    database_url: str, pool: asyncpg.Pool
+) -> None:
+    await downgrade(database_url, "0050")
+    await pool.execute("INSERT INTO organization (id, name) VALUES ('acme', 'Acme')")
+    await pool.execute("INSERT INTO store (id, organization, name) VALUES ('shop', 'acme', 'Shop')")
+    addresses = {
+        "/films/a.mp4": True,
+        "a.mp4": True,
+        "0": True,
+        "/dev/video0": True,
+        "sim://door": True,
+        "file:///a": True,
+        "rtsp://127.0.0.1/x": False,
+        "HTTP://camera": False,
+        "sealed:gAAAA": False,
+        "http:127.0.0.1": False,
+    }
+    for number, address in enumerate(addresses):
+        await pool.execute(
+            "INSERT INTO camera (id, store, name, revision, address, again, model, policy, width, quality, preview_fps,"
+            " paused) VALUES ($1, 'shop', '', 1, $2, 0, 'motion', 'latest', 960, 85, 4, false)",
+            f"camera-{number}",
+            address,
+        )
+    told = ["rtsp://h/user=a_password=tlJwpbo6: connection refused at h:554", "Opening the source."]
+    await pool.executemany(
+        "INSERT INTO camera_health (camera, service, at, state, message)"
+        " VALUES ('camera-0', 'ingest', now() + make_interval(secs => $1), 'retrying', $2)",
+        enumerate(told),
+    )
+
+    await upgrade(database_url)
+
+    assert dict(await pool.fetch("SELECT address, trusted FROM camera")) == addresses
+    kept = [row["message"] for row in await pool.fetch("SELECT message FROM camera_health ORDER BY at")]
+    assert "://" not in kept[0]
+    assert kept[1] == told[1]
+
+
 async def test_zones_come_and_go_without_touching_the_cameras(
     database_url: str, pool: asyncpg.Pool, stored: Stored
 ) -> None:

@@ -19,9 +19,9 @@ from infra.local.postgres import ADMIN, API, DATABASE, PERSISTENCE, ROLES, Postg
 from infra.nats.configuration import FILE, password_variable, quoted
 from infra.nats.permissions import USERS
 from services.kit.settings import ServiceSettings
+from tests.support.images import image
 from tests.support.scene import ROOT
 
-NATS_IMAGE, POSTGRES_IMAGE = "nats:2-alpine", "postgres:17"
 _ROLES_FILE = ROOT / "infra" / "postgres" / "roles.sql"
 
 
@@ -54,7 +54,7 @@ def in_containers() -> Iterator[Servers]:
     testcontainers_config.ryuk_disabled = True  # it would end what the contexts below end
     passwords = {name: secrets.token_urlsafe(24) for name in (*USERS, *ROLES)}
     nats = (
-        DockerContainer(NATS_IMAGE)
+        DockerContainer(image("METRICA_NATS_IMAGE"))
         .with_exposed_ports(4222)
         .waiting_for(LogMessageWaitStrategy("Server is ready"))
         .with_command(["--config", "/etc/nats/nats.conf"])
@@ -62,7 +62,7 @@ def in_containers() -> Iterator[Servers]:
         .with_envs(**{password_variable(user): quoted(passwords[user]) for user in USERS})
     )
     postgres = (
-        PostgresContainer(POSTGRES_IMAGE, username=ADMIN, password=passwords[ADMIN], dbname=DATABASE)
+        PostgresContainer(image("METRICA_POSTGRES_IMAGE"), username=ADMIN, password=passwords[ADMIN], dbname=DATABASE)
         .with_volume_mapping(_ROLES_FILE, "/docker-entrypoint-initdb.d/roles.sql")
         .with_env("METRICA_POSTGRES_PERSISTENCE_PASSWORD", passwords[PERSISTENCE])
         .with_env("METRICA_POSTGRES_API_PASSWORD", passwords[API])

@@ -1,34 +1,61 @@
-"""A browser's sign-in: two cookies that no script reads. They are what EventSource and pictures are let in by, too."""
+"""A browser's sign-in: cookies that no script reads. They are what EventSource and pictures are let in by, too.
+
+Over TLS their names begin with `__Host-`: no other host, not even a neighbour under the same domain, and no page that
+came without TLS can set them. Then the plain names are not read at all.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from fastapi import Request, Response
 
-from services.api.auth.service import REFRESH_LIFE, Tokens
-from services.api.auth.tokens import LIFE
+from services.api.auth.devices import DEVICE_LIFE
+from services.api.auth.entered import Entered, Tokens
 from services.api.problems import Forbidden
 
-ACCESS, REFRESH = "metrica_access", "metrica_refresh"
-REFRESH_PATH = "/v1/auth"
+ACCESS, REFRESH, DEVICE = "metrica_access", "metrica_refresh", "metrica_device"
+PREFIX = "__Host-"
+PATHS = {ACCESS: "/", REFRESH: "/v1/auth", DEVICE: "/v1/auth"}
+"""Without TLS. With the prefix, it is / for all: browsers ask for that."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def put(request: Request, response: Response, tokens: Tokens) -> None:
-    """Give a browser its cookies."""
-    secure = request.url.scheme == "https"
-    for name, value, path, life in (
-        (ACCESS, tokens.access, "/", LIFE),
-        (REFRESH, tokens.refresh, REFRESH_PATH, REFRESH_LIFE),
-    ):
-        response.set_cookie(
-            name, value, max_age=int(life.total_seconds()), path=path, httponly=True, samesite="lax", secure=secure
-        )
+def read(request: Request, name: str) -> str | None:
+    """What a browser's cookie holds.
+
+    The header is read to the letter: other parsers trim more than blanks, by which a name with a strange character
+    before it becomes one of ours. Of a name that comes twice, one was put there by somebody else: none is believed.
+    """
+    wanted = PREFIX + name if _is_secure(request) else name
+    found = set()
+    for header in request.headers.getlist("cookie"):
+        for part in header.split(";"):
+            named, _, value = part.strip(" \t").partition("=")
+            if named == wanted:
+                found.add(value)
+    return found.pop() if len(found) == 1 else None
 
 
-def drop(response: Response) -> None:
-    """Take them back."""
-    response.delete_cookie(ACCESS, path="/", httponly=True, samesite="lax")
-    response.delete_cookie(REFRESH, path=REFRESH_PATH, httponly=True, samesite="lax")
+def put(request: Request, response: Response, tokens: Tokens, now: datetime) -> None:
+    """Give a browser the cookies of its sign-in."""
+    _set(request, response, ACCESS, tokens.access, tokens.access_until - now)
+    _set(request, response, REFRESH, tokens.refresh, tokens.refresh_until - now)
+
+
+def put_entered(request: Request, response: Response, entered: Entered, now: datetime) -> None:
+    """The same after signing in, and the cookie by which the browser is trusted from now on."""
+    put(request, response, entered.tokens, now)
+    if entered.device is not None:
+        _set(request, response, DEVICE, entered.device, DEVICE_LIFE)
+
+
+def drop(request: Request, response: Response, *, trust: bool = False) -> None:
+    """Take them back; the browser stays trusted unless `trust` goes, too."""
+    for name in (ACCESS, REFRESH, *((DEVICE,) if trust else ())):
+        if _is_secure(request):
+            response.delete_cookie(PREFIX + name, path="/", secure=True, httponly=True, samesite="lax")
+        response.delete_cookie(name, path=PATHS[name], httponly=True, samesite="lax")
 
 
 def refuse_other_sites(request: Request) -> None:
@@ -48,3 +75,20 @@ def refuse_other_sites(request: Request) -> None:
         ours = origin is not None and origin.partition("://")[2] == request.headers.get("host")
     if not ours:
         raise Forbidden("Another site's page asks for this. Programs send `Authorization: Bearer`, and no cookie.")
+
+
+def _set(request: Request, response: Response, name: str, value: str, life: timedelta) -> None:
+    secure = _is_secure(request)
+    response.set_cookie(
+        PREFIX + name if secure else name,
+        value,
+        max_age=int(life.total_seconds()),
+        path="/" if secure else PATHS[name],
+        httponly=True,
+        samesite="lax",
+        secure=secure,
+    )
+
+
+def _is_secure(request: Request) -> bool:
+    return request.url.scheme in {"https", "wss"}

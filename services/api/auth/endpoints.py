@@ -5,21 +5,21 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Cookie, Request, Response
+from fastapi import APIRouter, Body, Request, Response
 
-from services.api.auth import cookies, repository
-from services.api.auth.cookies import REFRESH
+from services.api.auth import cookies, repository, second_factor
+from services.api.auth.entered import Tokens
 from services.api.auth.proving import put_password
+from services.api.auth.rights import rights_of
 from services.api.auth.schemas import KeySetOut, MeOut, PasswordIn, RefreshIn, SignInIn, TokensOut
-from services.api.auth.service import Tokens
-from services.api.auth.tokens import LIFE
-from services.api.dependencies import PartsDep, PrincipalDep, WritingDep
+from services.api.auth.visitor import address_of, visitor_of
+from services.api.dependencies import PartsDep, PrincipalDep, SessionDep, WritingDep
+from services.api.parts import Parts
 from services.api.problems import Forbidden, Unauthorized, describe
+from services.api.resets.service import tell_of_change
 
 router = APIRouter(prefix="/auth", tags=["sign-in"])
 well_known = APIRouter(tags=["sign-in"])
-
-RefreshCookie = Annotated[str | None, Cookie(alias=REFRESH, description="A browser's; no script sees it.")]
 
 
 @router.post(
@@ -32,13 +32,18 @@ RefreshCookie = Annotated[str | None, Cookie(alias=REFRESH, description="A brows
     ),
 )  # fmt: skip
 async def sign_in(wanted: SignInIn, request: Request, response: Response, of: PartsDep) -> TokensOut | None:
-    """With an e-mail address and a password. Ten tries in a quarter of an hour, then it waits."""
-    if wanted.keep == "cookie":
+    """With an e-mail address and a password, and a code where there is a second factor.
+
+    Ten tries in a quarter of an hour, then it waits. A browser that was signed in before has tries of its own.
+    """
+    browser = wanted.keep == "cookie"
+    if browser:
         cookies.refuse_other_sites(request)
-    tokens = await of.sign_ins.sign_in(wanted.email, wanted.password.get_secret_value(), _address(request))
-    if wanted.keep == "token":
-        return _show(tokens)
-    cookies.put(request, response, tokens)
+    visitor = visitor_of(request, browser=browser, refresh=wanted.refresh_token)
+    entered = await of.sign_ins.sign_in(wanted.email, wanted.password.get_secret_value(), wanted.code, visitor)
+    if not browser:
+        return _show(entered.tokens, of)
+    cookies.put_entered(request, response, entered, of.clock())
     return None
 
 
@@ -55,15 +60,18 @@ async def refresh(
     response: Response,
     of: PartsDep,
     wanted: Annotated[RefreshIn | None, Body()] = None,
-    cookie: RefreshCookie = None,
 ) -> TokensOut | None:
-    """New tokens for a refresh token, which is used up. One that is used a second time ends the whole sign-in."""
+    """New tokens for a refresh token, which is used up: a browser's is in its cookie.
+
+    One that is used again within 10 seconds gives the same successor; later, it ends the whole sign-in.
+    """
     if wanted is not None:
-        return _show(await of.sign_ins.refresh(wanted.refresh_token))
+        return _show(await of.sign_ins.refresh(wanted.refresh_token), of)
+    cookie = cookies.read(request, cookies.REFRESH)
     if cookie is None:
         raise Unauthorized("Send a refresh token, or sign in.")
     cookies.refuse_other_sites(request)
-    cookies.put(request, response, await of.sign_ins.refresh(cookie))
+    cookies.put(request, response, await of.sign_ins.refresh(cookie), of.clock())
     return None
 
 
@@ -73,14 +81,13 @@ async def refresh(
     status_code=HTTPStatus.NO_CONTENT,
     responses=describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-async def sign_out(
-    request: Request, response: Response, principal: PrincipalDep, of: PartsDep, cookie: RefreshCookie = None
-) -> None:
-    """Ends this sign-in at once, and its open live streams within seconds."""
+async def sign_out(request: Request, response: Response, principal: PrincipalDep, of: PartsDep) -> None:
+    """Ends this sign-in at once, and its open live streams within seconds. The browser stays trusted."""
+    cookie = cookies.read(request, cookies.REFRESH)
     if cookie is not None:
         cookies.refuse_other_sites(request)
     await of.sign_ins.sign_out(cookie, principal.sign_in)
-    cookies.drop(response)
+    cookies.drop(request, response)
 
 
 @router.post(
@@ -89,22 +96,28 @@ async def sign_out(
     status_code=HTTPStatus.NO_CONTENT,
     responses=describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-async def sign_out_everywhere(response: Response, principal: PrincipalDep, of: PartsDep) -> None:
-    """Ends all of your sign-ins at once, on every machine."""
+async def sign_out_everywhere(request: Request, response: Response, principal: PrincipalDep, of: PartsDep) -> None:
+    """Ends all of your sign-ins at once, on every machine. No browser of yours is trusted any more."""
     if principal.user is None:
         raise Forbidden("Only people sign out. A key is revoked.")
     await of.sign_ins.sign_out_everywhere(principal.user)
-    cookies.drop(response)
+    cookies.drop(request, response, trust=True)
 
 
 @router.get("/me", summary="Who am I?", responses=describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE))
-async def show_me(principal: PrincipalDep) -> MeOut:
+async def show_me(principal: PrincipalDep, session: SessionDep, of: PartsDep) -> MeOut:
     """Whom the API takes you for, and what you may do."""
+    user = await repository.find_user(session, principal.user) if principal.user else None
+    here = principal.sign_in is not None
+    rights = await rights_of(session, user, of.settings, signed_in_here=here) if user else None
     return MeOut(
         name=principal.name,
         user=principal.user,
         superadmin=principal.superadmin,
         roles=dict(principal.roles),
+        second_factor=user is not None and await second_factor.find(session, user.id) is not None,
+        second_factor_needed_in=list(rights.waiting) if rights else [],
+        second_factor_needed_as_superadmin=rights is not None and rights.superadmin_waits,
         everywhere=principal.everywhere,
         store=principal.store,
     )
@@ -129,7 +142,7 @@ async def change_password(
         user = await repository.find_user(session, principal.user)
     if user is None:
         raise Unauthorized("This account is disabled.")
-    await of.sign_ins.check_password(user, wanted.present.get_secret_value(), _address(request))
+    await of.sign_ins.check_password(user, wanted.present.get_secret_value(), address_of(request), principal.sign_in)
     new = wanted.new.get_secret_value()
     await of.judge.refuse_weak(new, (user.email, user.name), where="new")
     hashed = await of.passwords.hash(new)
@@ -139,6 +152,10 @@ async def change_password(
             raise Unauthorized("This account is disabled.")
         await put_password(session, user, hashed, of.clock())
         await repository.end_sign_ins(session, user.id, but=principal.sign_in)
+        tell_of_change(of, session, user)
+    of.outbox.wake()
+    if principal.sign_in is not None:
+        await of.sign_ins.forget_tries(principal.sign_in)
 
 
 @well_known.get("/.well-known/jwks.json", summary="Public keys", responses=describe(HTTPStatus.SERVICE_UNAVAILABLE))
@@ -147,9 +164,6 @@ async def show_keys(of: PartsDep) -> KeySetOut:
     return KeySetOut(keys=await of.signing_keys.published())
 
 
-def _show(tokens: Tokens) -> TokensOut:
-    return TokensOut(access_token=tokens.access, refresh_token=tokens.refresh, expires_in=int(LIFE.total_seconds()))
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
+def _show(tokens: Tokens, of: Parts) -> TokensOut:
+    seconds = int((tokens.access_until - of.clock()).total_seconds())
+    return TokensOut(access_token=tokens.access, refresh_token=tokens.refresh, expires_in=seconds)

@@ -11,14 +11,16 @@ from fastapi import Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import LOCAL, Principal
-from services.api.auth import cookies, repository
+from services.api.auth import cookies, repository, sign_ins
 from services.api.auth.keys import Worker, is_key, principal_of_key, principal_of_known_key, worker_of_key
+from services.api.auth.rights import rights_of
 from services.api.auth.tokens import BUILT_IN, Claims
 from services.api.parts import Parts
 from services.api.problems import Unauthorized
 from services.api.security import LOOPBACK
 from services.kit.account_tables import User
 from services.kit.settings import is_loopback
+from services.kit.sign_in_tables import SignIn
 
 Answer = TypeVar("Answer")
 
@@ -37,7 +39,7 @@ async def identify(request: Request, of: Parts) -> Principal:
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthorized(f"`Authorization: {scheme}` is not understood. {SIGN_IN}")
         return await _of_bearer(of, token.strip())
-    cookie = request.cookies.get(cookies.ACCESS)
+    cookie = cookies.read(request, cookies.ACCESS)
     refused = Unauthorized(SIGN_IN)
     if cookie is not None:
         cookies.refuse_other_sites(request)
@@ -58,17 +60,20 @@ async def of_token(of: Parts, token: str) -> Principal:
     """
     claims = await of.verifier.verify(token)
     async with of.sessions() as session:
+        sign_in: SignIn | None = None
         if claims.issuer == BUILT_IN:
-            user = await _of_built_in(of, session, claims)
+            user, sign_in = await _of_built_in(of, session, claims)
         else:
             user = await repository.find_user_of_issuer(session, claims.subject, claims.email)
         if user is None:
             raise Unauthorized("The token is good, but of nobody who has an account here.")
-        roles = await repository.roles_of(session, user.id)
+        rights = await rights_of(session, user, of.settings, signed_in_here=sign_in is not None)
+    if sign_in is not None:
+        await sign_ins.note_use(of.writable, sign_in, of.clock())
     return Principal(
         user.email,
-        roles=roles,
-        superadmin=user.superadmin,
+        roles=rights.roles,
+        superadmin=rights.superadmin,
         user=user.id,
         sign_in=claims.sign_in,
         until=None if claims.issuer == BUILT_IN else claims.until,
@@ -102,8 +107,8 @@ async def _as_of_now(of: Parts, session: AsyncSession, principal: Principal) -> 
         ended = not await repository.is_signed_in(session, principal.sign_in, principal.user, now)
     if user is None or ended:
         return None
-    roles = await repository.roles_of(session, user.id)
-    return replace(principal, roles=roles, superadmin=user.superadmin)
+    rights = await rights_of(session, user, of.settings, signed_in_here=principal.sign_in is not None)
+    return replace(principal, roles=rights.roles, superadmin=rights.superadmin)
 
 
 async def identify_worker(of: Parts, key: str | None) -> Worker:
@@ -123,12 +128,15 @@ async def _of_bearer(of: Parts, token: str) -> Principal:
     return await of_token(of, token)
 
 
-async def _of_built_in(of: Parts, session: AsyncSession, claims: Claims) -> User | None:
+async def _of_built_in(of: Parts, session: AsyncSession, claims: Claims) -> tuple[User | None, SignIn | None]:
     user = await repository.find_user(session, UUID(claims.subject))
+    if user is None:
+        return None, None
     assert claims.sign_in is not None
-    if user is not None and not await repository.is_signed_in(session, claims.sign_in, user.id, of.clock()):
+    sign_in = await sign_ins.find(session, claims.sign_in, user.id, of.clock())
+    if sign_in is None:
         raise Unauthorized("This sign-in has ended: sign in again.")
-    return user
+    return user, sign_in
 
 
 def _comes_from_here(request: Request) -> bool:

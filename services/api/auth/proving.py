@@ -8,7 +8,8 @@ from sqlalchemy import delete, update
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.auth.repository import end_sign_ins
+from services.api.auth import second_factor
+from services.api.auth.repository import end_sign_ins, lock_user
 from services.kit.account_tables import PasswordReset, RememberedAnswer, User
 
 
@@ -18,6 +19,7 @@ async def prove(session: AsyncSession, user: User, hashed: str, now: datetime) -
     Where nobody had shown that before, somebody else may have made the account and know all of it: what they could come
     back by ends here.
     """
+    await lock_user(session, user.id, changing=True)
     if user.verified_at is None:
         await _forget_what_others_may_know(session, user)
     user.verified_at = user.verified_at or now
@@ -40,4 +42,5 @@ async def void_resets(session: AsyncSession, user: User, now: datetime) -> None:
 
 
 async def _forget_what_others_may_know(session: AsyncSession, user: User) -> None:
+    await second_factor.remove(session, user.id)
     await session.exec(delete(RememberedAnswer).where(col(RememberedAnswer.who) == user.email))

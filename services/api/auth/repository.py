@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Role
+from services.api.auth import sign_ins
 from services.api.problems import Unauthorized
 from services.kit.account_tables import ApiKey, Membership, RefreshToken, User
+from services.kit.sign_in_tables import SignIn
+from services.kit.tables import Organization
 
 
 async def find_user(session: AsyncSession, user: UUID) -> User | None:
@@ -41,18 +43,30 @@ async def find_user_of_issuer(session: AsyncSession, subject: str, email: str | 
     return found
 
 
-async def roles_of(session: AsyncSession, user: UUID) -> dict[str, Role]:
-    """A user's roles, by organization."""
-    query = select(Membership.organization, Membership.role).where(Membership.user == user)
-    return {organization: Role(role) for organization, role in (await session.exec(query)).all()}
+async def lock_user(session: AsyncSession, user: UUID, *, changing: bool = False) -> User | None:
+    """A user who is not disabled, and stays as they are until the transaction ends: nobody changes their password.
+
+    Whoever changes what signing in takes locks them for `changing`: no sign-in that began before is missed then.
+    """
+    query = select(User).where(User.id == user, col(User.disabled).is_(False))
+    return (await session.exec(query.with_for_update(read=not changing))).first()
+
+
+async def roles_of(session: AsyncSession, user: UUID) -> tuple[dict[str, Role], list[str]]:
+    """A user's roles, by organization, and those of the organizations that ask for a second factor."""
+    query = (
+        select(Membership.organization, Membership.role, Organization.second_factor)
+        .where(Membership.user == user, Membership.organization == Organization.id)
+        .order_by(Membership.organization)
+    )
+    found = (await session.exec(query)).all()
+    roles = {organization: Role(role) for organization, role, _ in found}
+    return roles, [organization for organization, _, asks in found if asks]
 
 
 async def is_signed_in(session: AsyncSession, sign_in: UUID, user: UUID, now: datetime) -> bool:
     """Whether a sign-in stands: it was not signed out, nor everywhere, nor was a token of it used twice."""
-    query = select(RefreshToken.hash).where(
-        RefreshToken.family == sign_in, RefreshToken.user == user, RefreshToken.expires_at > now
-    )
-    return (await session.exec(query)).first() is not None
+    return await sign_ins.find(session, sign_in, user, now) is not None
 
 
 async def find_key(session: AsyncSession, prefix: str) -> ApiKey | None:
@@ -60,22 +74,16 @@ async def find_key(session: AsyncSession, prefix: str) -> ApiKey | None:
     return (await session.exec(select(ApiKey).where(ApiKey.prefix == prefix))).first()
 
 
-async def take_refresh_token(session: AsyncSession, hashed: str) -> RefreshToken | None:
-    """A refresh token, locked: of two that come with it at once, the second sees what the first made of it."""
-    return (await session.exec(select(RefreshToken).where(RefreshToken.hash == hashed).with_for_update())).first()
-
-
-async def end_sign_in(session: AsyncSession, sign_in: UUID) -> None:
-    """Sign out."""
-    await session.exec(delete(RefreshToken).where(col(RefreshToken.family) == sign_in))
+async def take_refresh_token(session: AsyncSession, hashed: str) -> tuple[SignIn, RefreshToken] | None:
+    """A refresh token and its sign-in, locked: of two that come with it at once, the second sees what the first did."""
+    family = select(RefreshToken.family).where(RefreshToken.hash == hashed)
+    sign_in = (await session.exec(select(SignIn).where(col(SignIn.id).in_(family)).with_for_update())).first()
+    if sign_in is None:
+        return None
+    token = (await session.exec(select(RefreshToken).where(RefreshToken.hash == hashed))).first()
+    return None if token is None else (sign_in, token)
 
 
 async def end_sign_ins(session: AsyncSession, user: UUID, *, but: UUID | None = None) -> None:
-    """Sign out everywhere, but for one."""
-    query = delete(RefreshToken).where(col(RefreshToken.user) == user)
-    await session.exec(query if but is None else query.where(col(RefreshToken.family) != but))
-
-
-async def forget_expired(session: AsyncSession, now: datetime) -> None:
-    """Take away the refresh tokens that are of no use any more."""
-    await session.exec(delete(RefreshToken).where(col(RefreshToken.expires_at) <= now))
+    """Sign out everywhere, but for one; no other browser is trusted any more."""
+    await sign_ins.end_all(session, user, but=but)

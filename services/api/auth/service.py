@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from uuid import UUID, uuid4
+from datetime import timedelta
+from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.auth import repository
+from services.api.auth import devices, limits, repository, second_factor, sign_ins
 from services.api.auth.digest import digest
-from services.api.auth.limits import count_try, forget_tries
+from services.api.auth.entered import Entered, Tokens
+from services.api.auth.limits import Counter
 from services.api.auth.passwords import Passwords
+from services.api.auth.second_factor import SecondFactorNeeded, SecondFactors, WrongCode
 from services.api.auth.signing import SigningKeys
-from services.api.auth.tokens import own_claims
+from services.api.auth.tokens import LIFE, own_claims
+from services.api.auth.visitor import Visitor
 from services.api.clock import Clock
 from services.api.database import Sessions
 from services.api.problems import TooMany, Unauthorized
 from services.kit.account_tables import RefreshToken, User
 from services.kit.logs import logger
+from services.kit.sign_in_tables import SignIn
+from services.kit.vault import CannotOpen, Vault
 
-REFRESH_LIFE = timedelta(days=30)
-"""Of a sign-in that is not used."""
+REFRESH_LIFE = sign_ins.LIFE
+"""Of a sign-in that is not used: no longer than it lasts at all."""
 GRACE = timedelta(seconds=10)
 """Two tabs of a browser that refresh together use one token twice, and nobody has stolen it."""
 WRONG = "The e-mail address or the password is wrong."
+NEEDED = "Your account has a second factor: send a code of your authenticator app, or a recovery code, as `code`."
+_NOBODY = UUID(int=0)
 
 log = logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
-    """What somebody who is signed in holds."""
+class Known:
+    """Somebody whose password was right, and how their tries are counted."""
 
-    access: str
-    refresh: str
+    user: User
+    visitor: Visitor
+    counters: Sequence[Counter]
+    trusted: bool
 
 
 class SignIns:
@@ -45,55 +55,73 @@ class SignIns:
         sessions: of READ COMMITTED transactions.
         keys: sign the access tokens.
         passwords: checks them.
+        factors: checks codes.
+        vault: seals a refresh token beside the one that it took the place of.
         clock: tells the time.
     """
 
-    def __init__(self, sessions: Sessions, keys: SigningKeys, passwords: Passwords, clock: Clock) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        keys: SigningKeys,
+        passwords: Passwords,
+        factors: SecondFactors,
+        vault: Vault,
+        clock: Clock,
+    ) -> None:
         self._sessions, self._keys, self._passwords, self._clock = sessions, keys, passwords, clock
+        self._factors, self._vault = factors, vault
 
-    async def sign_in(self, email: str, password: str, address: str) -> Tokens:
+    async def sign_in(self, email: str, password: str, code: str | None, visitor: Visitor) -> Entered:
         """Sign in.
 
         Args:
             email: in any case of letters.
             password: as typed.
-            address: from where; tries are counted by it.
+            code: of a second factor, where one was sent.
+            visitor: who knocks.
 
         Raises:
             Unauthorized: there is no such account, it is disabled, or the password is another: nobody learns which.
+            SecondFactorNeeded: the password is right, and no code was sent.
+            WrongCode: the password is right, and the code is not.
             TooMany: it was tried too often.
             Unavailable: nothing can be signed here.
         """
-        email = email.lower()
-        await self._count_try(email, address)
-        async with self._sessions() as session:
-            user = await repository.find_user_by_email(session, email)
-        # No connection is held while the password is looked at: that takes its time, and its turn.
-        right = await self._passwords.matches(password, user.password_hash if user else None)
-        if user is None or not right or user.disabled:
-            log.info("a sign-in was refused", address=address)
-            raise Unauthorized(WRONG)
-        async with self._sessions() as session, session.begin():
-            await forget_tries(session, email)
-            await repository.forget_expired(session, self._clock())
-            return await self._issue(session, user.id, uuid4())
+        known = await self._check(email.lower(), password, visitor)
+        if code is not None and not known.trusted and await self._has_second_factor(known.user.id):
+            codes = limits.of_codes(known.user.id)
+            await self._count([codes], visitor, known.user.id)
+            known = Known(known.user, visitor, [*known.counters, codes], trusted=False)
+        try:
+            return await self._enter(known, code)
+        except SecondFactorNeeded:
+            _log_refused(known.user.id, visitor, "a second factor is needed")
+            raise
+        except WrongCode:
+            _log_refused(known.user.id, visitor, "a wrong code after the right password", worth_a_warning=True)
+            raise
 
     async def refresh(self, token: str) -> Tokens:
-        """New tokens for a refresh token, which is used up by that.
+        """New tokens for a refresh token, which is used up by that. Used again at once, it gives the same ones.
 
         Raises:
             Unauthorized: it is not valid; where it was used before, whoever holds the new ones is signed out, too.
         """
         now, stolen = self._clock(), False
         async with self._sessions() as session, session.begin():
-            row = await repository.take_refresh_token(session, digest(token))
-            if row is not None and row.used_at is not None and now > row.used_at + GRACE:
-                stolen = True
-                await repository.end_sign_in(session, row.family)
-            elif row is not None and row.expires_at > now and await repository.find_user(session, row.user):
-                row.used_at = row.used_at or now
-                session.add(row)
-                return await self._issue(session, row.user, row.family)
+            taken = await repository.take_refresh_token(session, digest(token))
+            if taken is not None:
+                sign_in, row = taken
+                if row.used_at is not None and now > row.used_at + GRACE:
+                    stolen = True
+                    await sign_ins.end(session, sign_in.id, None, "a refresh token was used twice")
+                elif min(sign_in.ends_at, row.expires_at) > now and await repository.find_user(session, row.user):
+                    sign_in.last_used_at = now
+                    session.add(sign_in)
+                    following = await self._follow(session, sign_in, row)
+                    if following is not None:
+                        return await self._tokens(sign_in, following)
         if stolen:
             log.warning("a refresh token was used twice; its sign-in is ended")
             raise Unauthorized("This sign-in was used by two: it is ended. Sign in again.")
@@ -102,43 +130,147 @@ class SignIns:
     async def sign_out(self, token: str | None, sign_in: UUID | None) -> None:
         """End a sign-in, known by its refresh token or by itself. One that has ended is no error."""
         async with self._sessions() as session, session.begin():
-            row = await repository.take_refresh_token(session, digest(token)) if token else None
-            for family in {row.family if row else None, sign_in} - {None}:
-                assert family is not None
-                await repository.end_sign_in(session, family)
+            taken = await repository.take_refresh_token(session, digest(token)) if token else None
+            for one in {taken[0].id if taken else None, sign_in} - {None}:
+                assert one is not None
+                await sign_ins.end(session, one, None, "signed out")
 
     async def sign_out_everywhere(self, user: UUID) -> None:
         """End all of a user's sign-ins."""
         async with self._sessions() as session, session.begin():
             await repository.end_sign_ins(session, user)
 
-    async def check_password(self, user: User, password: str, address: str) -> None:
-        """Make sure that it is really them.
+    async def check_password(self, user: User, password: str, address: str, sign_in: UUID | None = None) -> None:
+        """Make sure that it is really them; tries of a sign-in that lasts have a counter of their own.
 
         Raises:
             Unauthorized: the password is another.
             TooMany: it was tried too often.
         """
-        await self._count_try(user.email, address)
+        counters = limits.of_stranger(user.email, address) if sign_in is None else (limits.of_sign_in(sign_in),)
+        await self._count(counters, Visitor(address), user.id)
         if not await self._passwords.matches(password, user.password_hash):
+            _log_refused(user.id, Visitor(address), "a wrong password of somebody who is signed in")
             raise Unauthorized("That is not your present password.")
 
-    async def _count_try(self, email: str, address: str) -> None:
+    async def forget_tries(self, sign_in: UUID) -> None:
+        """The right answers were given: the sign-in's tries begin anew."""
+        async with self._sessions() as session, session.begin():
+            await limits.forget(session, [limits.of_sign_in(sign_in)])
+
+    async def count_code(self, user: UUID, address: str, sign_in: UUID | None) -> None:
+        """Count a try of a code by somebody who is signed in, whose password was not asked for.
+
+        Raises:
+            TooMany: it was tried too often.
+        """
+        await self._count(
+            [limits.of_codes(user) if sign_in is None else limits.of_sign_in(sign_in)], Visitor(address), user
+        )
+
+    async def _check(self, email: str, password: str, visitor: Visitor) -> Known:
+        now = self._clock()
+        async with self._sessions() as session:
+            user = await repository.find_user_by_email(session, email)
+            whose = _NOBODY if user is None else user.id
+            own = await devices.own_counter(session, whose, visitor.device, visitor.refresh, now)
+        counters = limits.of_stranger(email, visitor.address) if own is None else (own,)
+        await self._count(counters, visitor, None if user is None else user.id)
+        # No connection is held while the password is looked at: that takes its time, and its turn.
+        right = await self._passwords.matches(password, user.password_hash if user else None)
+        if user is None or not right or user.disabled:
+            reason = "no such account" if user is None else "a wrong password" if not right else "a disabled account"
+            _log_refused(None if user is None else user.id, visitor, reason)
+            raise Unauthorized(WRONG)
+        return Known(user, visitor, counters, trusted=own is not None)
+
+    async def _enter(self, known: Known, code: str | None) -> Entered:
+        """Begin a sign-in in one transaction: nothing that was checked for it changes until it has begun."""
+        now, visitor, shown = self._clock(), known.visitor, None
+        await self._forget_old()
+        async with self._sessions() as session, session.begin():
+            user = await repository.lock_user(session, known.user.id)
+            if user is None or user.password_hash != known.user.password_hash:
+                raise Unauthorized(WRONG)
+            if await second_factor.find(session, user.id) is not None:
+                if not code:
+                    raise SecondFactorNeeded(NEEDED)
+                shown = await self._factors.take(session, user.id, code, now)
+            await limits.forget(session, known.counters)
+            device, cookie = None, None
+            if visitor.browser:
+                device, cookie = await devices.trust(session, user.id, visitor.device, now)
+            sign_in = await sign_ins.begin(session, user.id, visitor, device, now)
+            refresh = self._add_token(session, sign_in)
+            tokens = await self._tokens(sign_in, refresh)
+        log.info(
+            "signed in",
+            user=str(user.id),
+            sign_in=str(sign_in.id),
+            address=visitor.address,
+            second_factor=shown and shown.value,
+            trusted=known.trusted,
+        )
+        return Entered(tokens, cookie)
+
+    async def _follow(self, session: AsyncSession, sign_in: SignIn, row: RefreshToken) -> str | None:
+        """The token that takes the place of one: one and no more, which those who come at once share.
+
+        The newest, where that was used in its turn: else a browser's slower tab would put a used one into its cookie.
+        """
+        while row.used_at is not None:
+            if row.successor is None:
+                return None
+            try:
+                following = self._vault.open(row.successor)
+            except CannotOpen:
+                return None
+            next_row = await session.get(RefreshToken, digest(following))
+            if next_row is None or next_row.used_at is None:
+                return following
+            row = next_row
+        following = self._add_token(session, sign_in)
+        row.used_at, row.successor = self._clock(), self._vault.seal(following)
+        session.add(row)
+        return following
+
+    def _add_token(self, session: AsyncSession, sign_in: SignIn) -> str:
+        token, now = secrets.token_urlsafe(32), self._clock()
+        session.add(
+            RefreshToken(
+                hash=digest(token), family=sign_in.id, user=sign_in.user, issued_at=now, expires_at=sign_in.ends_at
+            )
+        )
+        return token
+
+    async def _tokens(self, sign_in: SignIn, refresh: str) -> Tokens:
+        now = self._clock()
+        until = min(now + LIFE, sign_in.ends_at)
+        access = await self._keys.sign(own_claims(sign_in.user, sign_in.id, now, until))
+        return Tokens(access, refresh, until, sign_in.ends_at)
+
+    async def _has_second_factor(self, user: UUID) -> bool:
+        async with self._sessions() as session:
+            return await second_factor.find(session, user) is not None
+
+    async def _count(self, counters: Sequence[Counter], visitor: Visitor, user: UUID | None) -> None:
         refused: TooMany | None = None
         async with self._sessions() as session, session.begin():
             try:
-                await count_try(session, email, address, self._clock())
+                await limits.count(session, counters, self._clock())
             except TooMany as error:
                 refused = error  # the count stays
         if refused is not None:
+            _log_refused(user, visitor, "tried too often")
             raise refused
 
-    async def _issue(self, session: AsyncSession, user: UUID, sign_in: UUID) -> Tokens:
-        now, refresh = self._clock(), secrets.token_urlsafe(32)
-        access = await self._keys.sign(own_claims(user, sign_in, now))
-        session.add(_refresh_token(refresh, user, sign_in, now))
-        return Tokens(access, refresh)
+    async def _forget_old(self) -> None:
+        async with self._sessions() as session, session.begin():
+            await sign_ins.forget_ended(session, self._clock())
+            await devices.forget_unused(session, self._clock())
 
 
-def _refresh_token(token: str, user: UUID, sign_in: UUID, now: datetime) -> RefreshToken:
-    return RefreshToken(hash=digest(token), family=sign_in, user=user, issued_at=now, expires_at=now + REFRESH_LIFE)
+def _log_refused(user: UUID | None, visitor: Visitor, reason: str, *, worth_a_warning: bool = False) -> None:
+    """Never with what was typed: people type passwords into the wrong field."""
+    said = {"user": user and str(user), "address": visitor.address, "reason": reason}
+    (log.warning if worth_a_warning else log.info)("a sign-in was refused", **said)

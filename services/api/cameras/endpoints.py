@@ -5,21 +5,24 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import AwareDatetime
 
-from services.api.access import Role, readable_camera, readable_store
+from services.api.access import Principal, Role, readable_camera, readable_store
 from services.api.cameras import service
 from services.api.cameras.health import HealthPage, period, read_health
 from services.api.cameras.preview import newest_picture
 from services.api.cameras.schemas import CameraIn, CameraPatch, CameraSettings, LinesIn, ProbeIn, ProbeOut, ZonesIn
+from services.api.cameras.trying import try_out
 from services.api.dependencies import CameraID, ClockDep, PartsDep, PrincipalDep, SessionDep, StoreID, WritingDep
 from services.api.etags import IfMatch, tagged
 from services.api.idempotency import CreationDep
 from services.api.pages import Page, PageDep
+from services.api.parts import Parts
 from services.api.problems import CHANGING, CREATING, READING, describe
 
 router = APIRouter(tags=["cameras"])
+TRYING = (*CREATING, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class Jpeg(Response):
@@ -108,13 +111,20 @@ async def create_camera(
     return await creation.once(wanted, lambda session: service.create(session, principal, store, wanted, of.vault))
 
 
-@router.post("/stores/{store}/cameras/test", summary="Try an address out", responses=describe(*CREATING))
-async def test_address(store: StoreID, wanted: ProbeIn, principal: PrincipalDep, of: PartsDep) -> ProbeOut:
-    """One frame of an address before there is a camera, or why there is none. Managers do; it takes up to 40 s."""
+@router.post(
+    "/stores/{store}/cameras/test", summary="Try an address out", response_model=ProbeOut, responses=describe(*TRYING)
+)
+async def test_address(
+    store: StoreID, wanted: ProbeIn, principal: PrincipalDep, of: PartsDep, request: Request
+) -> ProbeOut | Response:
+    """One frame of an address before there is a camera, or why there is none.
+
+    Managers do; it takes up to 40 s, and two may run at a time. Who hangs up ends it.
+    """
     async with of.sessions() as session:
-        await readable_store(session, principal, store, Role.MANAGER)
+        found = await readable_store(session, principal, store, Role.MANAGER)
     service.check_address(principal, wanted.address)
-    return await service.probe(of.bus, wanted.address, of.vault)
+    return await _try(of, principal, request, found.organization, wanted.address, trusted=principal.superadmin)
 
 
 @router.get("/cameras/{camera}", summary="See a camera's settings", responses=describe(*READING))
@@ -191,9 +201,23 @@ async def remove_camera(
         await service.remove(session, principal, camera, of.vault, if_match)
 
 
-@router.post("/cameras/{camera}/test", summary="Try a camera out", responses=describe(*CREATING))
-async def test_camera(camera: CameraID, principal: PrincipalDep, of: PartsDep) -> ProbeOut:
-    """One frame of its source, or why there is none. Managers do; it takes up to 40 s."""
+@router.post("/cameras/{camera}/test", summary="Try a camera out", response_model=ProbeOut, responses=describe(*TRYING))
+async def test_camera(camera: CameraID, principal: PrincipalDep, of: PartsDep, request: Request) -> ProbeOut | Response:
+    """One frame of its source, or why there is none.
+
+    Managers do; it takes up to 40 s, and two may run at a time. Who hangs up ends it.
+    """
     async with of.sessions() as session:
         found = await readable_camera(session, principal, camera, Role.MANAGER)
-    return await service.probe(of.bus, found.address, of.vault)
+        place = await readable_store(session, principal, found.store)
+    return await _try(of, principal, request, place.organization, found.address, trusted=found.trusted)
+
+
+async def _try(
+    of: Parts, principal: Principal, request: Request, organization: str, address: str, *, trusted: bool
+) -> ProbeOut | Response:
+    with of.tries.turn(principal, organization):
+        shown = await try_out(
+            of.bus, of.vault, address, trusted=trusted, organization=organization, gone=request.is_disconnected
+        )
+    return Response(status_code=HTTPStatus.NO_CONTENT) if shown is None else shown  # nobody reads that

@@ -1,20 +1,21 @@
-"""A camera, as it is said and shown. What its address hides is said once, and never shown."""
+"""A camera, as it is said and shown. Its address is a secret: how much of it is shown depends on the role."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PrivateAttr
 
-from contracts.address import redact
+from contracts.address import origin, redact
 from contracts.area import DetectionArea, Point
 from contracts.identity import Nanoseconds, Policy, Token
 from contracts.spec import Anchor, Capture, Side
 from services.api.access import Role
 from services.api.configuration import CameraSetup
+from services.api.etags import Versioned
 from services.api.incoming import Incoming, Patch
 from services.api.stores.schemas import LineOut, ZoneOut
-from services.kit.tables import Line, ZoneRow
+from services.kit.tables import Camera, Line, ZoneRow
 from services.kit.vault import is_sealed
 
 Address = Annotated[
@@ -23,7 +24,7 @@ Address = Annotated[
         min_length=1,
         max_length=2000,
         description="`rtsp://…`, `rtsps://…`, `http://…`, `https://…` or `sim://door`; files and devices of the "
-        "machine take a superadmin. A user name and password in it are kept sealed, and never shown.",
+        "machine, and this machine itself, take a superadmin. It is kept sealed, and its secrets are never shown.",
         examples=["rtsp://user:password@10.0.0.5:554/stream"],
     ),
 ]
@@ -96,13 +97,17 @@ class CameraIn(CameraPatch):
     lines: Annotated[tuple[LineIn, ...], Field(max_length=MAX_LINES)] = ()
 
 
-class CameraSettings(BaseModel):
+class CameraSettings(Versioned):
     """A camera as it is set."""
 
     id: str
     store: str
     name: str
-    address: str = Field(description="Without what it hides.")
+    address: str = Field(
+        description="To managers without user name, password and whatever else may be secret, which is `***`; to "
+        "viewers scheme and host.",
+        examples=["rtsp://10.0.0.5:554/stream"],
+    )
     model: str
     policy: Policy
     capture: Capture
@@ -115,20 +120,30 @@ class CameraSettings(BaseModel):
     lines: list[LineOut]
     zones: list[ZoneOut]
 
+    _kept: str = PrivateAttr(default="")
+    """The address as it is kept: its seal is another with every address, and gives nothing of it away."""
+
+    @property
+    def version(self) -> str:
+        """The same for every role, and another with every address."""
+        return self.model_dump_json(exclude={"address"}) + self._kept
+
     @classmethod
-    def of(cls, setup: CameraSetup, revision: int, lines: list[Line], zones: list[ZoneRow]) -> CameraSettings:
-        """As the API shows it."""
-        return cls(
+    def of(cls, role: Role | None, setup: CameraSetup, camera: Camera, lines: list[Line], zones: list[ZoneRow]) -> Self:
+        """As the API shows it to a role."""
+        shown = cls(
             id=setup.camera,
-            address="(sealed with another METRICA_SECRET_KEY)" if is_sealed(setup.address) else redact(setup.address),
+            address=_shown_to(role, setup.address),
             policy=setup.policy,
-            revision=revision,
+            revision=camera.revision,
             lines=[LineOut.of(line) for line in lines],
             zones=[ZoneOut.of(zone) for zone in zones],
             **setup.model_dump(
                 include={"store", "name", "model", "capture", "preview_fps", "detection", "paused", "record", "start"}
             ),
         )
+        shown._kept = camera.address
+        return shown
 
 
 class ProbeIn(Incoming):
@@ -156,3 +171,9 @@ def who_may(wanted: CameraPatch) -> Role:
 def said(wanted: CameraPatch) -> dict[str, Any]:
     """What was said of a camera, in the words of `CameraSetup`."""
     return {name: value for name, value in wanted.said.items() if name not in {"id", "lines"}}
+
+
+def _shown_to(role: Role | None, address: str) -> str:
+    if is_sealed(address):
+        return "(sealed with another METRICA_SECRET_KEY)"
+    return redact(address) if role is not None and role.allows(Role.MANAGER) else origin(address)

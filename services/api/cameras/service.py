@@ -1,21 +1,16 @@
-"""Making, changing, removing and trying out cameras."""
+"""Making, changing and removing cameras."""
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError
 from pydantic import ValidationError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from contracts.address import holds_secret
-from contracts.probe import Probe, Probed
-from contracts.subjects import PROBE
+from contracts.address import HIDDEN
 from services.api import etags
 from services.api.access import Principal, Role, readable_camera, readable_store
 from services.api.cameras.schemas import (
@@ -23,7 +18,6 @@ from services.api.cameras.schemas import (
     CameraPatch,
     CameraSettings,
     LinesIn,
-    ProbeOut,
     ZonesIn,
     said,
     who_may,
@@ -32,12 +26,10 @@ from services.api.configuration import CameraSetup, delete_camera, read_lines, r
 from services.api.naming import free_id
 from services.api.pages import Asked
 from services.api.problems import Invalid, Unavailable
-from services.kit.bus import Bus
+from services.kit import literal_hosts
 from services.kit.tables import Camera, Store
-from services.kit.vault import Vault, is_sealed
+from services.kit.vault import CannotOpen, Vault, is_sealed
 
-PROBE_SECONDS = 40.0
-"""Opening may take 10, reading 10, and finding out why not another 10; others may be before us."""
 _REMOTE = re.compile(r"(rtsps?|https?|sim)://", re.IGNORECASE)
 
 
@@ -47,13 +39,13 @@ async def list_cameras(
     """The cameras of a store, by their ids."""
     found = await readable_store(session, principal, store)
     rows, after = await page.read(session, select(Camera).where(Camera.store == found.id), col(Camera.id), str)
-    return [await _show(session, found, camera, vault) for camera in rows], after
+    return [await _show(session, principal, found, camera, vault) for camera in rows], after
 
 
 async def show(session: AsyncSession, principal: Principal, camera: str, vault: Vault) -> CameraSettings:
     """A camera as it is set."""
     found = await readable_camera(session, principal, camera)
-    return await _show(session, await readable_store(session, principal, found.store), found, vault)
+    return await _show(session, principal, await readable_store(session, principal, found.store), found, vault)
 
 
 async def create(
@@ -67,7 +59,7 @@ async def create(
     setup = _setup(
         {"camera": name, "store": place.id, "organization": place.organization, **said(wanted), "lines": lines}
     )
-    await write_camera(session, setup, _sealing(wanted.address, vault))
+    await _write(session, setup, vault, trusted=principal.superadmin)
     return await show(session, principal, name, vault)
 
 
@@ -77,12 +69,13 @@ async def change(
     """Change what is said."""
     _, before = await _to_change(session, principal, camera, vault, if_match, who_may(wanted))
     changes = said(wanted)
+    trusted = None
     if "address" in changes:
         check_address(principal, wanted.address)
-        _sealing(wanted.address, vault)
+        trusted = principal.superadmin  # who says it, be it the same, has chosen it
         if changes["address"] != before.address:
             changes.setdefault("start", None)  # it went with the source
-    await write_camera(session, _setup({**dict(before), "again": False, **changes}), vault)
+    await _write(session, _setup({**dict(before), "again": False, **changes}), vault, trusted=trusted)
     return await show(session, principal, camera, vault)
 
 
@@ -96,7 +89,7 @@ async def draw(
 ) -> CameraSettings:
     """Put lines, or zones, in the place of all that there are."""
     _, before = await _to_change(session, principal, camera, vault, if_match)
-    await write_camera(session, _setup({**dict(before), "again": False, **wanted.model_dump()}), vault)
+    await _write(session, _setup({**dict(before), "again": False, **wanted.model_dump()}), vault, trusted=None)
     return await show(session, principal, camera, vault)
 
 
@@ -107,44 +100,29 @@ async def remove(session: AsyncSession, principal: Principal, camera: str, vault
 
 
 def check_address(principal: Principal, address: str) -> None:
-    """Leave files and devices of the machine to those whose machine it is.
+    """Leave files and devices of the machine, and the machine itself, to those whose machine it is.
+
+    Ingest looks again, at what a name resolves to and where it is sent on to.
 
     Raises:
         Invalid: it is such an address, and the principal no superadmin; or it is sealed, as only the database has it.
     """
     if is_sealed(address):
         raise Invalid("say the address in the clear", "address")
-    if not principal.superadmin and not _REMOTE.match(address.strip()):
+    if HIDDEN in address:
+        raise Invalid(
+            f"this is how an address is shown, with {HIDDEN} for its secrets: say it whole, or not", "address"
+        )
+    if principal.superadmin:
+        return
+    if not _REMOTE.match(address.strip()):
         raise Invalid(
             "give an rtsp://, rtsps://, http:// or https:// address, or sim://door; "
             "files and devices of the machine take a superadmin",
             "address",
         )
-
-
-async def probe(bus: Bus, address: str, vault: Vault) -> ProbeOut:
-    """Have ingest grab one frame of an address.
-
-    Args:
-        bus: asks.
-        address: as it was said, or sealed.
-        vault: seals it for the way.
-
-    Raises:
-        Unavailable: no ingest answers.
-    """
-    sent = vault.seal(address) if holds_secret(address) and vault.usable else address
-    try:
-        reply = await bus.client.request(PROBE, Probe(address=sent).model_dump_json().encode(), timeout=PROBE_SECONDS)
-    except NoRespondersError:
-        raise Unavailable("No ingest runs that could look: start it, then try again.") from None
-    except (NatsError, TimeoutError) as error:
-        raise Unavailable(f"Ingest did not answer within {PROBE_SECONDS:.0f} s: {error or 'time-out'}.") from error
-    probed = Probed.model_validate_json(reply.data)
-    if not probed.works:
-        return ProbeOut(works=False, message=probed.message)
-    picture = base64.b64encode(probed.jpeg).decode()
-    return ProbeOut(works=True, message="", picture=picture, width=probed.width, height=probed.height, fps=probed.fps)
+    if (why := literal_hosts.refusal(address)) is not None:
+        raise Invalid(f"a camera there takes a superadmin: {why}. Give the address of the camera itself", "address")
 
 
 async def _to_change(
@@ -159,13 +137,16 @@ async def _to_change(
     place = await readable_store(session, principal, found.store)
     lines, zones = await read_lines(session, found.id), await read_zones(session, found.id)
     setup = read_setup(found, place, lines, zones, vault)
-    etags.check(if_match, CameraSettings.of(setup, found.revision, lines, zones))
+    etags.check(if_match, CameraSettings.of(role, setup, found, lines, zones))
     return found, setup
 
 
-async def _show(session: AsyncSession, store: Store, camera: Camera, vault: Vault) -> CameraSettings:
+async def _show(
+    session: AsyncSession, principal: Principal, store: Store, camera: Camera, vault: Vault
+) -> CameraSettings:
     lines, zones = await read_lines(session, camera.id), await read_zones(session, camera.id)
-    return CameraSettings.of(read_setup(camera, store, lines, zones, vault), camera.revision, lines, zones)
+    setup = read_setup(camera, store, lines, zones, vault)
+    return CameraSettings.of(principal.role_in(store.organization), setup, camera, lines, zones)
 
 
 def _setup(fields: Mapping[str, Any]) -> CameraSetup:
@@ -175,7 +156,8 @@ def _setup(fields: Mapping[str, Any]) -> CameraSetup:
         raise Invalid.of(error) from error
 
 
-def _sealing(address: str, vault: Vault) -> Vault:
-    if holds_secret(address) and not vault.usable:
-        raise Unavailable("A password in an address is kept sealed, and METRICA_SECRET_KEY is not set.")
-    return vault
+async def _write(session: AsyncSession, setup: CameraSetup, vault: Vault, *, trusted: bool | None) -> None:
+    try:
+        await write_camera(session, setup, vault, trusted=trusted)
+    except CannotOpen as error:
+        raise Unavailable(f"This camera's address cannot be kept: {error}.") from error

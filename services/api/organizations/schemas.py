@@ -29,6 +29,11 @@ class OrganizationPatch(Patch):
 
     name: Name = ""
     months_kept: Months = None
+    second_factor: bool = Field(
+        default=False,
+        description="Members who sign in with a password have no role here until they have a second factor. Takes an "
+        "admin who has one.",
+    )
 
 
 class OrganizationOut(BaseModel):
@@ -37,8 +42,9 @@ class OrganizationOut(BaseModel):
     id: str
     name: str
     months_kept: Months
+    second_factor: bool = Field(description="Whether members need a second factor.")
 
     @classmethod
     def of(cls, organization: Organization) -> OrganizationOut:
         """As the API shows it."""
-        return cls(id=organization.id, name=organization.name, months_kept=organization.months_kept)
+        return cls(**organization.model_dump(include=set(cls.model_fields)))

@@ -7,9 +7,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api import etags
 from services.api.access import Principal, Role, readable_organization, require_superadmin
+from services.api.auth import second_factor
 from services.api.naming import free_id
 from services.api.organizations.schemas import OrganizationIn, OrganizationOut, OrganizationPatch
-from services.api.problems import Conflict
+from services.api.problems import Conflict, Forbidden
 from services.kit.account_tables import ApiKey, Membership
 from services.kit.tables import Organization, Store
 
@@ -26,13 +27,28 @@ async def create(session: AsyncSession, principal: Principal, wanted: Organizati
 async def change(
     session: AsyncSession, principal: Principal, organization: str, wanted: OrganizationPatch, if_match: str | None
 ) -> OrganizationOut:
-    """Change what is said."""
+    """Change what is said.
+
+    Raises:
+        Forbidden: a key asks for second factors; people do.
+        Conflict: the admin has none, and would be the first to have no role.
+    """
     found = await readable_organization(session, principal, organization, Role.ADMIN)
     etags.check(if_match, OrganizationOut.of(found))
+    if wanted.said.get("second_factor", found.second_factor) != found.second_factor:
+        await _may_change_second_factor(session, principal, wanted.second_factor)
     for name, value in wanted.said.items():
         setattr(found, name, value)
     session.add(found)
     return OrganizationOut.of(found)
+
+
+async def _may_change_second_factor(session: AsyncSession, principal: Principal, on: bool) -> None:
+    if principal.user is None:
+        raise Forbidden("Whether members need a second factor is said by people, and by no key.")
+    signed_in_here = principal.sign_in is not None
+    if on and signed_in_here and await second_factor.find(session, principal.user) is None:
+        raise Conflict("Set up a second factor of your own first: without, you would have no role here any more.")
 
 
 async def remove(session: AsyncSession, principal: Principal, organization: str, if_match: str | None) -> None:

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request
 
+from services.api.auth.visitor import address_of
 from services.api.dependencies import PartsDep
 from services.api.invitations.schemas import LinkIn
 from services.api.problems import describe
@@ -27,7 +28,7 @@ _LINK = (
 )
 async def ask(wanted: ResetIn, request: Request, of: PartsDep) -> ResetAskedOut:
     """Sends a link to the account's address, good for an hour. The answer is the same for every address."""
-    await service.ask(of, wanted.email, request.client.host if request.client else "unknown")
+    await service.ask(of, wanted.email, address_of(request))
     return ResetAskedOut()
 
 

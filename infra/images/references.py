@@ -1,0 +1,55 @@
+"""Names of images, as Docker reads them, and where they stand in compose.yaml and the Dockerfile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_HUB = "docker.io"
+_REGISTRY = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?")
+_NAME = re.compile(r"[a-z0-9]+([._/-][a-z0-9]+)*")
+_TAG = re.compile(r"\w[\w.-]{0,127}")
+# What is taken where a variable or a build argument says nothing: `${METRICA_NATS_IMAGE:-nats:2.15.0-alpine}`.
+_DEFAULT = re.compile(
+    r"(?P<before>\$\{METRICA_\w+_IMAGE:-|^ARG PYTHON=)(?P<image>[^}\s@]+)(?:@[^}\s]*)?(?P<after>\}|$)", re.MULTILINE
+)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An image by name and tag."""
+
+    registry: str
+    repository: str
+    tag: str
+
+    @classmethod
+    def parse(cls, image: str) -> Reference:
+        """Read a name as Docker does: `nats:2.15.0` is `library/nats` of Docker Hub.
+
+        Raises:
+            ValueError: it is no name of an image, or says no tag.
+        """
+        first, slash, rest = image.partition("/")
+        elsewhere = bool(slash) and (bool(set(".:") & set(first)) or first == "localhost")
+        registry, path = (first, rest) if elsewhere else (_HUB, image)
+        repository, _, tag = path.rpartition(":")
+        if not _REGISTRY.fullmatch(registry) or not _NAME.fullmatch(repository) or not _TAG.fullmatch(tag):
+            raise ValueError(f"{image!r} is no image with a tag, as nats:2.15.0-alpine is")
+        if registry == _HUB and "/" not in repository:
+            repository = f"library/{repository}"
+        return cls(registry, repository, tag)
+
+
+def images_in(text: str) -> list[str]:
+    """The images that a file names by default, without digests, each once."""
+    return list(dict.fromkeys(found["image"] for found in _DEFAULT.finditer(text)))
+
+
+def with_digests(text: str, digests: Mapping[str, str]) -> str:
+    """A file with a digest behind each image that it names by default."""
+    return _DEFAULT.sub(
+        lambda found: f"{found['before']}{found['image']}@{digests[found['image']]}{found['after']}", text
+    )

@@ -1,0 +1,80 @@
+"""Files of people's own that services must reach where they run as users of their own: videos, cameras, models."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.local.errors import LocalError
+from infra.local.unprivileged import device_usable, is_root
+from infra.local.view import closed_to_others
+from services.api.configuration import CameraSetup, list_cameras
+from services.kit.vault import CannotOpen, Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What lies outside of the project and its data."""
+
+    videos: tuple[Path, ...] = ()
+    models: tuple[Path, ...] = ()
+
+    def __add__(self, other: Outside) -> Outside:
+        return Outside(self.videos + other.videos, self.models + other.models)
+
+
+def named(address: str | None, model: str | None) -> Outside:
+    """The files that a camera's address and model mean."""
+    video = _absolute(address)
+    weights = _absolute((model or "").removeprefix("ultralytics:"))
+    models = () if weights is None else (weights, weights.with_suffix(".bin")) if weights.suffix else (weights,)
+    return Outside((video,) if video else (), tuple(path for path in models if _exists(path)))
+
+
+async def named_by_cameras(database_url: str, vault: Vault) -> Outside:
+    """The files of all cameras that are there."""
+    try:
+        cameras: Sequence[CameraSetup] = await list_cameras(database_url, vault)
+    except CannotOpen:  # a service says so, with the camera's name
+        return Outside()
+    return sum((named(camera.address, camera.model) for camera in cameras), Outside())
+
+
+def check_readable(address: str | None, model: str | None) -> None:
+    """Make sure that services may read what somebody asks for, if they run as other users than we.
+
+    Raises:
+        LocalError: they may not; says what to do.
+    """
+    if not is_root():
+        return
+    found = named(address, model)
+    folders = tuple(filter(_exists, map(Path, filter(None, os.environ.get("METRICA_MODELS", "").split(os.pathsep)))))
+    for option, paths in (("CAMERA", found.videos), ("MODEL", found.models), ("METRICA_MODELS", folders)):
+        for path in paths:
+            if closed_to_others(path):
+                opening = "chmod o+r" if path.is_file() else "chmod -R o+rX"
+                raise LocalError(
+                    f"{option}={path} is closed to everybody but its owner, and no service runs as root: "
+                    f"{opening} {path}"
+                )
+    device = Path(f"/dev/video{address}") if address and address.isdecimal() else None
+    if device and device.exists() and not device_usable(device):
+        raise LocalError(
+            f"CAMERA={address}: {device} is root's alone, and no service runs as root: give it a group "
+            f"(chgrp video {device} && chmod g+rw {device})"
+        )
+
+
+def _absolute(text: str | None) -> Path | None:
+    path = Path(text) if text and text.startswith("/") else None
+    return path if path is not None and _exists(path) else None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False

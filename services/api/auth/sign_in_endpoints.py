@@ -1,0 +1,45 @@
+"""`/v1/auth/sign-ins`: where one is signed in."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path
+
+from services.api.auth import sign_ins
+from services.api.auth.schemas import SignInOut
+from services.api.dependencies import PartsDep, PrincipalDep, SessionDep
+from services.api.problems import Forbidden, NotFound, describe
+
+router = APIRouter(prefix="/auth/sign-ins", tags=["sign-in"])
+
+ASKED = HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE
+
+
+@router.get("", summary="List your sign-ins", responses=describe(*ASKED))
+async def list_sign_ins(principal: PrincipalDep, session: SessionDep, of: PartsDep) -> list[SignInOut]:
+    """Yours that last, the one that was used last first."""
+    if principal.user is None:
+        raise Forbidden("Only people sign in.")
+    found = await sign_ins.list_of(session, principal.user, of.clock())
+    return [SignInOut.of(one, principal.sign_in) for one in found]
+
+
+@router.delete(
+    "/{sign_in}",
+    summary="End a sign-in",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=describe(*ASKED, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+async def end_sign_in(
+    sign_in: Annotated[UUID, Path(description="The sign-in's id.")], principal: PrincipalDep, of: PartsDep
+) -> None:
+    """One of yours, at once; its open live streams within seconds."""
+    if principal.user is None:
+        raise Forbidden("Only people sign in.")
+    async with of.writable() as session, session.begin():
+        ended = await sign_ins.end(session, sign_in, principal.user, "ended by its owner")
+    if not ended:
+        raise NotFound("You have no such sign-in. GET /v1/auth/sign-ins lists them.")

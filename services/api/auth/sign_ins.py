@@ -1,0 +1,103 @@
+"""Sign-ins that last, in the database: begun, listed, noted as used, ended.
+
+Whoever changes one locks its row before any of its refresh tokens, so that ending and refreshing never wait for each
+other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from sqlalchemy import delete, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.api.auth import devices
+from services.api.auth.visitor import Visitor
+from services.api.database import Sessions
+from services.kit.logs import logger
+from services.kit.sign_in_tables import SignIn
+
+LIFE = timedelta(days=30)
+"""Of a sign-in, however often it is refreshed."""
+MOST = 100
+"""Of an account, in browsers and as many of programs; the one that was longest unused makes room."""
+NOTED_EVERY = timedelta(minutes=1)
+
+log = logger()
+
+
+async def begin(session: AsyncSession, user: UUID, visitor: Visitor, device: UUID | None, now: datetime) -> SignIn:
+    """Begin one."""
+    begun = SignIn(
+        id=uuid4(),
+        user=user,
+        began_at=now,
+        last_used_at=now,
+        ends_at=now + LIFE,
+        browser=visitor.browser,
+        agent=visitor.agent,
+        address=visitor.address,
+        device=device,
+    )
+    session.add(begun)
+    await session.flush()
+    kept = (
+        select(SignIn.id)
+        .where(SignIn.user == user, SignIn.browser == visitor.browser)
+        .order_by(col(SignIn.last_used_at).desc(), (col(SignIn.id) == begun.id).desc())
+        .limit(MOST)
+    )
+    too_many = col(SignIn.user) == user, col(SignIn.browser) == visitor.browser, col(SignIn.id).not_in(kept)
+    await session.exec(delete(SignIn).where(*too_many))
+    return begun
+
+
+async def find(session: AsyncSession, sign_in: UUID, user: UUID, now: datetime) -> SignIn | None:
+    """A sign-in that stands: it was not signed out, nor everywhere, nor is it too old."""
+    query = select(SignIn).where(SignIn.id == sign_in, SignIn.user == user, SignIn.ends_at > now)
+    return (await session.exec(query)).first()
+
+
+async def list_of(session: AsyncSession, user: UUID, now: datetime) -> Sequence[SignIn]:
+    """A user's, the one that was used last first."""
+    query = select(SignIn).where(SignIn.user == user, SignIn.ends_at > now)
+    return (await session.exec(query.order_by(col(SignIn.last_used_at).desc(), col(SignIn.id)))).all()
+
+
+async def note_use(sessions: Sessions, sign_in: SignIn, now: datetime) -> None:
+    """Remember that it was used, to about a minute."""
+    if now - sign_in.last_used_at < NOTED_EVERY:
+        return
+    async with sessions() as session, session.begin():
+        stale = col(SignIn.last_used_at) <= now - NOTED_EVERY
+        await session.exec(update(SignIn).where(col(SignIn.id) == sign_in.id, stale).values(last_used_at=now))
+
+
+async def end(session: AsyncSession, sign_in: UUID, user: UUID | None, why: str) -> bool:
+    """End one, of a user where that is said; tells whether there was one."""
+    query = delete(SignIn).where(col(SignIn.id) == sign_in)
+    if user is not None:
+        query = query.where(col(SignIn.user) == user)
+    ended = (await session.exec(query.returning(col(SignIn.user)))).first()
+    if ended is not None:
+        log.info("a sign-in was ended", user=str(ended[0]), sign_in=str(sign_in), why=why)
+    return ended is not None
+
+
+async def end_all(session: AsyncSession, user: UUID, *, but: UUID | None = None) -> None:
+    """End all of a user's and trust none of their browsers any more, but for one sign-in and its browser."""
+    await devices.end_trust(session, user, but=but)
+    query = delete(SignIn).where(col(SignIn.user) == user)
+    if but is not None:
+        query = query.where(col(SignIn.id) != but)
+    ended = (await session.exec(query.returning(col(SignIn.id)))).all()
+    log.info("the sign-ins of an account were ended", user=str(user), number=len(ended), but=but and str(but))
+
+
+async def forget_ended(session: AsyncSession, now: datetime) -> None:
+    """Take away those that are too old, some at a time; what somebody else is taking away is left to them."""
+    old = select(SignIn.id).where(SignIn.ends_at <= now).limit(200).with_for_update(skip_locked=True)
+    await session.exec(delete(SignIn).where(col(SignIn.id).in_(old)))
