@@ -188,14 +188,15 @@ async def test_what_a_process_died_over_is_sent_by_another_one(
         async with asyncio.timeout(SOON):
             while not post.tries:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-    post.refusals = ["451 the connection was cut"]  # to whom nobody listens
     post.hold.set()
     async with running(other):
         assert await pool.fetchval("SELECT count(*) FROM outgoing_mail") == 1, "it is another one's for a while"
         clock.now += outbox.TAKEN_FOR
         other.wake()
-        await post.next()
         await empty(pool)
+        assert (await post.next()).message["Subject"] == "Hello"
+
+    assert post.tries == 2
 
 
 async def test_what_is_withdrawn_does_not_leave(

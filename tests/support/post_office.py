@@ -29,7 +29,9 @@ class Taken:
 
     @property
     def text(self) -> str:
-        return self.message.get_content()
+        text = self.message.get_content()
+        assert isinstance(text, str)
+        return text
 
     @property
     def link(self) -> str:
@@ -56,17 +58,17 @@ class PostOffice:
     hold: asyncio.Event = field(default_factory=asyncio.Event)
     """Cleared, the server does not answer to a mail."""
 
-    async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's
         self.tries += 1
         await self.hold.wait()
         if self.refusals:
             return self.refusals.pop(0)
         assert isinstance(envelope.content, bytes)
+        assert server.transport is not None
+        encrypted = server.transport.get_extra_info("ssl_object") is not None
         message = email.message_from_bytes(envelope.content, policy=default)
         assert isinstance(message, EmailMessage)
-        self.taken.put_nowait(
-            Taken(list(envelope.rcpt_tos), envelope.mail_from or "", message, session.ssl is not None)
-        )
+        self.taken.put_nowait(Taken(list(envelope.rcpt_tos), envelope.mail_from or "", message, encrypted))
         return "250 taken"
 
     async def next(self) -> Taken:

@@ -8,7 +8,7 @@ from sqlalchemy import delete, update
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.auth import second_factor
+from services.api.auth import limits, second_factor
 from services.api.auth.repository import end_sign_ins, lock_user
 from services.kit.account_tables import PasswordReset, RememberedAnswer, User
 
@@ -25,6 +25,7 @@ async def prove(session: AsyncSession, user: User, hashed: str, now: datetime) -
     user.verified_at = user.verified_at or now
     await put_password(session, user, hashed, now)
     await end_sign_ins(session, user.id)
+    await limits.forget(session, [limits.Counter(limits.account_key(user.email))])  # a stranger's tries lock nobody out
 
 
 async def put_password(session: AsyncSession, user: User, hashed: str, now: datetime) -> None:
