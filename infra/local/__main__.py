@@ -37,8 +37,10 @@ def up(arguments: Sequence[str]) -> int:
     """Run until a signal comes, and return the exit code."""
     from infra.local.options import read_options  # brings pydantic: half a second in which Ctrl-C would be a traceback
     from infra.local.ownership import become_owner
+    from services.kit.http.descriptors import raise_limit
 
     try:
+        raise_limit()  # for all that is started here
         options = read_options(arguments, os.environ)
         become_owner(options.home, options.camera)
         _check_port(options)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from services.api.app import create_app
 from services.api.settings import ApiSettings
+from services.kit.http.server import run_http
 from services.kit.logs import configure
-from services.kit.service import run_http
 
 
 def main() -> None:

@@ -189,6 +189,11 @@ def require_superadmin(principal: Principal) -> None:
     raise Forbidden(f"This takes a superadmin, and {principal.name} is none.")
 
 
+async def superadmins_only(principal: Principal) -> None:
+    """The same, for what waits for its answer."""
+    require_superadmin(principal)
+
+
 async def _stores_of(session: AsyncSession, principal: Principal, organization: str) -> Sequence[Store]:
     query = _stores(principal).where(Store.organization == organization).order_by(col(Store.name), col(Store.id))
     return (await session.exec(query)).all()

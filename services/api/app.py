@@ -29,12 +29,12 @@ from services.api.auth.tokens import BUILT_IN, Issuer, Verifier
 from services.api.cameras.endpoints import router as cameras
 from services.api.cameras.trying import Turns
 from services.api.changes.endpoints import router as changes
+from services.api.changing import Changes
 from services.api.clock import Clock, utc_now
 from services.api.counts.endpoints import router as counts
 from services.api.database import open_engine, open_sessions, ping
 from services.api.edge.endpoints import router as edge
 from services.api.history.endpoints import router as history
-from services.api.history.export import Exports
 from services.api.history.export_endpoints import router as exports
 from services.api.invitations.endpoints import links as invitation_links
 from services.api.invitations.endpoints import router as invitations
@@ -79,7 +79,7 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
     passwords, signing_keys = Passwords(), SigningKeys(writable, settings.vault, clock)
     factors = SecondFactors(settings.vault)
     bus = Bus(settings, Owner.API, Owner.API)
-    statuses, hub = Statuses(), Hub(settings.max_streams)
+    statuses, hub = Statuses(), Hub()
     feed = Feed(bus, sessions, hub, statuses, clock, settings.reread_seconds)
     projection = Projection(
         bus, sessions, writable, database_url, settings.vault, statuses, clock, changed=feed.refresh
@@ -120,7 +120,6 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
         statuses=statuses,
         hub=hub,
         feed=feed,
-        exports=Exports(),
         tries=Turns(),
         clock=clock,
         writable=writable,
@@ -132,6 +131,8 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
         verifier=Verifier(_issuers(settings, signing_keys), clock),
         second_factors=factors,
         sign_ins=SignIns(writable, signing_keys, passwords, factors, settings.vault, clock),
+        changes=Changes(settings.max_changes, clock),
+        quotas=settings.quotas,
     )
     problems.install(app)
     security.install(app, settings.other_hosts)

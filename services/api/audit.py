@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 from sqlalchemy import event, inspect
@@ -31,6 +33,8 @@ KINDS: dict[type[SQLModel], str] = {
 
 _SECRETS = {"address", "password_hash", "hash", "sealed", "pending"}
 _HIDDEN, _HIDDEN_ANEW = "***", "*** (another)"
+LONGEST_VALUE, LONGEST_SIDE = 1024, 4096
+"""Bytes, as JSON, of one value in the log and of all that was before or is after: drawings of 50 zones fill pages."""
 _NO_CHANGES = {"last_used_at", "last_step"}
 
 Values = dict[str, Any]
@@ -73,6 +77,8 @@ def _change(row: SQLModel, session: Session) -> Values | None:
             "before": {name: before[name] for name in changed},
             "after": {name: after[name] for name in changed},
         }
+    for side in {"before", "after"} & said.keys():
+        said[side] = _bounded(said[side])
     key = "/".join(str(part) for part in inspect(type(row)).primary_key_from_instance(row))
     return {"kind": kind, "key": key, "organization": _organization(session, row), **said}
 
@@ -92,6 +98,25 @@ def _before_and_after(row: SQLModel) -> tuple[Values, Values]:
         another = before[name] != after[name]
         before[name], after[name] = _HIDDEN, _HIDDEN_ANEW if another else _HIDDEN
     return before, after
+
+
+def _bounded(values: Values) -> Values:
+    """Values as the log keeps them: in place of a long one its size and SHA-256, by which it can be recognised."""
+    bounded = {name: _summary(value) if _size(value) > LONGEST_VALUE else value for name, value in values.items()}
+    for name in sorted(bounded, key=lambda name: _size(bounded[name]), reverse=True):
+        if _size(bounded) <= LONGEST_SIDE:
+            break
+        bounded[name] = _summary(values[name])
+    return bounded
+
+
+def _summary(value: object) -> Values:
+    said = json.dumps(value, sort_keys=True).encode()
+    return {"cut": True, "bytes": len(said), "sha256": hashlib.sha256(said).hexdigest()}
+
+
+def _size(value: object) -> int:
+    return len(json.dumps(value))
 
 
 def _organization(session: Session, row: SQLModel) -> str | None:

@@ -8,6 +8,7 @@ number that meant another line, even where a line is removed and drawn anew.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated
 
@@ -18,7 +19,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts.area import DetectionArea, Zone
 from contracts.identity import Nanoseconds, Policy, Token, token
 from contracts.spec import Anchor, CameraSpec, Capture, CountingLine, Side, default_policy
-from services.api.incoming import TimeZone
+from services.api.incoming import LONGEST_NAME, TimeZone
+from services.api.texts import checked, tidy, tidy_name
 from services.api.writing import writing_at
 from services.kit.tables import Camera, Line, Organization, Store, ZoneRow
 from services.kit.vault import CannotOpen, Vault, is_sealed
@@ -121,10 +123,49 @@ async def ensure_camera(
 
     Raises:
         CannotOpen: it is the address of a stream, and there is no secret key to seal it with.
+        ValueError: a name holds what no text may hold, or is blank or too long.
     """
+    spec = with_tidy_names(spec)
     async with writing_at(database_url) as session:
         await _ensure_store(session, spec)
         return await write_camera(session, spec, vault, trusted=True if address_is_said else None)
+
+
+def with_tidy_names(spec: CameraSetup) -> CameraSetup:
+    """A camera whose names are as the API takes them. What is stored already is read as it is.
+
+    Raises:
+        ValueError: a name holds what no text may hold, or is blank or too long.
+    """
+    return spec.model_copy(
+        update={
+            "address": checked(spec.address),
+            "name": _tidy("its name", spec.name),
+            "store_name": None if spec.store_name is None else _tidy("the store's name", spec.store_name, tidy_name),
+            "lines": tuple(
+                line.model_copy(
+                    update={
+                        field: _tidy(f"{field} of the line {line.id}", getattr(line, field))
+                        for field in ("name", "in_name", "out_name")
+                    }
+                )
+                for line in spec.lines
+            ),
+            "zones": tuple(
+                zone.model_copy(update={"name": _tidy(f"name of the zone {zone.id}", zone.name)}) for zone in spec.zones
+            ),
+        }
+    )
+
+
+def _tidy(what: str, text: str, rule: Callable[[str], str] = tidy) -> str:
+    try:
+        tidied = rule(text)
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from None
+    if len(tidied) > LONGEST_NAME:
+        raise ValueError(f"{what} is longer than {LONGEST_NAME} characters")
+    return tidied
 
 
 async def write_camera(session: AsyncSession, spec: CameraSetup, vault: Vault, *, trusted: bool | None) -> int:

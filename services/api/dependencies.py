@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Request
@@ -17,9 +17,13 @@ from services.api.clock import Clock
 from services.api.live.statuses import Statuses
 from services.api.parts import Parts
 from services.api.problems import Unauthorized
+from services.api.quotas import Kind
 from services.api.writing import writing
+from services.kit.http.addresses import client_network
 
 BeginWriting = Callable[[], AbstractAsyncContextManager[AsyncSession]]
+Hold = Callable[[Kind, str], AbstractContextManager[None]]
+"""Holds one of a kind for an organization, for as long as the context lasts; see `services.api.quotas`."""
 
 
 def parts(request: Request) -> Parts:
@@ -75,7 +79,25 @@ GuestDep = Annotated[Principal | None, Depends(guest)]
 
 def begin_writing(of: PartsDep, principal: PrincipalDep) -> BeginWriting:
     """What opens a transaction that changes the configuration, in the name of who asks."""
-    return lambda: writing(of.writable, principal.name, of.clock)
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[AsyncSession]:
+        of.changes.count(principal)
+        async with writing(of.writable, principal.name, of.clock) as session:
+            yield session
+
+    return begin
+
+
+def count_change(of: PartsDep, principal: PrincipalDep) -> None:
+    """Count a change that is made without `begin_writing`."""
+    of.changes.count(principal)
+
+
+def hold(request: Request, of: PartsDep, principal: PrincipalDep) -> Hold:
+    """What holds a share of something scarce, in the name of the one who asks."""
+    address = client_network(request.scope)
+    return lambda kind, organization: of.quotas.hold(kind, principal, organization, address)
 
 
 # scope="function": the session goes back before the answer is sent, so that a slow reader holds none.
@@ -83,6 +105,8 @@ SessionDep = Annotated[AsyncSession, Depends(open_session, scope="function")]
 ClockDep = Annotated[Clock, Depends(clock)]
 StatusesDep = Annotated[Statuses, Depends(statuses)]
 WorkerDep = Annotated[Worker, Depends(worker)]
+HoldDep = Annotated[Hold, Depends(hold)]
+ChangeCounted = Depends(count_change)
 WritingDep = Annotated[BeginWriting, Depends(begin_writing)]
 
 StoreID = Annotated[str, Path(description="The store's id.", pattern=TOKEN_PATTERN)]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
 from services.api.dependencies import PartsDep
+from services.api.parts import Parts
+from services.api.problems import Unauthorized, describe
+from services.kit.http.local import NOT_SHOWN, may_look_inside
+from services.kit.service import in_lines
 
 router = APIRouter(tags=["health"])
 
@@ -24,17 +28,33 @@ async def livez() -> str:
     "/readyz",
     summary="Ready?",
     response_class=PlainTextResponse,
-    responses={503: {"description": "What is not in order, one line each.", "content": {"text/plain": {}}}},
+    responses={
+        503: {
+            "description": "What is not in order, one line each, for this machine and who has the metrics key; "
+            "`not ready` for others.",
+            "content": {"text/plain": {}},
+        }
+    },
 )
-async def readyz(of: PartsDep) -> Response:
+async def readyz(request: Request, of: PartsDep) -> Response:
     """A round trip through JetStream and one to the database."""
     problems = await of.health.problems()
-    lines = [f"{name}: {problem}" for name, problem in problems.items()] or ["ready"]
     status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
-    return PlainTextResponse("\n".join([*lines, ""]), status)
+    return PlainTextResponse(in_lines(problems, inside=_is_inside(request, of)), status)
 
 
-@router.get("/metrics", summary="Metrics", response_class=PlainTextResponse)
-async def metrics() -> Response:
-    """Prometheus's text format."""
+@router.get(
+    "/metrics",
+    summary="Metrics",
+    response_class=PlainTextResponse,
+    responses=describe(HTTPStatus.UNAUTHORIZED),
+)
+async def metrics(request: Request, of: PartsDep) -> Response:
+    """Prometheus's text format, for this machine and who sends METRICA_METRICS_KEY as a bearer token."""
+    if not _is_inside(request, of):
+        raise Unauthorized(NOT_SHOWN)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _is_inside(request: Request, of: Parts) -> bool:
+    return may_look_inside(request.scope, of.settings.metrics_secret)

@@ -19,6 +19,7 @@ from services.api.dependencies import PartsDep, PrincipalDep
 from services.api.etags import etag
 from services.api.parts import Parts
 from services.api.problems import Conflict, Invalid, Unavailable
+from services.api.quotas import holder
 from services.api.writing import writing
 from services.kit.account_tables import RememberedAnswer
 from services.kit.vault import CannotOpen
@@ -45,20 +46,28 @@ class Creation:
         self._of, self._principal, self._request, self._key = of, principal, request, key
 
     async def once(
-        self, wanted: BaseModel, make: Callable[[AsyncSession], Awaitable[BaseModel]], *, tagged: bool = True
+        self,
+        wanted: BaseModel,
+        make: Callable[[AsyncSession], Awaitable[BaseModel]],
+        *,
+        may: Callable[[AsyncSession], Awaitable[object]],
+        tagged: bool = True,
     ) -> Response:
-        """Make it in one transaction with the memory of it, or answer as before.
+        """Make it in one transaction with the memory of it, or answer as before those who still may make it.
 
         Args:
             wanted: the request's body.
             make: makes it, in a transaction of `services.api.writing`, and gives what the answer shows.
+            may: raises where the principal may not make it now, whatever was answered before.
             tagged: whether the answer carries an ETag.
 
         Raises:
             Invalid: the same key came with another request.
             Conflict: the answer cannot be read any more.
         """
+        self._of.changes.count(self._principal)
         async with writing(self._of.writable, self._principal.name, self._of.clock) as session:
+            await may(session)
             known = await self._recall(session, wanted)
             if known is not None:
                 return known
@@ -77,7 +86,7 @@ class Creation:
         too_old = col(RememberedAnswer.at) <= self._of.clock() - REMEMBERED
         await session.exec(delete(RememberedAnswer).where(too_old))
         query = select(RememberedAnswer).where(
-            RememberedAnswer.who == self._principal.name, RememberedAnswer.key == self._key
+            RememberedAnswer.who == holder(self._principal), RememberedAnswer.key == self._key
         )
         found = (await session.exec(query)).first()
         if found is None:
@@ -95,7 +104,7 @@ class Creation:
     def _remembered(self, wanted: BaseModel, body: str) -> RememberedAnswer:
         assert self._key is not None
         return RememberedAnswer(
-            who=self._principal.name,
+            who=holder(self._principal),  # no name: somebody else may have it later
             key=self._key,
             fingerprint=self._of.vault.mark(self._asked(wanted)),
             status=HTTPStatus.CREATED,

@@ -1,17 +1,44 @@
-"""What every body that is sent to the API has in common."""
+"""What every body that is sent to the API has in common. The rules of texts stand in `services.api.texts`."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-Name = Annotated[str, Field(min_length=1, max_length=100, description="What people call it.", examples=["Main street"])]
+from services.api.texts import checked, is_storable, tidy, tidy_name
+
+__all__ = ["Incoming", "Label", "Name", "Patch", "TimeZone", "is_storable"]
+
+LONGEST_NAME = 100
+
+
+def _tidied(said: object) -> object:
+    return tidy(said) if isinstance(said, str) else said
+
+
+def _named(said: object) -> object:
+    return tidy_name(said) if isinstance(said, str) else said
+
+
+Name = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=LONGEST_NAME,
+        description="What people call it. Blanks around it are dropped; control characters, and those that turn the "
+        "direction of writing, are refused.",
+        examples=["Main street"],
+    ),
+    BeforeValidator(_named),
+]
+Label = Annotated[str, Field(max_length=LONGEST_NAME), BeforeValidator(_tidied)]
+"""The same of what may go without a name: then it is empty."""
 
 
 class Incoming(BaseModel):
-    """A body: nothing unknown in it, and no text that a database cannot hold."""
+    """A body: nothing unknown in it, and no text that a database cannot hold or that is not what it looks like."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -20,6 +47,12 @@ class Incoming(BaseModel):
     def _storable(cls, said: Any) -> Any:  # noqa: ANN401  # whatever was sent
         _check(said)
         return said
+
+    @field_validator("*")
+    @classmethod
+    def _shown(cls, value: object) -> object:
+        """Texts; passwords are no `str` here, and may hold what they like."""
+        return checked(value) if isinstance(value, str) else value
 
 
 class Patch(Incoming):
@@ -40,11 +73,6 @@ def _known(name: str) -> str:
 TimeZone = Annotated[
     str, AfterValidator(_known), Field(description="IANA name.", examples=["Africa/Tunis", "Europe/Paris"])
 ]
-
-
-def is_storable(text: str) -> bool:
-    """Whether a database can hold a text, and an answer repeat it."""
-    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _check(said: object) -> None:

@@ -11,13 +11,14 @@ from services.api.auth.signing import SigningKeys
 from services.api.auth.strength import Judge
 from services.api.auth.tokens import Verifier
 from services.api.cameras.trying import Turns
+from services.api.changing import Changes
 from services.api.clock import Clock
 from services.api.database import Sessions
-from services.api.history.export import Exports
 from services.api.live.feed import Feed
 from services.api.live.hub import Hub
 from services.api.live.statuses import Statuses
 from services.api.mail.outbox import Outbox
+from services.api.quotas import Quotas
 from services.api.settings import ApiSettings
 from services.kit.bus import Bus
 from services.kit.service import Health
@@ -38,7 +39,6 @@ class Parts:
     statuses: Statuses
     hub: Hub
     feed: Feed
-    exports: Exports
     tries: Turns
     """Camera tests that run."""
     clock: Clock
@@ -51,3 +51,7 @@ class Parts:
     verifier: Verifier
     second_factors: SecondFactors
     sign_ins: SignIns
+    changes: Changes
+    """How many changes each principal has made of late."""
+    quotas: Quotas
+    """Shares of exports and live streams."""

@@ -16,7 +16,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.framing import OneFraming
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
 ASKED_BY_ADDRESS = ("/livez", "/readyz", "/metrics")
 """What Prometheus and orchestrators ask each replica for, by the address that they were given: it shows no store."""
@@ -64,11 +63,16 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                # What is kept of an organization's data, or of a new key, is kept by the client alone and by no cache.
                 # A new version's page and script must come together: the browser asks each time, and is told 304.
-                headers.setdefault("Cache-Control", "no-cache")
+                headers.setdefault("Cache-Control", "no-store" if _is_data(scope["path"]) else "no-cache")
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def _is_data(path: str) -> bool:
+    return path.startswith("/v1/") or path == "/v1" or path in ASKED_BY_ADDRESS
 
 
 class BodyLimit:

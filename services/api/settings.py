@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.api.mail.settings import MailSettings
+from services.api.quotas import Kind, Quotas, Shares
+from services.api.texts import without_hidden
 from services.kit.settings import DatabaseSettings, is_loopback
 
 _ANY = {"0.0.0.0", "::"}  # noqa: S104  # recognised, not listened on
@@ -33,12 +35,40 @@ class ApiSettings(DatabaseSettings, MailSettings):
     """Whether superadmins who sign in here can do nothing until they have set up a second factor."""
     max_streams: Annotated[int, Field(ge=1)] = 500
     """Live streams (open dashboards) at a time. 500 take half a core at 5 events/s; the next one is told to wait."""
+    max_streams_per_principal: Annotated[int, Field(ge=1)] = 50
+    """Live streams of one person, one key, or one address without sign-in: 50 open tabs."""
+    max_streams_per_organization: Annotated[int | None, Field(ge=1)] = None
+    """Live streams of one organization; half of `max_streams` unless told."""
+    max_exports: Annotated[int, Field(ge=1)] = 8
+    """Exports at a time. Each holds one of the database's connections; see docs/operating.md."""
+    max_exports_per_principal: Annotated[int, Field(ge=1)] = 2
+    max_exports_per_organization: Annotated[int, Field(ge=1)] = 2
+    max_changes: Annotated[int, Field(ge=1)] = 300
+    """Changes of one person or key in 10 minutes, counted by each replica for itself."""
     reread_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How often the versions of the stores that somebody watches are read: mends a lost notice."""
     recheck_seconds: Annotated[float, Field(gt=0)] = 10.0
     """How often it is asked of each live stream whether who reads it still may: a sign-out ends it within this."""
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How often a live stream says that it lives. The dashboard gives up on one that was silent for 3 of them."""
+
+    @field_validator("admin_email")
+    @classmethod
+    def _is_readable(cls, email: str) -> str:
+        return without_hidden(email)
+
+    @field_validator("max_streams_per_organization", mode="before")
+    @classmethod
+    def _is_given(cls, number: object) -> object:
+        return number or None  # an empty variable, as compose files pass on what is not set, is none
+
+    @property
+    def quotas(self) -> Quotas:
+        """The shares of what is scarce."""
+        half = -(-self.max_streams // 2)
+        streams = self.max_streams_per_principal, self.max_streams_per_organization or half, self.max_streams
+        exports = self.max_exports_per_principal, self.max_exports_per_organization, self.max_exports
+        return Quotas({Kind.STREAM: Shares(*streams), Kind.EXPORT: Shares(*exports)})
 
     @property
     def other_hosts(self) -> list[str]:

@@ -16,6 +16,9 @@ def purge(
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     database_url: PersistenceUrl = "",
+    log_months_kept: Annotated[
+        int, typer.Option(envvar="METRICA_LOG_MONTHS_KEPT", min=1, help="Months of which the log of changes is kept.")
+    ] = 24,
 ) -> None:
     """Remove what is older than its organization keeps, as Metrica does by itself every hour."""
     from services.persistence.faults import UNABLE, in_words
@@ -23,19 +26,21 @@ def purge(
     if not database_url:
         raise Refused("METRICA_PERSISTENCE_DATABASE_URL is not set: the database as persistence reaches it")
     try:
-        asyncio.run(_say(database_url) if dry_run else _purge(database_url))
+        asyncio.run(_say(database_url) if dry_run else _purge(database_url, log_months_kept))
     except UNABLE as error:
         raise Refused(f"the database does not answer: {in_words(error)}") from error
 
 
-async def _purge(database_url: str) -> None:
+async def _purge(database_url: str, log_months_kept: int) -> None:
     import asyncpg
 
     from services.persistence.retention import purge as remove
 
     async with asyncpg.create_pool(database_url, min_size=0, max_size=1) as pool:
-        purged = await remove(pool, datetime.now(UTC))
+        purged = await remove(pool, datetime.now(UTC), log_months_kept)
     print(f"{purged.crossings:,} crossings are removed, {purged.months} months of them whole")
+    if purged.changes:
+        print(f"{purged.changes:,} entries of the log of changes are removed")
     if purged.waiting:
         print(f"{purged.waiting} months are being read; they are removed within the hour, or by another purge")
 

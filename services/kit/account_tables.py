@@ -57,6 +57,8 @@ class ApiKey(SQLModel, table=True):
     hash: str
     """SHA-256 of the whole key, hexadecimal."""
     created_at: datetime = Field(sa_type=DateTime(timezone=True))
+    made_by: UUID | None = Field(default=None, foreign_key="account.id", ondelete="SET NULL", index=True)
+    """The person behind it, through whichever keys: with their right to make keys, it ends. A worker's key stays."""
     revoked_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     last_used_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     """To about a minute."""
@@ -193,7 +195,7 @@ class AuditEntry(SQLModel, table=True):
     __tablename__ = "audit_entry"
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=(Identity(always=True),))
-    at: datetime = Field(sa_type=DateTime(timezone=True))
+    at: datetime = Field(sa_type=DateTime(timezone=True), index=True)
     who: str
     organization: str | None = Field(default=None, index=True)
     action: str

@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import uvicorn
 from faststream.asgi import AsgiFastStream, AsgiResponse, get
 from nats.errors import Error as NatsError
 from prometheus_client import make_asgi_app
 
 from contracts.streams import Owner
 from services.kit.bus import Bus
+from services.kit.http.local import Inside, may_look_inside
+from services.kit.http.proxies import Scope
+from services.kit.http.server import run_http
 from services.kit.logs import configure, logger
 from services.kit.settings import ServiceSettings
 from services.kit.tasks import cancel_and_wait
@@ -59,6 +61,13 @@ class Health:
     async def _permitted(self) -> None:
         if refused := self.bus.refusals.present:
             raise RuntimeError(f"NATS does not let the user {self.bus.user} {', '.join(refused)}")
+
+
+def in_lines(problems: Mapping[str, str], *, inside: bool) -> str:
+    """What /readyz says: to strangers only whether all is in order, not what the parts are and what they say."""
+    if not problems:
+        return "ready\n"
+    return "".join(f"{name}: {problem}\n" for name, problem in problems.items()) if inside else "not ready\n"
 
 
 class Worker:
@@ -126,29 +135,17 @@ def serve(
         return AsgiResponse(b"alive\n", 200)
 
     @get
-    async def readyz(_scope: object) -> AsgiResponse:
+    async def readyz(scope: Scope) -> AsgiResponse:
         problems = await health.problems()
-        lines = [f"{name}: {problem}" for name, problem in problems.items()] or ["ready"]
-        return AsgiResponse("\n".join([*lines, ""]).encode(), 503 if problems else 200)
+        told = in_lines(problems, inside=may_look_inside(scope, settings.metrics_secret))
+        return AsgiResponse(told.encode(), 503 if problems else 200)
 
+    metrics = Inside(make_asgi_app(), settings.metrics_secret)
     app = AsgiFastStream(
         bus.broker,
         logger=None,
         after_startup=[worker.start],  # the broker is connected by then
         on_shutdown=[worker.stop],  # and still is
-        asgi_routes=[("/livez", livez), ("/readyz", readyz), ("/metrics", make_asgi_app())],
+        asgi_routes=[("/livez", livez), ("/readyz", readyz), ("/metrics", metrics)],
     )
     run_http(app, settings)
-
-
-def run_http(app: object, settings: ServiceSettings) -> None:
-    """Serve an ASGI application until SIGTERM or SIGINT."""
-    config = uvicorn.Config(
-        app,  # type: ignore[arg-type]  # FastStream's and FastAPI's applications are both ASGI
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=5,
-    )
-    uvicorn.Server(config).run()

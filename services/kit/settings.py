@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from uuid import uuid4
@@ -11,7 +12,10 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.identity import token
+from services.kit.http.proxies import TrustedProxies, read_proxies
 from services.kit.vault import Vault
+
+SHORTEST_KEY = 16
 
 
 class ServiceSettings(BaseSettings):
@@ -34,6 +38,15 @@ class ServiceSettings(BaseSettings):
     """Where /livez, /readyz and /metrics (and the API) answer; 0 takes any free port."""
     private_network: bool = False
     """Whether only Metrica's own can reach `host`, as in a network of containers: then it may be any address."""
+    trusted_proxies: str = ""
+    """Addresses, networks and host names, with commas, of the proxies that are believed about who asks; see
+    `services.kit.http.proxies`. None is believed unless it is named, not even one on this machine."""
+    metrics_key: SecretStr | None = None
+    """Lets Prometheus see /metrics, and others what is not in order at /readyz; this machine needs none."""
+    max_connections: Annotated[int, Field(ge=8)] = 2048
+    """Connections to the HTTP server at a time; fewer where the system gives fewer file descriptors."""
+    max_connections_per_address: Annotated[int, Field(ge=4)] = 256
+    """Of one address, or one /64 of IPv6; trusted proxies have no such bound."""
     replica: str = Field(default_factory=lambda: f"replica-{uuid4().hex[:12]}")
     """This replica's name among those of its service: nobody else's, and best the same after a restart, so that who was
     killed takes up at once what it did before."""
@@ -44,6 +57,31 @@ class ServiceSettings(BaseSettings):
     def nats_tls(self) -> bool:
         """Whether the connection to NATS must be encrypted."""
         return self.nats_url.startswith("tls://") or self.nats_tls_ca is not None or self.nats_tls_cert is not None
+
+    @cached_property
+    def proxies(self) -> TrustedProxies:
+        """The proxies that are believed."""
+        return read_proxies(self.trusted_proxies)
+
+    @property
+    def metrics_secret(self) -> str | None:
+        """The key to metrics."""
+        return None if self.metrics_key is None else self.metrics_key.get_secret_value()
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _names_proxies(cls, proxies: str) -> str:
+        read_proxies(proxies)
+        return proxies
+
+    @field_validator("metrics_key")
+    @classmethod
+    def _is_hard_to_guess(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is None or not key.get_secret_value():
+            return None  # an empty variable is none
+        if len(key.get_secret_value()) < SHORTEST_KEY:
+            raise ValueError(f"a metrics key has at least {SHORTEST_KEY} characters: draw it by `openssl rand -hex 32`")
+        return key
 
     @field_validator("nats_tls_ca", "nats_tls_cert", "nats_tls_key", mode="before")
     @classmethod

@@ -29,15 +29,15 @@ from services.kit.logs import logger
 from services.kit.reader import Reader
 from services.kit.runs import Runs
 from services.kit.service import Health, serve
-from services.kit.settings import DatabaseSettings
 from services.kit.tasks import cancel_and_wait
 from services.kit.totals import Key, all_totals
 from services.persistence import metrics
 from services.persistence.faults import UNABLE, in_words, stay_cancelled
 from services.persistence.health import keep_health
 from services.persistence.incoming import MalformedEvent, Record, read
-from services.persistence.retention import Purged, purge
+from services.persistence.retention import LOG_MONTHS_KEPT, Purged, purge
 from services.persistence.rollups import MINUTES_KEPT
+from services.persistence.settings import PersistenceSettings
 from services.persistence.writer import Outcome, Writer
 
 SERVICE = Owner.PERSISTENCE
@@ -84,8 +84,11 @@ class Persistence:
         clock: tells the present moment, with a time zone.
     """
 
-    def __init__(self, bus: Bus, pool: asyncpg.Pool, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, bus: Bus, pool: asyncpg.Pool, clock: Clock = utc_now, log_months_kept: int = LOG_MONTHS_KEPT
+    ) -> None:
         self._bus, self._pool, self._clock = bus, pool, clock
+        self._log_months_kept = log_months_kept
         self._writer = Writer(pool)
         self._runs = Runs()
 
@@ -230,7 +233,7 @@ class Persistence:
         """Remove what is older than its organization keeps; the first time, that may take minutes."""
         while True:
             try:
-                purged = await purge(self._pool, self._clock())
+                purged = await purge(self._pool, self._clock(), self._log_months_kept)
                 metrics.PURGED.inc(purged.crossings)
                 if purged != Purged():
                     log.info("what was too old is removed", **asdict(purged))
@@ -260,15 +263,15 @@ def open_pool(database_url: str) -> asyncpg.Pool:
     )
 
 
-async def work(bus: Bus, health: Health, settings: DatabaseSettings) -> None:
+async def work(bus: Bus, health: Health, settings: PersistenceSettings) -> None:
     """Run the service on a connected bus until cancelled."""
     async with open_pool(settings.database_url.get_secret_value()) as pool:
-        persistence = Persistence(bus, pool)
+        persistence = Persistence(bus, pool, log_months_kept=settings.log_months_kept)
         health.checks["database"] = persistence.check
         await persistence.run()
 
 
 def main() -> None:
     """Start the service."""
-    settings = DatabaseSettings()
+    settings = PersistenceSettings()
     serve(SERVICE, settings, lambda bus, health: work(bus, health, settings), streams=[CROSSINGS.name, DLQ.name])

@@ -18,6 +18,7 @@ from services.persistence.rollups import cut
 
 LOCK_TIMEOUT = "2s"
 """A partition is dropped while nobody reads the record. Who reads for longer is not disturbed: it is tried again."""
+LOG_MONTHS_KEPT = 24
 LONG = 600.0
 """Seconds that a month of rows may take."""
 
@@ -29,6 +30,7 @@ _NOBODYS = (
     "SELECT DISTINCT v.store FROM store_version v LEFT JOIN store s ON s.id = v.store WHERE s.id IS NULL ORDER BY 1"
 )
 _OLD = "SELECT count(*) AS crossings, min(at) AS oldest FROM crossing WHERE store = ANY($1::text[]) AND at < $2"
+_FORGET_CHANGES = "DELETE FROM audit_entry WHERE at < $1"
 _LOCK = "SELECT run, time_zone FROM store_version WHERE store = $1 ORDER BY run FOR UPDATE"
 _ANY_COUNT = "SELECT EXISTS (SELECT FROM count_quarter WHERE run = $1 AND store = $2 AND bucket < $3)"
 _FORGET = (
@@ -65,6 +67,8 @@ class Purged:
     """Partitions that were dropped."""
     waiting: int = 0
     """Partitions that somebody reads now."""
+    changes: int = 0
+    """Entries of the log of changes."""
 
 
 async def limits(connection: asyncpg.Connection, now: datetime) -> list[Limit]:
@@ -87,14 +91,22 @@ async def survey(connection: asyncpg.Connection, limit: Limit) -> tuple[int, dat
     return row["crossings"], row["oldest"]
 
 
-async def purge(pool: asyncpg.Pool, now: datetime) -> Purged:
+async def purge(pool: asyncpg.Pool, now: datetime, log_months_kept: int = LOG_MONTHS_KEPT) -> Purged:
     """Remove what is too old. Whatever stops it half way, the next call goes on.
+
+    Args:
+        pool: of persistence.
+        now: the present.
+        log_months_kept: whole months before the present one of which the log of changes is kept, for everybody:
+            were it an organization's to say, whom the log tells of could shorten it.
 
     Raises:
         asyncpg.PostgresError, OSError: the database cannot now.
     """
     purged = Purged()
     async with pool.acquire() as connection:
+        gone = await connection.execute(_FORGET_CHANGES, _months_before(now, log_months_kept), timeout=LONG)
+        purged.changes = _count(gone)
         found = await limits(connection, now)
         if not found:
             return purged

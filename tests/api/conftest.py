@@ -19,7 +19,7 @@ from tests.api import seeded
 from tests.api.asked import Asked, asking
 from tests.api.mailing import mail_settings
 from tests.api.seeded import ROOT, Seed
-from tests.api.served import PATIENCE, FakeClock, Served, serving, until_ready
+from tests.api.served import BROWSER, PATIENCE, FakeClock, Served, serving, until_ready
 from tests.support.post_office import PostOffice, post_office
 
 MORNING = datetime(2026, 11, 23, 8, 20, tzinfo=UTC)
@@ -55,7 +55,7 @@ async def served(
 ) -> AsyncIterator[Served]:
     async with serving(settings, api_database_url, clock) as parts:
         address = f"http://127.0.0.1:{parts.settings.port}"
-        async with httpx.AsyncClient(base_url=address, timeout=PATIENCE) as client:
+        async with httpx.AsyncClient(base_url=address, timeout=PATIENCE, headers=BROWSER) as client:
             await until_ready(client)
             yield Served(client, parts, clock, ingest_bus, pool, api_database_url)
 

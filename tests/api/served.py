@@ -13,7 +13,6 @@ from typing import Any
 
 import asyncpg
 import httpx
-import uvicorn
 from sqlalchemy.pool import NullPool, Pool
 
 from contracts import subjects
@@ -25,6 +24,8 @@ from services.api.database import open_engine
 from services.api.parts import Parts
 from services.api.settings import ApiSettings
 from services.kit.bus import Bus
+from services.kit.http.limits import Limits
+from services.kit.http.server import Server
 from services.kit.settings import ServiceSettings
 from services.kit.totals import totals
 from services.kit.vault import Vault
@@ -38,6 +39,8 @@ BUFFER = 1 << 16
 """Bytes that the kernel keeps of an answer that nobody takes; left to itself it takes tens of megabytes in."""
 SECRET_KEY = "a secret key that only tests have"
 VAULT = Vault(SECRET_KEY)
+BROWSER = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+"""What a browser says of a request of one of our own pages; programs do not, and are no local user."""
 
 
 @dataclass
@@ -173,6 +176,7 @@ async def serving(
     clock: FakeClock,
     poolclass: type[Pool] = NullPool,
     /,
+    limits: Limits | None = None,
     **said: object,
 ) -> AsyncIterator[Parts]:
     """Run the API; yields its parts, of which `settings.port` is where it answers."""
@@ -185,8 +189,9 @@ async def serving(
         where = {"port": port, "database_url": database_url}
         given = where | quick | {"secret_key": SECRET_KEY, "local_access": "viewer"} | said
         engine = open_engine(database_url, poolclass=poolclass)
-        app = create_app(ApiSettings.model_validate(settings.model_dump() | given), clock, engine)
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))
+        told = ApiSettings.model_validate(settings.model_dump() | given)
+        app = create_app(told, clock, engine)
+        server = Server(app, told, limits, grace=2)
         running = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             yield app.state.parts
@@ -200,7 +205,8 @@ async def replica(
     settings: ServiceSettings, database_url: str, clock: FakeClock, **said: object
 ) -> AsyncIterator[httpx.AsyncClient]:
     """One more API, where everybody signs in unless told; yields who asks it."""
-    async with serving(settings, database_url, clock, **{"local_access": "none", **said}) as parts:
+    given: dict[str, Any] = {"local_access": "none", **said}
+    async with serving(settings, database_url, clock, **given) as parts:
         address = f"http://127.0.0.1:{parts.settings.port}"
         async with httpx.AsyncClient(base_url=address, timeout=PATIENCE) as client:
             await until_ready(client)

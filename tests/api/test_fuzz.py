@@ -214,7 +214,7 @@ async def busy(
     """The API with a pool of connections, and all that runs around it: streams, an ingest, crossings and a picture."""
     tracker = await Bus(settings, "tracker", Owner.TRACKER).start()
     await ingest_bus.client.subscribe(PROBE, cb=look)
-    said = {"local_access": "none", "reread_seconds": 2.0}
+    said: dict[str, Any] = {"max_changes": 1_000_000, "local_access": "none", "reread_seconds": 2.0}
     async with serving(settings, api_database_url, clock, AsyncAdaptedQueuePool, **said) as parts:
         address = f"http://127.0.0.1:{parts.settings.port}"
         async with httpx.AsyncClient(base_url=address, timeout=PATIENCE) as client:

@@ -14,7 +14,7 @@ from contracts.streams import STATUS
 from infra.local.nats import NatsServer
 from infra.local.postgres import PostgresServer
 from services.kit.settings import ServiceSettings
-from tests.api.served import FakeClock, Served, boxes, serving, until_ready
+from tests.api.served import BROWSER, FakeClock, Served, boxes, serving, until_ready
 
 NO_MODEL = Status(
     run=LIVE,
@@ -239,7 +239,7 @@ async def test_too_many_streams_are_refused_in_words(
     await served.set_up()
     async with serving(settings, api_database_url, clock, max_streams=1) as parts:
         address = f"http://127.0.0.1:{parts.settings.port}"
-        async with httpx.AsyncClient(base_url=address) as client:
+        async with httpx.AsyncClient(base_url=address, headers=BROWSER) as client:
             await until_ready(client)
             async with client.stream("GET", "/v1/stores/shop/events") as first:
                 assert first.status_code == 200

@@ -14,7 +14,7 @@ import httpx
 from contracts.identity import LIVE, Direction, to_ns
 from services.cli.replaying.promoting import Stretch, promote, revoke
 from services.kit.settings import ServiceSettings
-from tests.api.served import Served, serving, until_ready
+from tests.api.served import BROWSER, Served, serving, until_ready
 from tests.persistence.builders import crossing
 
 URL = "/v1/stores/shop/counts"
@@ -138,7 +138,7 @@ async def test_dashboards_take_a_promotion_and_its_revocation_at_once(
     await count(served, "moved", now, now, now)
     async with (
         serving(settings, served.database_url, served.clock, reread_seconds=60) as parts,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{parts.settings.port}", timeout=5) as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{parts.settings.port}", timeout=5, headers=BROWSER) as client,
     ):
         await until_ready(client)
         async with replace(served, client=client, parts=parts).follow() as stream, command_line(served) as connection:

@@ -19,7 +19,7 @@ from services.api.auth.service import GRACE, REFRESH_LIFE
 from services.api.auth.tokens import LEEWAY, LIFE
 from services.kit.settings import ServiceSettings
 from tests.api.seeded import PASSWORD, ROOT, Seed
-from tests.api.served import FakeClock, Served, replica
+from tests.api.served import BROWSER, FakeClock, Served, replica
 from tests.api.test_tokens import AUDIENCE, ISSUER, PUBLIC, token
 from tests.support.key_server import KeyServer
 
@@ -325,10 +325,14 @@ async def test_a_browser_gets_cookies_that_no_script_reads(client: httpx.AsyncCl
     assert (await client.get(ME)).json()["name"] == "viewer@acme"
 
 
-async def test_over_https_cookies_go_over_https_alone(client: httpx.AsyncClient) -> None:
+async def test_over_https_cookies_go_over_https_alone(
+    settings: ServiceSettings, api_database_url: str, clock: FakeClock, seed: Seed
+) -> None:
     body = {"email": "viewer@acme", "password": PASSWORD}
-    answer = await client.post("/v1/auth/sign-in", json=body, headers={**HERE, "X-Forwarded-Proto": "https"})
+    async with replica(settings, api_database_url, clock, trusted_proxies="127.0.0.1") as client:
+        answer = await client.post("/v1/auth/sign-in", json=body, headers={**HERE, "X-Forwarded-Proto": "https"})
 
+    assert len(answer.headers.get_list("set-cookie")) == 2
     assert all(re.search("; Secure", line) for line in answer.headers.get_list("set-cookie"))
 
 
@@ -392,9 +396,9 @@ async def test_another_machine_signs_in_even_there(
 ) -> None:
     async with replica(settings, api_database_url, clock, local_access="viewer", hosts="shop.example") as client:
         for headers, status in (
-            ({}, 200),
-            ({"Host": "shop.example"}, 401),
-            ({"X-Forwarded-For": "10.0.0.7"}, 401),  # a proxy on this machine says for whom it asks
+            (BROWSER, 200),
+            ({**BROWSER, "Host": "shop.example"}, 401),
+            ({**BROWSER, "X-Forwarded-For": "10.0.0.7"}, 401),  # a proxy on this machine says for whom it asks
         ):
             assert (await client.get("/v1/stores", headers=headers)).status_code == status, headers
 

@@ -31,6 +31,7 @@ from services.cli.seed import ORGANIZATION, wanted
 from services.persistence.migrate import upgrade
 from services.persistence.seeding import AlreadyThere, sow
 from tests.api.asked import asking
+from tests.api.served import BROWSER
 
 ROUNDS = 150
 EXPORTS = 3
@@ -85,7 +86,9 @@ async def export(database_url: str, now: datetime, shops: list[str]) -> None:
     server = uvicorn.Server(uvicorn.Config(app, port=free_port(), log_config=None, lifespan="off"))
     running = asyncio.create_task(server.serve())
     period = {"from": str(now.date() - timedelta(days=3 * 365)), "to": str(now.date())}
-    async with httpx.AsyncClient(base_url=f"http://localhost:{server.config.port}", timeout=60) as client:
+    async with httpx.AsyncClient(
+        base_url=f"http://localhost:{server.config.port}", timeout=60, headers=BROWSER
+    ) as client:
         while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
             await asyncio.sleep(0.01)
         for n, shop in enumerate(shops):

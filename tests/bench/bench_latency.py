@@ -26,6 +26,7 @@ from contracts.identity import LIVE
 from infra.local.stack import Stack
 from services.api.configuration import CameraSetup, ensure_camera
 from services.ingest.simulation import open_simulation
+from tests.api.served import BROWSER
 from tests.support.broker import connected, eventually, settings_of
 from tests.support.onlooker import Onlooker, onlooking
 
@@ -68,7 +69,7 @@ class Heard:
 async def events(url: str, store: str) -> AsyncIterator[tuple[str, str]]:
     """The server-sent events of a store: their kinds and data."""
     async with (
-        httpx.AsyncClient(base_url=url, timeout=None) as client,
+        httpx.AsyncClient(base_url=url, timeout=None, headers=BROWSER) as client,
         client.stream("GET", f"/v1/stores/{store}/events") as stream,
     ):
         kind = ""

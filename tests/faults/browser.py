@@ -12,6 +12,7 @@ from typing import Final
 import httpx
 
 from contracts.events import Counts
+from tests.api.served import BROWSER
 
 RETRY: Final = 1.0
 SILENCE: Final = 16.0
@@ -43,7 +44,7 @@ class Browser:
     async def follow(self) -> None:
         """Watch until cancelled."""
         timeout = httpx.Timeout(SILENCE, connect=2.0)
-        async with httpx.AsyncClient(timeout=timeout) as client:
+        async with httpx.AsyncClient(timeout=timeout, headers=BROWSER) as client:
             while True:
                 url = next(self._urls)
                 try:

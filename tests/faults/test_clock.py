@@ -12,6 +12,7 @@ import pytest
 from contracts.streams import CROSSINGS
 from infra.local.stack import Stack
 from services.api.configuration import ensure_camera
+from tests.api.served import BROWSER
 from tests.faults.films import UNHURRIED, Films
 from tests.faults.history import History, difference
 from tests.faults.streets import Street, streets
@@ -97,7 +98,7 @@ async def _wait_for_crossings(stack: Stack) -> None:
 
 async def _dashboard_is_right(stack: Stack) -> bool:
     """Whether the API shows the store's day, and what was counted in it."""
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(headers=BROWSER) as client:
         (store,) = (await client.get(f"{stack.url}/v1/stores")).json()
     counts = await History(stack.database_url).totals(STORE)
     return (store["counts"]["day"], store["counts"]["in"] > 0) == (counts.day, True)

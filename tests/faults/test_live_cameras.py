@@ -15,6 +15,7 @@ from contracts.streams import FRAMES, PREVIEW
 from contracts.subjects import tracks
 from infra.local.stack import Stack
 from services.api.configuration import ensure_camera
+from tests.api.served import BROWSER
 from tests.faults.films import UNHURRIED
 from tests.faults.streets import Street, streets
 from tests.support.broker import eventually, jetstream
@@ -101,7 +102,7 @@ async def _flood(stack: Stack) -> None:
 async def _watch(stack: Stack, street: Street) -> None:
     """Wait for what the API only hears from the bus: where people are now."""
     async with (
-        httpx.AsyncClient(timeout=PATIENCE) as client,
+        httpx.AsyncClient(timeout=PATIENCE, headers=BROWSER) as client,
         client.stream("GET", f"{stack.url}/v1/stores/{STORE}/events") as answer,
     ):
         async for line in answer.aiter_lines():

@@ -10,14 +10,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.ingest.live import LiveCamera, open_stream
+from services.ingest.egress import TRUSTED
+from services.ingest.live import LiveCamera
+from services.ingest.network import open_stream
 from services.ingest.sources import SourceClosed, SourceLost, SourceRefused, frames
 from tests.support.http_camera import http_camera
 from tests.support.rtsp import RtspCamera
 
 
 def connect(address: str) -> LiveCamera:
-    return open_stream(address, open_timeout=20, read_timeout=2)
+    return open_stream(address, egress=TRUSTED, open_timeout=20, read_timeout=2)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +139,7 @@ def test_machine_that_takes_the_call_and_never_answers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(SourceLost, match=r"127\.0\.0\.1 did not answer within 1 s"):
-            open_stream(f"rtsp://127.0.0.1:{port}/cam", open_timeout=1, read_timeout=1)
+            open_stream(f"rtsp://127.0.0.1:{port}/cam", egress=TRUSTED, open_timeout=1, read_timeout=1)
 
 
 def test_motion_jpeg_over_http_is_a_camera_too() -> None:

@@ -25,6 +25,7 @@ from infra.local.stack import Stack
 from services.api.configuration import CameraSetup, ensure_camera
 from services.ingest.simulation import open_simulation
 from services.kit.dead_letters import HEADER
+from tests.api.served import BROWSER
 from tests.support.broker import jetstream
 from tests.support.record import crossings, wait_for_end
 
@@ -135,7 +136,7 @@ async def _until_taken(publish: Callable[[], Awaitable[object]]) -> None:
 async def _statuses(url: str, expected: dict[str, tuple[str, str]]) -> None:
     """Wait until the API shows each camera's trouble in the expected state and words, and no password."""
     deadline = time.monotonic() + 60
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, headers=BROWSER) as client:
         while True:
             answer = await client.get("/v1/stores")
             said = {

@@ -18,6 +18,7 @@ from services.api.configuration import CameraSetup, ensure_camera, remove_camera
 from services.ingest.simulation import open_simulation
 from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
+from tests.api.served import BROWSER
 from tests.cli.command import metrica
 from tests.conftest import violations
 from tests.support.broker import connected, eventually
@@ -73,7 +74,7 @@ async def _set(stack: Stack, name: str, address: str, model: str, *, paused: boo
 
 
 async def _shows_a_picture(stack: Stack, name: str) -> None:
-    async with httpx.AsyncClient(base_url=stack.url) as browser:
+    async with httpx.AsyncClient(base_url=stack.url, headers=BROWSER) as browser:
 
         async def shown() -> bool:
             return (await browser.get(f"/v1/cameras/{name}/frame.jpg")).is_success

@@ -20,7 +20,7 @@ from services.api.configuration import CameraSetup, ensure_camera
 from services.kit.bus import Bus
 from services.persistence.app import Persistence, open_pool
 from services.persistence.migrate import upgrade
-from tests.api.served import FakeClock, Follower, serving, until_ready
+from tests.api.served import BROWSER, FakeClock, Follower, serving, until_ready
 from tests.persistence.builders import NOON, crossing, end
 from tests.support.broker import connected
 from tests.support.record import crossings as stored
@@ -81,7 +81,7 @@ async def _dashboard(servers: Servers) -> AsyncIterator[Follower]:
     async with (
         connected(servers.settings(Owner.INGEST), Owner.INGEST),  # whose stream of statuses the api waits for
         serving(servers.settings(Owner.API), servers.database_urls[API], FakeClock(LATER)) as parts,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{parts.settings.port}", timeout=5) as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{parts.settings.port}", timeout=5, headers=BROWSER) as client,
     ):
         await until_ready(client)
         async with client.stream("GET", "/v1/stores/shop/events") as response:

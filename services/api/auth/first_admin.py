@@ -8,6 +8,7 @@ from services.api.auth.passwords import Passwords
 from services.api.auth.proving import put_password
 from services.api.auth.repository import end_sign_ins, find_user_by_email
 from services.api.clock import utc_now
+from services.api.texts import without_hidden
 from services.api.writing import writing_at
 from services.kit.account_tables import User
 
@@ -38,7 +39,11 @@ async def set_password(database_url: str, email: str, password: str, *, superadm
         email: what to sign in with.
         password: the same.
         superadmin: None leaves it.
+
+    Raises:
+        ValueError: the e-mail address holds what no text may hold.
     """
+    without_hidden(email)
     hashed = await Passwords().hash(password)
     async with writing_at(database_url) as session:
         user = await find_user_by_email(session, email)

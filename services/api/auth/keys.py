@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import or_, update
-from sqlmodel import col
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, Role
@@ -81,6 +82,26 @@ async def worker_of_key(sessions: Sessions, text: str, now: datetime) -> Worker:
     if key.role != WORKER or key.store is None:
         raise Unauthorized("This is no worker's key: make one of the role worker for the store.")
     return Worker(key.id, key.store)
+
+
+async def revoke_keys_of(
+    session: AsyncSession, user: UUID, now: datetime, organization: str | None = None, but: Collection[str] = ()
+) -> None:
+    """Revoke what a person made and may make no longer. Workers' keys stay: they send crossings, and read nothing.
+
+    Args:
+        session: a transaction of `services.api.writing`.
+        user: whose keys.
+        now: when.
+        organization: only of this one.
+        but: organizations in which they still may.
+    """
+    query = select(ApiKey).where(ApiKey.made_by == user, ApiKey.role != WORKER, col(ApiKey.revoked_at).is_(None))
+    if organization is not None:
+        query = query.where(ApiKey.organization == organization)
+    for key in (await session.exec(query.where(col(ApiKey.organization).not_in(but)))).all():
+        key.revoked_at = now
+        session.add(key)
 
 
 async def _use(sessions: Sessions, text: str, now: datetime) -> ApiKey:

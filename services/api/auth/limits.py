@@ -6,7 +6,6 @@ their own: wrong passwords from anywhere else do not keep them out.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.problems import TooMany
 from services.kit.account_tables import SignInAttempts
+from services.kit.http.addresses import network_of
 
 WINDOW = timedelta(minutes=15)
 PER_ACCOUNT, PER_ADDRESS = 10, 50
@@ -43,7 +43,7 @@ def account_key(email: str) -> str:
 
 def of_stranger(email: str, address: str) -> tuple[Counter, ...]:
     """The counters of somebody who shows nothing that is known."""
-    return Counter(f"address {_network(address)}", PER_ADDRESS), Counter(account_key(email))
+    return Counter(f"address {network_of(address)}", PER_ADDRESS), Counter(account_key(email))
 
 
 def of_device(device: UUID) -> Counter:
@@ -105,16 +105,3 @@ async def _count(session: AsyncSession, counter: Counter, now: datetime) -> tupl
     )
     counted = (await session.exec(query)).one()
     return counted[0], counted[1]
-
-
-def _network(address: str) -> str:
-    """The address, or the /64 of an IPv6 one: whoever has one address of it has them all."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed, 64), strict=False))

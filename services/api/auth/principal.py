@@ -17,14 +17,16 @@ from services.api.auth.rights import rights_of
 from services.api.auth.tokens import BUILT_IN, Claims
 from services.api.parts import Parts
 from services.api.problems import Unauthorized
-from services.api.security import LOOPBACK
 from services.kit.account_tables import User
-from services.kit.settings import is_loopback
+from services.kit.http.local import is_browsers, is_of_this_machine
 from services.kit.sign_in_tables import SignIn
 
 Answer = TypeVar("Answer")
 
 SIGN_IN = "Sign in at /v1/auth/sign-in, or send `Authorization: Bearer` with a token or a key."
+BROWSERS_ONLY = (
+    "Without signing in, only a browser at this machine looks; programs send `Authorization: Bearer` with a key."
+)
 
 
 async def identify(request: Request, of: Parts) -> Principal:
@@ -47,8 +49,11 @@ async def identify(request: Request, of: Parts) -> Principal:
             return await of_token(of, cookie)
         except Unauthorized as error:
             refused = error
-    if of.settings.local_access == "viewer" and _comes_from_here(request):
-        return LOCAL
+    if of.settings.local_access == "viewer" and is_of_this_machine(request.scope):
+        if is_browsers(request.scope):
+            return LOCAL
+        if cookie is None:
+            refused = Unauthorized(f"{SIGN_IN} {BROWSERS_ONLY}")
     raise refused
 
 
@@ -137,8 +142,3 @@ async def _of_built_in(of: Parts, session: AsyncSession, claims: Claims) -> tupl
     if sign_in is None:
         raise Unauthorized("This sign-in has ended: sign in again.")
     return user, sign_in
-
-
-def _comes_from_here(request: Request) -> bool:
-    """Both the name that was asked for and the address that asks are this machine's."""
-    return request.url.hostname in LOOPBACK and request.client is not None and is_loopback(request.client.host)

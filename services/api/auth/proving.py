@@ -9,6 +9,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.auth import limits, second_factor
+from services.api.auth.keys import revoke_keys_of
 from services.api.auth.repository import end_sign_ins, lock_user
 from services.kit.account_tables import PasswordReset, RememberedAnswer, User
 
@@ -21,7 +22,7 @@ async def prove(session: AsyncSession, user: User, hashed: str, now: datetime) -
     """
     await lock_user(session, user.id, changing=True)
     if user.verified_at is None:
-        await _forget_what_others_may_know(session, user)
+        await _forget_what_others_may_know(session, user, now)
     user.verified_at = user.verified_at or now
     await put_password(session, user, hashed, now)
     await end_sign_ins(session, user.id)
@@ -42,6 +43,7 @@ async def void_resets(session: AsyncSession, user: User, now: datetime) -> None:
     await session.exec(update(PasswordReset).where(unused).values(used_at=now))
 
 
-async def _forget_what_others_may_know(session: AsyncSession, user: User) -> None:
+async def _forget_what_others_may_know(session: AsyncSession, user: User, now: datetime) -> None:
+    await revoke_keys_of(session, user.id, now)
     await second_factor.remove(session, user.id)
     await session.exec(delete(RememberedAnswer).where(col(RememberedAnswer.who) == user.email))

@@ -11,10 +11,14 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr
 from services.api.access import Role
 from services.api.auth.passwords import LONGEST, SHORTEST
 from services.api.incoming import Incoming
+from services.api.texts import without_hidden
 from services.kit.sign_in_tables import SignIn
 
 Email = Annotated[
-    str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$", examples=["mara@shop.example"]), AfterValidator(str.lower)
+    str,
+    Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$", examples=["mara@shop.example"]),
+    AfterValidator(without_hidden),
+    AfterValidator(str.lower),
 ]
 NewPassword = Annotated[SecretStr, Field(min_length=SHORTEST, max_length=LONGEST)]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from services.api.auth import cookies
+from services.api.texts import cleaned
 
 LONGEST_AGENT = 200
 
@@ -32,10 +33,10 @@ class Visitor:
 
 def visitor_of(request: Request, *, browser: bool, refresh: str | None = None) -> Visitor:
     """Who sends a request; `refresh` is what a program shows."""
-    agent = "".join(letter if letter.isprintable() else " " for letter in request.headers.get("user-agent", ""))
+    agent = cleaned(request.headers.get("user-agent", ""), LONGEST_AGENT)
     return Visitor(
         address=address_of(request),
-        agent=agent[:LONGEST_AGENT].strip(),
+        agent=agent,
         browser=browser,
         device=cookies.read(request, cookies.DEVICE) if browser else None,
         refresh=cookies.read(request, cookies.REFRESH) if browser else refresh,

@@ -12,7 +12,16 @@ from services.api.access import Principal, Role, readable_camera, readable_store
 from services.api.cameras import service
 from services.api.cameras.health import HealthPage, period, read_health
 from services.api.cameras.preview import newest_picture
-from services.api.cameras.schemas import CameraIn, CameraPatch, CameraSettings, LinesIn, ProbeIn, ProbeOut, ZonesIn
+from services.api.cameras.schemas import (
+    CameraIn,
+    CameraPatch,
+    CameraSettings,
+    LinesIn,
+    ProbeIn,
+    ProbeOut,
+    ZonesIn,
+    who_may,
+)
 from services.api.cameras.trying import try_out
 from services.api.dependencies import CameraID, ClockDep, PartsDep, PrincipalDep, SessionDep, StoreID, WritingDep
 from services.api.etags import IfMatch, tagged
@@ -108,7 +117,11 @@ async def create_camera(
     store: StoreID, wanted: CameraIn, principal: PrincipalDep, of: PartsDep, creation: CreationDep
 ) -> Response:
     """Managers do. It is looked at within a second or two."""
-    return await creation.once(wanted, lambda session: service.create(session, principal, store, wanted, of.vault))
+    return await creation.once(
+        wanted,
+        lambda session: service.create(session, principal, store, wanted, of.vault),
+        may=lambda session: readable_store(session, principal, store, who_may(wanted)),
+    )
 
 
 @router.post(

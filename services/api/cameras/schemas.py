@@ -13,7 +13,7 @@ from contracts.spec import Anchor, Capture, Side
 from services.api.access import Role
 from services.api.configuration import CameraSetup
 from services.api.etags import Versioned
-from services.api.incoming import Incoming, Patch
+from services.api.incoming import Incoming, Label, Patch
 from services.api.stores.schemas import LineOut, ZoneOut
 from services.kit.tables import Camera, Line, ZoneRow
 from services.kit.vault import is_sealed
@@ -36,7 +36,7 @@ class LineIn(Incoming):
     """A counting line, in coordinates of the picture: 0 … 1, y down."""
 
     id: Token = Field(examples=["entrance"])
-    name: str = Field(default="", max_length=100)
+    name: Label = ""
     x1: float = Field(allow_inf_nan=False, examples=[0.5])
     y1: float = Field(allow_inf_nan=False, examples=[0.0])
     x2: float = Field(allow_inf_nan=False, examples=[0.5])
@@ -45,8 +45,8 @@ class LineIn(Incoming):
         default=Side.RIGHT, description="The side that counts as IN, for someone walking from (x1, y1) to (x2, y2)."
     )
     anchor: Anchor = Anchor.CENTER
-    in_name: str = Field(default="", max_length=100, description="What people call the side where an IN ends.")
-    out_name: str = Field(default="", max_length=100)
+    in_name: Label = Field(default="", description="What people call the side where an IN ends.")
+    out_name: Label = ""
 
 
 class LinesIn(Incoming):
@@ -59,7 +59,7 @@ class ZoneIn(Incoming):
     """A named part of the picture."""
 
     id: Token = Field(examples=["till"])
-    name: str = Field(default="", max_length=100, examples=["Till"])
+    name: Label = Field(default="", examples=["Till"])
     polygon: Annotated[tuple[Point, ...], Field(max_length=MAX_CORNERS)] = Field(
         description="Its corners, going round, in coordinates of the picture: 0 … 1, y down.",
         examples=[[[0.1, 0.5], [0.4, 0.5], [0.4, 1.0], [0.1, 1.0]]],
@@ -75,7 +75,7 @@ class ZonesIn(Incoming):
 class CameraPatch(Patch):
     """What is to be another about a camera."""
 
-    name: str = Field(default="", max_length=100)
+    name: Label = ""
     address: Address = ""
     model: str = Field(default="person-detection-0200", min_length=1, max_length=200)
     capture: Capture = Capture()

@@ -25,10 +25,12 @@ class ChangeOut(BaseModel):
     at: datetime
     who: str
     action: Literal["created", "changed", "removed"]
-    kind: str = Field(description="What of: organization, store, camera, line, membership, key.")
+    kind: str = Field(description="What of: organization, store, camera, line, zone, user, membership, key.")
     key: str = Field(description="Which one.")
     before: dict[str, object] | None = Field(description="Of a change, what it changed. Nothing secret is in it.")
-    after: dict[str, object] | None
+    after: dict[str, object] | None = Field(
+        description="Of a long value, before and after, there is its size and SHA-256: `{cut, bytes, sha256}`."
+    )
 
 
 @router.get("/organizations/{organization}/changes", summary="See who changed what", responses=describe(*READING))

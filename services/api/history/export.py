@@ -10,7 +10,7 @@ import csv
 import io
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, timezone
 
 import asyncpg
@@ -19,7 +19,6 @@ from services.api.database import CONNECT_TIMEOUT
 from services.api.history.footfall import common_zone
 from services.api.history.period import Key, Period, Size, slots
 from services.api.history.repository import SERIES, By, Reading, Span, read_buckets
-from services.api.problems import Unavailable
 from services.kit.local_time import DAY, Stretch, stretches
 from services.kit.standing import standing
 from services.kit.tables import Store
@@ -28,7 +27,6 @@ from services.kit.zones import zone
 
 CROSSINGS_HEADER = b"at,store,camera,line,direction,place,id,line_revision,model\n"
 FOOTFALL_HEADER = ("start", "end", "label", "store", "camera", "line", "in", "out")
-MOST_EXPORTS = 4
 PIECES = 4
 """That lie ready for who takes them; each is what the driver has read at once, some 100 KB at most."""
 PIECE = timedelta(days=28)
@@ -45,34 +43,6 @@ _AHEAD = """
 SELECT set_config('enable_indexscan', 'off', true), (
     SELECT set_config(name, '128', true) FROM pg_settings WHERE name = 'effective_io_concurrency' AND setting <> '0')
 """
-
-
-class TooManyExports(Unavailable):
-    """The limit of exports is reached."""
-
-    retry_after = 10
-
-
-class Exports:
-    """How many exports run in this process: each holds a connection to the database for as long as it is taken."""
-
-    def __init__(self) -> None:
-        self._running = 0
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """One export.
-
-        Raises:
-            TooManyExports: the limit is reached.
-        """
-        if self._running >= MOST_EXPORTS:
-            raise TooManyExports(f"{self._running} exports run, the most that this API does at a time. Try again soon.")
-        self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
 
 
 @asynccontextmanager

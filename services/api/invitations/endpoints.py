@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
+from services.api.access import Role, readable_organization
 from services.api.dependencies import (
     ClockDep,
     GuestDep,
@@ -65,6 +66,7 @@ async def invite(
     answer = await creation.once(
         wanted,
         lambda session: service.invite(session, principal, organization, wanted, of.outbox, of.settings, of.clock),
+        may=lambda session: readable_organization(session, principal, organization, Role.ADMIN),
         tagged=False,
     )
     of.outbox.wake()

@@ -7,24 +7,15 @@ from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from services.api.access import Role
 from services.api.auth.passwords import LONGEST
-from services.api.incoming import Incoming
+from services.api.incoming import Incoming, Label
 from services.api.links import Token
 from services.api.mail.addresses import MailAddress
 from services.kit.account_tables import Invitation
 
-
-def _plain(name: str) -> str:
-    name = name.strip()
-    if not name.isprintable():
-        raise ValueError("a name holds letters and blanks, and nothing that cannot be seen")
-    return name
-
-
-PersonName = Annotated[str, Field(max_length=100), AfterValidator(_plain)]
 ChosenPassword = Annotated[SecretStr, Field(max_length=LONGEST)]
 """How long it must be at least is said together with how good it must be."""
 
@@ -33,7 +24,7 @@ class InvitationIn(Incoming):
     """Somebody who is asked to join."""
 
     email: MailAddress
-    name: PersonName = Field(default="", description="How the mail greets this person.")
+    name: Label = Field(default="", description="How the mail greets this person.")
     role: Role
 
 
@@ -105,7 +96,7 @@ class AcceptIn(Incoming):
     """An invitation is accepted."""
 
     token: Token
-    name: PersonName | None = Field(default=None, description="What others call this person.")
+    name: Label | None = Field(default=None, description="What others call this person.")
     password: ChosenPassword | None = Field(default=None, description="Where one has to be chosen.")
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
+from services.api.access import Role, readable_organization
 from services.api.dependencies import ClockDep, OrganizationID, PrincipalDep, SessionDep, WritingDep
 from services.api.idempotency import CreationDep
 from services.api.keys import service
@@ -41,7 +42,10 @@ async def create_key(
 ) -> Response:
     """Admins do. The answer holds the key itself, this once."""
     return await creation.once(
-        wanted, lambda session: service.create(session, principal, organization, wanted, clock), tagged=False
+        wanted,
+        lambda session: service.create(session, principal, organization, wanted, clock),
+        may=lambda session: readable_organization(session, principal, organization, Role.ADMIN),
+        tagged=False,
     )
 
 

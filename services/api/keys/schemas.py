@@ -41,6 +41,10 @@ class KeyOut(BaseModel):
     store: str | None
     prefix: str = Field(description="How the key begins.")
     created_at: datetime
+    made_by: UUID | None = Field(
+        description="The person who made it, directly or by another key. Where they may make keys no longer, it is "
+        "revoked; a worker's key stays. Null of keys from before this was kept."
+    )
     revoked_at: datetime | None
     last_used_at: datetime | None = Field(description="To about a minute.")
 

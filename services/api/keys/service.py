@@ -35,7 +35,10 @@ async def create(
         store = await readable_store(session, principal, wanted.store)
         if store.organization != found.id:
             raise Invalid(f"The store {wanted.store} is of another organization.", "store")
-    drawn = draw_key(wanted.role)
+    drawn, made_by = draw_key(wanted.role), principal.user
+    if principal.key is not None:
+        by = (await session.exec(select(ApiKey).where(ApiKey.id == principal.key))).first()
+        made_by = None if by is None else by.made_by
     key = ApiKey(
         organization=found.id,
         store=wanted.store,
@@ -44,6 +47,7 @@ async def create(
         prefix=drawn.prefix,
         hash=drawn.hash,
         created_at=clock(),
+        made_by=made_by,
     )
     session.add(key)
     return NewKeyOut(**KeyOut.of(key).model_dump(), key=drawn.text)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -11,13 +12,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, readable_camera, readable_store
 from services.api.auth.principal import ask_again
-from services.api.dependencies import CameraID, OrganizationID, PartsDep, PrincipalDep, StoreID
+from services.api.dependencies import CameraID, Hold, HoldDep, OrganizationID, PartsDep, PrincipalDep, StoreID
 from services.api.live import descriptions, messages
 from services.api.live.hub import EVERY, Listener
 from services.api.live.organization import OrganizationView
 from services.api.live.stream import LiveStream, Watch
 from services.api.parts import Parts
 from services.api.problems import NotFound, describe
+from services.api.quotas import Kind
 
 router = APIRouter(tags=["live"])
 
@@ -26,7 +28,9 @@ def _answers(example: str) -> dict[int | str, dict[str, Any]]:
     stream = {"schema": {"type": "string"}, "example": example}
     return {
         200: {"description": "The stream.", "content": {"text/event-stream": stream}},
-        **describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        **describe(
+            HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE
+        ),
     }
 
 
@@ -39,7 +43,7 @@ def _answers(example: str) -> dict[int | str, dict[str, Any]]:
     openapi_extra={"parameters": [descriptions.LAST_EVENT_ID]},
     responses=_answers(descriptions.STORE_EXAMPLE),
 )
-async def follow_store(store: StoreID, of: PartsDep, principal: PrincipalDep) -> LiveStream:
+async def follow_store(store: StoreID, of: PartsDep, principal: PrincipalDep, hold: HoldDep) -> LiveStream:
     """Live counts, statuses and tracks of a store."""
 
     async def ask(session: AsyncSession, who: Principal) -> None:
@@ -49,9 +53,10 @@ async def follow_store(store: StoreID, of: PartsDep, principal: PrincipalDep) ->
         listener.mailbox.begin(await of.feed.snapshots([store]))
 
     async with of.sessions() as session:
-        await ask(session, principal)
-    listener = of.hub.join(store, [store], (store, EVERY))  # before the snapshot is read: nothing falls between the two
-    return await _stream(of, listener, lambda: ask_again(of, principal, ask), begin)
+        found = await readable_store(session, principal, store)
+    with _share(hold, found.organization) as share:
+        listener = of.hub.join(store, [store], (store, EVERY))  # before the snapshot is read: nothing falls between
+        return await _stream(of, listener, share, lambda: ask_again(of, principal, ask), begin)
 
 
 @router.get(
@@ -63,13 +68,16 @@ async def follow_store(store: StoreID, of: PartsDep, principal: PrincipalDep) ->
     openapi_extra={"parameters": [descriptions.LAST_EVENT_ID]},
     responses=_answers(descriptions.ORGANIZATION_EXAMPLE),
 )
-async def follow_organization(organization: OrganizationID, of: PartsDep, principal: PrincipalDep) -> LiveStream:
+async def follow_organization(
+    organization: OrganizationID, of: PartsDep, principal: PrincipalDep, hold: HoldDep
+) -> LiveStream:
     """Live counts and statuses of all stores of an organization."""
     view = OrganizationView(of, principal, organization)
     async with of.sessions() as session:
         stores = await view.stores(session, principal)
-    listener = of.hub.join(organization)
-    return await _stream(of, listener, lambda: view.look(listener), lambda: view.begin(listener, stores))
+    with _share(hold, organization) as share:
+        listener = of.hub.join(organization)
+        return await _stream(of, listener, share, lambda: view.look(listener), lambda: view.begin(listener, stores))
 
 
 @router.get(
@@ -80,22 +88,33 @@ async def follow_organization(organization: OrganizationID, of: PartsDep, princi
     response_class=LiveStream,
     responses=_answers(descriptions.TRACKS_EXAMPLE),
 )
-async def follow_tracks(camera: CameraID, of: PartsDep, principal: PrincipalDep) -> LiveStream:
+async def follow_tracks(camera: CameraID, of: PartsDep, principal: PrincipalDep, hold: HoldDep) -> LiveStream:
     """Live boxes of a camera."""
     async with of.sessions() as session:
         store = (await readable_camera(session, principal, camera)).store
+        organization = (await readable_store(session, principal, store)).organization
 
     async def ask(session: AsyncSession, who: Principal) -> None:
         if (await readable_camera(session, who, camera)).store != store:
             raise NotFound(f"The camera {camera!r} is another store's now.")
 
-    listener = of.hub.join(camera, view=(store, camera))
-    return await _stream(of, listener, lambda: ask_again(of, principal, ask))
+    with _share(hold, organization) as share:
+        listener = of.hub.join(camera, view=(store, camera))
+        return await _stream(of, listener, share, lambda: ask_again(of, principal, ask))
+
+
+@contextmanager
+def _share(hold: Hold, organization: str) -> Iterator[ExitStack]:
+    """A share of the streams, given back at the end unless a stream has taken it over."""
+    with ExitStack() as share:
+        share.enter_context(hold(Kind.STREAM, organization))
+        yield share
 
 
 async def _stream(
     of: Parts,
     listener: Listener,
+    share: ExitStack,
     look: Callable[[], Awaitable[None]],
     begin: Callable[[], Awaitable[None]] | None = None,
 ) -> LiveStream:
@@ -112,4 +131,5 @@ async def _stream(
         lambda: messages.heartbeat(of.clock(), bus=of.bus.connected),
         of.settings.heartbeat_seconds,
         Watch(look, of.settings.recheck_seconds),
+        share.pop_all(),
     )

@@ -10,19 +10,11 @@ from datetime import date, datetime, time
 from prometheus_client import Counter, Gauge
 
 from services.api.live.mailbox import Mailbox, Message
-from services.api.problems import Unavailable
 from services.kit.occupancy import RESET
 
 OPEN = Gauge("metrica_api_streams", "Live streams (open dashboards) now.")
-REFUSED = Counter("metrica_api_streams_refused", "Live streams refused because there were too many.")
 SENT = Counter("metrica_api_live_messages", "Messages handed out, by kind and once per listener.", ["kind"])
 SKIPPED = Counter("metrica_api_live_messages_skipped", "Messages that a slow listener never saw, by kind.", ["kind"])
-
-
-class TooManyStreams(Unavailable):
-    """The limit of live streams is reached."""
-
-    retry_after = 10
 
 
 EVERY = "*"
@@ -68,8 +60,7 @@ class Room:
 class Hub:
     """The listeners of this process, by store and by camera."""
 
-    def __init__(self, max_streams: int) -> None:
-        self._max_streams = max_streams
+    def __init__(self) -> None:
         self._open: set[Listener] = set()
         self._viewers: defaultdict[View, set[Listener]] = defaultdict(set)
         self.rooms: dict[str, Room] = {}
@@ -81,16 +72,7 @@ class Hub:
             name: of what the stream is about.
             stores: whose totals and statuses are wanted.
             view: whose boxes are wanted.
-
-        Raises:
-            TooManyStreams: the limit is reached.
         """
-        if len(self._open) >= self._max_streams:
-            REFUSED.inc()
-            raise TooManyStreams(
-                f"{len(self._open)} dashboards are open, the most that this API serves at a time "
-                "(METRICA_MAX_STREAMS). Close one, raise the limit, or start another API."
-            )
         listener = Listener(name, view)
         self._open.add(listener)
         OPEN.set(len(self._open))

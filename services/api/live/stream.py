@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -60,6 +61,7 @@ class LiveStream(EventSourceResponse):
         heartbeat: Callable[[], bytes],
         heartbeat_seconds: float,
         watch: Watch,
+        share: ExitStack,
     ) -> None:
         super().__init__(
             events(listener.mailbox, watch),
@@ -67,7 +69,7 @@ class LiveStream(EventSourceResponse):
             ping_message_factory=lambda: _Encoded(heartbeat()),
             send_timeout=SEND_TIMEOUT,
         )
-        self._hub, self._listener = hub, listener
+        self._hub, self._listener, self._share = hub, listener, share
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream."""
@@ -86,6 +88,7 @@ class LiveStream(EventSourceResponse):
             log.info("a live stream took nothing and was closed", of=self._listener.name)
         finally:
             self._hub.leave(self._listener)
+            self._share.close()
 
 
 class _Encoded(ServerSentEvent):

@@ -48,7 +48,7 @@ class MailSettings(SealedSettings):
     )
     @classmethod
     def _is_said(cls, value: object) -> object:
-        return value or None  # an empty variable, as compose files pass on what is not set, is none
+        return None if value == "" else value  # an empty variable, as compose files pass on what is not set, is none
 
     @field_validator("smtp_tls", mode="before")
     @classmethod

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
-from services.api.dependencies import OrganizationID, PrincipalDep, SessionDep, WritingDep
+from services.api.dependencies import ClockDep, OrganizationID, PrincipalDep, SessionDep, WritingDep
 from services.api.etags import IfMatch, tagged
 from services.api.members import service
 from services.api.members.schemas import MemberOut, MemberPatch, UserOut, UserPatch
@@ -37,12 +37,13 @@ async def change_member(
     wanted: MemberPatch,
     principal: PrincipalDep,
     writing: WritingDep,
+    clock: ClockDep,
     response: Response,
     if_match: IfMatch = None,
 ) -> MemberOut:
-    """Its admins do. In force at the member's next request."""
+    """Its admins do. In force at the member's next request; keys that an admin of before has made are revoked."""
     async with writing() as session:
-        shown = await service.change_role(session, principal, organization, user, wanted, if_match)
+        shown = await service.change_role(session, principal, organization, user, wanted, if_match, clock)
     return tagged(response, shown)
 
 
@@ -57,11 +58,12 @@ async def remove_member(
     user: UserID,
     principal: PrincipalDep,
     writing: WritingDep,
+    clock: ClockDep,
     if_match: IfMatch = None,
 ) -> None:
-    """Its admins do. The account stays."""
+    """Its admins do. The account stays; keys that they made are revoked, but those of workers."""
     async with writing() as session:
-        await service.remove(session, principal, organization, user, if_match)
+        await service.remove(session, principal, organization, user, if_match, clock)
 
 
 @router.get("/users", summary="List users", responses=describe(*READING))
@@ -83,10 +85,11 @@ async def change_user(
     wanted: UserPatch,
     principal: PrincipalDep,
     writing: WritingDep,
+    clock: ClockDep,
     response: Response,
     if_match: IfMatch = None,
 ) -> UserOut:
     """Superadmins do. Who is disabled is signed out at once."""
     async with writing() as session:
-        shown = await service.change_user(session, principal, user, wanted, if_match)
+        shown = await service.change_user(session, principal, user, wanted, if_match, clock)
     return tagged(response, shown)

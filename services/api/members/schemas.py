@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from services.api.access import Role
-from services.api.incoming import Incoming, Patch
+from services.api.incoming import Incoming, Label, Patch
 from services.kit.account_tables import Membership, User
 
 
@@ -35,7 +35,7 @@ class MemberOut(BaseModel):
 class UserPatch(Patch):
     """What is to be another about a user."""
 
-    name: str = Field(default="", max_length=100)
+    name: Label = ""
     subject: str | None = Field(
         default=None, min_length=1, max_length=255, description="`sub` in the tokens of another issuer."
     )

@@ -9,7 +9,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api import etags
 from services.api.access import Principal, Role, readable_organization, require_superadmin
-from services.api.auth.repository import end_sign_ins
+from services.api.auth.keys import revoke_keys_of
+from services.api.auth.repository import end_sign_ins, roles_of
+from services.api.clock import Clock
 from services.api.members.schemas import MemberOut, MemberPatch, UserOut, UserPatch
 from services.api.pages import Asked
 from services.api.problems import Conflict, NotFound
@@ -36,6 +38,7 @@ async def change_role(
     user: UUID,
     wanted: MemberPatch,
     if_match: str | None,
+    clock: Clock,
 ) -> MemberOut:
     """Give a member another role. An organization keeps at least one admin."""
     found = await readable_organization(session, principal, organization, Role.ADMIN)
@@ -43,19 +46,21 @@ async def change_role(
     etags.check(if_match, MemberOut.of(member, membership))
     if wanted.role is not Role.ADMIN:
         await _keep_an_admin(session, found, membership, principal)
+        await revoke_keys_of(session, user, clock(), found.id)
     membership.role = wanted.role
     session.add(membership)
     return MemberOut.of(member, membership)
 
 
 async def remove(
-    session: AsyncSession, principal: Principal, organization: str, user: UUID, if_match: str | None
+    session: AsyncSession, principal: Principal, organization: str, user: UUID, if_match: str | None, clock: Clock
 ) -> None:
-    """Let a member go; the account stays."""
+    """Let a member go, with the keys that they made; the account stays."""
     found = await readable_organization(session, principal, organization, Role.ADMIN)
     member, membership = await _find(session, found, user)
     etags.check(if_match, MemberOut.of(member, membership))
     await _keep_an_admin(session, found, membership, principal)
+    await revoke_keys_of(session, user, clock(), found.id)
     await session.delete(membership)
 
 
@@ -76,7 +81,7 @@ async def find_user(session: AsyncSession, principal: Principal, user: UUID) -> 
 
 
 async def change_user(
-    session: AsyncSession, principal: Principal, user: UUID, wanted: UserPatch, if_match: str | None
+    session: AsyncSession, principal: Principal, user: UUID, wanted: UserPatch, if_match: str | None, clock: Clock
 ) -> UserOut:
     """Change a user.
 
@@ -104,6 +109,11 @@ async def change_user(
     if wanted.disabled:
         await session.flush()
         await end_sign_ins(session, found.id)
+        await revoke_keys_of(session, found.id, clock())
+    elif wanted.said.get("superadmin") is False:
+        roles, _ = await roles_of(session, found.id)
+        still = [name for name, role in roles.items() if role is Role.ADMIN]
+        await revoke_keys_of(session, found.id, clock(), but=still)
     return UserOut.of(found)
 
 

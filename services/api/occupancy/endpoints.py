@@ -13,7 +13,7 @@ from contracts.identity import LIVE
 from services.api.access import Role, readable_store
 from services.api.counts.endpoints import Day
 from services.api.database import driver
-from services.api.dependencies import ClockDep, PrincipalDep, SessionDep, StoreID
+from services.api.dependencies import ChangeCounted, ClockDep, PrincipalDep, SessionDep, StoreID
 from services.api.history.period import Period, Size, Slot, slots
 from services.api.occupancy.repository import DayInside, correct, last_correction, read_day
 from services.api.occupancy.schemas import CorrectionIn, CorrectionOut, InsideNow, InsideThen, OccupancyOut
@@ -67,7 +67,8 @@ async def occupancy(
     "/stores/{store}/occupancy/corrections",
     summary="Say how many are inside",
     status_code=HTTPStatus.CREATED,
-    responses=_ERRORS,
+    responses=_ERRORS | describe(HTTPStatus.TOO_MANY_REQUESTS),
+    dependencies=[ChangeCounted],
 )
 async def correct_occupancy(
     store: StoreID, said: CorrectionIn, session: SessionDep, principal: PrincipalDep, clock: ClockDep

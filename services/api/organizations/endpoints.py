@@ -7,7 +7,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 from sqlmodel import col
 
-from services.api.access import readable_organization, readable_organizations
+from services.api.access import readable_organization, readable_organizations, superadmins_only
 from services.api.dependencies import OrganizationID, PrincipalDep, SessionDep, WritingDep
 from services.api.etags import IfMatch, tagged
 from services.api.idempotency import CreationDep
@@ -36,7 +36,9 @@ async def list_organizations(session: SessionDep, principal: PrincipalDep, page:
 )
 async def create_organization(wanted: OrganizationIn, principal: PrincipalDep, creation: CreationDep) -> Response:
     """Superadmins do."""
-    return await creation.once(wanted, lambda session: service.create(session, principal, wanted))
+    return await creation.once(
+        wanted, lambda session: service.create(session, principal, wanted), may=lambda _: superadmins_only(principal)
+    )
 
 
 @router.get("/organizations/{organization}", summary="See an organization", responses=describe(*READING))

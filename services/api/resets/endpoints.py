@@ -6,12 +6,12 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request
 
-from services.api.auth.visitor import address_of
 from services.api.dependencies import PartsDep
 from services.api.invitations.schemas import LinkIn
 from services.api.problems import describe
 from services.api.resets import service
 from services.api.resets.schemas import ResetAskedOut, ResetIn, ResetLook, StrengthIn, StrengthOut, UseIn
+from services.kit.http.addresses import client_network
 
 router = APIRouter(prefix="/auth", tags=["sign-in"])
 
@@ -28,7 +28,7 @@ _LINK = (
 )
 async def ask(wanted: ResetIn, request: Request, of: PartsDep) -> ResetAskedOut:
     """Sends a link to the account's address, good for an hour. The answer is the same for every address."""
-    await service.ask(of, wanted.email, address_of(request))
+    await service.ask(of, wanted.email, client_network(request.scope))
     return ResetAskedOut()
 
 

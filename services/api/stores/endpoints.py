@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
-from services.api.access import readable_store, readable_stores
+from services.api.access import Role, readable_organization, readable_store, readable_stores
 from services.api.dependencies import ClockDep, PrincipalDep, SessionDep, StatusesDep, StoreID, WritingDep
 from services.api.etags import IfMatch, tagged
 from services.api.idempotency import CreationDep
@@ -38,7 +38,11 @@ async def list_stores(
 )
 async def create_store(wanted: StoreIn, principal: PrincipalDep, creation: CreationDep) -> Response:
     """The admins of its organization do."""
-    return await creation.once(wanted, lambda session: service.create(session, principal, wanted))
+    return await creation.once(
+        wanted,
+        lambda session: service.create(session, principal, wanted),
+        may=lambda session: readable_organization(session, principal, wanted.organization, Role.ADMIN),
+    )
 
 
 @router.get("/stores/{store}", summary="See a store's settings", responses=describe(*READING))
