@@ -106,7 +106,7 @@ async function showInvitation() {
   const { organization, email, name, role, invited_by: by, needs } = answer.said;
   const invitation = {
     title: `Join ${organization}`,
-    about: `${by === "command line" ? "Who runs this Metrica" : by} invites you as ${role}. ${MAY[role]}`,
+    about: `${by === "command line" ? "The operator" : by} invites you as ${role}. ${MAY[role]}`,
     email,
     name,
     button: "Join",
@@ -162,7 +162,7 @@ function showForgotten() {
     about: "A mail with a link goes to your address. By that link you choose another password.",
     fields: ["email"],
     button: "Send the link",
-    hint: "Where this Metrica sends no mail, who runs it makes the link. If you have a link already, open it once more from the mail.",
+    hint: "If this Metrica sends no mail, ask its operator for a link. If you have a link already, open it once more from the mail.",
     work: async () => {
       const answer = await post("password-resets", { email: form.email.value.trim() });
       if (!answer.ok) return refused(answer);
