@@ -170,7 +170,7 @@ def test_an_open_and_a_closed_port_are_told_in_the_same_words(inside: Site) -> N
     for scheme, port in itertools.product(("http", "rtsp", "https", "rtsps"), (open_port, closed_port)):
         with pytest.raises(SourceRefused) as refused:
             look(f"{scheme}://127.0.0.1:{port}/video")
-        words.append(str(refused.value))[len("127.0.0.1") :])
+        words.append(str(refused.value))
 
     assert len(set(words)) == 1
     assert inside.asked == []

@@ -55,7 +55,7 @@ async def test_who_has_a_second_factor_signs_in_with_a_code(doors: Doors, clock:
     assert (await browser.get(FACTOR)).json()["on"] is True
     assert (await browser.get(ME)).json()["second_factor"] is True
     assert len(set(codes)) == RECOVERY_CODES
-    assert all(len(code.replace("-", "")) == 16 for code in codes), "16 characters of 5 bit"
+    assert all(len(code.replace("-", "")) == 32 for code in codes), "32 characters of 5 bit"
 
     answer = await sign_in(await doors.client())
     assert answer.status_code == 401
