@@ -233,14 +233,20 @@ class Stack:
         self.stop()
 
     def _make_services(self, replicas: Mapping[Owner, int]) -> dict[str, Service]:
-        services: dict[str, Service] = {}
+        named: list[tuple[str, Owner, int]] = []
         for owner in Owner:
             for number in range(1, replicas.get(owner, 1) + 1):
                 name = owner.value if number == 1 else f"{owner.value}-{number}"
-                port = self.port if name == Owner.API.value else self.home.port(name)
-                environment = self._environment(owner, port) | {"METRICA_REPLICA": name}
-                own = self.home.models if is_root() and owner is Owner.DETECTOR else None
-                services[name] = Service(name, owner, environment, port, self.home.begin_log(name), own)
+                named.append((name, owner, self.port if name == Owner.API.value else self.home.port(name)))
+        own = [self.nats.port, self.postgres.port, *(port for _, _, port in named)]
+        services: dict[str, Service] = {}
+        for name, owner, port in named:
+            environment = self._environment(owner, port) | {"METRICA_REPLICA": name}
+            if owner is Owner.INGEST:  # no camera's address leads to one of these
+                said = [environment.get("METRICA_OWN_SERVICES", ""), *(f"127.0.0.1:{one}" for one in own)]
+                environment["METRICA_OWN_SERVICES"] = ",".join(filter(None, said))
+            models = self.home.models if is_root() and owner is Owner.DETECTOR else None
+            services[name] = Service(name, owner, environment, port, self.home.begin_log(name), models)
         return services
 
     def _environment(self, owner: Owner, port: int) -> dict[str, str]:
