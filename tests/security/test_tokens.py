@@ -141,7 +141,7 @@ def forged(seed: Seed, url: str) -> Iterator[tuple[str, str]]:
         {"aud": "metrica2"},
         {"iss": "evil"},
         {"aud": ["x"]},
-    )
+    ]
     for said in otherwise:
         yield f"said otherwise: {said}", seed.token(ROOT, at=None, **said)
     yield "the far future", seed.token(ROOT, nbf=int(seed.now.timestamp()) + 3600)
