@@ -59,7 +59,7 @@ async function showFactor() {
   $("needed").hidden = present.on || !asked;
   $("needed").textContent = present.asked_for_in.length
     ? `${present.asked_for_in.join(", ")} asks its members for a second factor: until you have set one up, you see nothing of it.`
-    : "Superadmins need a second factor here: until you have set one up, you are none.";
+    : "Superadmins need a second factor here: until you have set one up, you have no superadmin rights.";
   showPart(present.on ? "factor-on" : "factor-off");
 }
 

@@ -18,7 +18,7 @@ from infra.local.child import end, kill_session, spawn, tail
 from infra.local.errors import LocalError
 from infra.local.passwords import write_private
 from infra.local.ports import free_port
-from infra.local.unprivileged import nats_user, own_folder, plain_environment
+from infra.local.unprivileged import lend, nats_user, own_folder, plain_environment
 from infra.nats.configuration import FILE, JETSTREAM, password_variable, quoted
 from infra.nats.permissions import DEVELOPER, USERS
 
@@ -105,7 +105,8 @@ class NatsServer:
         self.folder.mkdir(parents=True, exist_ok=True)
         own_folder(self._store, user)
         config = self.folder / "nats.conf"  # holds no password, and is not in a folder of the server's own
-        write_private(config, self._config(), mode=0o644)
+        write_private(config, self._config())
+        lend(config, user)
         passwords = {password_variable(user): quoted(password) for user, password in self.passwords.items()}
         binary = _binary()
         self._process = spawn(

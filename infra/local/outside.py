@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra.local.errors import LocalError
 from infra.local.unprivileged import device_usable, is_root
 from infra.local.view import closed_to_others
-from services.api.configuration import CameraSetup, list_cameras
-from services.kit.vault import CannotOpen, Vault
+from services.api.configuration import list_cameras
+from services.kit.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +34,7 @@ def named(address: str | None, model: str | None) -> Outside:
 
 async def named_by_cameras(database_url: str, vault: Vault) -> Outside:
     """The files of all cameras that are there."""
-    try:
-        cameras: Sequence[CameraSetup] = await list_cameras(database_url, vault)
-    except CannotOpen:  # a service says so, with the camera's name
-        return Outside()
+    cameras = await list_cameras(database_url, vault)
     return sum((named(camera.address, camera.model) for camera in cameras), Outside())
 
 

@@ -21,13 +21,13 @@ def load_passwords(folder: Path, kind: str, users: Iterable[str]) -> dict[str, s
     return {user: _load(folder / f"{kind}-{user}") for user in users}
 
 
-def write_private(path: Path, text: str, mode: int = 0o600) -> None:
+def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner may read: whole or not at all, and never through a symbolic link."""
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
-        os.fchmod(file.fileno(), mode)  # whatever the umask
+        os.fchmod(file.fileno(), 0o600)  # whatever the umask
     new.replace(path)
 
 

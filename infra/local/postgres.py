@@ -20,7 +20,7 @@ from infra.local.child import end, kill_session, spawn, tail
 from infra.local.errors import LocalError
 from infra.local.passwords import write_private
 from infra.local.ports import free_port
-from infra.local.unprivileged import own_folder, plain_environment, postgres_user, take
+from infra.local.unprivileged import lend, own_folder, plain_environment, postgres_user, take
 from infra.local.view import User
 
 ADMIN = "metrica_admin"
@@ -104,7 +104,8 @@ class PostgresServer:
         self.log.touch(mode=0o600)
         user = postgres_user()
         take(self.folder)
-        write_private(self._access, _ACCESS, mode=0o644)
+        write_private(self._access, _ACCESS)
+        lend(self._access, user)
         if (self._data / "PG_VERSION").exists():
             own_folder(self._data, user)
         else:

@@ -11,6 +11,7 @@ import os
 import pwd
 import stat
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -99,6 +100,13 @@ def own_folder(folder: Path, user: User | None) -> Path:
     return folder
 
 
+def lend(path: Path, user: User | None) -> None:
+    """Let a user read a file of ours, and nobody else."""
+    if user is not None:
+        os.chown(path, -1, user.gid, follow_symlinks=False)
+        path.chmod(0o640)
+
+
 def give_all(folder: Path, uid: int, gid: int) -> None:
     """Make a user the owner of a folder and all in it; the folder last, so that a kill half-way is noticed."""
     for _, folders, files, place in os.fwalk(folder, topdown=False, follow_symlinks=False):
@@ -158,16 +166,18 @@ def check_programs() -> None:
     if not is_root():
         return
     packages = {folder for path in sys.path if path.startswith(sys.prefix) and (folder := Path(path)).is_dir()}
-    for top in (*packages, Path(sys.prefix), Path(sys.base_prefix) / "lib", Path(os.path.realpath(sys.executable))):
-        for path in (top, *(top.iterdir() if top.is_dir() else ())):
-            _check_open(path, top)
-    for name in _SOURCES[:-1]:
-        for place, folders, files in os.walk(ROOT / name):
-            folders[:] = [folder for folder in folders if folder != "__pycache__"]
-            for path in (Path(place), *(Path(place, file) for file in files)):
-                _check_open(path, ROOT / name)
-        if not sys.dont_write_bytecode:
-            compileall.compile_dir(ROOT / name, quiet=2)
+    python = [Path(sys.prefix), Path(sys.base_prefix) / "lib", Path(os.path.realpath(sys.executable))]
+    sources = [ROOT / name for name in _SOURCES[:-1]]
+    closed = [top for top in dict.fromkeys((*python, *packages)) if any(map(_is_closed, (top, *_within(top))))]
+    closed += [top for top in sources if any(map(_is_closed, _all_within(top)))]
+    if closed:
+        raise LocalError(
+            f"files in {closed[0]} are closed to everybody but root, and no service runs as root: "
+            f"chmod -R go+rX {' '.join(map(str, closed))}"
+        )
+    if not sys.dont_write_bytecode:
+        for top in sources:
+            compileall.compile_dir(top, quiet=2)
 
 
 def account(uid: int) -> pwd.struct_passwd | None:
@@ -204,16 +214,22 @@ def device_usable(device: Path) -> bool:
     return bool(found.st_mode & stat.S_IROTH) or bool(found.st_mode & stat.S_IRGRP and found.st_gid)
 
 
-def _check_open(path: Path, top: Path) -> None:
+def _within(folder: Path) -> Iterable[Path]:
+    return folder.iterdir() if folder.is_dir() else ()
+
+
+def _all_within(folder: Path) -> Iterable[Path]:
+    """A folder and all in it, but for what Python has compiled: where that can't be read, it is compiled again."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        yield from (Path(place), *(Path(place, file) for file in files))
+
+
+def _is_closed(path: Path) -> bool:
     try:
-        closed = not path.is_symlink() and closed_to_others(path)
+        return not path.is_symlink() and closed_to_others(path)
     except FileNotFoundError:  # deleted meanwhile
-        return
-    if closed:
-        raise LocalError(
-            f"{path} is closed to everybody but root, and no service runs as root: chmod -R go+rX {top}, "
-            "or start Metrica as an ordinary user"
-        )
+        return False
 
 
 def _is_there(path: Path) -> bool:

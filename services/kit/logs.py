@@ -7,7 +7,7 @@ import sys
 
 import structlog
 from structlog.contextvars import bound_contextvars, merge_contextvars
-from structlog.typing import FilteringBoundLogger, Processor
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 from services.kit.settings import ServiceSettings
 
@@ -23,11 +23,11 @@ def configure(service: str, settings: ServiceSettings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
+    as_json = settings.log_format == "json"
     render: Processor = (
-        structlog.processors.JSONRenderer()
-        if settings.log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
     )
+    shared += [] if as_json else [_keep_to_a_line]
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -45,6 +45,17 @@ def configure(service: str, settings: ServiceSettings) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+def _keep_to_a_line(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Escape what would begin another line or move the cursor: libraries put into their messages what was sent to them.
+
+    Values are escaped by the renderer, and all of it in JSON.
+    """
+    said = event.get("event")
+    if isinstance(said, str) and not said.isprintable():
+        event["event"] = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in said)
+    return event
 
 
 def logger() -> FilteringBoundLogger:

@@ -123,7 +123,7 @@ async def test_addresses_that_only_the_owner_can_have_set_are_trusted_and_messag
 ) -> None:
     await downgrade(database_url, "0050")
     await pool.execute("INSERT INTO organization (id, name) VALUES ('acme', 'Acme')")
-    await pool.execute("INSERT INTO store (id, organization, name) VALUES ('shop', 'acme', 'Shop')")
+    await pool.execute("INSERT INTO store (id, organization, name, time_zone) VALUES ('shop', 'acme', 'Shop', 'UTC')")
     addresses = {
         "/films/a.mp4": True,
         "a.mp4": True,
@@ -171,6 +171,35 @@ async def test_zones_come_and_go_without_touching_the_cameras(
 
     await upgrade(database_url)
     assert await pool.fetchval("SELECT count(*) FROM zone") == 0
+    await check(database_url)
+
+
+async def test_who_is_signed_in_stays_so_for_thirty_days_from_the_beginning(
+    database_url: str, pool: asyncpg.Pool
+) -> None:
+    await downgrade(database_url, "0061")
+    assert await pool.fetchval("SELECT to_regclass('second_factor')") is None
+    await pool.execute(
+        """
+        INSERT INTO account (id, email, name, superadmin, disabled, created_at)
+        VALUES ('00000000-0000-0000-0000-000000000001', 'a@b', '', false, false, now());
+        INSERT INTO refresh_token (hash, family, "user", issued_at, expires_at, used_at)
+        SELECT hash, '00000000-0000-0000-0000-00000000000f', '00000000-0000-0000-0000-000000000001',
+            issued_at, issued_at + interval '30 days', used_at
+        FROM (VALUES
+            ('first', timestamptz '2026-11-01T00:00Z', timestamptz '2026-11-20T00:00Z'),
+            ('second', timestamptz '2026-11-20T00:00Z', NULL)
+        ) AS tokens (hash, issued_at, used_at)
+        """
+    )
+
+    await upgrade(database_url)
+
+    row = await pool.fetchrow("SELECT began_at, last_used_at, ends_at, browser FROM sign_in")
+    days = [row[name].date().isoformat() for name in ("began_at", "last_used_at", "ends_at")]
+    assert days == ["2026-11-01", "2026-11-20", "2026-12-01"]
+    ends = await pool.fetch("SELECT DISTINCT expires_at FROM refresh_token")
+    assert [one["expires_at"] for one in ends] == [row["ends_at"]]
     await check(database_url)
 
 

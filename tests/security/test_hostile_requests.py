@@ -253,6 +253,19 @@ PERIODS = (
 )
 
 
+async def test_of_a_parameter_that_is_said_twice_one_counts_and_is_checked(guarded: Served, seed: Seed) -> None:
+    """What is checked is what is used, and neither a body nor a header nor a cookie stands in for a parameter."""
+    headers = seed.headers("viewer@acme")
+    base = "/v1/stores/shop/footfall?from=2026-11-01&to=2026-11-02"
+    answers = [await guarded.client.get(f"{base}&bucket={one}&bucket={two}", headers=headers) for one, two in
+               (("day", "second"), ("second", "day"))]  # fmt: skip
+    assert sorted(answer.status_code for answer in answers) == [200, 422]
+    twice = f"{base}&bucket=day&to=2027-11-02"
+    assert (await guarded.client.get(twice, headers=headers)).status_code in {200, 422}
+    listed = await guarded.client.get("/v1/stores/shop?store=mall&organization=other", headers=headers)
+    assert listed.json()["id"] == "shop"
+
+
 @pytest.mark.parametrize("query", PERIODS)
 async def test_a_period_of_any_length_is_refused_at_once(query: str, guarded: Served, seed: Seed) -> None:
     began = time.monotonic()

@@ -425,7 +425,7 @@ async def test_cookies_last_no_longer_than_the_sign_in(doors: Doors) -> None:
 async def test_everybody_sees_and_ends_their_own_sign_ins(doors: Doors) -> None:
     phone, desk, other = await doors.client(ELSEWHERE), await doors.client(), await doors.client()
     agent = "Phone \u202e<b>" + "x" * 300
-    await phone.post(IN, json={"email": VIEWER, "password": PASSWORD}, headers={"User-Agent": agent.encode()})
+    await phone.post(IN, json={"email": VIEWER, "password": PASSWORD}, headers=[(b"user-agent", agent.encode())])
     doors.clock.now += timedelta(minutes=5)
     await sign_in(desk)
     await sign_in(other, email="manager@acme")
@@ -449,13 +449,23 @@ async def test_everybody_sees_and_ends_their_own_sign_ins(doors: Doors) -> None:
     assert await knows(desk)
 
 
+async def test_signing_in_once_more_in_a_browser_ends_what_was_before(doors: Doors) -> None:
+    browser = await doors.client()
+    await sign_in(browser)
+    held = browser.cookies["metrica_access"]
+    await sign_in(browser)
+
+    assert not await knows(await doors.client(), {"access_token": held})
+    assert len([one for one in (await browser.get(SIGN_INS)).json() if one["browser"]]) == 1
+
+
 async def test_a_sign_in_says_when_it_was_used_last_to_about_a_minute(doors: Doors) -> None:
     browser = await doors.client()
     await sign_in(browser)
 
     async def last_used() -> str:
         listed = (await browser.get(SIGN_INS)).json()
-        return next(one["last_used_at"] for one in listed if one["current"])
+        return next(str(one["last_used_at"]) for one in listed if one["current"])
 
     begun = await last_used()
     doors.clock.now += timedelta(seconds=50)

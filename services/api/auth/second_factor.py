@@ -28,8 +28,8 @@ AROUND = 1
 """Time steps (30 s) by which a phone's clock may differ."""
 PENDING_LIFE = timedelta(minutes=15)
 """In which a new secret has to be confirmed by a code."""
-RECOVERY_CODES, _RECOVERY_BYTES = 10, 10
-"""Ten codes of 80 bit."""
+RECOVERY_CODES, RECOVERY_BYTES = 10, 20
+"""Ten codes of 160 bit: too many to try out, so that a plain hash may keep them."""
 NEEDED, WRONG = "second_factor_needed", "second_factor_wrong"
 
 _OF_APP = re.compile(r"[0-9]{6}")
@@ -170,7 +170,7 @@ async def remove(session: AsyncSession, user: UUID) -> bool:
 async def draw_recovery_codes(session: AsyncSession, user: UUID) -> list[str]:
     """Ten new recovery codes in the place of all before; only their hashes stay."""
     await session.exec(delete(RecoveryCode).where(col(RecoveryCode.user) == user))
-    drawn = [base64.b32encode(secrets.token_bytes(_RECOVERY_BYTES)).decode() for _ in range(RECOVERY_CODES)]
+    drawn = [base64.b32encode(secrets.token_bytes(RECOVERY_BYTES)).decode() for _ in range(RECOVERY_CODES)]
     session.add_all(RecoveryCode(user=user, hash=digest(code)) for code in drawn)
     await session.flush()
     return ["-".join(code[at : at + 4] for at in range(0, len(code), 4)) for code in drawn]
