@@ -233,14 +233,20 @@ class Stack:
         self.stop()
 
     def _make_services(self, replicas: Mapping[Owner, int]) -> dict[str, Service]:
-        services: dict[str, Service] = {}
+        named: list[tuple[str, Owner, int]] = []
         for owner in Owner:
             for number in range(1, replicas.get(owner, 1) + 1):
                 name = owner.value if number == 1 else f"{owner.value}-{number}"
-                port = self.port if name == Owner.API.value else self.home.port(name)
-                environment = self._environment(owner, port) | {"METRICA_REPLICA": name}
-                own = self.home.models if is_root() and owner is Owner.DETECTOR else None
-                services[name] = Service(name, owner, environment, port, self.home.begin_log(name), own)
+                named.append((name, owner, self.port if name == Owner.API.value else self.home.port(name)))
+        own = [self.nats.port, self.postgres.port, *(port for _, _, port in named)]
+        services: dict[str, Service] = {}
+        for name, owner, port in named:
+            environment = self._environment(owner, port) | {"METRICA_REPLICA": name}
+            if owner is Owner.INGEST:  # no camera's address leads to one of these
+                said = [environment.get("METRICA_OWN_SERVICES", ""), *(f"127.0.0.1:{one}" for one in own)]
+                environment["METRICA_OWN_SERVICES"] = ",".join(filter(None, said))
+            models = self.home.models if is_root() and owner is Owner.DETECTOR else None
+            services[name] = Service(name, owner, environment, port, self.home.begin_log(name), models)
         return services
 
     def _environment(self, owner: Owner, port: int) -> dict[str, str]:
@@ -257,6 +263,8 @@ class Stack:
             environment["METRICA_DATABASE_URL"] = self.postgres.url(role)
         if owner is Owner.API:
             environment |= self._api
+        else:
+            environment.pop("METRICA_SMTP_PASSWORD", None)  # it is nobody else's
         if owner in _OPENS_SEALED:
             environment["METRICA_SECRET_KEY"] = self._secret_key
         return environment
@@ -282,6 +290,7 @@ class Stack:
             "METRICA_DATABASE_URL": self.api_database_url,
             "METRICA_SECRET_KEY": self._secret_key,
             "METRICA_PERSISTENCE_DATABASE_URL": self.database_url,
+            "METRICA_PUBLIC_URL": os.environ.get("METRICA_PUBLIC_URL") or self.url,
         }
         text = "".join(f"{name}={value}\n" for name, value in lines.items())
         write_private(self.home.developer_environment, text)

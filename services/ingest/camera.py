@@ -107,6 +107,7 @@ class CameraWorker:
         source = await in_thread(
             lambda: open_source(
                 address,
+                egress=self._settings.egress(trusted=self._source.trusted),
                 open_timeout=self._settings.open_timeout,
                 read_timeout=self._settings.read_timeout,
             )

@@ -1,17 +1,16 @@
-"""Live cameras: RTSP and HTTP streams and the cameras of this machine, with time-outs and words for what went wrong."""
+"""Live cameras: what is the same for those on the network (`network`) and those of this machine."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 
-from contracts.address import host_only
 from contracts.identity import Policy
 from services.ingest.capture import Capture
-from services.ingest.diagnosis import diagnose
 from services.ingest.sources import SourceLost, SourceRefused
 from services.kit.codec import Image
 
@@ -22,13 +21,38 @@ PATIENCE_NS = 500_000_000
 """For so long frames are passed over at most: a camera that does send that fast is not waited for in vain."""
 
 
+class Frames(Protocol):
+    """An open stream of frames; only `close` may be called from another thread than the reader's."""
+
+    @property
+    def fps(self) -> float:
+        """Frames per second that it announces; 0 where it says nothing."""
+        ...
+
+    def stop_if_closed(self) -> None:
+        """Raise SourceClosed where `close` was called."""
+        ...
+
+    def grab(self) -> bool:
+        """Go to the next frame: False at the end, on an error or time-out, or once closed."""
+        ...
+
+    def retrieve(self) -> Image | None:
+        """The picture of the frame that was grabbed: None where it cannot be unpacked."""
+        ...
+
+    def close(self) -> None:
+        """Give it back; a `grab` under way ends by itself."""
+        ...
+
+
 class LiveCamera:
     """A camera as a source of frames: the time of a frame is the time of its arrival."""
 
     policy = Policy.LATEST
     length = None
 
-    def __init__(self, name: str, capture: Capture, read_timeout: float, clock: Callable[[], int]) -> None:
+    def __init__(self, name: str, capture: Frames, read_timeout: float, clock: Callable[[], int]) -> None:
         self._name = name
         self._capture = capture
         self._read_timeout = read_timeout
@@ -58,7 +82,7 @@ class LiveCamera:
     @property
     def fps(self) -> float | None:
         """Frames per second that the camera announces; many announce nonsense."""
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        fps = self._capture.fps
         return fps if 0 < fps <= 240 else None
 
     def grab(self) -> int:
@@ -99,30 +123,6 @@ class LiveCamera:
         if waited >= self._read_timeout * 0.9:
             return SourceLost(f"{self._name} sent no picture for {waited:.0f} s")
         return SourceLost(f"{self._name} ended the stream")
-
-
-def open_stream(
-    address: str, *, open_timeout: float, read_timeout: float, clock: Callable[[], int] = time.monotonic_ns
-) -> LiveCamera:
-    """Open an RTSP or HTTP stream. Over RTSP the pictures come by TCP, OpenCV's default: UDP loses parts of them.
-
-    Raises:
-        SourceRefused: the address, user name or password is wrong.
-        SourceLost: the camera does not answer, or sends nothing.
-    """
-    capture = Capture(
-        address,
-        cv2.CAP_FFMPEG,
-        {
-            cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: round(open_timeout * 1000),
-            cv2.CAP_PROP_READ_TIMEOUT_MSEC: round(read_timeout * 1000),
-            # More threads decode ahead, each by a frame: that many frames of delay.
-            cv2.CAP_PROP_N_THREADS: 1,
-        },
-    )
-    if not capture.opened:
-        raise diagnose(address, timeout=min(open_timeout, 3.0))
-    return LiveCamera(host_only(address), capture, read_timeout, clock)
 
 
 def open_device(number: int, *, clock: Callable[[], int] = time.monotonic_ns) -> LiveCamera:

@@ -120,7 +120,12 @@ class _Look:
 
     def __call__(self) -> Probed:
         settings = self._settings
-        source = open_source(self._address, open_timeout=settings.open_timeout, read_timeout=settings.read_timeout)
+        source = open_source(
+            self._address,
+            egress=settings.egress(trusted=self._probe.trusted),
+            open_timeout=settings.open_timeout,
+            read_timeout=settings.read_timeout,
+        )
         try:
             with self._guard:
                 self._source = source

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from services.ingest.egress import TRUSTED, Egress, Guarded, SourceNetworks
+from services.ingest.egress.setting import parse_endpoints
 from services.ingest.sources import OPEN_TIMEOUT, READ_TIMEOUT
 from services.kit.settings import SealedSettings
 
 
 class IngestSettings(SealedSettings):
-    """How patient ingest is with cameras."""
+    """How patient ingest is with cameras, and where they may be."""
 
     open_timeout: Annotated[float, Field(gt=0)] = OPEN_TIMEOUT
     read_timeout: Annotated[float, Field(gt=0)] = READ_TIMEOUT
+    source_networks: str = ""
+    """Where sources may be that no superadmin set: `10.1.0.0/16` allows no other network, `+127.0.0.1/32` opens one."""
+    own_services: str = ""
+    """Metrica's own services, as `nats:4222, 10.0.0.2`: out of reach of such sources. NATS need not be named."""
+
+    @field_validator("source_networks")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        SourceNetworks.parse(text)
+        return text
+
+    @field_validator("own_services")
+    @classmethod
+    def _are_endpoints(cls, text: str) -> str:
+        parse_endpoints(text)
+        return text
+
+    def egress(self, *, trusted: bool) -> Egress:
+        """What a source may connect to."""
+        return TRUSTED if trusted else self._guarded
+
+    @cached_property
+    def _guarded(self) -> Guarded:
+        return Guarded(
+            SourceNetworks.parse(self.source_networks),
+            (*parse_endpoints(self.own_services), *parse_endpoints(self.nats_url)),
+            closed_network=self.private_network,
+        )

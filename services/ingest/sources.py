@@ -14,11 +14,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from contracts.identity import Policy
 from services.ingest.pacing import Decimator
 from services.kit.codec import Image
+
+if TYPE_CHECKING:
+    from services.ingest.egress import Egress
 
 OPEN_TIMEOUT = 10.0
 """Seconds until a camera that does not answer is given up. Waking a battery camera takes up to 8."""
@@ -122,12 +125,19 @@ class FrameSource(Protocol):
         ...
 
 
-def open_source(address: str, *, open_timeout: float = OPEN_TIMEOUT, read_timeout: float = READ_TIMEOUT) -> FrameSource:
+def open_source(
+    address: str,
+    *,
+    egress: Egress | None = None,
+    open_timeout: float = OPEN_TIMEOUT,
+    read_timeout: float = READ_TIMEOUT,
+) -> FrameSource:
     """Open a source and wait for its first frame.
 
     Args:
         address: a video file, an `rtsp://`, `rtsps://`, `http://` or `https://` address, the number of a camera on this
             machine (`0`, or `/dev/video0`), or `sim://door?…`.
+        egress: what may be connected to; everything where nothing is said, as for the operator at a command line.
         open_timeout: seconds a camera may take to answer.
         read_timeout: seconds a camera may take over a frame.
 
@@ -137,6 +147,7 @@ def open_source(address: str, *, open_timeout: float = OPEN_TIMEOUT, read_timeou
     """
     # OpenCV takes a quarter of a second to import, and a bad address needs none of it.
     from services.ingest import live, simulation, videofile
+    from services.ingest.egress import TRUSTED
 
     address = address.strip()
     scheme = _SCHEME.match(address)
@@ -145,7 +156,11 @@ def open_source(address: str, *, open_timeout: float = OPEN_TIMEOUT, read_timeou
             case "sim":
                 return simulation.open_simulation(address)
             case "rtsp" | "rtsps" | "http" | "https":
-                return live.open_stream(address, open_timeout=open_timeout, read_timeout=read_timeout)
+                from services.ingest import network
+
+                return network.open_stream(
+                    address, egress=egress or TRUSTED, open_timeout=open_timeout, read_timeout=read_timeout
+                )
             case "file":
                 return videofile.open_video(Path(address[len("file://") :]))
             case other:

@@ -10,10 +10,11 @@ import cv2
 
 from contracts.address import host_only
 from contracts.identity import Policy
-from services.ingest.capture import Capture
+from services.ingest.capture import FILE_LIMITS, Capture
+from services.ingest.demuxing import largest_picture
 from services.ingest.pacing import SECOND
 from services.ingest.sources import SourceLost, SourceRefused
-from services.kit.codec import Image
+from services.kit.codec import MAX_PIXELS, Image
 
 DAMAGE_TOLERATED = 250
 """Packets in a row that may fail to decode before what follows is given up as the end: 10 s at 25 fps."""
@@ -129,6 +130,13 @@ def open_video(path: Path) -> VideoFile:
         raise SourceRefused(f"{name} cannot be read: {error.strerror}") from error
     if empty:
         raise SourceRefused(f"{name} is an empty file: it holds no video")
+    # OpenCV unpacks pictures to find out how large they are.
+    width, height = largest_picture(path.resolve(), FILE_LIMITS)
+    if width * height > MAX_PIXELS:
+        raise SourceRefused(
+            f"{name} has pictures of {width}×{height} pixels: more than the {MAX_PIXELS // 1_000_000} megapixels "
+            "that are read; make it smaller first"
+        )
     # An absolute path is never taken for one of FFmpeg's protocols (`concat:…`). One thread: what a damaged file
     # decodes to then depends on the file alone, and the detector needs the other cores.
     capture = Capture(str(path.resolve()), cv2.CAP_FFMPEG, {cv2.CAP_PROP_N_THREADS: 1})

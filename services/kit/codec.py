@@ -20,7 +20,7 @@ Image = NDArray[np.uint8]
 
 _JPEG_START = b"\xff\xd8"
 _JPEG_END = b"\xff\xd9"
-_MAX_PIXELS = 64_000_000
+MAX_PIXELS = 64_000_000
 """More than any camera sends; a header that promises more would have us allocate gigabytes for nothing."""
 
 
@@ -79,8 +79,8 @@ def decode(jpeg: bytes) -> Image:
         # OpenCV would paint the missing part grey and say nothing; a person there would be lost unseen.
         raise BrokenFrame(f"the JPEG is cut off: its end mark is missing after {len(jpeg)} bytes")
     promised = _promised_pixels(jpeg)
-    if promised > _MAX_PIXELS:
-        raise BrokenFrame(f"the JPEG claims {promised} pixels, more than the {_MAX_PIXELS} that are read")
+    if promised > MAX_PIXELS:
+        raise BrokenFrame(f"the JPEG claims {promised} pixels, more than the {MAX_PIXELS} that are read")
     try:
         image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:

@@ -111,15 +111,17 @@ def test_secrets_are_drawn_by_the_systems_generator() -> None:
     assert drawn
     assert not [one for one in drawn if re.search(r"secrets\.(choice|randbelow|randbits)", one)]
     short = [one for one in drawn if (size := re.search(r"token_\w+\((\d+)\)", one)) and int(size[1]) < 16]
-    # A key's prefix says which key is meant, and a lease's or message's mark tells two apart: neither lets anybody in.
-    assert not [one for one in short if "auth/keys.py" not in one and "api/" in one]
+    # A key's prefix says which key is meant, and what ends an id tells two apart: neither lets anybody in.
+    names = ("auth/keys.py", "api/naming.py")
+    assert not [one for one in short if "api/" in one and not any(name in one for name in names)]
 
 
 def test_no_hash_or_cipher_is_used_that_is_broken() -> None:
     broken = re.compile(r"(hashlib\.(md5|sha1|new)|.*\b(MD5|SHA1|ECB|DES|TripleDES|ARC4|Blowfish|PKCS1v15|RC4)\b.*)$")
     found = calling(FILES, lambda what, _: bool(broken.match(what)))
-    # The sum that a publisher of models gives: `test_the_sums_of_models_are_of_no_broken_hash` has which there are.
-    assert {one for one in found if not one.startswith("services/detector/checksums.py")} == set()
+    # Sums that publishers of models give, see below; and Digest of RFC 7616, of which many cameras know MD5 alone.
+    others = ("services/detector/checksums.py", "services/ingest/egress/authentication.py")
+    assert {one for one in found if not one.startswith(others)} == set()
     assert not [
         name for name in FILES for one in imports(FILES[name]) if re.search(r"\b(MD5|SHA1|ECB|PKCS1v15|Crypto)\b", one)
     ]

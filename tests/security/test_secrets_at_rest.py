@@ -67,7 +67,7 @@ def test_nobody_but_its_owner_reads_a_secret(stack: Stack) -> None:
 def test_logs_and_data_are_read_by_nobody_else(stack: Stack) -> None:
     open_to_all = [
         file
-        for folder in (stack.home.folder / "logs", stack.home.postgres)
+        for folder in (stack.home.folder / "logs", stack.home.postgres / "data")
         for file in folder.rglob("*")
         if file.is_file() and stat.S_IMODE(file.stat().st_mode) & 0o007 and not _closed_above(file, stack.home.folder)
     ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 from sqlmodel import SQLModel
@@ -22,10 +24,12 @@ MODULES = ("sign_in_tables", "invitation_tables", "mail_tables")
 
 def valued(module: str, name: str) -> float:
     """A constant, the default of a setting or of a dataclass, as a number."""
-    found = importlib.import_module(module)
+    found: Any = importlib.import_module(module)
     for part in name.split("."):
         if isinstance(found, type) and issubclass(found, BaseModel):
             found = found.model_fields[part].default
+        elif dataclasses.is_dataclass(found):
+            found = next(field.default for field in dataclasses.fields(found) if field.name == part)
         else:
             found = getattr(found, part)
     return found.total_seconds() if isinstance(found, timedelta) else float(found)

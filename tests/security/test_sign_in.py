@@ -449,6 +449,16 @@ async def test_everybody_sees_and_ends_their_own_sign_ins(doors: Doors) -> None:
     assert await knows(desk)
 
 
+async def test_signing_in_once_more_in_a_browser_ends_what_was_before(doors: Doors) -> None:
+    browser = await doors.client()
+    await sign_in(browser)
+    held = browser.cookies["metrica_access"]
+    await sign_in(browser)
+
+    assert not await knows(await doors.client(), {"access_token": held})
+    assert len([one for one in (await browser.get(SIGN_INS)).json() if one["browser"]]) == 1
+
+
 async def test_a_sign_in_says_when_it_was_used_last_to_about_a_minute(doors: Doors) -> None:
     browser = await doors.client()
     await sign_in(browser)

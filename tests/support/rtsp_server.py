@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A real RTSP server for tests: GStreamer's, run by Debian's own Python.
 
-    rtsp_server.py [--port PORT] [--file FILE.mp4] [--user NAME --password WORD]
+    rtsp_server.py [--port PORT] [--file FILE.mp4] [--user NAME --password WORD [--method digest]]
 
 Serves `/cam` in real time over TCP alone: moving bars coded as H.264, or an mp4 with H.264 in it. The first line on
 stdout is its address; a port of 0 takes a free one. SIGTERM ends it: clients see the connection drop, as when a camera
@@ -33,9 +33,14 @@ def require_login(
     server: "GstRtspServer.RTSPServer", factory: "GstRtspServer.RTSPMediaFactory", given: argparse.Namespace
 ) -> None:
     auth = GstRtspServer.RTSPAuth()
+    if given.method == "digest":
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
     token = GstRtspServer.RTSPToken()
     token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, given.user)
-    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(given.user, given.password), token)
+    if given.method == "digest":
+        auth.add_digest(given.user, given.password, token)
+    else:
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(given.user, given.password), token)
     server.set_auth(auth)
     permissions = GstRtspServer.RTSPPermissions()
     permissions.add_permission_for_role(given.user, GstRtspServer.RTSP_PERM_MEDIA_FACTORY_ACCESS, True)
@@ -49,6 +54,7 @@ def main() -> None:
     options.add_argument("--file")
     options.add_argument("--user")
     options.add_argument("--password", default="")
+    options.add_argument("--method", choices=["basic", "digest"], default="basic")
     given = options.parse_args()
     Gst.init(None)
     missing = [name for name in ("openh264enc", "h264parse", "rtph264pay") if not Gst.ElementFactory.find(name)]

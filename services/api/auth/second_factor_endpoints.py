@@ -97,6 +97,7 @@ async def draw_recovery_codes(
     user = await _who_signed_in_here(of, principal)
     await _prove(of, principal, user, wanted.password.get_secret_value(), request)
     async with of.writable() as session, session.begin():
+        await repository.lock_user(session, user.id, changing=True)
         await _take(of, session, user, wanted.code)
         codes = await second_factor.draw_recovery_codes(session, user.id)
     await _done(of, principal, user, "recovery codes were drawn anew")
@@ -140,6 +141,8 @@ async def remove_lost_second_factor(
 ) -> None:
     """Superadmins do, once they have made sure who asks for it. All of the user's sign-ins end; it is in the log."""
     require_superadmin(principal)
+    if user == principal.user:
+        raise Conflict(f"Turn off your own by password and code, at /v1{MINE}/remove; or let another superadmin do it.")
     async with writing() as session:
         if not await remove_and_sign_out(session, user):
             raise NotFound(f"The user {user} has no second factor.")

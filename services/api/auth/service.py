@@ -199,6 +199,7 @@ class SignIns:
             await limits.forget(session, known.counters)
             device, cookie = None, None
             if visitor.browser:
+                await self._end_replaced(session, visitor)
                 device, cookie = await devices.trust(session, user.id, visitor.device, now)
             sign_in = await sign_ins.begin(session, user.id, visitor, device, now)
             refresh = self._add_token(session, sign_in)
@@ -212,6 +213,14 @@ class SignIns:
             trusted=known.trusted,
         )
         return Entered(tokens, cookie)
+
+    async def _end_replaced(self, session: AsyncSession, visitor: Visitor) -> None:
+        """End the sign-in whose cookies the new one takes the place of."""
+        replaced = None
+        if visitor.refresh is not None:
+            replaced = await repository.take_refresh_token(session, digest(visitor.refresh))
+        if replaced is not None:
+            await sign_ins.end(session, replaced[0].id, None, "another one in the same browser")
 
     async def _follow(self, session: AsyncSession, sign_in: SignIn, row: RefreshToken) -> str | None:
         """The token that takes the place of one: one and no more, which those who come at once share.

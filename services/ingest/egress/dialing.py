@@ -1,0 +1,87 @@
+"""Connections to cameras: names are resolved, addresses judged, and the very address judged is connected to."""
+
+from __future__ import annotations
+
+import socket
+import time
+from ipaddress import IPv6Address
+
+from services.ingest.egress.addresses import IPAddress
+from services.ingest.egress.policy import Egress
+from services.ingest.egress.resolving import UnknownHost, resolve
+from services.ingest.sources import SourceError, SourceLost, SourceRefused
+
+MOST_ADDRESSES = 4
+"""Of a name that has many, so many are tried."""
+
+
+class Unreachable(Exception):
+    """No connection came about; `lost` is False where trying again is in vain. The text lacks the source's name."""
+
+    def __init__(self, text: str, *, lost: bool = True) -> None:
+        super().__init__(text)
+        self.lost = lost
+
+    def of(self, name: str) -> SourceError:
+        """What to tell about the source of this name."""
+        return (SourceLost if self.lost else SourceRefused)(str(self).replace("{name}", name))
+
+
+def dial(host: str, port: int, egress: Egress, *, timeout: float) -> socket.socket:
+    """Connect to a camera.
+
+    Where a name has allowed and forbidden addresses, only the allowed ones are tried. A forbidden one is refused before
+    any packet is sent, in the same words whatever is there: nobody learns what listens where they may not look.
+
+    Args:
+        host: a name or an address in any notation, without brackets.
+        port: of TCP.
+        egress: what may be connected to.
+        timeout: seconds for all of it.
+
+    Raises:
+        Unreachable: it is forbidden, unknown, refuses, or does not answer.
+    """
+    deadline = time.monotonic() + timeout
+    try:
+        addresses = resolve(host, timeout)
+    except UnknownHost:
+        raise Unreachable("no machine named {name} is known") from None
+    allowed = [address for address in addresses if egress.allows(address, port)]
+    if not allowed:
+        raise Unreachable(
+            "{name}: a camera may not be there. That address belongs to the machine or the network that Metrica itself "
+            "runs on, or METRICA_SOURCE_NETWORKS leaves it out",
+            lost=False,
+        )
+    failure: OSError = TimeoutError()
+    for address in allowed[:MOST_ADDRESSES]:
+        try:
+            return _connect(address, port, deadline - time.monotonic())
+        except OSError as error:
+            failure = error
+    raise Unreachable(_explain(failure, timeout)) from failure
+
+
+def _connect(address: IPAddress, port: int, timeout: float) -> socket.socket:
+    if timeout <= 0:
+        raise TimeoutError
+    connection = socket.socket(socket.AF_INET6 if isinstance(address, IPv6Address) else socket.AF_INET)
+    try:
+        connection.settimeout(timeout)
+        connection.connect((str(address), port))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _explain(error: OSError, timeout: float) -> str:
+    match error:
+        case ConnectionRefusedError():
+            return "connection refused at {name}: is the camera on, and its port right?"
+        case TimeoutError():
+            return f"{{name}} did not answer within {timeout:.2g} s"
+        case _:
+            return f"{{name}} cannot be reached ({error.strerror})"

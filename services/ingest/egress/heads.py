@@ -1,0 +1,146 @@
+"""Heads of HTTP and RTSP messages, read strictly and written anew: what was checked here is what the next one reads."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from dataclasses import dataclass, field
+
+LONGEST_HEAD = 16 * 1024
+"""Bytes. A camera's are below 1 KB."""
+MOST_HEADERS = 100
+LONGEST_BODY = 256 * 1024
+"""Bytes of a description (SDP): a camera's is below 2 KB, and FFmpeg reads no more than 16 KB of one."""
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FORBIDDEN = re.compile(rb"[\0-\x08\x0a-\x1f\x7f]")
+
+
+class Malformed(Exception):
+    """Bytes that are no message, or one that can be read in two ways."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The first line of a message, and its headers in their order, names as they were sent."""
+
+    start: str
+    headers: tuple[tuple[str, str], ...] = field(default=())
+
+    def get(self, name: str) -> str | None:
+        """The value of a header.
+
+        Raises:
+            Malformed: it is there twice, and the values differ.
+        """
+        found = {value for known, value in self.headers if known.lower() == name.lower()}
+        if len(found) > 1:
+            raise Malformed(f"{name} is given twice")
+        return found.pop() if found else None
+
+    @property
+    def length(self) -> int:
+        """Bytes of the body.
+
+        Raises:
+            Malformed: no such number, or too many bytes.
+        """
+        text = self.get("Content-Length")
+        if text is None:
+            return 0
+        if not re.fullmatch(r"\d{1,7}", text, re.ASCII) or int(text) > LONGEST_BODY:
+            raise Malformed("the length of the body is no number, or too great")
+        return int(text)
+
+    def encode(self) -> bytes:
+        """The head as it goes over the wire, with the empty line."""
+        lines = [self.start, *(f"{name}: {value}" for name, value in self.headers), "", ""]
+        return "\r\n".join(lines).encode("latin-1")
+
+
+def parse_head(raw: bytes) -> Head:
+    """Read a head, without the empty line at its end. A line that is no header is left out: nobody reads it after this.
+
+    Raises:
+        Malformed: it is none.
+    """
+    start, *lines = [line.removesuffix(b"\r") for line in raw.split(b"\n")]
+    if len(lines) > MOST_HEADERS:
+        raise Malformed("too many headers")
+    if not start.strip() or any(_FORBIDDEN.search(line) for line in (start, *lines)):
+        raise Malformed("control characters")
+    headers = []
+    for line in lines:
+        if line.startswith((b" ", b"\t")):
+            raise Malformed("a header over two lines")
+        name, colon, value = line.partition(b":")
+        if colon and _NAME.fullmatch(name):
+            headers.append((name.decode("ascii"), value.strip(b" \t").decode("latin-1")))
+    return Head(start.decode("latin-1"), tuple(headers))
+
+
+class Wire:
+    """A connection that is read message by message, and in the end byte by byte."""
+
+    def __init__(self, connection: socket.socket, deadline: float) -> None:
+        """Read from a connection until a moment of `time.monotonic()`."""
+        self.connection = connection
+        self._deadline = deadline
+        self._waiting = bytearray()
+
+    def peek(self) -> int:
+        """The next byte, which stays there.
+
+        Raises:
+            EOFError: the other side closed.
+            OSError: the connection broke, or nothing came in time.
+        """
+        while not self._waiting:
+            self._receive()
+        return self._waiting[0]
+
+    def head(self) -> Head:
+        """The next message's head.
+
+        Raises:
+            Malformed: it is none, or longer than any camera's.
+            EOFError: the other side closed.
+            OSError: the connection broke, or nothing came in time.
+        """
+        while self.peek() in b"\r\n":
+            del self._waiting[0]
+        searched = 0
+        while (end := re.compile(rb"\n\r?\n").search(self._waiting, searched)) is None:
+            if len(self._waiting) > LONGEST_HEAD:
+                raise Malformed("a head without an end")
+            searched = max(0, len(self._waiting) - 2)
+            self._receive()
+        if end.end() > LONGEST_HEAD:
+            raise Malformed("a head of more than 16 KB")
+        raw = bytes(self._waiting[: end.start()])
+        del self._waiting[: end.end()]
+        return parse_head(raw.removesuffix(b"\r"))
+
+    def exactly(self, count: int) -> bytes:
+        """So many bytes; raises as `peek` does."""
+        while len(self._waiting) < count:
+            self._receive()
+        taken = bytes(self._waiting[:count])
+        del self._waiting[:count]
+        return taken
+
+    def rest(self) -> bytes:
+        """What has come and was not taken yet."""
+        taken = bytes(self._waiting)
+        self._waiting.clear()
+        return taken
+
+    def _receive(self) -> None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.connection.settimeout(left)
+        received = self.connection.recv(16 * 1024)
+        if not received:
+            raise EOFError
+        self._waiting += received
