@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
+from typing import Any
 
 import httpx
 import pytest
@@ -35,7 +36,7 @@ class Hanging:
         self.opened: list[str] = []
         self.end = threading.Event()
 
-    def __call__(self, address: str, **options: float) -> FrameSource:
+    def __call__(self, address: str, **options: Any) -> FrameSource:  # noqa: ANN401  # handed on
         self.opened.append(address)
         if address.startswith(HANGS):
             self.end.wait(60)

@@ -55,7 +55,7 @@ class TestTheMemory:
             ("DELETE FROM membership WHERE \"user\" = $1 AND organization = 'acme'", 404),
             ("UPDATE membership SET role = 'viewer' WHERE \"user\" = $1", 403),
             ("UPDATE account SET disabled = true WHERE id = $1", 401),
-            ('DELETE FROM refresh_token WHERE "user" = $1', 401),
+            ('DELETE FROM sign_in WHERE "user" = $1', 401),
         ],
         ids=["removed", "a viewer now", "disabled", "signed out"],
     )

@@ -42,6 +42,7 @@ USUAL = {
     "DESCRIBE": reply(headers={"Content-Type": "application/sdp"}, body=SDP),
     "SETUP": reply(headers={"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1", "Session": "1"}),
     "PLAY": reply(headers={"Session": "1"}),
+    "TEARDOWN": reply(headers={"Session": "1"}),
 }
 
 

@@ -16,7 +16,7 @@ MOST_ADDRESSES = 4
 
 
 class Unreachable(Exception):
-    """No connection came about; `lost` is False where trying again is in vain. The text is to be completed by a name."""
+    """No connection came about; `lost` is False where trying again is in vain. The text lacks the source's name."""
 
     def __init__(self, text: str, *, lost: bool = True) -> None:
         super().__init__(text)
