@@ -10,6 +10,7 @@ from services.api.mail.settings import MailSettings
 from services.api.quotas import Kind, Quotas, Shares
 from services.api.texts import without_hidden
 from services.kit.settings import DatabaseSettings, is_loopback
+from services.kit.source_networks import SourceNetworks
 
 _ANY = {"0.0.0.0", "::"}  # noqa: S104  # recognised, not listened on
 
@@ -33,6 +34,8 @@ class ApiSettings(DatabaseSettings, MailSettings):
     """Of the first superadmin, who is made at the start where there is no user at all."""
     admin_second_factor: Literal["required", "optional"] = "optional"
     """Whether superadmins who sign in here can do nothing until they have set up a second factor."""
+    source_networks: str = ""
+    """As ingest has it: an address that it opens is not refused to who writes it down."""
     max_streams: Annotated[int, Field(ge=1)] = 500
     """Live streams (open dashboards) at a time. 500 take half a core at 5 events/s; the next one is told to wait."""
     max_streams_per_principal: Annotated[int, Field(ge=1)] = 50
@@ -51,6 +54,17 @@ class ApiSettings(DatabaseSettings, MailSettings):
     """How often it is asked of each live stream whether who reads it still may: a sign-out ends it within this."""
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How often a live stream says that it lives. The dashboard gives up on one that was silent for 3 of them."""
+
+    @field_validator("source_networks")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        SourceNetworks.parse(text)
+        return text
+
+    @property
+    def networks(self) -> SourceNetworks:
+        """Where cameras may be that no superadmin set."""
+        return SourceNetworks.parse(self.source_networks)
 
     @field_validator("admin_email")
     @classmethod

@@ -11,27 +11,33 @@ import socket
 import unicodedata
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from services.kit.ip_addresses import plain
+from services.kit.source_networks import SourceNetworks
+
 Address = IPv4Address | IPv6Address
 
 _AUTHORITY = re.compile(r"[a-z][a-z0-9+.-]*:[/\\]*([^/\\?#]*)", re.IGNORECASE | re.ASCII)
 _LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback", "localhost6", "localhost4")
+_LOOPBACK = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 _NAT64 = int(IPv6Address("64:ff9b::")) >> 32
 
 
-def refusal(address: str) -> str | None:
+def refusal(address: str, networks: SourceNetworks = SourceNetworks()) -> str | None:  # noqa: B008  # frozen
     """Why only a superadmin may have a camera there; None where the spelling says nothing against it.
 
     Args:
         address: with a scheme; of `user:password@` only what comes after it counts.
+        networks: what METRICA_SOURCE_NETWORKS opens.
     """
     found = _AUTHORITY.match(unicodedata.normalize("NFKC", address.strip()))
     if found is None:
         return None
     host = host_of(found[1])
     if host in _LOCAL_NAMES or host.endswith(".localhost"):
-        return "it names this machine itself"
+        opened = any(networks.opens(loopback) for loopback in _LOOPBACK)
+        return None if opened else "it names this machine itself"
     literal = read_literal(host)
-    return None if literal is None else unreachable(literal)
+    return None if literal is None or networks.opens(plain(literal)) else unreachable(literal)
 
 
 def host_of(authority: str) -> str:

@@ -26,7 +26,7 @@ from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.kit.vault import CannotOpen, Vault, is_sealed
 from tests.api.seeded import ROOT, Seed
-from tests.api.served import PATIENCE, SECRET_KEY, VAULT, Served
+from tests.api.served import PATIENCE, SECRET_KEY, VAULT, FakeClock, Served, replica
 from tests.security.probes import answering
 
 SECRET = "tlJwpbo6"
@@ -397,3 +397,24 @@ async def test_this_machine_takes_a_superadmin_in_any_notation(ask: Ask, host: s
             assert answer.status_code == 422, (who, path)
             assert answer.json()["invalid"][0]["parameter"] == "address"
     assert (await ask(ROOT, "PATCH", "/cameras/door", body)).status_code == 200
+
+
+async def test_a_network_that_the_operator_opened_is_not_refused_to_managers(
+    settings: ServiceSettings, api_database_url: str, clock: FakeClock, seed: Seed
+) -> None:
+    """Row 1: METRICA_SOURCE_NETWORKS=+127.0.0.1 lets a tenant's camera stand on this machine; nothing else opens."""
+    async with replica(settings, api_database_url, clock, source_networks="+127.0.0.1") as client:
+        manager = seed.headers("manager@acme")
+        answers = {
+            address: (
+                await client.post("/v1/stores/shop/cameras", json={"name": "Door", "address": address}, headers=manager)
+            ).status_code
+            for address in (
+                "rtsp://127.0.0.1:8554/cam",
+                "rtsp://2130706433/cam",
+                "rtsp://127.0.0.2/cam",
+                "rtsp://[::1]/x",
+            )
+        }
+
+    assert list(answers.values()) == [201, 201, 422, 422]

@@ -119,7 +119,7 @@ async def create_camera(
     """Managers do. It is looked at within a second or two."""
     return await creation.once(
         wanted,
-        lambda session: service.create(session, principal, store, wanted, of.vault),
+        lambda session: service.create(session, principal, store, wanted, of.vault, of.settings.networks),
         may=lambda session: readable_store(session, principal, store, who_may(wanted)),
     )
 
@@ -136,7 +136,7 @@ async def test_address(
     """
     async with of.sessions() as session:
         found = await readable_store(session, principal, store, Role.MANAGER)
-    service.check_address(principal, wanted.address)
+    service.check_address(principal, wanted.address, of.settings.networks)
     return await _try(of, principal, request, found.organization, wanted.address, trusted=principal.superadmin)
 
 
@@ -160,7 +160,7 @@ async def change_camera(
 ) -> CameraSettings:
     """Managers do; `{"paused": true}` pauses it. In force within a second or two."""
     async with writing() as session:
-        shown = await service.change(session, principal, camera, wanted, of.vault, if_match)
+        shown = await service.change(session, principal, camera, wanted, of.vault, of.settings.networks, if_match)
     return tagged(response, shown)
 
 

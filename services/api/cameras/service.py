@@ -27,6 +27,7 @@ from services.api.naming import free_id
 from services.api.pages import Asked
 from services.api.problems import Invalid, Unavailable
 from services.kit import literal_hosts
+from services.kit.source_networks import SourceNetworks
 from services.kit.tables import Camera, Store
 from services.kit.vault import CannotOpen, Vault, is_sealed
 
@@ -49,11 +50,16 @@ async def show(session: AsyncSession, principal: Principal, camera: str, vault: 
 
 
 async def create(
-    session: AsyncSession, principal: Principal, store: str, wanted: CameraIn, vault: Vault
+    session: AsyncSession,
+    principal: Principal,
+    store: str,
+    wanted: CameraIn,
+    vault: Vault,
+    networks: SourceNetworks,
 ) -> CameraSettings:
     """Make one in a store."""
     place = await readable_store(session, principal, store, who_may(wanted))
-    check_address(principal, wanted.address)
+    check_address(principal, wanted.address, networks)
     name = await free_id(session, Camera, wanted.id, wanted.name or f"{place.id}-camera")
     lines = [line.model_dump() for line in wanted.lines]
     setup = _setup(
@@ -64,14 +70,20 @@ async def create(
 
 
 async def change(
-    session: AsyncSession, principal: Principal, camera: str, wanted: CameraPatch, vault: Vault, if_match: str | None
+    session: AsyncSession,
+    principal: Principal,
+    camera: str,
+    wanted: CameraPatch,
+    vault: Vault,
+    networks: SourceNetworks,
+    if_match: str | None,
 ) -> CameraSettings:
     """Change what is said."""
     _, before = await _to_change(session, principal, camera, vault, if_match, who_may(wanted))
     changes = said(wanted)
     trusted = None
     if "address" in changes:
-        check_address(principal, wanted.address)
+        check_address(principal, wanted.address, networks)
         trusted = principal.superadmin  # who says it, be it the same, has chosen it
         if changes["address"] != before.address:
             changes.setdefault("start", None)  # it went with the source
@@ -99,7 +111,7 @@ async def remove(session: AsyncSession, principal: Principal, camera: str, vault
     await delete_camera(session, found)
 
 
-def check_address(principal: Principal, address: str) -> None:
+def check_address(principal: Principal, address: str, networks: SourceNetworks) -> None:
     """Leave files and devices of the machine, and the machine itself, to those whose machine it is.
 
     Ingest looks again, at what a name resolves to and where it is sent on to.
@@ -121,7 +133,7 @@ def check_address(principal: Principal, address: str) -> None:
             "files and devices of the machine take a superadmin",
             "address",
         )
-    if (why := literal_hosts.refusal(address)) is not None:
+    if (why := literal_hosts.refusal(address, networks)) is not None:
         raise Invalid(f"a camera there takes a superadmin: {why}. Give the address of the camera itself", "address")
 
 
