@@ -32,7 +32,7 @@ from services.persistence.migrate import upgrade
 
 READY_TIMEOUT = 60.0
 DATABASE_ROLES = {Owner.PERSISTENCE: PERSISTENCE, Owner.API: API}
-_PATHS = ("METRICA_MODELS", "METRICA_CACHE")
+_PATHS = ("METRICA_MODELS", "METRICA_VIDEOS", "METRICA_CACHE")
 _ANOTHERS = (
     *("METRICA_DATABASE_URL", "METRICA_SECRET_KEY"),
     *("METRICA_NATS_TLS_CA", "METRICA_NATS_TLS_CERT", "METRICA_NATS_TLS_KEY"),
@@ -263,6 +263,8 @@ class Stack:
             environment["METRICA_DATABASE_URL"] = self.postgres.url(role)
         if owner is Owner.API:
             environment |= self._api
+        else:
+            environment.pop("METRICA_SMTP_PASSWORD", None)  # it is nobody else's
         if owner in _OPENS_SEALED:
             environment["METRICA_SECRET_KEY"] = self._secret_key
         return environment
@@ -288,6 +290,7 @@ class Stack:
             "METRICA_DATABASE_URL": self.api_database_url,
             "METRICA_SECRET_KEY": self._secret_key,
             "METRICA_PERSISTENCE_DATABASE_URL": self.database_url,
+            "METRICA_PUBLIC_URL": os.environ.get("METRICA_PUBLIC_URL") or self.url,
         }
         text = "".join(f"{name}={value}\n" for name, value in lines.items())
         write_private(self.home.developer_environment, text)

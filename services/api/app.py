@@ -24,6 +24,7 @@ from services.api.auth.second_factor_endpoints import router as second_factors
 from services.api.auth.service import SignIns
 from services.api.auth.sign_in_endpoints import router as sign_ins
 from services.api.auth.signing import SigningKeys
+from services.api.auth.strength import Judge
 from services.api.auth.tokens import BUILT_IN, Issuer, Verifier
 from services.api.cameras.endpoints import router as cameras
 from services.api.cameras.trying import Turns
@@ -35,16 +36,21 @@ from services.api.database import open_engine, open_sessions, ping
 from services.api.edge.endpoints import router as edge
 from services.api.history.endpoints import router as history
 from services.api.history.export_endpoints import router as exports
+from services.api.invitations.endpoints import links as invitation_links
+from services.api.invitations.endpoints import router as invitations
 from services.api.keys.endpoints import router as keys
 from services.api.live.endpoints import router as live
 from services.api.live.feed import Feed
 from services.api.live.hub import Hub
 from services.api.live.statuses import Statuses
+from services.api.mail.outbox import Outbox
 from services.api.members.endpoints import router as members
 from services.api.occupancy.endpoints import router as occupancy
 from services.api.organizations.endpoints import router as organizations
 from services.api.parts import Parts
 from services.api.projection import Projection
+from services.api.resets.endpoints import router as resets
+from services.api.resets.service import prepare
 from services.api.settings import ApiSettings
 from services.api.stores.endpoints import router as stores
 from services.kit.bus import Backoff, Bus
@@ -79,12 +85,15 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
         bus, sessions, writable, database_url, settings.vault, statuses, clock, changed=feed.refresh
     )
 
+    outbox = Outbox(writable, settings, settings.vault, clock, prepare(settings.public_url, clock))
+
     async def work() -> None:
         await _make_first_admin(settings)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(statuses.follow(bus), name="statuses")
             tasks.create_task(feed.run(), name="feed")
             tasks.create_task(projection.run(), name="projection")
+            tasks.create_task(outbox.run(), name="mail")
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -116,6 +125,8 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
         writable=writable,
         vault=settings.vault,
         passwords=passwords,
+        judge=Judge(),
+        outbox=outbox,
         signing_keys=signing_keys,
         verifier=Verifier(_issuers(settings, signing_keys), clock),
         second_factors=factors,
@@ -126,7 +137,8 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
     problems.install(app)
     security.install(app, settings.other_hosts)
     description.install(app)
-    configured = (auth, sign_ins, second_factors, organizations, members, keys, changes, stores, cameras)
+    accounts = (auth, sign_ins, second_factors, invitation_links, resets)
+    configured = (*accounts, organizations, members, invitations, keys, changes, stores, cameras)
     for router in (*configured, counts, history, exports, occupancy, live, edge):
         app.include_router(router, prefix="/v1")
     app.include_router(well_known)
@@ -154,8 +166,15 @@ async def _make_first_admin(settings: ApiSettings) -> None:
             password = settings.admin_password.get_secret_value()
             if await ensure_first_admin(settings.database_url.get_secret_value(), settings.admin_email, password):
                 log.info("the first superadmin was made", email=settings.admin_email)
+                await _warn_of_weak(password, settings.admin_email)
         except problems.DATABASE_ERRORS as error:
             log.info("the first superadmin waits for the database", error=str(error) or repr(error))
             await backoff.wait()
         else:
             return
+
+
+async def _warn_of_weak(password: str, email: str) -> None:
+    """Refusing it would leave a Metrica that nobody can sign in to, on a machine that may have no terminal."""
+    if not (await Judge().judge(password, [email])).enough:
+        log.warning("METRICA_ADMIN_PASSWORD is easily guessed: sign in and choose another", email=email)

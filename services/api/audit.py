@@ -12,7 +12,7 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.clock import Clock
-from services.kit.account_tables import ApiKey, AuditEntry, Membership, User
+from services.kit.account_tables import ApiKey, AuditEntry, Invitation, Membership, PasswordReset, User
 from services.kit.sign_in_tables import SecondFactor
 from services.kit.tables import Camera, Line, Organization, Store, ZoneRow
 
@@ -25,6 +25,8 @@ KINDS: dict[type[SQLModel], str] = {
     User: "user",
     Membership: "membership",
     ApiKey: "key",
+    Invitation: "invitation",
+    PasswordReset: "password reset",
     SecondFactor: "second factor",
 }
 """What is written down, and its name in the log."""
@@ -121,7 +123,7 @@ def _organization(session: Session, row: SQLModel) -> str | None:
     match row:
         case Organization():
             return row.id
-        case Store() | Membership() | ApiKey():
+        case Store() | Membership() | ApiKey() | Invitation():
             return row.organization
         case Line() | ZoneRow():
             camera = session.get(Camera, row.camera)

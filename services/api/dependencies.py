@@ -10,12 +10,13 @@ from fastapi import Depends, Header, Path, Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.identity import TOKEN_PATTERN
-from services.api.access import Principal
+from services.api.access import LOCAL, Principal
 from services.api.auth.keys import Worker
 from services.api.auth.principal import identify, identify_worker
 from services.api.clock import Clock
 from services.api.live.statuses import Statuses
 from services.api.parts import Parts
+from services.api.problems import Unauthorized
 from services.api.quotas import Kind
 from services.api.writing import writing
 from services.kit.http.addresses import client_network
@@ -56,6 +57,15 @@ async def principal(request: Request, of: PartsDep) -> Principal:
     return await identify(request, of)
 
 
+async def guest(request: Request, of: PartsDep) -> Principal | None:
+    """Who asks, where somebody is signed in; routes for people who hold a link take nobody as well."""
+    try:
+        found = await identify(request, of)
+    except Unauthorized:
+        return None
+    return None if found is LOCAL else found
+
+
 async def worker(
     of: PartsDep, x_worker_key: Annotated[str | None, Header(description="The key of a worker at the edge.")] = None
 ) -> Worker:
@@ -64,6 +74,7 @@ async def worker(
 
 
 PrincipalDep = Annotated[Principal, Depends(principal)]
+GuestDep = Annotated[Principal | None, Depends(guest)]
 
 
 def begin_writing(of: PartsDep, principal: PrincipalDep) -> BeginWriting:

@@ -8,6 +8,7 @@ from services.api.auth.passwords import Passwords
 from services.api.auth.second_factor import SecondFactors
 from services.api.auth.service import SignIns
 from services.api.auth.signing import SigningKeys
+from services.api.auth.strength import Judge
 from services.api.auth.tokens import Verifier
 from services.api.cameras.trying import Turns
 from services.api.changing import Changes
@@ -16,6 +17,7 @@ from services.api.database import Sessions
 from services.api.live.feed import Feed
 from services.api.live.hub import Hub
 from services.api.live.statuses import Statuses
+from services.api.mail.outbox import Outbox
 from services.api.quotas import Quotas
 from services.api.settings import ApiSettings
 from services.kit.bus import Bus
@@ -42,6 +44,9 @@ class Parts:
     clock: Clock
     vault: Vault
     passwords: Passwords
+    judge: Judge
+    """Of passwords that are chosen."""
+    outbox: Outbox
     signing_keys: SigningKeys
     verifier: Verifier
     second_factors: SecondFactors

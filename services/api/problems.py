@@ -96,6 +96,12 @@ class Conflict(Problem):
     status = HTTPStatus.CONFLICT
 
 
+class Gone(Problem):
+    """It was there, and is of no use any more."""
+
+    status = HTTPStatus.GONE
+
+
 class ChangedMeanwhile(Problem):
     """Somebody else changed it since the caller read it."""
 

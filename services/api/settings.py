@@ -6,14 +6,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from services.api.mail.settings import MailSettings
 from services.api.quotas import Kind, Quotas, Shares
 from services.api.texts import without_hidden
-from services.kit.settings import DatabaseSettings, SealedSettings, is_loopback
+from services.kit.settings import DatabaseSettings, is_loopback
 
 _ANY = {"0.0.0.0", "::"}  # noqa: S104  # recognised, not listened on
 
 
-class ApiSettings(DatabaseSettings, SealedSettings):
+class ApiSettings(DatabaseSettings, MailSettings):
     """What the API needs to know."""
 
     port: Annotated[int, Field(ge=0, le=65535)] = 8080

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import JSON, BigInteger, DateTime, Identity
+from sqlalchemy import JSON, BigInteger, DateTime, Identity, Index, text
 from sqlmodel import Field, SQLModel
 
 
@@ -29,6 +29,9 @@ class User(SQLModel, table=True):
     superadmin: bool = False
     disabled: bool = False
     created_at: datetime = Field(sa_type=DateTime(timezone=True))
+    verified_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    """When this person showed that the address is theirs, by a link that was sent to it. None of an account that
+    somebody else made, in a release when one could choose another person's password."""
 
 
 class Membership(SQLModel, table=True):
@@ -74,6 +77,78 @@ class RefreshToken(SQLModel, table=True):
     used_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     successor: str | None = None
     """Of a used one, the token that took its place, sealed: used again at once, it gives that one again."""
+
+
+class Invitation(SQLModel, table=True):
+    """An address that was asked to join an organization. It is pending until it is accepted, revoked or expired."""
+
+    __table_args__ = (
+        Index(
+            "ix_invitation_pending",
+            "organization",
+            "email",
+            unique=True,
+            postgresql_where=text("accepted_at IS NULL AND revoked_at IS NULL"),
+        ),
+    )
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    organization: str = Field(foreign_key="organization.id", ondelete="CASCADE", index=True)
+    email: str
+    """In lower case."""
+    name: str
+    """How the mail greets this person."""
+    role: str
+    hash: str = Field(unique=True)
+    """SHA-256 of the token in the link, hexadecimal."""
+    invited_by: str
+    inviter: UUID | None = None
+    """The account or key that invited. Once it is no admin any more, nobody can accept. None: the command line."""
+    created_at: datetime = Field(sa_type=DateTime(timezone=True))
+    expires_at: datetime = Field(sa_type=DateTime(timezone=True))
+    accepted_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    revoked_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    """Revoked, or replaced by a newer one."""
+
+
+class PasswordReset(SQLModel, table=True):
+    """A link by which a person chooses a new password, once."""
+
+    __tablename__ = "password_reset"
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    user: UUID = Field(foreign_key="account.id", ondelete="CASCADE", index=True)
+    hash: str = Field(unique=True)
+    """SHA-256 of the token in the link, hexadecimal."""
+    created_at: datetime = Field(sa_type=DateTime(timezone=True))
+    expires_at: datetime = Field(sa_type=DateTime(timezone=True))
+    used_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    """Used, or replaced by a newer one."""
+
+
+class OutgoingMail(SQLModel, table=True):
+    """A mail that is on its way: it stays until the mail server has taken it, or it is of no use any more."""
+
+    __tablename__ = "outgoing_mail"
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    about: UUID | None = Field(default=None, index=True)
+    """The invitation or reset whose link is in it: revoked, its mail is not sent any more."""
+    recipient: str
+    sealed: str | None = None
+    """The text, sealed by `services.kit.vault`: a link in it is a secret. None of a reset that was asked for, until
+    what sends has looked for the account: the answer to the request does not wait for that."""
+    attempts: int = 0
+    next_at: datetime = Field(sa_type=DateTime(timezone=True), index=True)
+    expires_at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class Allowance(SQLModel, table=True):
+    """How often something was done of late, by whoever or about whatever the key names."""
+
+    key: str = Field(primary_key=True)
+    count: int
+    since: datetime = Field(sa_type=DateTime(timezone=True))
 
 
 class SignInAttempts(SQLModel, table=True):

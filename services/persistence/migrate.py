@@ -27,6 +27,7 @@ SCRIPTS = Path(__file__).parent / "migrations"
 API_ROLE = "metrica_api"
 CONFIGURATION = "organization, store, camera, line, zone"
 ACCOUNTS = "account, membership, api_key, refresh_token, sign_in_attempts, signing_key, remembered_answer"
+INVITATIONS = "invitation, password_reset, outgoing_mail, allowance"
 SIGN_INS = "sign_in, trusted_device, second_factor, recovery_code"
 LOGS = "audit_entry, occupancy_correction"
 NEWEST = "recovery_code"
@@ -116,7 +117,7 @@ def _grant(connection: Connection) -> None:
     for statement in (
         f"GRANT USAGE ON SCHEMA public TO {API_ROLE}",
         f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {API_ROLE}",
-        f"GRANT INSERT, UPDATE, DELETE ON {CONFIGURATION}, {ACCOUNTS}, {SIGN_INS} TO {API_ROLE}",
+        f"GRANT INSERT, UPDATE, DELETE ON {CONFIGURATION}, {ACCOUNTS}, {INVITATIONS}, {SIGN_INS} TO {API_ROLE}",
         f"GRANT INSERT ON {LOGS} TO {API_ROLE}",
         f"GRANT INSERT, UPDATE (revoked_at, revoked_by) ON promotion TO {API_ROLE}",
         f"GRANT INSERT, UPDATE (version) ON store_version TO {API_ROLE}",

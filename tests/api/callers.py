@@ -25,7 +25,7 @@ class Things:
     async def fresh(self) -> dict[str, str]:
         """Make some: the values of what a row names."""
         number = next(self._numbers)
-        user, key = uuid4(), uuid4()
+        user, key, invitation = uuid4(), uuid4(), uuid4()
         store, camera = f"shop-{number}", f"door-{number}"
         await self.served.pool.execute(
             f"""
@@ -36,6 +36,8 @@ class Things:
             INSERT INTO account (id, email, name, superadmin, disabled, created_at)
             VALUES ('{user}', '{number}@acme', '', false, false, now());
             INSERT INTO membership VALUES ('{user}', 'acme', 'viewer');
+            INSERT INTO invitation (id, organization, email, name, role, hash, invited_by, created_at, expires_at)
+            VALUES ('{invitation}', 'acme', 'invited-{number}@acme', '', 'viewer', 'h{number}', '', now(), now());
             INSERT INTO api_key (id, organization, name, role, prefix, hash, created_at)
             VALUES ('{key}', 'acme', 'key', 'viewer', 'mk_{number}', '', now());
             """
@@ -46,6 +48,7 @@ class Things:
             "camera": camera,
             "user": str(user),
             "key": str(key),
+            "invitation": str(invitation),
             "word": f"new-{number}",
             "sign_in": str(uuid4()),
         }

@@ -17,8 +17,10 @@ from services.kit.settings import ServiceSettings
 from services.kit.tables import Store
 from tests.api import seeded
 from tests.api.asked import Asked, asking
+from tests.api.mailing import mail_settings
 from tests.api.seeded import ROOT, Seed
 from tests.api.served import BROWSER, PATIENCE, FakeClock, Served, serving, until_ready
+from tests.support.post_office import PostOffice, post_office
 
 MORNING = datetime(2026, 11, 23, 8, 20, tzinfo=UTC)
 
@@ -128,3 +130,29 @@ def worker_headers(seed: Seed) -> dict[str, str]:
 async def asked(api_database_url: str, pool: asyncpg.Pool, clock: FakeClock) -> AsyncIterator[Asked]:
     async with asking(api_database_url, clock) as client:
         yield Asked(client, clock, pool, api_database_url)
+
+
+@pytest.fixture
+async def post() -> AsyncIterator[PostOffice]:
+    """A mail server."""
+    async with post_office() as office:
+        yield office
+
+
+@pytest.fixture
+async def mailed(
+    settings: ServiceSettings,
+    api_database_url: str,
+    pool: asyncpg.Pool,
+    ingest_bus: Bus,
+    clock: FakeClock,
+    seed: Seed,
+    post: PostOffice,
+) -> AsyncIterator[Served]:
+    """As `guarded`, and it sends mail."""
+    said = {"local_access": "none", **mail_settings(post)}
+    async with serving(settings, api_database_url, clock, limits=None, **said) as parts:
+        address = f"http://127.0.0.1:{parts.settings.port}"
+        async with httpx.AsyncClient(base_url=address, timeout=PATIENCE) as client:
+            await until_ready(client)
+            yield Served(client, parts, clock, ingest_bus, pool, api_database_url)

@@ -57,6 +57,8 @@ O, S, C = "/v1/organizations/{organization}", "/v1/stores/{store}", "/v1/cameras
 LINE = {"id": "back", "x1": 0, "y1": 0.5, "x2": 1, "y2": 0.5}
 EVENT = {"id": "1", "camera": "door", "line": "entrance", "direction": "in", "at": "2026-11-23T08:00:00Z"}
 SIGN_IN = {"email": "viewer@acme", "password": PASSWORD, "keep": "token"}
+LINK = {"token": "that nobody was sent"}
+CHOICE = {**LINK, "password": PASSWORD}
 PROOF = {"password": PASSWORD, "code": "no code"}
 T = Takes
 
@@ -70,6 +72,12 @@ TABLE = [
     Row(T.NOTHING, "GET", "/.well-known/jwks.json"),
     Row(T.NOTHING, "POST", "/v1/auth/sign-in", SIGN_IN),
     Row(T.NOTHING, "POST", "/v1/auth/refresh", {"refresh_token": "x"}, answers=401, says="has ended"),
+    Row(T.NOTHING, "POST", "/v1/auth/invitations/look", LINK, answers=404, says="of no invitation"),
+    Row(T.NOTHING, "POST", "/v1/auth/invitations/accept", LINK, answers=404, says="of no invitation"),
+    Row(T.NOTHING, "POST", "/v1/auth/password-resets", {"email": "viewer@acme"}, answers=202),
+    Row(T.NOTHING, "POST", "/v1/auth/password-resets/look", LINK, answers=404, says="sets no password"),
+    Row(T.NOTHING, "POST", "/v1/auth/password-resets/use", CHOICE, answers=404, says="sets no password"),
+    Row(T.NOTHING, "POST", "/v1/auth/password-strength", CHOICE, answers=404, says="of no invitation"),
     Row(T.SIGN_IN, "GET", "/v1/auth/me", of_acme=False),
     Row(T.SIGN_IN, "POST", "/v1/auth/sign-out", answers=204, of_acme=False),
     Row(T.PERSON, "POST", "/v1/auth/sign-out-everywhere", answers=204, of_acme=False),
@@ -89,9 +97,11 @@ TABLE = [
     Row(T.ADMIN, "PATCH", O, {"months_kept": 12}),
     Row(T.SUPERADMIN, "DELETE", O, answers=409, says="has stores"),
     Row(T.ADMIN, "GET", O + "/members"),
-    Row(T.ADMIN, "POST", O + "/members", {"email": "{word}@acme", "role": "viewer", "password": PASSWORD}, answers=201),
     Row(T.ADMIN, "PATCH", O + "/members/{user}", {"role": "manager"}),
     Row(T.ADMIN, "DELETE", O + "/members/{user}", answers=204),
+    Row(T.ADMIN, "GET", O + "/invitations"),
+    Row(T.ADMIN, "POST", O + "/invitations", {"email": "{word}@acme", "role": "viewer"}, answers=201),
+    Row(T.ADMIN, "DELETE", O + "/invitations/{invitation}", answers=204),
     Row(T.ADMIN, "GET", O + "/keys"),
     Row(T.ADMIN, "POST", O + "/keys", {"name": "till", "role": "viewer"}, answers=201),
     Row(T.ADMIN, "DELETE", O + "/keys/{key}", answers=204),

@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,9 +32,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
+def films(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Films]:
     """Several cameras and what they come to when nothing goes wrong."""
-    return make_films(tmp_path_factory.mktemp("films"))
+    folder = tmp_path_factory.mktemp("films")
+    folder.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("METRICA_VIDEOS", str(folder))  # ingest of any stack sees it, whoever it runs as
+        yield make_films(folder)
 
 
 @pytest.fixture(scope="session")

@@ -42,17 +42,20 @@ def test_a_clock_that_steps_changes_no_count(tmp_path: Path, films: Films, servi
     library = faketime()
     if library is None:
         pytest.fail("the clock of one process can't be put on this machine: apt-get install libfaketime")
-    stack = Stack(tmp_path, restart=False, durable=False, environment=UNHURRIED)
+    clocks = tmp_path / "clocks"
+    clocks.mkdir()
+    where = {"METRICA_CLOCKS": str(clocks)}  # so that services see it, whoever they run as
+    stack = Stack(tmp_path, restart=False, durable=False, environment={**UNHURRIED, **where})
     for name in services:
         stack.services[name]._environment |= {
             "LD_PRELOAD": str(library),
-            "FAKETIME_TIMESTAMP_FILE": str(tmp_path / name),
+            "FAKETIME_TIMESTAMP_FILE": str(clocks / name),
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # as where a clock is set: what measures durations goes on
         }
-        _put_clock(tmp_path / name, "+0")
+        _put_clock(clocks / name, "+0")
     with stack, streets(1) as (street,):
-        asyncio.run(_count(stack, {name: tmp_path / name for name in services}, films, street))
+        asyncio.run(_count(stack, {name: clocks / name for name in services}, films, street))
         assert all(service.running and service.ready() for service in stack.services.values())
 
 

@@ -101,7 +101,6 @@ class TestProcess:
         assert process.wait(30) != 0
         assert "it would run as root" in (tmp_path / "log").read_text()
 
-    @pytest.mark.skipif(not is_root(), reason="an ordinary user may trace their own processes")
     def test_it_dies_with_who_started_it_although_it_changed_its_user(self, tmp_path: Path) -> None:
         starter = (
             "import sys, time; from pathlib import Path; from contracts.streams import Owner; "

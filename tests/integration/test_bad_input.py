@@ -41,12 +41,14 @@ def test_bad_cameras_and_bad_messages_are_told_and_a_sound_camera_counts_on(tmp_
     models.mkdir()
     (models / "swapped.onnx").write_bytes(b"not the weights that were pinned")
     (models / "checksums.sha256").write_text(f"{'0' * 64}  swapped.onnx\n")
-    empty = tmp_path / "empty.mp4"
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    empty = videos / "empty.mp4"
     empty.write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom")
     expected = {
         "missing": ("refused", "there is no such file"),
         "refusing": ("retrying", "refused"),
-        "zero-frames": ("refused", "empty.mp4"),
+        "zero-frames": ("refused", "empty.mp4 is no video"),
         "swapped": ("no_model", "SHA-256"),
         "unknown-model": ("no_model", "no-such-model"),
         "outside": ("refused", "outside the picture"),
@@ -67,7 +69,8 @@ def test_bad_cameras_and_bad_messages_are_told_and_a_sound_camera_counts_on(tmp_
         assert sum("JPEG" in letter or "picture" in letter for letter in letters) == 1, letters
         assert sum("Metrica-" in letter for letter in letters) == 1, letters
 
-    stack = Stack(tmp_path / "stack", restart=False, durable=False, environment={"METRICA_MODELS": str(models)})
+    places = {"METRICA_MODELS": str(models), "METRICA_VIDEOS": str(videos)}
+    stack = Stack(tmp_path / "stack", restart=False, durable=False, environment=places)
     with stack:
         before = {name: service.pid for name, service in stack.services.items()}
         asyncio.run(look(stack))

@@ -19,7 +19,6 @@ import pytest
 import trustme
 
 from services.ingest.egress import TRUSTED, Guarded, SourceNetworks
-from services.ingest.egress import resolving as resolver
 from services.ingest.sources import SourceError, SourceLost, SourceRefused, frames, open_source
 from tests.support.bombs import encoded
 from tests.support.rtsp import RtspCamera
@@ -374,7 +373,7 @@ class TestNames:
         def rebinding(host: str, *args: object, **named: object) -> object:
             return real(next(answers, "127.0.0.1") if host == "camera.example" else host, *args, **named)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(resolver.socket, "getaddrinfo", rebinding)
+        monkeypatch.setattr(socket, "getaddrinfo", rebinding)
 
         assert look(f"http://camera.example:{shop.base.rpartition(':')[2]}/video", count=1) == [(240, 320)]
         with pytest.raises(SourceRefused, match=NO_CAMERA_THERE):
@@ -385,14 +384,18 @@ class TestNames:
         with listening() as listener:
             port = listener.getsockname()[1]
             several = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 0)) for one in ("127.0.0.1", SHOP)]
-            monkeypatch.setattr(resolver.socket, "getaddrinfo", lambda *_, **__: several)
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: several)
 
             with pytest.raises(SourceLost, match="connection refused"):
                 look(f"rtsp://camera.example:{port}/cam")
             assert nobody_called(listener)
 
     def test_a_resolver_that_hangs_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(resolver.socket, "getaddrinfo", lambda *_, **__: time.sleep(1) or [])
+        def hang(*_: object, **__: object) -> list[object]:
+            time.sleep(1)
+            return []
+
+        monkeypatch.setattr(socket, "getaddrinfo", hang)
 
         with pytest.raises(SourceLost, match="no machine named"):
             open_source("rtsp://camera.example/cam", egress=GUARDED, open_timeout=0.2, read_timeout=1)

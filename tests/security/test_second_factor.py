@@ -16,7 +16,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.api.auth.limits import PER_ACCOUNT, PER_CODES, WINDOW
-from services.api.auth.second_factor import PENDING_LIFE, RECOVERY_CODES
+from services.api.auth.second_factor import PENDING_LIFE, RECOVERY_BYTES, RECOVERY_CODES
 from services.api.auth.second_factor_endpoints import FRESH
 from services.kit.settings import ServiceSettings
 from tests.api.seeded import PASSWORD, ROOT, Seed
@@ -55,7 +55,7 @@ async def test_who_has_a_second_factor_signs_in_with_a_code(doors: Doors, clock:
     assert (await browser.get(FACTOR)).json()["on"] is True
     assert (await browser.get(ME)).json()["second_factor"] is True
     assert len(set(codes)) == RECOVERY_CODES
-    assert all(len(code.replace("-", "")) == 32 for code in codes), "32 characters of 5 bit"
+    assert all(len(code.replace("-", "")) * 5 == RECOVERY_BYTES * 8 for code in codes), "characters of 5 bit"
 
     answer = await sign_in(await doors.client())
     assert answer.status_code == 401

@@ -56,7 +56,7 @@ def encoded(coding: str, container: str, *, frames: int = 30, size: tuple[int, i
         stream.codec_context.gop_size = 10
         stream.codec_context.time_base = Fraction(1, 10)
         for number in range(frames):
-            picture = cv2.resize(numbered_picture(number), size)
+            picture = cv2.resize(numbered_picture(number), size).astype(np.uint8)
             out.mux(stream.encode(VideoFrame.from_ndarray(picture, format="bgr24")))
         out.mux(stream.encode())
     return target.getvalue()

@@ -9,12 +9,14 @@ from fastapi import APIRouter, Body, Request, Response
 
 from services.api.auth import cookies, repository, second_factor
 from services.api.auth.entered import Tokens
+from services.api.auth.proving import put_password
 from services.api.auth.rights import rights_of
 from services.api.auth.schemas import KeySetOut, MeOut, PasswordIn, RefreshIn, SignInIn, TokensOut
 from services.api.auth.visitor import address_of, visitor_of
 from services.api.dependencies import PartsDep, PrincipalDep, SessionDep, WritingDep
 from services.api.parts import Parts
 from services.api.problems import Forbidden, Unauthorized, describe
+from services.api.resets.service import tell_of_change
 
 router = APIRouter(prefix="/auth", tags=["sign-in"])
 well_known = APIRouter(tags=["sign-in"])
@@ -141,14 +143,17 @@ async def change_password(
     if user is None:
         raise Unauthorized("This account is disabled.")
     await of.sign_ins.check_password(user, wanted.present.get_secret_value(), address_of(request), principal.sign_in)
-    hashed = await of.passwords.hash(wanted.new.get_secret_value())
+    new = wanted.new.get_secret_value()
+    await of.judge.refuse_weak(new, (user.email, user.name), where="new")
+    hashed = await of.passwords.hash(new)
     async with writing() as session:
         user = await repository.find_user(session, principal.user)
         if user is None:
             raise Unauthorized("This account is disabled.")
-        user.password_hash = hashed
-        session.add(user)
+        await put_password(session, user, hashed, of.clock())
         await repository.end_sign_ins(session, user.id, but=principal.sign_in)
+        tell_of_change(of, session, user)
+    of.outbox.wake()
     if principal.sign_in is not None:
         await of.sign_ins.forget_tries(principal.sign_in)
 

@@ -8,6 +8,9 @@ from functools import cached_property
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from pydantic import SecretStr
+
+from services.api.problems import Invalid
 
 SHORTEST, LONGEST = 12, 200
 _AT_ONCE = 2
@@ -46,3 +49,15 @@ class Passwords:
 def new_password() -> str:
     """A password drawn at random."""
     return secrets.token_urlsafe(18)
+
+
+def checked_length(password: SecretStr | None, where: str = "password") -> str:
+    """A password that somebody chose.
+
+    Raises:
+        Invalid: there is none, or it is too short or too long.
+    """
+    chosen = "" if password is None else password.get_secret_value()
+    if not SHORTEST <= len(chosen) <= LONGEST:
+        raise Invalid(f"Choose a password of {SHORTEST} to {LONGEST} characters.", where)
+    return chosen

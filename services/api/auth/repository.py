@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Role
 from services.api.auth import sign_ins
+from services.api.problems import Unauthorized
 from services.kit.account_tables import ApiKey, Membership, RefreshToken, User
 from services.kit.sign_in_tables import SignIn
 from services.kit.tables import Organization
@@ -26,11 +27,19 @@ async def find_user_by_email(session: AsyncSession, email: str) -> User | None:
 
 
 async def find_user_of_issuer(session: AsyncSession, subject: str, email: str | None) -> User | None:
-    """Whom another issuer means: by what it calls them, or by their address where nobody said what it calls them."""
+    """Whom another issuer means: by what it calls them, or by their address where nobody said what it calls them.
+
+    Raises:
+        Unauthorized: the account of this address may be somebody else's, who knows its password.
+    """
     enabled = select(User).where(col(User.disabled).is_(False))
     found = (await session.exec(enabled.where(User.subject == subject))).first()
     if found is None and email is not None:
         found = (await session.exec(enabled.where(User.email == email, col(User.subject).is_(None)))).first()
+        if found is not None and found.verified_at is None and found.password_hash is not None:
+            raise Unauthorized(
+                f"Nobody has shown yet that the account {email} is theirs: ask for a new password for it."
+            )
     return found
 
 

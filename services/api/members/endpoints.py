@@ -8,14 +8,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
-from services.api.access import Role, readable_organization
-from services.api.dependencies import ClockDep, OrganizationID, PartsDep, PrincipalDep, SessionDep, WritingDep
+from services.api.dependencies import ClockDep, OrganizationID, PrincipalDep, SessionDep, WritingDep
 from services.api.etags import IfMatch, tagged
-from services.api.idempotency import CreationDep
 from services.api.members import service
-from services.api.members.schemas import MemberIn, MemberOut, MemberPatch, NewMemberOut, UserOut, UserPatch
+from services.api.members.schemas import MemberOut, MemberPatch, UserOut, UserPatch
 from services.api.pages import Page, PageDep
-from services.api.problems import CHANGING, CREATING, READING, describe
+from services.api.problems import CHANGING, READING, describe
 
 router = APIRouter(tags=["members"])
 
@@ -30,25 +28,6 @@ async def list_members(
     """Who may do what in an organization; its admins see it."""
     items, after = await service.list_members(session, principal, organization, page)
     return Page(items=items, next=after)
-
-
-@router.post(
-    MEMBERS,
-    summary="Add a member",
-    status_code=HTTPStatus.CREATED,
-    response_model=NewMemberOut,
-    responses=describe(*CREATING),
-)
-async def add_member(
-    organization: OrganizationID, wanted: MemberIn, principal: PrincipalDep, of: PartsDep, creation: CreationDep
-) -> Response:
-    """Its admins do. Who has no account yet is given one."""
-    return await creation.once(
-        wanted,
-        lambda session: service.add(session, principal, organization, wanted, of.passwords, of.clock),
-        may=lambda session: readable_organization(session, principal, organization, Role.ADMIN),
-        tagged=False,
-    )
 
 
 @router.patch(MEMBERS + "/{user}", summary="Change a member's role", responses=describe(*CHANGING))

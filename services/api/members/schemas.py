@@ -8,22 +8,8 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from services.api.access import Role
-from services.api.auth.schemas import Email, NewPassword
 from services.api.incoming import Incoming, Label, Patch
 from services.kit.account_tables import Membership, User
-
-
-class MemberIn(Incoming):
-    """A new member: somebody who has an account, or is given one."""
-
-    email: Email
-    name: Label = ""
-    role: Role
-    password: NewPassword | None = Field(
-        default=None,
-        description="Of a new account. Left out, one is drawn and told in the answer, this once; who has an account "
-        "already keeps theirs.",
-    )
 
 
 class MemberPatch(Incoming):
@@ -44,12 +30,6 @@ class MemberOut(BaseModel):
     def of(cls, user: User, membership: Membership) -> MemberOut:
         """As the API shows it."""
         return cls(user=user.id, email=user.email, name=user.name, role=Role(membership.role))
-
-
-class NewMemberOut(MemberOut):
-    """A member who was just made."""
-
-    password: str | None = Field(description="Of an account that was just made with a drawn password: shown this once.")
 
 
 class UserPatch(Patch):
@@ -73,6 +53,7 @@ class UserOut(BaseModel):
     superadmin: bool
     disabled: bool
     created_at: datetime
+    verified_at: datetime | None = Field(description="When this person showed that the address is theirs.")
 
     @classmethod
     def of(cls, user: User) -> UserOut:

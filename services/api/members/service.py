@@ -10,10 +10,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.api import etags
 from services.api.access import Principal, Role, readable_organization, require_superadmin
 from services.api.auth.keys import revoke_keys_of
-from services.api.auth.passwords import Passwords, new_password
-from services.api.auth.repository import end_sign_ins, find_user_by_email, roles_of
+from services.api.auth.repository import end_sign_ins, roles_of
 from services.api.clock import Clock
-from services.api.members.schemas import MemberIn, MemberOut, MemberPatch, NewMemberOut, UserOut, UserPatch
+from services.api.members.schemas import MemberOut, MemberPatch, UserOut, UserPatch
 from services.api.pages import Asked
 from services.api.problems import Conflict, NotFound
 from services.kit.account_tables import Membership, User
@@ -30,41 +29,6 @@ async def list_members(
     users = (await session.exec(select(User).where(col(User.id).in_([row.user for row in rows])))).all()
     by_id = {user.id: user for user in users}
     return [MemberOut.of(by_id[row.user], row) for row in rows], after
-
-
-async def add(
-    session: AsyncSession,
-    principal: Principal,
-    organization: str,
-    wanted: MemberIn,
-    passwords: Passwords,
-    clock: Clock,
-) -> NewMemberOut:
-    """Let somebody in; who has no account is given one.
-
-    Raises:
-        Conflict: they are a member already.
-    """
-    found = await readable_organization(session, principal, organization, Role.ADMIN)
-    user, drawn = await find_user_by_email(session, wanted.email), None
-    if user is None:
-        if wanted.password is None:
-            password = drawn = new_password()
-        else:
-            password = wanted.password.get_secret_value()
-        user = User(
-            email=wanted.email,
-            name=wanted.name,
-            password_hash=await passwords.hash(password),
-            created_at=clock(),
-        )
-        session.add(user)
-        await session.flush()
-    elif await session.get(Membership, (user.id, found.id)) is not None:
-        raise Conflict(f"{wanted.email} is a member of {found.id} already: change their role.")
-    membership = Membership(user=user.id, organization=found.id, role=wanted.role)
-    session.add(membership)
-    return NewMemberOut(**MemberOut.of(user, membership).model_dump(), password=drawn)
 
 
 async def change_role(
@@ -128,6 +92,12 @@ async def change_user(
     etags.check(if_match, UserOut.of(found))
     if found.id == principal.user and (wanted.disabled or wanted.said.get("superadmin") is False):
         raise Conflict("You would lock yourself out: let another superadmin do it.")
+    unproven = found.verified_at is None and found.password_hash is not None
+    if unproven and (wanted.superadmin or wanted.subject is not None):
+        raise Conflict(
+            f"Nobody has shown yet that {found.email} is theirs, and somebody else may know the password: "
+            "let a new one be chosen first (`metrica user reset`, or the mail for a forgotten password)."
+        )
     subject = wanted.said.get("subject")
     if subject is not None:
         other = (await session.exec(select(User.id).where(User.subject == subject, User.id != found.id))).first()

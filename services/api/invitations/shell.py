@@ -1,0 +1,108 @@
+"""Links for `metrica user`: made by whoever reaches the database, and told in the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.api.access import Role
+from services.api.auth.repository import find_user_by_email
+from services.api.clock import utc_now
+from services.api.invitations import repository, service
+from services.api.invitations.schemas import InvitationIn
+from services.api.links import Link
+from services.api.mail.addresses import plain_address
+from services.api.problems import Conflict, NotFound
+from services.api.resets.service import make as make_reset
+from services.api.writing import COMMAND_LINE, writing_at
+from services.kit.account_tables import Membership, User
+from services.kit.tables import Organization
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A link, and until when it is good."""
+
+    link: Link
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A user and where they are a member."""
+
+    user: User
+    roles: dict[str, str]
+
+
+async def invite(database_url: str, email: str, organization: str, role: Role | None, name: str = "") -> Told:
+    """Invite somebody; an invitation that is pending is replaced, and says what is not said here.
+
+    Raises:
+        NotFound: there is no such organization.
+        Conflict: they are a member already, or nobody says in which role.
+    """
+    email = plain_address(email)
+    async with writing_at(database_url) as session:
+        found = await session.get(Organization, organization)
+        if found is None:
+            known = (await session.exec(select(Organization.id).order_by(col(Organization.id)))).all()
+            raise NotFound(f"there is no organization {organization!r}; there are: {', '.join(known) or 'none'}")
+        pending = await repository.find_pending(session, found, email)
+        if role is None and pending is None:
+            raise Conflict(f"say in which --role {email} is to join {found.id}: viewer, manager or admin")
+        wanted = InvitationIn(
+            email=email,
+            name=name or (pending.name if pending else ""),
+            role=role or Role(pending.role if pending else Role.VIEWER),
+        )
+        row, link = await service.make(session, found, wanted, invited_by=COMMAND_LINE, inviter=None, now=utc_now())
+        return Told(link, row.expires_at)
+
+
+async def reset(database_url: str, email: str) -> Told:
+    """Let an account's owner choose another password.
+
+    Raises:
+        NotFound: there is no such account.
+        Conflict: it is disabled.
+    """
+    async with writing_at(database_url) as session:
+        user = await find_user_by_email(session, email)
+        if user is None:
+            raise NotFound(f"there is no user {email.lower()}: `metrica user list` shows them")
+        if user.disabled:
+            raise Conflict(f"{user.email} is disabled: `metrica user set {user.email}` lets them in again")
+        return _reset(session, user)
+
+
+async def create(database_url: str, email: str, *, superadmin: bool) -> Told:
+    """Make an account that has no password yet.
+
+    Raises:
+        Conflict: there is one.
+    """
+    email = plain_address(email)
+    async with writing_at(database_url) as session:
+        if await find_user_by_email(session, email) is not None:
+            raise Conflict(f"there is a user {email} already: `metrica user reset {email}` prints a link")
+        user = User(email=email, superadmin=superadmin, created_at=utc_now())
+        session.add(user)
+        await session.flush()
+        return _reset(session, user)
+
+
+async def list_users(database_url: str) -> list[Listed]:
+    """All users by their addresses."""
+    async with writing_at(database_url) as session:
+        users = (await session.exec(select(User).order_by(col(User.email)))).all()
+        memberships = (await session.exec(select(Membership).order_by(col(Membership.organization)))).all()
+    return [Listed(user, {one.organization: one.role for one in memberships if one.user == user.id}) for user in users]
+
+
+def _reset(session: AsyncSession, user: User) -> Told:
+    row, link = make_reset(session, user, utc_now())
+    return Told(link, row.expires_at)

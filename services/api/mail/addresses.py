@@ -1,0 +1,47 @@
+"""Addresses that a mail can be sent to, and that say the same to every mail server on its way."""
+
+from __future__ import annotations
+
+import re
+from email.headerregistry import Address
+from email.utils import parseaddr
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+_LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+_DOMAIN = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
+_PLAIN = re.compile(f"{_LOCAL}@{_DOMAIN}")
+_LONGEST, _LONGEST_LOCAL = 254, 64
+
+
+def plain_address(text: str) -> str:
+    """An address in small letters.
+
+    Only what needs no quotes and no encoding: it cannot hold two addresses or a header, and no letter of another
+    alphabet that looks like one of another person's address.
+
+    Raises:
+        ValueError: it is no such address.
+    """
+    if not _PLAIN.fullmatch(text) or len(text) > _LONGEST or len(text.partition("@")[0]) > _LONGEST_LOCAL:
+        raise ValueError("this is no e-mail address: write it as mara@shop.example, a domain of other letters as xn--…")
+    return text.lower()
+
+
+MailAddress = Annotated[str, Field(max_length=_LONGEST, examples=["mara@shop.example"]), AfterValidator(plain_address)]
+
+
+def parse_address(text: str) -> Address:
+    """A sender, as `Metrica <metrica@shop.example>` or its address alone.
+
+    Raises:
+        ValueError: it is none.
+    """
+    name, address = parseaddr(text)
+    if not text.isprintable():
+        raise ValueError("METRICA_MAIL_FROM holds a character that is not printable")
+    try:
+        return Address(name, addr_spec=plain_address(address))
+    except ValueError:
+        raise ValueError("METRICA_MAIL_FROM is written as Metrica <metrica@shop.example>") from None

@@ -1,0 +1,89 @@
+"""What the mails say: plain text, the same whoever it goes to."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from uuid import UUID
+
+from services.api.mail.addresses import parse_address
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A subject and a text."""
+
+    subject: str
+    text: str
+
+
+def invitation(name: str, organization: str, role: str, link: str) -> Letter:
+    """Asks somebody to join an organization. It names nobody who invited: a stranger's words have no place in it."""
+    organization = one_line(organization)
+    return Letter(
+        f"You are invited to {organization} on Metrica",
+        f"{_greet(name)}\n\nYou are invited to {organization} on Metrica, as {role}. Metrica counts the people who "
+        f"enter and leave shops.\n\nOpen this link within 24 hours to see who invited you and to accept:\n\n{link}\n\n"
+        "It works once. If you do not know what this is about, do nothing: then nothing happens.\n",
+    )
+
+
+def reset(name: str, link: str) -> Letter:
+    """Lets somebody choose a new password."""
+    return Letter(
+        "Choose a new password for Metrica",
+        f"{_greet(name)}\n\nSomebody, probably you, asked for a new password for Metrica. Open this link within an "
+        f"hour to choose one:\n\n{link}\n\nIt works once, and all your sign-ins end then. If it was not you, do "
+        "nothing: your password stays as it is.\n",
+    )
+
+
+def changed(name: str) -> Letter:
+    """Tells somebody that their password is another now."""
+    return Letter(
+        "Your password for Metrica was changed",
+        f"{_greet(name)}\n\nYour password for Metrica was changed a moment ago, and your other sign-ins have ended.\n\n"
+        'If it was not you, choose a new one at once: "Forgotten your password?" where one signs in.\n',
+    )
+
+
+def write(letter: Letter, sender: str, recipient: str, mail: UUID, at: datetime) -> EmailMessage:
+    """A whole mail.
+
+    Args:
+        letter: what it says.
+        sender: METRICA_MAIL_FROM.
+        recipient: a plain address.
+        mail: its id: sent a second time, it is recognised by it.
+        at: the time.
+    """
+    from_ = parse_address(sender)
+    message = EmailMessage(policy=SMTP)
+    message["Subject"] = letter.subject
+    message["From"] = from_
+    message["To"] = Address(addr_spec=recipient)
+    message["Date"] = format_datetime(at)
+    message["Message-ID"] = f"<{mail}@{from_.domain}>"
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday note answers it
+    message.set_content(letter.text)
+    return message
+
+
+def one_line(text: str) -> str:
+    """A name that people chose, without what would begin a new line, turn the writing around, or become a link."""
+    plain = "".join(" " if _begins_something(letter) else letter for letter in text).replace(".", ". ")
+    return " ".join(plain.split())
+
+
+def _begins_something(letter: str) -> bool:
+    return unicodedata.category(letter).startswith(("C", "Z")) or letter in "/:@<>\\"
+
+
+def _greet(name: str) -> str:
+    name = one_line(name)
+    return f"Hello {name}," if name else "Hello,"

@@ -1,0 +1,186 @@
+"""Mail on its way: put into the database together with what it is about, and sent by a loop of each replica.
+
+A mail is sent once, or once more where a replica dies between the mail server's answer and the database's: it has the
+same Message-ID then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.api.clock import Clock
+from services.api.database import Sessions
+from services.api.mail.messages import Letter, write
+from services.api.mail.settings import MailSettings
+from services.api.mail.smtp import TIMEOUT, Away, Refused, Send, sender
+from services.api.problems import DATABASE_ERRORS
+from services.kit.account_tables import OutgoingMail
+from services.kit.bus import Backoff
+from services.kit.logs import logger
+from services.kit.vault import CannotOpen, Vault
+
+POLL_SECONDS = 5.0
+"""How often the database is asked for mail that another replica put there, or that is to be tried again."""
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(minutes=10)
+TAKEN_FOR = timedelta(seconds=6 * TIMEOUT)
+"""So long a mail is one replica's: longer than a mail server may take. If that one dies, another one sends it."""
+
+log = logger()
+
+Prepare = Callable[[AsyncSession, OutgoingMail], Awaitable[Letter | None]]
+"""Writes the letter of a mail that has none yet; None where it turns out that there is nobody to write to."""
+
+
+async def withdraw(session: AsyncSession, about: UUID) -> None:
+    """Do not send any more what is about something."""
+    await session.exec(delete(OutgoingMail).where(col(OutgoingMail.about) == about))
+
+
+class Outbox:
+    """Takes mail, and sends it.
+
+    Args:
+        sessions: of READ COMMITTED transactions.
+        settings: the mail server's.
+        vault: seals what lies in the database.
+        clock: tells the time.
+        prepare: writes what was only asked for.
+        send: hands a mail over; to the server of the settings, unless given.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        settings: MailSettings,
+        vault: Vault,
+        clock: Clock,
+        prepare: Prepare,
+        send: Send | None = None,
+    ) -> None:
+        self._sessions, self._settings, self._vault = sessions, settings, vault
+        self._clock, self._prepare = clock, prepare
+        self._send = send or (sender(settings) if settings.mails else None)
+        self._wake = asyncio.Event()
+
+    def put(self, session: AsyncSession, recipient: str, letter: Letter, about: UUID | None, expires: datetime) -> None:
+        """Send a letter once the transaction is committed. Without a mail server, this does nothing.
+
+        Args:
+            session: in a transaction.
+            recipient: a plain address.
+            letter: what it says.
+            about: what its link is of; see `withdraw`.
+            expires: when it is of no use any more.
+        """
+        if self._settings.mails:
+            session.add(self._row(recipient, expires, sealed=self._seal(letter), about=about))
+
+    def ask(self, session: AsyncSession, recipient: str, expires: datetime) -> None:
+        """Let the loop find out whether there is anything to write to an address."""
+        if self._settings.mails:
+            session.add(self._row(recipient, expires))
+
+    def wake(self) -> None:
+        """Look for mail now."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send, until it is cancelled."""
+        if self._send is None:
+            return
+        backoff = Backoff()
+        while True:
+            self._wake.clear()
+            try:
+                while await self._send_next(self._send):
+                    backoff.reset()
+            except DATABASE_ERRORS as error:
+                log.info("mail waits for the database", error=str(error) or repr(error))
+                await backoff.wait()
+                continue
+            try:
+                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+            except TimeoutError:
+                continue
+
+    async def _send_next(self, send: Send) -> bool:
+        """Send the next mail that is due. Tells whether there was one."""
+        async with self._sessions() as session, session.begin():
+            mail = await self._take(session)
+            if mail is None:
+                return False
+            letter = await self._letter(session, mail)
+            if letter is None:
+                await session.delete(mail)
+                return True
+        message = write(letter, self._settings.mail_from or "", mail.recipient, mail.id, self._clock())
+        try:
+            await send(message, mail.recipient)
+        except Refused as error:
+            log.error("the mail server refused a mail; it is given up", about=str(mail.about), error=str(error))
+        except Away as error:
+            await self._try_later(mail, str(error))
+            return True
+        await self._forget(mail)
+        return True
+
+    async def _take(self, session: AsyncSession) -> OutgoingMail | None:
+        now = self._clock()
+        due = (
+            select(col(OutgoingMail.id))
+            .where(col(OutgoingMail.next_at) <= now)
+            .order_by(col(OutgoingMail.next_at))
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        query = (
+            update(OutgoingMail)
+            .where(col(OutgoingMail.id) == due.scalar_subquery())
+            .values(attempts=col(OutgoingMail.attempts) + 1, next_at=now + TAKEN_FOR)
+            .returning(OutgoingMail)
+        )
+        return (await session.exec(query)).scalar_one_or_none()
+
+    async def _letter(self, session: AsyncSession, mail: OutgoingMail) -> Letter | None:
+        if mail.expires_at <= self._clock():
+            log.error("a mail was given up: its link has expired", about=str(mail.about), attempts=mail.attempts - 1)
+            return None
+        if mail.sealed is None:
+            letter = await self._prepare(session, mail)
+            if letter is not None:
+                mail.sealed = self._seal(letter)
+                session.add(mail)
+            return letter
+        try:
+            subject, text = json.loads(self._vault.open(mail.sealed))
+        except CannotOpen as error:
+            log.error("a mail was given up", about=str(mail.about), error=str(error))
+            return None
+        return Letter(subject, text)
+
+    async def _try_later(self, mail: OutgoingMail, reason: str) -> None:
+        pause = min(FIRST_PAUSE * 2 ** min(mail.attempts - 1, 10), LONGEST_PAUSE)
+        log.warning("a mail is tried again later", after=pause.total_seconds(), attempts=mail.attempts, error=reason)
+        async with self._sessions() as session, session.begin():
+            later = update(OutgoingMail).where(col(OutgoingMail.id) == mail.id)
+            await session.exec(later.values(next_at=self._clock() + pause))
+
+    async def _forget(self, mail: OutgoingMail) -> None:
+        async with self._sessions() as session, session.begin():
+            await session.exec(delete(OutgoingMail).where(col(OutgoingMail.id) == mail.id))
+
+    def _seal(self, letter: Letter) -> str:
+        return self._vault.seal(json.dumps([letter.subject, letter.text]))
+
+    def _row(
+        self, recipient: str, expires: datetime, *, sealed: str | None = None, about: UUID | None = None
+    ) -> OutgoingMail:
+        return OutgoingMail(recipient=recipient, sealed=sealed, about=about, next_at=self._clock(), expires_at=expires)
