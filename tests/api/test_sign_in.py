@@ -332,7 +332,7 @@ async def test_over_https_cookies_go_over_https_alone(
     async with replica(settings, api_database_url, clock, trusted_proxies="127.0.0.1") as client:
         answer = await client.post("/v1/auth/sign-in", json=body, headers={**HERE, "X-Forwarded-Proto": "https"})
 
-    assert len(answer.headers.get_list("set-cookie")) == 2
+    assert len(answer.headers.get_list("set-cookie")) == 3
     assert all(re.search("; Secure", line) for line in answer.headers.get_list("set-cookie"))
 
 
