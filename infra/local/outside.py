@@ -47,8 +47,11 @@ def check_readable(address: str | None, model: str | None) -> None:
     if not is_root():
         return
     found = named(address, model)
-    folders = tuple(filter(_exists, map(Path, filter(None, os.environ.get("METRICA_MODELS", "").split(os.pathsep)))))
-    for option, paths in (("CAMERA", found.videos), ("MODEL", found.models), ("METRICA_MODELS", folders)):
+    places = [("CAMERA", found.videos), ("MODEL", found.models)]
+    for name in ("METRICA_MODELS", "METRICA_VIDEOS"):
+        parts = os.environ.get(name, "").split(os.pathsep)
+        places.append((name, tuple(path for part in parts if part and _exists(path := Path(part)))))
+    for option, paths in places:
         for path in paths:
             if closed_to_others(path):
                 opening = "chmod o+r" if path.is_file() else "chmod -R o+rX"

@@ -150,7 +150,8 @@ async def mailed(
     post: PostOffice,
 ) -> AsyncIterator[Served]:
     """As `guarded`, and it sends mail."""
-    async with serving(settings, api_database_url, clock, local_access="none", **mail_settings(post)) as parts:
+    said = {"local_access": "none", **mail_settings(post)}
+    async with serving(settings, api_database_url, clock, limits=None, **said) as parts:
         address = f"http://127.0.0.1:{parts.settings.port}"
         async with httpx.AsyncClient(base_url=address, timeout=PATIENCE) as client:
             await until_ready(client)

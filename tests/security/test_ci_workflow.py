@@ -15,8 +15,8 @@ OUTSIDERS = re.compile(r"\${{[^}]*(github\.(event|head_ref|actor)|inputs\.|steps
 """What somebody else has written; in a script it would be run."""
 
 
-def read(workflow: Path) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(workflow.read_text())
+def read(workflow: Path) -> dict[str | bool, Any]:
+    found: dict[str | bool, Any] = yaml.safe_load(workflow.read_text())
     return found
 
 

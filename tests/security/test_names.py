@@ -9,8 +9,9 @@ from services.api.auth.schemas import SignInIn
 from services.api.cameras.schemas import CameraIn, CameraPatch, LineIn, ProbeIn, ZoneIn
 from services.api.configuration import CameraSetup, with_tidy_names
 from services.api.edge.schemas import EdgeCrossing
+from services.api.invitations.schemas import InvitationIn
 from services.api.keys.schemas import KeyIn
-from services.api.members.schemas import MemberIn, UserPatch
+from services.api.members.schemas import UserPatch
 from services.api.organizations.schemas import OrganizationIn, OrganizationPatch
 from services.api.settings import ApiSettings
 from services.api.stores.schemas import StoreIn, StorePatch
@@ -63,7 +64,7 @@ LABELLED: list[tuple[type[BaseModel], dict[str, object], str]] = [
     (LineIn, LINE, "in_name"),
     (LineIn, LINE, "out_name"),
     (ZoneIn, ZONE, "name"),
-    (MemberIn, MEMBER, "name"),
+    (InvitationIn, MEMBER, "name"),
     (UserPatch, {}, "name"),
 ]
 TEXTS: list[tuple[type[BaseModel], dict[str, object], str]] = [
@@ -121,7 +122,7 @@ def test_where_no_name_is_needed_blanks_are_none(model: type[BaseModel], rest: d
 )
 def test_an_address_holds_nothing_that_is_not_seen(email: str) -> None:
     with pytest.raises(ValidationError):
-        MemberIn.model_validate({**MEMBER, "email": email})
+        InvitationIn.model_validate({**MEMBER, "email": email})
     with pytest.raises(ValidationError):
         ApiSettings.model_validate({"database_url": "postgresql://x", "admin_email": email})
     with pytest.raises(ValueError, match="U\\+"):

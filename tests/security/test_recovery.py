@@ -87,8 +87,8 @@ def test_a_copy_of_a_running_metrica_starts_elsewhere(tmp_path: Path) -> None:
     home, copy = tmp_path / "home", tmp_path / "copy"
     with ExitStack() as stopped, started(home) as stack:
         before = asyncio.run(count(stack))
-        for one in (stack.nats, stack.postgres, *stack.services.values()):
-            stopped.callback(thaw, freeze(one.pid))
+        for pid in (stack.nats.pid, stack.postgres.pid, *(service.pid for service in stack.services.values())):
+            stopped.callback(thaw, freeze(pid))
         subprocess.run(["cp", "-a", home, copy], check=True)  # owners, too: Postgres has a user of its own
         stopped.close()
     with started(copy) as stack:

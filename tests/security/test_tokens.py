@@ -28,6 +28,7 @@ from tests.api.served import Served
 from tests.support.key_server import KeyServer
 
 MY_KID, MY_PRIVATE, MY_PUBLIC = make_key()
+Key = str | rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Of the curve P-256: what a signature's numbers are counted to."""
 
@@ -68,7 +69,7 @@ def forged(seed: Seed, url: str) -> Iterator[tuple[str, str]]:
             f"HS256 with the public key as {name}",
             f"{head}.{coded(hmac.digest(secret, head.encode(), hashlib.sha256))}",
         )
-    mine = {
+    mine: dict[str, Key] = {
         "ES256": MY_PRIVATE,
         "RS256": rsa.generate_private_key(65537, 2048),
         "ES384": ec.generate_private_key(ec.SECP384R1()),
@@ -100,7 +101,7 @@ def forged(seed: Seed, url: str) -> Iterator[tuple[str, str]]:
         yield f"kid {kid[:30]!r}", jwt.encode(claims, MY_PRIVATE, "ES256", headers={"kid": kid})
     for strange in (None, 0, True, [KID], {"kid": KID}):
         yield f"kid {strange!r}", by_hand({**good, "kid": strange}, claims, b"\0" * 64)
-    for name, signature in {
+    for name, forged in {
         "zeros": numbers(0, 0),
         "r and s of the order": numbers(ORDER, ORDER),
         "r 0": numbers(0, 1),
@@ -111,7 +112,7 @@ def forged(seed: Seed, url: str) -> Iterator[tuple[str, str]]:
         "too long": b"\1" * 65,
         "far too long": b"\1" * 50_000,
     }.items():
-        yield f"signature: {name}", by_hand(good, claims, signature)
+        yield f"signature: {name}", by_hand(good, claims, forged)
 
     true = seed.token("viewer@acme")
     head, body, signature = true.split(".")
@@ -135,8 +136,14 @@ def forged(seed: Seed, url: str) -> Iterator[tuple[str, str]]:
         yield name, text
     yield "the sub of another in a signed sign-in", seed.token("viewer@acme", sub=str(seed.user(ROOT)))
     yield "the sign-in of another", seed.token("viewer@acme", sid=str(seed.sign_in(ROOT)))
-    for strange in ({"iss": "metrica2"}, {"aud": "metrica2"}, {"iss": "evil"}, {"aud": ["x"]}):
-        yield f"said otherwise: {strange}", seed.token(ROOT, **strange)
+    otherwise: list[dict[str, object]] = [
+        {"iss": "metrica2"},
+        {"aud": "metrica2"},
+        {"iss": "evil"},
+        {"aud": ["x"]},
+    ]
+    for said in otherwise:
+        yield f"said otherwise: {said}", seed.token(ROOT, at=None, **said)
     yield "the far future", seed.token(ROOT, nbf=int(seed.now.timestamp()) + 3600)
 
 
