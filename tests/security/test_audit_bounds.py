@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from math import cos, sin, tau
 
 import asyncpg
 import httpx
@@ -19,7 +20,8 @@ from tests.api.seeded import Seed
 from tests.api.served import FakeClock, Served, replica
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-CORNERS = [[round(0.5 + 0.4 * (n % 10) / 10, 6), round(n / 100, 6)] for n in range(100)]
+CORNERS = [[0.5 + 0.4 * cos(n * tau / 100), 0.5 + 0.4 * sin(n * tau / 100)] for n in range(100)]
+"""Of a polygon that is nearly a circle."""
 
 
 class TestChanges:
@@ -100,7 +102,7 @@ class TestEntries:
     @pytest.mark.parametrize(
         ("path", "body"),
         [
-            ("/v1/cameras/door", {"detection": {"regions": [CORNERS[:50]] * 5}}),
+            ("/v1/cameras/door", {"detection": {"regions": [CORNERS] * 3}}),
             ("/v1/cameras/door", {"address": "rtsp://camera.example/" + "x" * 1900}),
         ],
     )
@@ -108,8 +110,7 @@ class TestEntries:
         self, guarded: Served, seed: Seed, path: str, body: dict[str, object]
     ) -> None:
         answer = await guarded.client.patch(path, json=body, headers=seed.headers("manager@acme"))
-        if answer.status_code != 200:
-            pytest.skip(answer.text)
+        assert answer.status_code == 200, answer.text
         (newest, *_) = await entries(guarded.client, seed)
         assert len(json.dumps(newest)) < 2 * LONGEST_SIDE + 500
 
