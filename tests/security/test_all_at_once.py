@@ -59,13 +59,12 @@ def test_one_tenants_attacks_do_not_keep_another_tenant_waiting(tmp_path: Path) 
 async def _attack(stack: Stack) -> None:
     alpha, beta = await _tenants(stack)
     await _many_crossings(stack, alpha)
-    async with beta.client(stack) as client:
-        await _use(client, beta)  # what is done for the first time takes longer
-        before = await _use(client, beta)
-        memory = _memory(stack)
-        async with _under_attack(stack, alpha) as attacker:
-            during = [await _use(client, beta) for _ in range(3)]
-            grown = {name: bytes_ - memory[name] for name, bytes_ in _peaks(stack, attacker.peaks).items()}
+    await _use(stack, beta)  # what is done for the first time takes longer
+    before = await _use(stack, beta)
+    memory = _memory(stack)
+    async with _under_attack(stack, alpha) as attacker:
+        during = [await _use(stack, beta) for _ in range(3)]
+        grown = {name: bytes_ - memory[name] for name, bytes_ in _peaks(stack, attacker.peaks).items()}
     for name, seconds in before.items():
         meanwhile = ", ".join(f"{one[name]:.2f}" for one in during)
         print(f"{name}: {seconds:.2f} s alone, {meanwhile} s under attack")
@@ -116,8 +115,8 @@ async def _many_crossings(stack: Stack, tenant: Tenant) -> None:
         await connection.close()
 
 
-async def _use(client: httpx.AsyncClient, tenant: Tenant) -> dict[str, float]:
-    """Seconds that each thing takes that a person does."""
+async def _use(stack: Stack, tenant: Tenant) -> dict[str, float]:
+    """Seconds that each thing takes that a person does, connecting included."""
 
     async def dashboard() -> None:
         assert (await client.get("/")).status_code == 200
@@ -137,7 +136,8 @@ async def _use(client: httpx.AsyncClient, tenant: Tenant) -> dict[str, float]:
         assert answer.status_code == 200, answer.text
         assert answer.json()["works"], answer.text
 
-    return {work.__name__: await _seconds(work) for work in (dashboard, export, camera_test)}
+    async with tenant.client(stack) as client:
+        return {work.__name__: await _seconds(work) for work in (dashboard, export, camera_test)}
 
 
 async def _seconds(work: Callable[[], Awaitable[None]]) -> float:
