@@ -27,7 +27,6 @@ from services.api.auth.signing import SigningKeys
 from services.api.auth.strength import Judge
 from services.api.auth.tokens import BUILT_IN, Issuer, Verifier
 from services.api.cameras.endpoints import router as cameras
-from services.api.cameras.trying import Turns
 from services.api.changes.endpoints import router as changes
 from services.api.changing import Changes
 from services.api.clock import Clock, utc_now
@@ -120,7 +119,6 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
         statuses=statuses,
         hub=hub,
         feed=feed,
-        tries=Turns(),
         clock=clock,
         writable=writable,
         vault=settings.vault,

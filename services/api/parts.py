@@ -10,7 +10,6 @@ from services.api.auth.service import SignIns
 from services.api.auth.signing import SigningKeys
 from services.api.auth.strength import Judge
 from services.api.auth.tokens import Verifier
-from services.api.cameras.trying import Turns
 from services.api.changing import Changes
 from services.api.clock import Clock
 from services.api.database import Sessions
@@ -39,8 +38,6 @@ class Parts:
     statuses: Statuses
     hub: Hub
     feed: Feed
-    tries: Turns
-    """Camera tests that run."""
     clock: Clock
     vault: Vault
     passwords: Passwords

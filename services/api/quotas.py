@@ -1,4 +1,4 @@
-"""Shares of what is scarce: exports and live streams. Nobody takes so much that others get nothing.
+"""Shares of what is scarce: exports, live streams and camera tests. Nobody takes so much that others get nothing.
 
 Each kind has three bounds in a process: of one principal, of one organization, and of all together. Beyond one's own
 share the answer is 429, beyond the total 503; both say when to try again.
@@ -29,6 +29,7 @@ class Kind(StrEnum):
 
     EXPORT = "exports"
     STREAM = "live streams"
+    CAMERA_TEST = "camera tests"
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,10 @@ class ApiSettings(DatabaseSettings, MailSettings):
     """Exports at a time. Each holds one of the database's connections; see docs/operating.md."""
     max_exports_per_principal: Annotated[int, Field(ge=1)] = 2
     max_exports_per_organization: Annotated[int, Field(ge=1)] = 2
+    max_camera_tests: Annotated[int, Field(ge=1)] = 64
+    """Camera tests at a time, those that wait for their turn at ingest included."""
+    max_camera_tests_per_principal: Annotated[int, Field(ge=1)] = 2
+    max_camera_tests_per_organization: Annotated[int, Field(ge=1)] = 2
     max_changes: Annotated[int, Field(ge=1)] = 300
     """Changes of one person or key in 10 minutes, counted by each replica for itself."""
     reread_seconds: Annotated[float, Field(gt=0)] = 5.0
@@ -82,7 +86,10 @@ class ApiSettings(DatabaseSettings, MailSettings):
         half = -(-self.max_streams // 2)
         streams = self.max_streams_per_principal, self.max_streams_per_organization or half, self.max_streams
         exports = self.max_exports_per_principal, self.max_exports_per_organization, self.max_exports
-        return Quotas({Kind.STREAM: Shares(*streams), Kind.EXPORT: Shares(*exports)})
+        tests = self.max_camera_tests_per_principal, self.max_camera_tests_per_organization, self.max_camera_tests
+        return Quotas(
+            {Kind.STREAM: Shares(*streams), Kind.EXPORT: Shares(*exports), Kind.CAMERA_TEST: Shares(*tests)}
+        )
 
     @property
     def other_hosts(self) -> list[str]:

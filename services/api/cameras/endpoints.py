@@ -23,12 +23,13 @@ from services.api.cameras.schemas import (
     who_may,
 )
 from services.api.cameras.trying import try_out
-from services.api.dependencies import CameraID, ClockDep, PartsDep, PrincipalDep, SessionDep, StoreID, WritingDep
+from services.api.dependencies import (CameraID, ClockDep, Hold, HoldDep, PartsDep, PrincipalDep, SessionDep, StoreID, WritingDep,)
 from services.api.etags import IfMatch, tagged
 from services.api.idempotency import CreationDep
 from services.api.pages import Page, PageDep
 from services.api.parts import Parts
 from services.api.problems import CHANGING, CREATING, READING, describe
+from services.api.quotas import Kind
 
 router = APIRouter(tags=["cameras"])
 TRYING = (*CREATING, HTTPStatus.TOO_MANY_REQUESTS)
@@ -128,7 +129,7 @@ async def create_camera(
     "/stores/{store}/cameras/test", summary="Try an address out", response_model=ProbeOut, responses=describe(*TRYING)
 )
 async def test_address(
-    store: StoreID, wanted: ProbeIn, principal: PrincipalDep, of: PartsDep, request: Request
+    store: StoreID, wanted: ProbeIn, principal: PrincipalDep, of: PartsDep, request: Request, hold: HoldDep
 ) -> ProbeOut | Response:
     """One frame of an address before there is a camera, or why there is none.
 
@@ -137,7 +138,7 @@ async def test_address(
     async with of.sessions() as session:
         found = await readable_store(session, principal, store, Role.MANAGER)
     service.check_address(principal, wanted.address, of.settings.networks)
-    return await _try(of, principal, request, found.organization, wanted.address, trusted=principal.superadmin)
+    return await _try(of, request, hold, found.organization, wanted.address, trusted=principal.superadmin)
 
 
 @router.get("/cameras/{camera}", summary="See a camera's settings", responses=describe(*READING))
@@ -215,7 +216,9 @@ async def remove_camera(
 
 
 @router.post("/cameras/{camera}/test", summary="Try a camera out", response_model=ProbeOut, responses=describe(*TRYING))
-async def test_camera(camera: CameraID, principal: PrincipalDep, of: PartsDep, request: Request) -> ProbeOut | Response:
+async def test_camera(
+    camera: CameraID, principal: PrincipalDep, of: PartsDep, request: Request, hold: HoldDep
+) -> ProbeOut | Response:
     """One frame of its source, or why there is none.
 
     Managers do; it takes up to 40 s, and two may run at a time. Who hangs up ends it.
@@ -223,13 +226,13 @@ async def test_camera(camera: CameraID, principal: PrincipalDep, of: PartsDep, r
     async with of.sessions() as session:
         found = await readable_camera(session, principal, camera, Role.MANAGER)
         place = await readable_store(session, principal, found.store)
-    return await _try(of, principal, request, place.organization, found.address, trusted=found.trusted)
+    return await _try(of, request, hold, place.organization, found.address, trusted=found.trusted)
 
 
 async def _try(
-    of: Parts, principal: Principal, request: Request, organization: str, address: str, *, trusted: bool
+    of: Parts, request: Request, hold: Hold, organization: str, address: str, *, trusted: bool
 ) -> ProbeOut | Response:
-    with of.tries.turn(principal, organization):
+    with hold(Kind.CAMERA_TEST, organization):
         shown = await try_out(
             of.bus, of.vault, address, trusted=trusted, organization=organization, gone=request.is_disconnected
         )

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from uuid import uuid4
 
 from nats.errors import Error as NatsError
@@ -15,51 +14,17 @@ from nats.errors import NoRespondersError
 
 from contracts.probe import Probe, Probed
 from contracts.subjects import PROBE, PROBE_CANCEL
-from services.api.access import Principal
 from services.api.cameras.schemas import ProbeOut
 from services.api.configuration import sealed
-from services.api.problems import TooMany, Unavailable
+from services.api.problems import Unavailable
 from services.kit.bus import Bus
 from services.kit.tasks import cancel_and_wait
 from services.kit.vault import CannotOpen, Vault, is_sealed
 
 SECONDS = 40.0
 """Opening may take 10, reading 10, and finding out why not another 10; others may be before us."""
-AT_ONCE = 2
-"""Tests of an organization, and of somebody, at a time."""
-RETRY_AFTER = 5
 LOOKS_EVERY = 0.25
 """Seconds after which it is noticed that nobody waits any more."""
-
-
-class Turns:
-    """Counts the tests that run in this process."""
-
-    def __init__(self) -> None:
-        self._running: Counter[tuple[str, str]] = Counter()
-
-    @contextmanager
-    def turn(self, principal: Principal, organization: str) -> Iterator[None]:
-        """One test.
-
-        Raises:
-            TooMany: as many as may run do.
-        """
-        who = str(principal.user or principal.key or principal.name)
-        counted = [("organization", organization), ("principal", who)]
-        for one, whose in zip(counted, (f"in the organization {organization}", f"of {principal.name}"), strict=True):
-            if self._running[one] >= AT_ONCE:
-                raise TooMany(
-                    f"{AT_ONCE} camera tests {whose} run already, the most at a time: wait until one has ended, or end "
-                    "it, then try again.",
-                    RETRY_AFTER,
-                )
-        self._running.update(counted)
-        try:
-            yield
-        finally:
-            self._running.subtract(counted)
-            self._running += Counter()  # drops what is at 0
 
 
 async def try_out(
