@@ -87,9 +87,7 @@ class ApiSettings(DatabaseSettings, MailSettings):
         streams = self.max_streams_per_principal, self.max_streams_per_organization or half, self.max_streams
         exports = self.max_exports_per_principal, self.max_exports_per_organization, self.max_exports
         tests = self.max_camera_tests_per_principal, self.max_camera_tests_per_organization, self.max_camera_tests
-        return Quotas(
-            {Kind.STREAM: Shares(*streams), Kind.EXPORT: Shares(*exports), Kind.CAMERA_TEST: Shares(*tests)}
-        )
+        return Quotas({Kind.STREAM: Shares(*streams), Kind.EXPORT: Shares(*exports), Kind.CAMERA_TEST: Shares(*tests)})
 
     @property
     def other_hosts(self) -> list[str]:

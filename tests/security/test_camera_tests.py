@@ -15,9 +15,9 @@ from nats.aio.msg import Msg
 
 from contracts.probe import Probe, Probed
 from contracts.subjects import PROBE, PROBE_CANCEL
+from services.api.quotas import RETRY_AFTER
 from services.ingest import probing
 from services.ingest.sources import FrameSource, SourceLost, open_source
-from services.api.quotas import RETRY_AFTER
 from services.ingest.turns import FairTurns
 from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings

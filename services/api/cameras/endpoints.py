@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import AwareDatetime
 
-from services.api.access import Principal, Role, readable_camera, readable_store
+from services.api.access import Role, readable_camera, readable_store
 from services.api.cameras import service
 from services.api.cameras.health import HealthPage, period, read_health
 from services.api.cameras.preview import newest_picture
@@ -23,7 +23,17 @@ from services.api.cameras.schemas import (
     who_may,
 )
 from services.api.cameras.trying import try_out
-from services.api.dependencies import (CameraID, ClockDep, Hold, HoldDep, PartsDep, PrincipalDep, SessionDep, StoreID, WritingDep,)
+from services.api.dependencies import (
+    CameraID,
+    ClockDep,
+    Hold,
+    HoldDep,
+    PartsDep,
+    PrincipalDep,
+    SessionDep,
+    StoreID,
+    WritingDep,
+)
 from services.api.etags import IfMatch, tagged
 from services.api.idempotency import CreationDep
 from services.api.pages import Page, PageDep
