@@ -117,8 +117,8 @@ async def test_twelve_hanging_tests_of_one_tenant_hold_up_no_other(attempt: Try,
 
     assert {answer.status_code for answer in answers} == {429}
     assert {answer.headers["retry-after"] for answer in answers} == {str(RETRY_AFTER)}
-    assert all("wait until one has ended" in answer.json()["detail"] for answer in answers)
-    assert among < alone + 2.0
+    assert all("End one, or try again" in answer.json()["detail"] for answer in answers)
+    assert among < alone + 5.0  # the hanging ones hold their turns for ten seconds and more
 
 
 async def test_tests_that_come_past_the_api_hold_up_no_other_tenant(
