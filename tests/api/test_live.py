@@ -237,7 +237,8 @@ async def test_too_many_streams_are_refused_in_words(
     served: Served, settings: ServiceSettings, api_database_url: str, clock: FakeClock
 ) -> None:
     await served.set_up()
-    async with serving(settings, api_database_url, clock, max_streams=1) as parts:
+    shares = {"max_streams": 1, "max_streams_per_principal": 2, "max_streams_per_organization": 2}
+    async with serving(settings, api_database_url, clock, limits=None, **shares) as parts:
         address = f"http://127.0.0.1:{parts.settings.port}"
         async with httpx.AsyncClient(base_url=address, headers=BROWSER) as client:
             await until_ready(client)

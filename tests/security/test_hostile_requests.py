@@ -161,7 +161,7 @@ async def test_one_request_is_not_taken_for_two(guarded: Served, seed: Seed) -> 
         head = b"\r\n".join((*first, *TRICKS[trick]))
         told = await send(port(guarded), head + b"\r\n\r\n" + body + smuggled, silence=2.0)
         assert len(told.statuses) <= 1 or told.statuses[-1] == 400, (trick, told.raw)
-        assert all(status < 500 for status in told.statuses), (trick, told.raw)
+        assert all(status < 500 or status == 501 for status in told.statuses), (trick, told.raw)  # 501: RFC 9112, 6.1
         assert 204 not in told.statuses, (trick, "what was smuggled was done")
 
     await asyncio.gather(*[attempt(trick, body) for trick in TRICKS for body in (b"0\r\n\r\n", b"{}\r\n\r\n")])

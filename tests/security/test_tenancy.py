@@ -134,6 +134,8 @@ async def test_a_cursor_of_another_organization_shows_nothing_of_it(guarded: Ser
         names = set(operation.parameters)
         if operation.method != "GET" or not names & {"organization", "store"} or names - {"organization", "store"}:
             continue
+        if operation.path.endswith("/events"):
+            continue  # a live stream has no pages, and no end
         theirs = await guarded.client.get(
             operation.path.format(**ids("other", marked)), params={"limit": 1}, headers=marked.headers("admin@other")
         )
