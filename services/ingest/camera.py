@@ -246,8 +246,7 @@ class CameraWorker:
                     session, tenure = session.anew(), self._tenure
                 pts_ns, picture = item
                 header = session.header(self._spec, pts_ns, picture)
-                if await self._publisher.offer(header, picture.jpeg, self._spec):
-                    session.published(header)
+                await self._offer(session, header, picture)
                 await self._report.say(State.RUNNING, session=session.id)
             reason = EndReason.LOST
             await reading
@@ -255,6 +254,20 @@ class CameraWorker:
         finally:
             if (end := session.end(self._spec, reason)) is not None:
                 await self._publisher.offer(end, b"", self._spec)
+
+    async def _offer(self, session: _LiveSession, header: FrameHeader, picture: Encoded) -> None:
+        """Publish a frame. One that is under way when the camera is left may be stored: its end must come after it."""
+        offering = asyncio.create_task(self._publisher.offer(header, picture.jpeg, self._spec))
+        try:
+            stored = await asyncio.shield(offering)
+        except asyncio.CancelledError:
+            await asyncio.wait([offering], timeout=LEAVE_TIMEOUT)
+            if offering.done() and not offering.cancelled() and offering.exception() is None and offering.result():
+                session.published(header)
+            await cancel_and_wait(offering)
+            raise
+        if stored:
+            session.published(header)
 
     @property
     def _tenure(self) -> int:

@@ -39,6 +39,19 @@ _FORMS = {
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")
 
 
+class _Deadline:
+    """The end of the time that a stream has to open; what is told is the whole of it, whatever went by before."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._at = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until then; 0 afterwards."""
+        return max(0.0, self._at - time.monotonic())
+
+
 @dataclass(frozen=True, slots=True)
 class _Address:
     """An address of a camera, taken apart."""
@@ -152,21 +165,23 @@ def open_stream(
         SourceLost: the camera does not answer, or sends nothing.
     """
     camera = _Address.parse(address, host_only(address))
-    deadline = time.monotonic() + open_timeout
+    deadline = _Deadline(open_timeout)
     opened = _open_http if camera.scheme in ("http", "https") else _open_rtsp
     connections, stream = opened(camera, egress, deadline, read_timeout)
     with _ended_by_failure(connections):
         return LiveCamera(camera.name, NetworkCamera(stream, connections, read_timeout), read_timeout, clock)
 
 
-def _open_http(camera: _Address, egress: Egress, deadline: float, read_timeout: float) -> tuple[Connections, Demuxed]:
+def _open_http(
+    camera: _Address, egress: Egress, deadline: _Deadline, read_timeout: float
+) -> tuple[Connections, Demuxed]:
     fetcher = Fetcher(
         camera.name,
         egress,
         login=Login.parse(camera.login.removesuffix("@")),
         host=camera.host,
         secure=camera.scheme == "https",
-        timeout=max(0.0, deadline - time.monotonic()),
+        timeout=deadline.left,
     )
     with _ended_by_failure(fetcher):
         resource = fetcher.open(camera.at(camera.scheme, camera.host, camera.port, login=""))
@@ -174,9 +189,11 @@ def _open_http(camera: _Address, egress: Egress, deadline: float, read_timeout: 
         return fetcher, _read(camera, fetcher, resource, OF_HTTP, deadline, read_timeout, form, fetcher.io_open)
 
 
-def _open_rtsp(camera: _Address, egress: Egress, deadline: float, read_timeout: float) -> tuple[Connections, Demuxed]:
+def _open_rtsp(
+    camera: _Address, egress: Egress, deadline: _Deadline, read_timeout: float
+) -> tuple[Connections, Demuxed]:
     for _ in range(1 + MOST_MOVES):
-        relay = _call(camera, egress, max(0.0, deadline - time.monotonic()))
+        relay = _call(camera, egress, deadline.left)
         try:
             # Within the relay the camera is spoken to in plain RTSP: TLS, if any, is the relay's.
             with _ended_by_failure(relay):
@@ -217,27 +234,26 @@ def _read(
     connections: Connections,
     door: str | Resource,
     options: dict[str, str],
-    deadline: float,
+    deadline: _Deadline,
     read_timeout: float,
     form: str | None = None,
     io_open: IoOpen | None = None,
 ) -> Demuxed:
-    left = max(0.1, deadline - time.monotonic())
-    began = time.monotonic()
     try:
         return Demuxed(
             camera.name,
             door,
             options,
-            open_timeout=left,
+            open_timeout=max(0.1, deadline.left),
             read_timeout=read_timeout,
             form=form,
             io_open=io_open,
         )
     except FFmpegError:
         known = connections.failure is not None or connections.status is not None
-        if not known and time.monotonic() - began >= left * 0.9:
-            raise SourceLost(f"{camera.name} did not answer within {left:.2g} s") from None
+        # The relay and FFmpeg give up a little early or late, each by its own clock.
+        if not known and deadline.left <= deadline.seconds * 0.1:
+            raise SourceLost(f"{camera.name} did not answer within {deadline.seconds:g} s") from None
         raise explain(camera.name, connections, logged_in=bool(camera.login)) from None
 
 

@@ -16,6 +16,7 @@ import httpx
 from infra.local import home
 from infra.local.stack import Stack
 from services.api.configuration import CameraSetup, ensure_camera
+from tests.api.served import BROWSER
 from tests.faults.films import UNHURRIED, count_alone
 from tests.faults.history import difference
 from tests.support.broker import eventually
@@ -70,7 +71,7 @@ def _fill(file: Path) -> None:
 
 def _detector_says(stack: Stack) -> str:
     """The detector's word on the one camera, as the dashboard shows it: its message, or its state."""
-    answer = httpx.get(f"{stack.url}/v1/stores")
+    answer = httpx.get(f"{stack.url}/v1/stores", headers=BROWSER)
     if answer.status_code != httpx.codes.OK:
         return f"{answer.status_code}"
     statuses = answer.json()[0]["cameras"][0]["statuses"]

@@ -28,6 +28,14 @@ FRAME_BY_FRAME = ("detector", "tracker")
 COUNTED = 3
 """Crossings, of all cameras, for which it stays so."""
 PATIENCE = 200.0
+_PRELOAD = """
+import os, sys
+if "LD_PRELOAD" not in os.environ:
+    os.environ["LD_PRELOAD"] = {library!r}
+    os.execv(sys.executable, sys.orig_argv)
+"""
+"""Begins a service's Python anew with the library, once it is who it runs as. In the step down before (`launch.py`) the
+library would make its semaphore as root, under the name that the service, with the same process id, then can't open."""
 
 
 @pytest.mark.timeout(400)
@@ -44,11 +52,13 @@ def test_a_clock_that_steps_changes_no_count(tmp_path: Path, films: Films, servi
         pytest.fail("the clock of one process can't be put on this machine: apt-get install libfaketime")
     clocks = tmp_path / "clocks"
     clocks.mkdir()
+    clocks.chmod(0o755)
+    (clocks / "sitecustomize.py").write_text(_PRELOAD.format(library=str(library)))
     where = {"METRICA_CLOCKS": str(clocks)}  # so that services see it, whoever they run as
     stack = Stack(tmp_path, restart=False, durable=False, environment={**UNHURRIED, **where})
     for name in services:
         stack.services[name]._environment |= {
-            "LD_PRELOAD": str(library),
+            "PYTHONPATH": str(clocks),
             "FAKETIME_TIMESTAMP_FILE": str(clocks / name),
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # as where a clock is set: what measures durations goes on
@@ -69,6 +79,7 @@ async def _count(stack: Stack, clocks: Mapping[str, Path], films: Films, street:
         if name == "persistence":  # it also forgets old minutes, when it starts
             stack.services[name].kill()
             stack.services[name].start()
+            await asyncio.to_thread(stack.services[name].wait_ready)
         await _wait_for_crossings(stack)
         _put_clock(clock, "+0")
     await wait_for_end(stack.database_url, film.camera, within=PATIENCE)

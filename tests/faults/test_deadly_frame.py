@@ -28,13 +28,16 @@ FRAIL = {"METRICA_BACKENDS": '{"lanes": "tests.support.lanes:FrailReader"}'}
 @pytest.mark.parametrize("detectors", [pytest.param(1, marks=pytest.mark.exhaustive), 2])
 def test_a_frame_that_kills_each_detector_is_given_up_after_its_third_delivery(tmp_path: Path, detectors: int) -> None:
     street = walkers(SEED, SECONDS + 5)
-    film = write_film(tmp_path / "film.mp4", street, SECONDS, FPS, deadly=DEADLY)
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    videos.chmod(0o755)  # pytest's own folder is closed to all but us
+    film = write_film(videos / "film.mp4", street, SECONDS, FPS, deadly=DEADLY)
     told: list[str] = []
     stack = Stack(
         tmp_path / "stack",
         replicas={Owner.DETECTOR: detectors},
         durable=False,
-        environment=FRAIL,
+        environment=FRAIL | {"METRICA_VIDEOS": str(videos)},  # ingest sees it, whoever it runs as
         tell=told.append,
     )
     with stack:

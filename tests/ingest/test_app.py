@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
 from nats.aio.msg import Msg
-from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.api import AckPolicy, ConsumerConfig, PubAck
 
 from contracts.events import State, Status
 from contracts.frames import EndReason, FrameHeader
@@ -348,6 +348,38 @@ class TestLive:
         assert end.previous == max(header.seq for header in seen if header.session == end.session and not header.end)
         assert len({header.session for header in seen}) == 2
         assert next(header.seq for header in seen if header.session != end.session) == 0
+
+    async def test_a_frame_that_is_under_way_when_the_camera_is_left_comes_before_its_end(
+        self, bus: Bus, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Even the first one: a session that was begun is always ended."""
+        stored, publish = asyncio.Event(), Bus.try_publish
+
+        async def acknowledge_late(
+            own: Bus,
+            subject: str,
+            payload: bytes,
+            *,
+            headers: Mapping[str, str] | None = None,
+            msg_id: str | None = None,
+        ) -> PubAck:
+            done = await publish(own, subject, payload, headers=headers, msg_id=msg_id)
+            if subject.startswith("metrica.live.frames.") and not stored.is_set():
+                stored.set()
+                await asyncio.sleep(0.3)
+            return done
+
+        monkeypatch.setattr(Bus, "try_publish", acknowledge_late)
+        await configure(bus, LIVE)
+        async with watching(bus) as seen:
+            async with ingesting(bus):
+                await asyncio.wait_for(stored.wait(), 10)
+            await bus.client.flush()
+
+        assert [(header.seq, header.previous, header.end) for header in seen] == [
+            (0, None, None),
+            (1, 0, EndReason.STOPPED),
+        ]
 
     async def test_after_an_outage_of_the_broker_it_goes_on_in_the_same_session(
         self, bus: Bus, nats_server: NatsServer
