@@ -39,7 +39,7 @@ _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA
 
 
 def is_root() -> bool:
-    """Whether we are root, and so must name others for what we start."""
+    """Tell whether we are root, and so must name others for what we start."""
     return os.geteuid() == 0
 
 
@@ -209,7 +209,7 @@ def _device_groups(owner: Owner) -> tuple[int, ...]:
 
 
 def device_usable(device: Path) -> bool:
-    """Whether somebody else than root may read a device: everybody, or a group other than root's."""
+    """Tell whether somebody else than root may read a device: everybody, or a group other than root's."""
     found = device.stat()
     return bool(found.st_mode & stat.S_IROTH) or bool(found.st_mode & stat.S_IRGRP and found.st_gid)
 

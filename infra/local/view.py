@@ -78,13 +78,13 @@ def make_view(user: User, reads: Iterable[Path], writes: Iterable[Path] = ()) ->
 
 
 def reachable(user: User, folder: Path) -> bool:
-    """Whether a user may enter a folder without our help."""
+    """Tell whether a user may enter a folder without our help."""
     real = folder.resolve()
     return all(_may_enter(user, place) for place in (real, *real.parents))
 
 
 def closed_to_others(path: Path) -> bool:
-    """Whether a file can't be read, or a folder not be listed and entered, by somebody who has no part in it."""
+    """Tell whether a file can't be read, or a folder not be listed and entered, by somebody who has no part in it."""
     mode = path.stat().st_mode
     needed = stat.S_IROTH | stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH
     return mode & needed != needed

@@ -338,7 +338,7 @@ def sealed(address: str, vault: Vault) -> str:
 
 
 def is_local(address: str) -> bool:
-    """Whether it is a simulation, a file or a device of the machine."""
+    """Tell whether it is a simulation, a file or a device of the machine."""
     scheme = _SCHEME.match(address.strip())
     return "@" not in address and (scheme is None or scheme[1].lower() in {"sim", "file"})
 

@@ -19,12 +19,12 @@ _NONCHARACTERS = 0xFDD0, 0xFDEF
 
 
 def is_storable(text: str) -> bool:
-    """Whether a database can hold a text, and an answer repeat it: a password may hold all else."""
+    """Tell whether a database can hold a text, and an answer repeat it: a password may hold all else."""
     return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def is_allowed(letter: str) -> bool:
-    """Whether a text may hold a character."""
+    """Tell whether a text may hold a character."""
     code = ord(letter)
     none = _NONCHARACTERS[0] <= code <= _NONCHARACTERS[1] or code & 0xFFFE == 0xFFFE
     return not (none or letter in BIDI or letter in _OTHERS or unicodedata.category(letter) in _CATEGORIES)

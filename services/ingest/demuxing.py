@@ -109,7 +109,7 @@ class Demuxed:
 
     @property
     def closed(self) -> bool:
-        """Whether `close` was called."""
+        """Tell whether `close` was called."""
         return self._closed.is_set()
 
     def stop_if_closed(self) -> None:

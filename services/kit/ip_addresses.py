@@ -67,14 +67,14 @@ def is_special(address: IPAddress) -> bool:
 
 
 def is_special_network(network: IPNetwork) -> bool:
-    """Whether no address of a network is ever a camera's."""
+    """Tell whether no address of a network is ever a camera's."""
     if isinstance(network, IPv4Network):
         return any(network.subnet_of(special) for special in _NEVER_4)
     return is_special(network.network_address) and is_special(network.broadcast_address) and network.prefixlen > 0
 
 
 def is_own(address: IPAddress) -> bool:
-    """Whether an address is one of this machine's, on any interface: the system lets only those be bound."""
+    """Tell whether an address is one of this machine's, on any interface: the system lets only those be bound."""
     if address.is_loopback or address.is_unspecified:
         return True
     family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6

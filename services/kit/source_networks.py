@@ -49,9 +49,9 @@ class SourceNetworks:
         return cls(tuple(opened), tuple(only))
 
     def opens(self, address: IPAddress) -> bool:
-        """Whether the setting names the address as one to reach whatever it is."""
+        """Tell whether the setting names the address as one to reach whatever it is."""
         return any(address in network for network in self.opened)
 
     def admits(self, address: IPAddress) -> bool:
-        """Whether an ordinary address is within what sources are restricted to."""
+        """Tell whether an ordinary address is within what sources are restricted to."""
         return not self.only or any(address in network for network in self.only)

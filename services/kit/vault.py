@@ -68,7 +68,7 @@ class Vault:
         return hmac.new(self._marks[0], text.encode(), hashlib.sha256).hexdigest()
 
     def is_marked(self, text: str, mark: str) -> bool:
-        """Whether a mark is the text's, made with any of the secret keys."""
+        """Tell whether a mark is the text's, made with any of the secret keys."""
         marks = (hmac.new(key, text.encode(), hashlib.sha256).hexdigest() for key in self._marks)
         return any(hmac.compare_digest(one, mark) for one in marks)
 

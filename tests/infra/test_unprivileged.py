@@ -152,10 +152,10 @@ class TestEnvironment:
     @as_root
     def test_roots_home_is_no_services(self) -> None:
         mine = {
-            "HOME": "/root",
-            "XDG_CACHE_HOME": "/root/.cache",
+            "HOME": "/home/mine",
+            "XDG_CACHE_HOME": "/home/mine/.cache",
             "SUDO_USER": "me",
-            "TMPDIR": "/root/tmp",
+            "TMPDIR": "/home/mine/tmp",
             "LANG": "C",
         }
         assert without_roots_own(mine, None) == {"HOME": "/nonexistent", "LANG": "C"}

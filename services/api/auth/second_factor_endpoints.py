@@ -42,7 +42,7 @@ log = logger()
 
 @router.get(MINE, summary="See your second factor", responses=describe(*ASKED))
 async def show_second_factor(principal: PrincipalDep, session: SessionDep, of: PartsDep) -> SecondFactorOut:
-    """Whether you have one, and what asks for it."""
+    """Tell whether you have one, and what asks for it."""
     user = await _person(session, principal)
     row, asked = await second_factor.find(session, user.id), await asked_of(session, user, of.settings)
     return SecondFactorOut(

@@ -44,7 +44,7 @@ class Strength:
 
     @property
     def enough(self) -> bool:
-        """Whether it may be chosen."""
+        """Tell whether it may be chosen."""
         return self.score >= LEAST
 
 

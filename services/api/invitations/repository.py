@@ -55,7 +55,7 @@ async def is_member(session: AsyncSession, organization: Organization, email: st
 
 
 async def may_still_invite(session: AsyncSession, invitation: Invitation) -> bool:
-    """Whether who invited may still let people in."""
+    """Tell whether who invited may still let people in."""
     if invitation.inviter is None:
         return True
     key = await session.get(ApiKey, invitation.inviter)

@@ -35,7 +35,7 @@ class MailSettings(SealedSettings):
 
     @property
     def mails(self) -> bool:
-        """Whether mail is sent."""
+        """Tell whether mail is sent."""
         return self.smtp_host is not None
 
     @property

@@ -197,7 +197,7 @@ class Resource:
         return True
 
     def seekable(self) -> bool:
-        """Whether the camera gives parts of it, as a web server does of a file."""
+        """Tell whether the camera gives parts of it, as a web server does of a file."""
         return self._seekable
 
     def tell(self) -> int:

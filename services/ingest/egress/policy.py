@@ -23,7 +23,7 @@ class Egress(Protocol):
     """What a source may connect to."""
 
     def allows(self, address: IPAddress, port: int) -> bool:
-        """Whether a connection to this address and port may be made."""
+        """Tell whether a connection to this address and port may be made."""
         ...
 
 
@@ -65,7 +65,7 @@ class Guarded:
         self._is_own, self._attached = own, attached
 
     def allows(self, address: IPAddress, port: int) -> bool:
-        """Whether a source that is not trusted may connect there."""
+        """Tell whether a source that is not trusted may connect there."""
         address = plain(address)
         if self._own_services.are_at(address, port):
             return False

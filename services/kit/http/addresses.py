@@ -41,6 +41,6 @@ def client_network(scope: Mapping[str, Any]) -> str:
 
 
 def is_this_machines(text: str) -> bool:
-    """Whether an address is a loopback one."""
+    """Tell whether an address is a loopback one."""
     address = parse(text)
     return address is not None and address.is_loopback

@@ -121,7 +121,7 @@ class Guard:
 
 
 def _make_room(connections: Collection[Connection], most: int) -> bool:
-    """Whether one more fits, after the one that has waited longest gave way where it had to."""
+    """Tell whether one more fits, after the one that has waited longest gave way where it had to."""
     if len(connections) < most:
         return True
     waiting = [(since, one) for one in connections if (since := one.waits_since) is not None]

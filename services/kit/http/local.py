@@ -29,7 +29,7 @@ def peer(scope: Scope) -> str:
 
 
 def is_of_this_machine(scope: Scope) -> bool:
-    """Whether a request comes from this machine, and asks it by its own name."""
+    """Tell whether a request comes from this machine, and asks it by its own name."""
     headers = scope["headers"]
     if any(name in _PASSED_ON or name.startswith(b"x-forwarded") for name, _ in headers):
         return False
@@ -38,7 +38,7 @@ def is_of_this_machine(scope: Scope) -> bool:
 
 
 def is_browsers(scope: Scope) -> bool:
-    """Whether a browser sends it, for one of our own pages or because somebody typed its address.
+    """Tell whether a browser sends it, for one of our own pages or because somebody typed its address.
 
     Browsers of 2023 and later say so in headers that no script can set; programs do not send them.
     """
@@ -51,7 +51,7 @@ def is_browsers(scope: Scope) -> bool:
 
 
 def may_look_inside(scope: Scope, key: str | None) -> bool:
-    """Whether metrics, and what is not in order, are for the one who asks: this machine, or who has the key."""
+    """Tell whether metrics, and what is not in order, are for the one who asks: this machine, or who has the key."""
     if is_of_this_machine(scope):
         return True
     if key is None:

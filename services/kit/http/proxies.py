@@ -66,7 +66,7 @@ class TrustedProxies:
         return bool(self._networks or self._names)
 
     def trusts(self, text: str) -> bool:
-        """Whether an address is a trusted proxy's, as far as the names were looked up."""
+        """Tell whether an address is a trusted proxy's, as far as the names were looked up."""
         address = parse(text)
         return address is not None and (address in self._found or any(address in network for network in self._networks))
 
