@@ -227,12 +227,16 @@ class CameraWorker:
     async def _live(self, source: FrameSource) -> None:
         loop = asyncio.get_running_loop()
         newest = _Newest(self._publisher.drop)
-        session, tenure = _LiveSession(time.time_ns()), self._tenure
+        session, tenure = _LiveSession(), self._tenure
 
         def pump() -> None:
+            began: int | None = None  # by the wall clock; from there on time is monotonic
             with suppress(SourceClosed):
                 for grabbed in frames(source, self._spec.capture.fps):
-                    loop.call_soon_threadsafe(newest.put, (grabbed.pts_ns, encode(grabbed.image, self._spec.capture)))
+                    if began is None:
+                        began = time.time_ns() - grabbed.pts_ns
+                    item = began + grabbed.pts_ns, encode(grabbed.image, self._spec.capture)
+                    loop.call_soon_threadsafe(newest.put, item)
 
         reading = in_thread(pump)
         reading.add_done_callback(lambda _: newest.close())
@@ -243,9 +247,9 @@ class CameraWorker:
                     self._publisher.drop()  # another replica may show the same people in a session of its own
                     continue
                 if tenure != self._tenure:  # one may have shown them meanwhile: this session is over for the tracker
-                    session, tenure = session.anew(), self._tenure
-                pts_ns, picture = item
-                header = session.header(self._spec, pts_ns, picture)
+                    session, tenure = _LiveSession(), self._tenure
+                captured_at, picture = item
+                header = session.header(self._spec, captured_at, picture)
                 await self._offer(session, header, picture)
                 await self._report.say(State.RUNNING, session=session.id)
             reason = EndReason.LOST
@@ -302,22 +306,14 @@ class _Newest:
 
 
 class _LiveSession:
-    """One unbroken connection while nobody else has the camera: numbers its frames.
+    """One unbroken connection while nobody else has the camera: numbers its frames."""
 
-    `captured_at` is the wall clock at the connection's start plus monotonic time.
-    """
-
-    def __init__(self, started_at: int) -> None:
+    def __init__(self) -> None:
         self.id = uuid4().hex
-        self._started_at = started_at
         self._next_seq = 0
         self._last: FrameHeader | None = None
 
-    def anew(self) -> _LiveSession:
-        """Another session of the same connection, on the same clock."""
-        return _LiveSession(self._started_at)
-
-    def header(self, spec: CameraSpec, pts_ns: int, picture: Encoded) -> FrameHeader:
+    def header(self, spec: CameraSpec, captured_at: int, picture: Encoded) -> FrameHeader:
         seq, self._next_seq = self._next_seq, self._next_seq + 1
         return FrameHeader(
             run=LIVE,
@@ -326,7 +322,7 @@ class _LiveSession:
             session=self.id,
             seq=seq,
             previous=None if self._last is None else self._last.seq,
-            captured_at=self._started_at + pts_ns,
+            captured_at=captured_at,
             width=picture.width,
             height=picture.height,
             spec_revision=spec.revision,

@@ -74,6 +74,11 @@ class Capture:
             return False
         return done
 
+    @property
+    def outdated(self) -> bool:
+        """Never: devices are told to keep one frame."""
+        return False
+
     def retrieve(self) -> Image | None:
         """Unpack the frame that was grabbed: None where it cannot be."""
         with self._busy:

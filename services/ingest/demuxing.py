@@ -93,6 +93,7 @@ class Demuxed:
         self._closed = threading.Event()
         self._frames: deque[VideoFrame] = deque()
         self._frame: VideoFrame | None = None
+        self._packet: tuple[int, int] | None = None
         self._packets: Iterator[Packet[Stream]] = self._demux(container)
         try:
             self._stream = _choose(container)
@@ -106,6 +107,16 @@ class Demuxed:
         """Frames per second that the stream announces; 0 where it says nothing."""
         rate = self._stream.average_rate or self._stream.base_rate
         return float(rate) if rate else 0.0
+
+    @property
+    def unstamped(self) -> bool:
+        """Tell whether the stream is motion JPEG, which does not say when its pictures were taken."""
+        return self._container is not None and self._container.format.name in ("mpjpeg", "mjpeg")
+
+    @property
+    def packet(self) -> tuple[int, int] | None:
+        """Where the frame that was grabbed lies in its source: its first byte, and how many; None where unknown."""
+        return self._packet
 
     @property
     def closed(self) -> bool:
@@ -170,6 +181,7 @@ class Demuxed:
                 return False
             if packet.stream.index != self._stream.index:
                 continue
+            self._packet = None if packet.pos is None else (packet.pos, packet.size)
             try:
                 self._frames.extend(cast("list[VideoFrame]", packet.decode()))
             except (FFmpegError, MemoryError):

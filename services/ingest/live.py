@@ -37,6 +37,11 @@ class Frames(Protocol):
         """Go to the next frame: False at the end, on an error or time-out, or once closed."""
         ...
 
+    @property
+    def outdated(self) -> bool:
+        """Tell whether a newer frame than the one that was grabbed is known to have arrived already."""
+        ...
+
     def retrieve(self) -> Image | None:
         """The picture of the frame that was grabbed: None where it cannot be unpacked."""
         ...
@@ -94,7 +99,7 @@ class LiveCamera:
                 self._capture.stop_if_closed()
                 raise self._broken((self._clock() - waits_since) / 1e9)
             arrival = self._clock()
-            fresh = arrival - self._last_arrival >= BURST_NS
+            fresh = arrival - self._last_arrival >= BURST_NS and not self._capture.outdated
             self._last_arrival = arrival
             if fresh or arrival - began >= PATIENCE_NS:
                 break

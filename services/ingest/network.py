@@ -36,6 +36,8 @@ _FORMS = {
     "audio/x-mpegurl": "hls",
 }
 """What a camera says it sends, where FFmpeg would have to guess."""
+_WHOLE = 0.9
+"""Pictures of one stream are about as large: when so much of the next one is there, it is as good as whole."""
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")
 
 
@@ -106,8 +108,11 @@ class _Address:
 class NetworkCamera:
     """A stream and the connections that it comes by, as one."""
 
-    def __init__(self, stream: Demuxed, connections: Connections, read_timeout: float) -> None:
+    def __init__(
+        self, stream: Demuxed, connections: Connections, read_timeout: float, resource: Resource | None = None
+    ) -> None:
         self._stream, self._connections, self._read_timeout = stream, connections, read_timeout
+        self._resource = resource
 
     @property
     def fps(self) -> float:
@@ -132,6 +137,15 @@ class NetworkCamera:
         if self._connections.failure is not None and not self._stream.closed:
             raise self._connections.failure
         return False
+
+    @property
+    def outdated(self) -> bool:
+        """Tell whether a whole frame waits behind the one that was grabbed. Motion JPEG alone is looked at."""
+        packet = self._stream.packet
+        if self._resource is None or packet is None or not self._stream.unstamped:
+            return False
+        begin, size = packet
+        return self._resource.waiting(begin + size) >= size * _WHOLE
 
     def retrieve(self) -> Image | None:
         """The picture of the frame that was grabbed: None where it cannot be unpacked."""
@@ -167,14 +181,15 @@ def open_stream(
     camera = _Address.parse(address, host_only(address))
     deadline = _Deadline(open_timeout)
     opened = _open_http if camera.scheme in ("http", "https") else _open_rtsp
-    connections, stream = opened(camera, egress, deadline, read_timeout)
+    connections, stream, resource = opened(camera, egress, deadline, read_timeout)
     with _ended_by_failure(connections):
-        return LiveCamera(camera.name, NetworkCamera(stream, connections, read_timeout), read_timeout, clock)
+        frames = NetworkCamera(stream, connections, read_timeout, resource)
+        return LiveCamera(camera.name, frames, read_timeout, clock)
 
 
 def _open_http(
     camera: _Address, egress: Egress, deadline: _Deadline, read_timeout: float
-) -> tuple[Connections, Demuxed]:
+) -> tuple[Connections, Demuxed, Resource | None]:
     fetcher = Fetcher(
         camera.name,
         egress,
@@ -186,19 +201,20 @@ def _open_http(
     with _ended_by_failure(fetcher):
         resource = fetcher.open(camera.at(camera.scheme, camera.host, camera.port, login=""))
         form = _FORMS.get(resource.kind)
-        return fetcher, _read(camera, fetcher, resource, OF_HTTP, deadline, read_timeout, form, fetcher.io_open)
+        stream = _read(camera, fetcher, resource, OF_HTTP, deadline, read_timeout, form, fetcher.io_open)
+        return fetcher, stream, resource
 
 
 def _open_rtsp(
     camera: _Address, egress: Egress, deadline: _Deadline, read_timeout: float
-) -> tuple[Connections, Demuxed]:
+) -> tuple[Connections, Demuxed, Resource | None]:
     for _ in range(1 + MOST_MOVES):
         relay = _call(camera, egress, deadline.left)
         try:
             # Within the relay the camera is spoken to in plain RTSP: TLS, if any, is the relay's.
             with _ended_by_failure(relay):
                 door = camera.at("rtsp", "127.0.0.1", relay.port, login=camera.login)
-                return relay, _read(camera, relay, door, OF_RTSP, deadline, read_timeout)
+                return relay, _read(camera, relay, door, OF_RTSP, deadline, read_timeout), None
         except (SourceLost, SourceRefused):
             if relay.moved is None:
                 raise

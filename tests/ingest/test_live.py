@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from services.ingest.egress import TRUSTED
 from services.ingest.live import LiveCamera
 from services.ingest.network import open_stream
 from services.ingest.sources import SourceClosed, SourceLost, SourceRefused, frames
+from services.kit.codec import Image
 from tests.support.http_camera import http_camera
 from tests.support.rtsp import RtspCamera
 
@@ -102,6 +104,25 @@ def test_pictures_that_waited_in_a_buffer_are_passed_over() -> None:
 
     # Of the 30 frames that waited none but one is shown, and that takes no longer than a few frames of real time.
     assert 0.02 < time.monotonic() - began < 0.6
+
+
+def test_a_reader_that_is_too_slow_for_motion_jpeg_is_shown_what_is_new() -> None:
+    taken: list[float] = []
+
+    def picture(number: int) -> Image:
+        taken.append(time.monotonic())
+        return np.full((120, 160, 3), 3 * number, np.uint8)
+
+    ages = []
+    with http_camera(fps=20.0, picture=picture) as address:
+        stream = connect(address)
+        for _ in range(8):
+            time.sleep(0.3)  # as a machine that has other things to do: six frames come meanwhile
+            stream.grab()
+            ages.append(time.monotonic() - taken[round(float(stream.retrieve().mean()) / 3)])
+        stream.close()
+
+    assert max(ages) < 0.2, ages
 
 
 class TestLogin:

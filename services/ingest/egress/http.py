@@ -5,9 +5,13 @@ Each address is judged like the first: after every redirect, and for each playli
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import io
 import socket
+import ssl
+import sys
+import termios
 import time
 from contextlib import suppress
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -23,6 +27,8 @@ MOST_MOVES = 5
 MOST_REQUESTS = 100
 """Without a frame: a playlist has a dozen variants at most, each with a segment or two."""
 _PORTS = {"http": 80, "https": 443}
+_BUFFER = 32 * 1024
+"""Bytes: as many as FFmpeg asks for at once, so that none of them stay behind in a buffer between it and the socket."""
 _SKIP = 256 * 1024
 """Bytes: as far ahead is read on, instead of asking anew."""
 
@@ -228,6 +234,23 @@ class Resource:
         self._wanted = self._at
         return taken
 
+    def waiting(self, end: int) -> int:
+        """Count the bytes that have arrived behind a position, read by FFmpeg or not.
+
+        Args:
+            end: a position that FFmpeg has read past.
+
+        Returns:
+            So many; 0 where the connection is gone. Chunks' heads and TLS are counted with them.
+        """
+        try:
+            arrived = bytearray(4)
+            fcntl.ioctl(self._connection, termios.FIONREAD, arrived)
+            decrypted = self._connection.pending() if isinstance(self._connection, ssl.SSLSocket) else 0
+        except (OSError, ValueError):
+            return 0
+        return self._at - end + decrypted + int.from_bytes(arrived, sys.byteorder)
+
     def close(self) -> None:
         """Hang up."""
         self._fetcher.drop(self._connection)
@@ -262,7 +285,7 @@ class _Line:
         self._connection.sendall(data)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Incoming(self._connection, self._fetcher), 64 * 1024)
+        return io.BufferedReader(_Incoming(self._connection, self._fetcher), _BUFFER)
 
     def close(self) -> None:
         """Nothing: the answer may still be read."""
