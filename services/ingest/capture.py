@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import cast
 
 import cv2
@@ -73,6 +74,11 @@ class Capture:
             self.close()
             return False
         return done
+
+    @property
+    def arrival(self) -> int:
+        """Now: who asks has just grabbed the frame."""
+        return time.monotonic_ns()
 
     @property
     def outdated(self) -> bool:

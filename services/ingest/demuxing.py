@@ -93,6 +93,7 @@ class Demuxed:
         self._closed = threading.Event()
         self._frames: deque[VideoFrame] = deque()
         self._frame: VideoFrame | None = None
+        self._arrival = 0
         self._packet: tuple[int, int] | None = None
         self._packets: Iterator[Packet[Stream]] = self._demux(container)
         try:
@@ -112,6 +113,11 @@ class Demuxed:
     def unstamped(self) -> bool:
         """Tell whether the stream is motion JPEG, which does not say when its pictures were taken."""
         return self._container is not None and self._container.format.name in ("mpjpeg", "mjpeg")
+
+    @property
+    def arrival(self) -> int:
+        """When the frame that was grabbed had come, before it was decoded: nanoseconds of `time.monotonic_ns`."""
+        return self._arrival
 
     @property
     def packet(self) -> tuple[int, int] | None:
@@ -176,6 +182,7 @@ class Demuxed:
         deadline = time.monotonic() + self._read_timeout
         while not self._frames:
             packet = next(self._packets, None)
+            self._arrival = time.monotonic_ns()
             # A stream that sends sound alone, or pictures that cannot be decoded, sends no pictures.
             if packet is None or self.closed or time.monotonic() > deadline:
                 return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -38,6 +37,11 @@ class Frames(Protocol):
         ...
 
     @property
+    def arrival(self) -> int:
+        """When the frame that was grabbed had come, before it was decoded: nanoseconds of `time.monotonic_ns`."""
+        ...
+
+    @property
     def outdated(self) -> bool:
         """Tell whether a newer frame than the one that was grabbed is known to have arrived already."""
         ...
@@ -57,11 +61,10 @@ class LiveCamera:
     policy = Policy.LATEST
     length = None
 
-    def __init__(self, name: str, capture: Frames, read_timeout: float, clock: Callable[[], int]) -> None:
+    def __init__(self, name: str, capture: Frames, read_timeout: float) -> None:
         self._name = name
         self._capture = capture
         self._read_timeout = read_timeout
-        self._clock = clock
         if not capture.grab():
             capture.close()
             raise SourceLost(f"{name} answers, but sent no picture within {read_timeout:g} s")
@@ -71,7 +74,7 @@ class LiveCamera:
             raise SourceRefused(f"{name} sends pictures in a form that cannot be unpacked: set it to H.264 or MJPEG")
         self._size = (image.shape[1], image.shape[0])
         # That first picture is as old as the opening took: it is shown to nobody.
-        self._last_arrival = clock()
+        self._last_arrival = time.monotonic_ns()
         self._first_arrival: int | None = None
 
     @property
@@ -92,13 +95,13 @@ class LiveCamera:
 
     def grab(self) -> int:
         """Wait for the next frame: its time of arrival, counted from the first one's."""
-        began = self._clock()
+        began = time.monotonic_ns()
         while True:
-            waits_since = self._clock()
+            waits_since = time.monotonic_ns()
             if not self._capture.grab():
                 self._capture.stop_if_closed()
-                raise self._broken((self._clock() - waits_since) / 1e9)
-            arrival = self._clock()
+                raise self._broken((time.monotonic_ns() - waits_since) / 1e9)
+            arrival = self._capture.arrival
             fresh = arrival - self._last_arrival >= BURST_NS and not self._capture.outdated
             self._last_arrival = arrival
             if fresh or arrival - began >= PATIENCE_NS:
@@ -130,7 +133,7 @@ class LiveCamera:
         return SourceLost(f"{self._name} ended the stream")
 
 
-def open_device(number: int, *, clock: Callable[[], int] = time.monotonic_ns) -> LiveCamera:
+def open_device(number: int) -> LiveCamera:
     """Open a camera of this machine.
 
     Raises:
@@ -143,4 +146,4 @@ def open_device(number: int, *, clock: Callable[[], int] = time.monotonic_ns) ->
     if not capture.opened:
         raise SourceLost(f"camera {number} ({path}) will not open: another program uses it, or it may not be read")
     # The driver waits 10 s for a frame, and has no option for it.
-    return LiveCamera(f"camera {number}", capture, 10.0, clock)
+    return LiveCamera(f"camera {number}", capture, 10.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -139,6 +139,11 @@ class NetworkCamera:
         return False
 
     @property
+    def arrival(self) -> int:
+        """When the frame that was grabbed had come, before it was decoded."""
+        return self._stream.arrival
+
+    @property
     def outdated(self) -> bool:
         """Tell whether a whole frame waits behind the one that was grabbed. Motion JPEG alone is looked at."""
         packet = self._stream.packet
@@ -163,7 +168,6 @@ def open_stream(
     egress: Egress,
     open_timeout: float,
     read_timeout: float,
-    clock: Callable[[], int] = time.monotonic_ns,
 ) -> LiveCamera:
     """Open an RTSP or HTTP stream.
 
@@ -172,7 +176,6 @@ def open_stream(
         egress: what may be connected to.
         open_timeout: seconds until the stream is there.
         read_timeout: seconds for a frame.
-        clock: in nanoseconds, by which frames arrive.
 
     Raises:
         SourceRefused: the address, user name or password is wrong, or a camera may not be there.
@@ -184,7 +187,7 @@ def open_stream(
     connections, stream, resource = opened(camera, egress, deadline, read_timeout)
     with _ended_by_failure(connections):
         frames = NetworkCamera(stream, connections, read_timeout, resource)
-        return LiveCamera(camera.name, frames, read_timeout, clock)
+        return LiveCamera(camera.name, frames, read_timeout)
 
 
 def _open_http(
