@@ -41,16 +41,13 @@ library would make its semaphore as root, under the name that the service, with 
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
-    ("services", "live"),
+    "services",
     [
-        pytest.param(FEW, False, id="few"),
-        # Open: on a machine under load, this live camera's people are counted twice at times. tests/faults/
-        # test_live_cameras.py has the same rule without a stepping clock, in every run.
-        pytest.param(FEW, True, id="few, live", marks=pytest.mark.exhaustive),
-        pytest.param(FRAME_BY_FRAME, True, id="frame by frame", marks=pytest.mark.exhaustive),
+        pytest.param(FEW, id="few"),
+        pytest.param(FRAME_BY_FRAME, id="frame by frame", marks=pytest.mark.exhaustive),
     ],
 )
-def test_a_clock_that_steps_changes_no_count(tmp_path: Path, films: Films, services: Sequence[str], live: bool) -> None:
+def test_a_clock_that_steps_changes_no_count(tmp_path: Path, films: Films, services: Sequence[str]) -> None:
     library = faketime()
     if library is None:
         pytest.fail("the clock of one process can't be put on this machine: apt-get install libfaketime")
@@ -69,11 +66,11 @@ def test_a_clock_that_steps_changes_no_count(tmp_path: Path, films: Films, servi
         }
         _put_clock(clocks / name, "+0")
     with stack, streets(1) as (street,):
-        asyncio.run(_count(stack, {name: clocks / name for name in services}, films, street, live=live))
+        asyncio.run(_count(stack, {name: clocks / name for name in services}, films, street))
         assert all(service.running and service.ready() for service in stack.services.values())
 
 
-async def _count(stack: Stack, clocks: Mapping[str, Path], films: Films, street: Street, *, live: bool) -> None:
+async def _count(stack: Stack, clocks: Mapping[str, Path], films: Films, street: Street) -> None:
     film = films.cameras[0]
     for camera in (film, street.camera):
         await ensure_camera(stack.api_database_url, camera, stack.vault)
@@ -89,8 +86,7 @@ async def _count(stack: Stack, clocks: Mapping[str, Path], films: Films, street:
     await wait_for_end(stack.database_url, film.camera, within=PATIENCE)
     found = {film.camera: await crossings(stack.database_url, film.camera)}
     assert difference({film.camera: films.undisturbed[film.camera]}, found) == []
-    if live:
-        await street.assert_nobody_counted_twice(stack)
+    await street.assert_nobody_counted_twice(stack)
     await History(stack.database_url).assert_rollups_agree()
     await eventually(lambda: _dashboard_is_right(stack), within=PATIENCE)
 
