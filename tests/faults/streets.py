@@ -62,11 +62,11 @@ class Street:
 
         Those before whom the camera itself was held up may be counted again: it sent old pictures as new ones.
         """
-        async with jetstream(stack) as js:
-            frames = (await answered(js))[self.camera.camera]
         connection = await asyncpg.connect(stack.database_url)
         rows = await connection.fetch(_CROSSINGS, self.camera.camera)
         await connection.close()
+        async with jetstream(stack) as js:  # after the crossings: they are of frames that are there then
+            frames = (await answered(js))[self.camera.camera]
         counted: Counter[Walker] = Counter()
         for session, seq, direction, at_ns, place in rows:
             told = f"{self.camera.camera}, session {session}, seq {seq}: {direction}, place {place:.2f}"
