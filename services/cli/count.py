@@ -66,6 +66,18 @@ def count(
         float | None, typer.Option(help="Look at so many frames a second. \\[default: all]", show_default=False)
     ] = None,
     width: Annotated[int, typer.Option(help="Greatest width of the frames, pixels.")] = 960,
+    track: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="The video track to read, where the file has several. \\[default: the main one]",
+            show_default=False,
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="The video's frames a second, where the file's own times are wrong.", show_default=False),
+    ] = None,
 ) -> None:
     """Count the people in SOURCE who cross a line, or several.
 
@@ -80,7 +92,7 @@ def count(
         from services.cli.pipeline import Pipeline, open_model
         from services.cli.progress import Progress
 
-        frames = _open(source)
+        frames = _open(source, track, rate)
         stack.callback(frames.close)
         capture = Capture(fps=fps, width=width)
         words = LineWords(line or (), line_id or (), in_ or (), anchor or (), in_name or (), out_name or ())
@@ -112,20 +124,23 @@ def count(
         for looked in progress.over(pipeline.run(), length=frames.length):
             if video is not None:
                 video.write(looked)
+        notes = frames.notes
         truth = _truth(frames) if len(spec.lines) == 1 else None
+    for note in notes:
+        typer.echo(f"{frames.name}: {note}", err=True)
     if as_json:
         print(json.dumps(report.as_json(pipeline.tally, spec.lines, truth)))
     else:
         report.show(pipeline.tally, spec.lines, truth, began)
 
 
-def _open(address: str) -> FrameSource:
+def _open(address: str, track: int | None, rate: float | None) -> FrameSource:
     from contracts.address import redact
     from contracts.identity import Policy
     from services.ingest.simulation import SimulatedDoor
     from services.ingest.sources import SourceRefused, open_source
 
-    source = open_source(address)
+    source = open_source(address, track=track, rate=rate)
     if isinstance(source, SimulatedDoor):
         if source.length is None:
             source.close()

@@ -123,7 +123,8 @@ class CameraWorker:
         progress = await self._resume(source)
         if not progress.finished:
             await self._publish_file(source, progress)
-            await self._report.say(State.FINISHED, "Read to its end.", session=progress.session)
+            notes = "".join(f" Note: {note}." for note in source.notes)
+            await self._report.say(State.FINISHED, f"Read to its end.{notes}", session=progress.session)
         else:
             await self._report.say(
                 State.ALREADY_COUNTED,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from typing import cast
@@ -11,20 +10,9 @@ import cv2
 import numpy as np
 
 from services.ingest.sources import SourceClosed
-from services.kit.codec import MAX_PIXELS, Image
+from services.kit.codec import Image
 
-# FFmpeg writes complaints to stderr, addresses with passwords among them; what goes wrong is told in our own words.
-# It looks here at the first capture of the process; -8 is AV_LOG_QUIET. OpenCV warns of every source it cannot open.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-# OpenCV reads files alone: streams go another way. A file is a video, and leads to nothing else: no text that is drawn,
-# no list of other files and addresses. It looks here at each opening.
-_FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,"
-    "h264,hevc,obu,ivf,m4v,mjpeg,flv,asf,ogg,mxf,dv,dhav"
-)
-FILE_LIMITS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}
-"""What FFmpeg may take for a video file, and how large its pictures may be."""
-os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = "|".join(f"{name};{value}" for name, value in FILE_LIMITS.items())
+# OpenCV warns of every device that it cannot open.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 

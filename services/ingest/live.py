@@ -93,6 +93,11 @@ class LiveCamera:
         fps = self._capture.fps
         return fps if 0 < fps <= 240 else None
 
+    @property
+    def notes(self) -> list[str]:
+        """Nothing."""
+        return []
+
     def grab(self) -> int:
         """Wait for the next frame: its time of arrival, counted from the first one's."""
         began = time.monotonic_ns()

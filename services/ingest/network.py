@@ -12,7 +12,8 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from av.error import FFmpegError
 
 from contracts.address import host_only
-from services.ingest.demuxing import OF_HTTP, OF_RTSP, Demuxed, IoOpen
+from services.ingest.decoding.decoder import Decoder, IoOpen
+from services.ingest.decoding.limits import OF_HTTP, OF_RTSP
 from services.ingest.diagnosis import explain
 from services.ingest.egress import Egress
 from services.ingest.egress.authentication import Login
@@ -109,7 +110,7 @@ class NetworkCamera:
     """A stream and the connections that it comes by, as one."""
 
     def __init__(
-        self, stream: Demuxed, connections: Connections, read_timeout: float, resource: Resource | None = None
+        self, stream: Decoder, connections: Connections, read_timeout: float, resource: Resource | None = None
     ) -> None:
         self._stream, self._connections, self._read_timeout = stream, connections, read_timeout
         self._resource = resource
@@ -192,7 +193,7 @@ def open_stream(
 
 def _open_http(
     camera: _Address, egress: Egress, deadline: _Deadline, read_timeout: float
-) -> tuple[Connections, Demuxed, Resource | None]:
+) -> tuple[Connections, Decoder, Resource | None]:
     fetcher = Fetcher(
         camera.name,
         egress,
@@ -210,7 +211,7 @@ def _open_http(
 
 def _open_rtsp(
     camera: _Address, egress: Egress, deadline: _Deadline, read_timeout: float
-) -> tuple[Connections, Demuxed, Resource | None]:
+) -> tuple[Connections, Decoder, Resource | None]:
     for _ in range(1 + MOST_MOVES):
         relay = _call(camera, egress, deadline.left)
         try:
@@ -257,9 +258,9 @@ def _read(
     read_timeout: float,
     form: str | None = None,
     io_open: IoOpen | None = None,
-) -> Demuxed:
+) -> Decoder:
     try:
-        return Demuxed(
+        return Decoder(
             camera.name,
             door,
             options,

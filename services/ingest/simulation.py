@@ -142,6 +142,11 @@ class SimulatedDoor:
             found += walk.crossings()
         return sorted((c for c in found if until_ns is None or c.at_ns <= until_ns), key=lambda c: c.at_ns)
 
+    @property
+    def notes(self) -> list[str]:
+        """Nothing."""
+        return []
+
     def grab(self) -> int | None:
         """Go to the next frame; at real pace wait for its time, and leave out those that nobody came for in time."""
         index = self._index + 1

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import unquote
 
 from contracts.identity import Policy
 from services.ingest.pacing import Decimator
@@ -91,6 +92,11 @@ class FrameSource(Protocol):
         """About how many frames there will be; None where nobody knows."""
         ...
 
+    @property
+    def notes(self) -> list[str]:
+        """What its user should know of how it is read; complete at its end."""
+        ...
+
     def grab(self) -> int | None:
         """Go to the next frame without unpacking its picture; waits for it where the source is live.
 
@@ -131,6 +137,8 @@ def open_source(
     egress: Egress | None = None,
     open_timeout: float = OPEN_TIMEOUT,
     read_timeout: float = READ_TIMEOUT,
+    track: int | None = None,
+    rate: float | None = None,
 ) -> FrameSource:
     """Open a source and wait for its first frame.
 
@@ -140,6 +148,8 @@ def open_source(
         egress: what may be connected to; everything where nothing is said, as for the operator at a command line.
         open_timeout: seconds a camera may take to answer.
         read_timeout: seconds a camera may take over a frame.
+        track: of a video file with several video tracks, the number of the one to read, from 1.
+        rate: of a video file whose times are wrong or missing, frames per second.
 
     Raises:
         SourceRefused: it cannot work until somebody changes it.
@@ -162,7 +172,7 @@ def open_source(
                     address, egress=egress or TRUSTED, open_timeout=open_timeout, read_timeout=read_timeout
                 )
             case "file":
-                return videofile.open_video(Path(address[len("file://") :]))
+                return videofile.open_video(_path_of(address), track=track, rate=rate)
             case other:
                 raise SourceRefused(
                     f"{other}:// is no kind of source: give a video file, an rtsp:// or http:// address, "
@@ -175,7 +185,21 @@ def open_source(
         raise SourceRefused(
             "the source is empty: give a video file, an rtsp:// address, a camera's number or sim://door"
         )
-    return videofile.open_video(Path(address))
+    return videofile.open_video(Path(address), track=track, rate=rate)
+
+
+def _path_of(url: str) -> Path:
+    """The path that a `file://` address names; what stands there as it is written wins over what %20 stands for.
+
+    Raises:
+        SourceRefused: it names a file of another machine.
+    """
+    rest = url[len("file://") :]
+    if rest.startswith("localhost/"):
+        rest = rest.removeprefix("localhost")
+    if Path(rest).exists() or "%" not in rest:
+        return Path(rest)
+    return Path(unquote(rest))
 
 
 def kept(source: FrameSource, fps: float | None) -> Iterator[tuple[int, int]]:

@@ -6,43 +6,68 @@ import hashlib
 from functools import cached_property
 from pathlib import Path
 
-import cv2
+from av.error import FFmpegError
 
 from contracts.address import host_only
 from contracts.identity import Policy
-from services.ingest.capture import FILE_LIMITS, Capture
-from services.ingest.demuxing import largest_picture
-from services.ingest.pacing import SECOND
+from services.ingest.decoding.decoder import Decoder, open_container
+from services.ingest.decoding.limits import OF_FILE
+from services.ingest.decoding.timestamps import SECOND, Timestamps
+from services.ingest.decoding.track import PacketTimes, Track, first_packets, tracks_of
 from services.ingest.sources import SourceLost, SourceRefused
-from services.kit.codec import MAX_PIXELS, Image
+from services.kit.codec import Image
 
 DAMAGE_TOLERATED = 250
-"""Packets in a row that may fail to decode before what follows is given up as the end: 10 s at 25 fps."""
+"""Packets in a row that may be unreadable before what follows is given up as the end: 10 s at 25 fps."""
+_CLOCKED = ("mpegts", "mpeg")
+"""Containers that carry a running clock, which may be set while they are recorded."""
+_FASTEST = 1000.0
 _FALLBACK_FPS = 25.0
+"""As FFmpeg assumes of a stream without times."""
 
 
 class VideoFile:
-    """A video file as a source of frames."""
+    """A video file as a source of frames.
+
+    Args:
+        path: of the file.
+        decoder: of its video.
+        tracks: that it holds.
+        track: the number of the one that was asked for, if any.
+        rate: frames per second, in place of the file's times.
+    """
 
     policy = Policy.EVERY
 
-    def __init__(self, path: Path, capture: Capture) -> None:
+    def __init__(
+        self,
+        path: Path,
+        decoder: Decoder,
+        tracks: list[Track],
+        *,
+        track: int | None = None,
+        rate: float | None = None,
+    ) -> None:
         self._path, self._name = path, host_only(str(path))
-        self._capture = capture
-        fps = capture.get(cv2.CAP_PROP_FPS)
-        self._fps = fps if 0 < fps <= 1000 else None
-        count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self._length = int(count) if 0 < count < 1e9 else None
+        self._decoder, self._tracks, self._wanted, self._rate = decoder, tracks, track, rate
+        self._fps = rate or decoder.fps or None
+        self._length = decoder.length
+        self._timestamps = Timestamps(
+            round(SECOND / (self._fps or _FALLBACK_FPS)),
+            ignored=rate is not None or decoder.times_are_broken,
+            jumps_are_faults=decoder.form in _CLOCKED,
+        )
         self._last_pts: int | None = None
+        self._frames = 0
         self._pending = True
-        if not self._grab():
-            capture.close()
+        if not decoder.grab():
+            decoder.close()
             raise SourceRefused(
                 f"{self._name} holds no frame that can be read: it is empty, cut off or in an unknown coding"
             )
-        image = capture.retrieve()
+        image = decoder.retrieve()
         if image is None:
-            capture.close()
+            decoder.close()
             raise SourceRefused(f"{self._name}: its frames cannot be unpacked into 8-bit pictures")
         self._size = (image.shape[1], image.shape[0])
 
@@ -58,7 +83,7 @@ class VideoFile:
 
     @property
     def fps(self) -> float | None:
-        """Frames per second, as the file says."""
+        """Frames per second, as the file says, or who opened it."""
         return self._fps
 
     @property
@@ -66,27 +91,58 @@ class VideoFile:
         """How many frames the file says it has."""
         return self._length
 
+    @property
+    def notes(self) -> list[str]:
+        """What its user should know of how the file is read; complete once it was read to its end."""
+        decoder, repairs = self._decoder, self._timestamps.repairs
+        notes = []
+        if len(self._tracks) > 1:
+            others = ", ".join(str(track) for track in self._tracks if track.number != decoder.track)
+            chosen = next(track for track in self._tracks if track.number == decoder.track)
+            notes.append(f"{chosen} is read, not {others}: --track chooses another")
+        if decoder.interlaced:
+            notes.append("it is interlaced, and was deinterlaced")
+        if self._rate is None and decoder.times_are_broken:
+            notes.append(
+                f"its times are broken: {self._fps or _FALLBACK_FPS:g} frames a second are taken instead, "
+                "--rate says another number"
+            )
+        elif repairs.missing:
+            notes.append(
+                f"{repairs.missing} of its frames have no time: {self._fps or _FALLBACK_FPS:g} frames a second "
+                "are taken, --rate says another number"
+            )
+        if repairs.jumps:
+            notes.append(
+                f"its clock was set while it was recorded, {repairs.jumps}×: the times go on at the frame rate"
+            )
+        if decoder.damaged:
+            notes.append(f"{decoder.damaged} of its packets are damaged, and their frames missing")
+        return notes
+
     def grab(self) -> int | None:
         """Go to the next frame: its time, or None at the end."""
         # The first frame was grabbed when the file was opened.
-        if not self._pending and not self._grab():
-            self._capture.stop_if_closed()
+        if not self._pending and not self._decoder.grab():
+            self._decoder.stop_if_closed()
             return None
         self._pending = False
-        self._last_pts = self._pts()
+        self._last_pts = self._timestamps.next(self._decoder.time)
         return self._last_pts
 
     def retrieve(self) -> Image:
         """The picture of the frame that `grab` went to."""
-        image = self._capture.retrieve()
+        image = self._decoder.retrieve()
         if image is None:
-            self._capture.stop_if_closed()
+            self._decoder.stop_if_closed()
             raise SourceLost(f"{self._name}: the frame at {(self._last_pts or 0) / SECOND:.2f} s cannot be unpacked")
         return image
 
     def content_sha256(self) -> str:
-        """The sum of the file's bytes, as it was when first asked for."""
-        return self._content_sha256
+        """The sum of the file's bytes, as it was when first asked for, and of how else than usual it is read."""
+        if self._wanted is None and self._rate is None:
+            return self._content_sha256
+        return hashlib.sha256(f"{self._content_sha256} track={self._wanted} rate={self._rate}".encode()).hexdigest()
 
     @cached_property
     def _content_sha256(self) -> str:
@@ -98,48 +154,51 @@ class VideoFile:
 
     def close(self) -> None:
         """Close the file."""
-        self._capture.close()
-
-    def _grab(self) -> bool:
-        # A damaged packet makes OpenCV report the end; what follows may be sound. At the true end a try is cheap.
-        return any(self._capture.grab() for _ in range(DAMAGE_TOLERATED) if not self._capture.closed)
-
-    def _pts(self) -> int:
-        """The frame's own time; where the file gives none, or one that goes back, a step after the one before."""
-        pts = max(0, round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6))
-        if self._last_pts is None or pts > self._last_pts:
-            return pts
-        return self._last_pts + round(SECOND / (self._fps or _FALLBACK_FPS))
+        self._decoder.close()
 
 
-def open_video(path: Path) -> VideoFile:
+def open_video(path: Path, *, track: int | None = None, rate: float | None = None) -> VideoFile:
     """Open a video file.
+
+    Args:
+        path: of the file.
+        track: the number of the video track to read, from 1, where it has several; else the main one is.
+        rate: frames per second, where its times are wrong or missing.
 
     Raises:
         SourceRefused: no such file, no video, or no frame in it.
     """
     name = host_only(str(path))
+    if rate is not None and not 0 < rate <= _FASTEST:
+        raise SourceRefused(f"{rate:g} frames a second are none: give a number above 0, at most {_FASTEST:g}")
     try:
         if path.is_dir():
             raise SourceRefused(f"{name} is a folder: give one video file in it")
         if not path.exists():
             raise SourceRefused(f"{name}: there is no such file")
+        if path.is_fifo():
+            raise SourceRefused(f"{name} is a pipe, which can be read only once: save it as a file first")
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:
         raise SourceRefused(f"{name} cannot be read: {error.strerror}") from error
     if empty:
         raise SourceRefused(f"{name} is an empty file: it holds no video")
-    # OpenCV unpacks pictures to find out how large they are.
-    width, height = largest_picture(path.resolve(), FILE_LIMITS)
-    if width * height > MAX_PIXELS:
+    # An absolute path is never taken for one of FFmpeg's protocols (`concat:…`).
+    whole = str(path.resolve())
+    try:
+        tracks, packets = _look(whole)
+        if tracks and not any(one.codec for one in tracks):
+            raise SourceRefused(f"{name} is in an unknown coding, which this build cannot decode")
+        decoder = Decoder(name, whole, OF_FILE, track=track, packets=packets, damage_tolerated=DAMAGE_TOLERATED)
+    except (FFmpegError, MemoryError):
         raise SourceRefused(
-            f"{name} has pictures of {width}×{height} pixels: more than the {MAX_PIXELS // 1_000_000} megapixels "
-            "that are read; make it smaller first"
-        )
-    # An absolute path is never taken for one of FFmpeg's protocols (`concat:…`). One thread: what a damaged file
-    # decodes to then depends on the file alone, and the detector needs the other cores.
-    capture = Capture(str(path.resolve()), cv2.CAP_FFMPEG, {cv2.CAP_PROP_N_THREADS: 1})
-    if not capture.opened:
-        raise SourceRefused(f"{name} is no video that can be read: FFmpeg does not know its format, or it is cut off")
-    return VideoFile(path, capture)
+            f"{name} is no video that can be read: FFmpeg does not know its format, or it is cut off"
+        ) from None
+    return VideoFile(path, decoder, tracks, track=track, rate=rate)
+
+
+def _look(path: str) -> tuple[list[Track], PacketTimes]:
+    """The video tracks of a file, and their first packets."""
+    with open_container(path, OF_FILE) as container:
+        return tracks_of(container), first_packets(container)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from services.ingest import demuxing, videofile
+from services.ingest.decoding import decoder
 from services.ingest.sources import SourceError, SourceRefused, frames, open_source
 from services.ingest.videofile import open_video
 from tests.support import bombs
@@ -74,7 +74,7 @@ def test_giant_pictures_are_refused_in_every_container(shop: Site) -> None:
     grown, words = growth(shop.url("/sound"), *addresses)
 
     assert grown < MOST_GROWTH
-    assert all("sends pictures of 16000×16000 pixels" in said for said in words), words
+    assert all("pictures of 16000×16000 pixels" in said for said in words), words
 
 
 def test_pictures_that_become_giants_later_are_refused(shop: Site) -> None:
@@ -131,7 +131,7 @@ def test_the_limit_holds_for_every_coding(coding: str, shop: Site, monkeypatch: 
     address = shop.show("/video", bombs.encoded(coding, "matroska"))
     with closing(open_source(address, open_timeout=5, read_timeout=5)) as source:
         assert source.size == (320, 240)
-    monkeypatch.setattr(demuxing, "MAX_PIXELS", 320 * 240 - 1)
+    monkeypatch.setattr(decoder, "MAX_PIXELS", 320 * 240 - 1)
 
     with pytest.raises(SourceError, match=r"320×240|sent no picture"):
         open_source(address, open_timeout=5, read_timeout=5)
@@ -153,7 +153,7 @@ class TestFiles:
     def test_that_are_too_large_are_told_so(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tmp_path / "a.mp4"
         path.write_bytes(bombs.encoded("h264", "mp4"))
-        monkeypatch.setattr(videofile, "MAX_PIXELS", 320 * 240 - 1)
+        monkeypatch.setattr(decoder, "MAX_PIXELS", 320 * 240 - 1)
 
         with pytest.raises(SourceRefused, match="has pictures of 320×240 pixels"):
             open_video(path)

@@ -58,6 +58,11 @@ class Stretch:
         return max(0, min(span, self._source.length - round(self._begin_ns / SECOND * self.fps)))
 
     @property
+    def notes(self) -> list[str]:
+        """The source's."""
+        return self._source.notes
+
+    @property
     def measured_fps(self) -> float | None:
         """Frames per second that really came; None before the second one."""
         return (self._grabbed - 1) * SECOND / self._last_ns if self._last_ns else None

@@ -9,7 +9,6 @@ import fcntl
 import http.client
 import io
 import socket
-import ssl
 import sys
 import termios
 import time
@@ -20,7 +19,7 @@ from services.ingest.egress.authentication import Login, answer
 from services.ingest.egress.connections import Connections, Exhausted
 from services.ingest.egress.dialing import Unreachable, dial
 from services.ingest.egress.policy import Egress
-from services.ingest.egress.tls import encrypt
+from services.ingest.egress.tls import decrypted, encrypt
 from services.ingest.sources import SourceError, SourceLost, SourceRefused
 
 MOST_MOVES = 5
@@ -246,10 +245,9 @@ class Resource:
         try:
             arrived = bytearray(4)
             fcntl.ioctl(self._connection, termios.FIONREAD, arrived)
-            decrypted = self._connection.pending() if isinstance(self._connection, ssl.SSLSocket) else 0
         except (OSError, ValueError):
             return 0
-        return self._at - end + decrypted + int.from_bytes(arrived, sys.byteorder)
+        return self._at - end + decrypted(self._connection) + int.from_bytes(arrived, sys.byteorder)
 
     def close(self) -> None:
         """Hang up."""

@@ -27,3 +27,8 @@ def _context() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def decrypted(connection: socket.socket) -> int:
+    """Count the bytes that have been decrypted and not yet read; 0 where nothing is encrypted."""
+    return connection.pending() if isinstance(connection, ssl.SSLSocket) else 0

@@ -1,0 +1,46 @@
+"""Limits of what FFmpeg may read and open for each kind of source, and of the memory that a picture may take."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+# The largest block that FFmpeg may ask for: a picture of 64 megapixels in BGR. Its buffers are smaller.
+_LARGEST_BLOCK = 200 * 1024 * 1024
+OF_FILE = {
+    # A file is a video and leads to nothing else: no text that is drawn, no list of other files and addresses.
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,"
+    "h264,hevc,obu,ivf,m4v,mjpeg,flv,asf,ogg,mxf,dv,dhav",
+    "protocol_whitelist": "file",
+}
+"""FFmpeg's options for a file."""
+_NETWORK_CODECS = "h264,hevc,mjpeg,mpeg4,vp8,vp9,libdav1d,av1,mpeg2video,mpeg1video"
+OF_RTSP = {
+    "format_whitelist": "rtsp",
+    "protocol_whitelist": "rtsp,rtp,tcp",
+    "codec_whitelist": _NETWORK_CODECS,
+    # Over UDP parts get lost, and the camera would choose who sends to us.
+    "rtsp_transport": "tcp",
+    "allowed_media_types": "video",
+}
+"""FFmpeg's options for an RTSP camera."""
+OF_HTTP = {
+    "format_whitelist": "mpjpeg,mjpeg,hls,mpegts,h264,hevc,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,flv,avi",
+    "protocol_whitelist": "none",  # it is handed what it reads, and opens nothing
+    "codec_whitelist": _NETWORK_CODECS,
+    "http_persistent": "0",
+    "http_multiple": "0",
+}
+"""FFmpeg's options for an HTTP camera."""
+
+
+@cache
+def limit_memory() -> None:
+    """Bound what FFmpeg may allocate at once. PyAV has no call for it: the library that it brought is told directly."""
+    with suppress(OSError, AttributeError):
+        maps = Path("/proc/self/maps").read_text()
+        for path in set(re.findall(r"\S*/av\.libs/libavutil\S*", maps)):
+            ctypes.CDLL(path).av_max_alloc(ctypes.c_size_t(_LARGEST_BLOCK))

@@ -1,0 +1,120 @@
+"""Pictures from decoded frames: whole ones of interlaced fields, in the range of a screen, upright, BGR."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, cast
+
+import cv2
+import numpy as np
+from av.error import BlockingIOError as NothingYet
+from av.error import EOFError as NoMore
+from av.filter import Graph
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from services.kit.codec import Image
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+_PQ, _HLG = 16, 18
+"""Transfer characteristics (ITU-T H.273, table 3): SMPTE ST 2084, and ARIB STD-B67."""
+_WHITE = 203.0
+"""cd/m² of diffuse white in HDR pictures (ITU-R BT.2408)."""
+_SHOULDER = 0.6
+"""Part of diffuse white above which light is pressed together."""
+
+
+class Deinterlacer:
+    """Makes whole pictures of two fields each, by FFmpeg's bwdif; a progressive frame among them passes untouched.
+
+    It looks at the frames before and after: each comes out when the next one goes in.
+    """
+
+    def __init__(self, frame: VideoFrame) -> None:
+        """Prepare for frames of the size and format of one of them."""
+        self._form = _form(frame)
+        graph = Graph()
+        base = frame.time_base
+        entry = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=base)
+        fields = graph.add("bwdif", "mode=send_frame:deint=interlaced")
+        end = graph.add("buffersink")
+        entry.link_to(fields)
+        fields.link_to(end)
+        graph.configure()
+        self._graph = graph
+
+    def suits(self, frame: VideoFrame) -> bool:
+        """Tell whether a frame has the size and format that this was made for."""
+        return _form(frame) == self._form
+
+    def pass_through(self, frame: VideoFrame | None) -> list[VideoFrame]:
+        """The frames that are whole now. None ends them: what was kept back comes out."""
+        self._graph.push(frame)
+        found: list[VideoFrame] = []
+        while True:
+            try:
+                found.append(cast("VideoFrame", self._graph.pull()))
+            except (NothingYet, NoMore):
+                return found
+
+
+class Converter:
+    """Turns frames into pictures. One thread: the detector needs the other cores."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def picture(self, frame: VideoFrame) -> Image:
+        """A frame as an upright picture.
+
+        Raises:
+            FFmpegError: it cannot be converted.
+        """
+        image = self._reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
+        curve = _curve(int(frame.color_trc))
+        if curve is not None:
+            cv2.LUT(image, curve, dst=image)
+        turns = round(frame.rotation / 90) % 4
+        return cast("Image", np.ascontiguousarray(np.rot90(image, turns)) if turns else image)
+
+
+def is_hdr(frame: VideoFrame) -> bool:
+    """Tell whether a frame's values mean more light than a screen's white."""
+    return int(frame.color_trc) in (_PQ, _HLG)
+
+
+def _form(frame: VideoFrame) -> tuple[int, int, str]:
+    return frame.width, frame.height, frame.format.name
+
+
+@cache
+def _curve(transfer: int) -> NDArray[np.uint8] | None:
+    """For each 8-bit value of an HDR picture, that of a screen's picture; None where nothing is to be changed."""
+    value = np.arange(256) / 255.0
+    if transfer not in (_PQ, _HLG):
+        return None
+    light = _pq_light(value) if transfer == _PQ else _hlg_light(value)
+    # What is darker than a light grey stays as it is; an exponential shoulder presses highlights together above it.
+    relative = light / _WHITE
+    room = 1.0 - _SHOULDER
+    pressed = 1.0 - room * np.exp(-np.maximum(relative - _SHOULDER, 0.0) / room)
+    screen = np.where(relative <= _SHOULDER, relative, pressed) ** (1 / 2.4)  # ITU-R BT.1886
+    return np.round(255.0 * screen).astype(np.uint8)
+
+
+def _pq_light(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Light in cd/m² (SMPTE ST 2084, its EOTF)."""
+    m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
+    power = value ** (1 / m2)
+    light: NDArray[np.float64] = 10000.0 * (np.maximum(power - c1, 0.0) / (c2 - c3 * power)) ** (1 / m1)
+    return light
+
+
+def _hlg_light(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Light in cd/m² on a screen of 1000 cd/m² (ITU-R BT.2100: inverse OETF, then OOTF with gamma 1.2)."""
+    a, b, c = 0.17883277, 0.28466892, 0.55991073
+    scene = np.where(value <= 0.5, value**2 / 3, (np.exp((value - c) / a) + b) / 12)
+    light: NDArray[np.float64] = 1000.0 * scene**1.2
+    return light

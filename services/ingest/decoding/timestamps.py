@@ -1,0 +1,67 @@
+"""Times of frames, from what a stream says of them: growing, without the faults of clocks and containers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SECOND = 1_000_000_000
+LONGEST_JUMP = 10 * SECOND
+"""A longer step ahead is a fault, in streams whose clock may be set while they run."""
+
+
+@dataclass(slots=True)
+class Repairs:
+    """What had to be mended so far.
+
+    Attributes:
+        jumps: of the clock, back in time or ahead by more than ten seconds.
+        missing: frames without a time.
+    """
+
+    jumps: int = 0
+    missing: int = 0
+
+
+class Timestamps:
+    """Turns a stream's times into growing ones that begin at 0.
+
+    Args:
+        interval: nanoseconds between two frames, where nothing better is known.
+        ignored: whether the stream's times are known to be broken: frames are then an interval apart.
+        jumps_are_faults: whether a step back, or a long one ahead, is a fault of the clock and goes on at the interval.
+            Containers that are written afterwards (MP4, Matroska) mean what they say: nobody was recorded meanwhile.
+    """
+
+    def __init__(self, interval: int, *, ignored: bool = False, jumps_are_faults: bool = False) -> None:
+        self.repairs = Repairs()
+        self._interval, self._ignored, self._jumps_are_faults = interval, ignored, jumps_are_faults
+        self._offset: int | None = None
+        self._last: int | None = None
+
+    def next(self, raw: int | None) -> int:
+        """The time of the next frame, nanoseconds.
+
+        Args:
+            raw: what the stream says, nanoseconds; None where it says nothing.
+        """
+        self._last = self._time(None if self._ignored else raw)
+        return self._last
+
+    def _time(self, raw: int | None) -> int:
+        if raw is None:
+            self.repairs.missing += not self._ignored
+        if self._last is None:
+            self._offset = raw
+            return 0
+        following = self._last + self._interval
+        if raw is None:
+            return following
+        if self._offset is None:  # the first frames had no time
+            self._offset = raw - following
+        step = raw - self._offset - self._last
+        if step > 0 and not (self._jumps_are_faults and step > LONGEST_JUMP):
+            return self._last + step
+        self.repairs.jumps += 1
+        if self._jumps_are_faults:
+            self._offset = raw - following
+        return following
