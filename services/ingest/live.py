@@ -16,8 +16,11 @@ from services.kit.codec import Image
 BURST_NS = 15_000_000
 """Frames that come closer than this were waiting in a buffer, after a stall of ours or of the network: they are passed
 over, so that no stale picture is taken for a new one. No camera that counts people sends more than 60 a second."""
-PATIENCE_NS = 500_000_000
-"""For so long frames are passed over at most: a camera that does send that fast is not waited for in vain."""
+BURST_PATIENCE_NS, BURST_PATIENCE_FRAMES = 500_000_000, 30
+"""After so long, and so many frames that were passed over, the next one is taken: a camera that does send that fast is
+not waited for in vain. Time alone says nothing: it goes by while a busy machine lets us wait, too."""
+OUTDATED_PATIENCE_NS = 3_000_000_000
+"""The same where newer frames are known to wait: this machine cannot keep up, and an old frame is better than none."""
 
 
 class Frames(Protocol):
@@ -100,17 +103,20 @@ class LiveCamera:
 
     def grab(self) -> int:
         """Wait for the next frame: its time of arrival, counted from the first one's."""
-        began = time.monotonic_ns()
+        passed, since = 0, 0
         while True:
             waits_since = time.monotonic_ns()
             if not self._capture.grab():
                 self._capture.stop_if_closed()
                 raise self._broken((time.monotonic_ns() - waits_since) / 1e9)
             arrival = self._capture.arrival
-            fresh = arrival - self._last_arrival >= BURST_NS and not self._capture.outdated
+            outdated, burst = self._capture.outdated, arrival - self._last_arrival < BURST_NS
             self._last_arrival = arrival
-            if fresh or arrival - began >= PATIENCE_NS:
+            patience = OUTDATED_PATIENCE_NS if outdated else BURST_PATIENCE_NS
+            if not (outdated or burst) or (passed >= BURST_PATIENCE_FRAMES and arrival - since >= patience):
                 break
+            since = arrival if passed == 0 else since
+            passed += 1
         if self._first_arrival is None:
             self._first_arrival = arrival
         return arrival - self._first_arrival

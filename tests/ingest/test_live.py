@@ -116,13 +116,66 @@ def test_a_reader_that_is_too_slow_for_motion_jpeg_is_shown_what_is_new() -> Non
     ages = []
     with http_camera(fps=20.0, picture=picture) as address:
         stream = connect(address)
-        for _ in range(8):
-            time.sleep(0.3)  # as a machine that has other things to do: six frames come meanwhile
+        for held_up in (0.3, 0.3, 0.7, 0.3, 1.5, 0.3):
+            time.sleep(held_up)  # as a machine that has other things to do: frames come meanwhile
             stream.grab()
             ages.append(time.monotonic() - taken[round(float(stream.retrieve().mean()) / 3)])
         stream.close()
 
     assert max(ages) < 0.2, ages
+
+
+class ScriptedFrames:
+    """Frames that arrive at these seconds, and whether a newer one waits behind each."""
+
+    fps = 10.0
+
+    def __init__(self, script: list[tuple[float, bool]]) -> None:
+        self._script, self._at = script, -1
+
+    @property
+    def arrival(self) -> int:
+        return round(self._script[self._at][0] * 1e9)
+
+    @property
+    def outdated(self) -> bool:
+        return self._script[self._at][1]
+
+    def stop_if_closed(self) -> None:
+        pass
+
+    def grab(self) -> bool:
+        self._at += 1
+        return self._at < len(self._script)
+
+    def retrieve(self) -> Image:
+        return np.full((8, 8, 3), self._at % 256, np.uint8)
+
+    def close(self) -> None:
+        pass
+
+
+def test_however_long_a_stall_was_no_frame_is_shown_while_a_newer_one_waits() -> None:
+    now = time.monotonic()
+    late = [(now + 20 + i / 50, i < 100) for i in range(101)]
+    camera = LiveCamera("camera", ScriptedFrames([(now, False), (now + 10, False), *late, (now + 30, False)]), 5.0)
+
+    shown = []
+    for _ in range(3):
+        camera.grab()
+        shown.append(int(camera.retrieve()[0, 0, 0]))
+
+    assert shown == [1, 102, 103]
+
+
+def test_a_camera_that_is_always_too_fast_is_shown_all_the_same() -> None:
+    now = time.monotonic()
+    for step, outdated in ((0.001, False), (0.1, True)):
+        camera = LiveCamera("camera", ScriptedFrames([(now + i * step, outdated) for i in range(2000)]), 5.0)
+
+        camera.grab()
+
+        assert camera.retrieve() is not None
 
 
 class TestLogin:
