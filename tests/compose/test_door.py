@@ -87,6 +87,7 @@ def test_a_stranger_beside_the_door_speaks_for_nobody(stack: Project) -> None:
     assert _stranger(stack, "api:8080", times=60)[-3:] == [429] * 3
 
 
+@pytest.mark.exhaustive  # tests/security/test_proxies.py has the same rule without containers
 def test_a_proxy_further_out_is_believed_where_it_is_named(stack: Project) -> None:
     """Row 8: a proxy of one's own that ends TLS, on this machine; it comes from the gateway of `front`."""
     gateway = docker("network", "inspect", "--format={{(index .IPAM.Config 0).Gateway}}", f"{stack.name}_front").strip()

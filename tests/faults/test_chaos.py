@@ -29,7 +29,7 @@ from tests.support.record import crossings, wait_for_end
 from tests.support.scene import STORE
 
 DEFAULT_SEEDS = {
-    "test_whatever_is_killed_or_stopped_each_crossing_is_counted_once": [1, 2, 3],
+    "test_whatever_is_killed_or_stopped_each_crossing_is_counted_once": [1, 2],
     "test_live_cameras_count_nobody_twice_and_never_stand_still": [1],
 }
 REPLICAS = {Owner.INGEST: 2, Owner.DETECTOR: 3, Owner.TRACKER: 2, Owner.PERSISTENCE: 2, Owner.API: 2}
