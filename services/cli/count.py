@@ -127,7 +127,8 @@ def count(
         notes = frames.notes
         truth = _truth(frames) if len(spec.lines) == 1 else None
     for note in notes:
-        typer.echo(f"{frames.name}: {note}", err=True)
+        hint = f"; {note.option} changes it" if note.option else ""
+        typer.echo(f"{frames.name}: {note.text}{hint}", err=True)
     if as_json:
         print(json.dumps(report.as_json(pipeline.tally, spec.lines, truth)))
     else:

@@ -123,7 +123,7 @@ class CameraWorker:
         progress = await self._resume(source)
         if not progress.finished:
             await self._publish_file(source, progress)
-            notes = "".join(f" Note: {note}." for note in source.notes)
+            notes = "".join(f" Note: {note.text}." for note in source.notes)
             await self._report.say(State.FINISHED, f"Read to its end.{notes}", session=progress.session)
         else:
             await self._report.say(

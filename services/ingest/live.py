@@ -10,7 +10,7 @@ import cv2
 
 from contracts.identity import Policy
 from services.ingest.capture import Capture
-from services.ingest.sources import SourceLost, SourceRefused
+from services.ingest.sources import Note, SourceLost, SourceRefused
 from services.kit.codec import Image
 
 BURST_NS = 15_000_000
@@ -41,7 +41,7 @@ class Frames(Protocol):
 
     @property
     def arrival(self) -> int:
-        """When the frame that was grabbed had come, before it was decoded: nanoseconds of `time.monotonic_ns`."""
+        """Moment at which the grabbed frame had come, before it was decoded: nanoseconds of `time.monotonic_ns`."""
         ...
 
     @property
@@ -97,13 +97,13 @@ class LiveCamera:
         return fps if 0 < fps <= 240 else None
 
     @property
-    def notes(self) -> list[str]:
+    def notes(self) -> list[Note]:
         """Nothing."""
         return []
 
     def grab(self) -> int:
         """Wait for the next frame: its time of arrival, counted from the first one's."""
-        passed, since = 0, 0
+        passed, since = 0, 0  # frames that were passed over, and the arrival of the first of them
         while True:
             waits_since = time.monotonic_ns()
             if not self._capture.grab():
@@ -115,7 +115,8 @@ class LiveCamera:
             patience = OUTDATED_PATIENCE_NS if outdated else BURST_PATIENCE_NS
             if not (outdated or burst) or (passed >= BURST_PATIENCE_FRAMES and arrival - since >= patience):
                 break
-            since = arrival if passed == 0 else since
+            if not passed:
+                since = arrival
             passed += 1
         if self._first_arrival is None:
             self._first_arrival = arrival

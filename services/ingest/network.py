@@ -141,7 +141,7 @@ class NetworkCamera:
 
     @property
     def arrival(self) -> int:
-        """When the frame that was grabbed had come, before it was decoded."""
+        """Moment at which the grabbed frame had come, before it was decoded."""
         return self._stream.arrival
 
     @property
@@ -185,15 +185,12 @@ def open_stream(
     camera = _Address.parse(address, host_only(address))
     deadline = _Deadline(open_timeout)
     opened = _open_http if camera.scheme in ("http", "https") else _open_rtsp
-    connections, stream, resource = opened(camera, egress, deadline, read_timeout)
-    with _ended_by_failure(connections):
-        frames = NetworkCamera(stream, connections, read_timeout, resource)
-        return LiveCamera(camera.name, frames, read_timeout)
+    stream = opened(camera, egress, deadline, read_timeout)
+    with _ended_by_failure(stream):
+        return LiveCamera(camera.name, stream, read_timeout)
 
 
-def _open_http(
-    camera: _Address, egress: Egress, deadline: _Deadline, read_timeout: float
-) -> tuple[Connections, Decoder, Resource | None]:
+def _open_http(camera: _Address, egress: Egress, deadline: _Deadline, read_timeout: float) -> NetworkCamera:
     fetcher = Fetcher(
         camera.name,
         egress,
@@ -206,19 +203,18 @@ def _open_http(
         resource = fetcher.open(camera.at(camera.scheme, camera.host, camera.port, login=""))
         form = _FORMS.get(resource.kind)
         stream = _read(camera, fetcher, resource, OF_HTTP, deadline, read_timeout, form, fetcher.io_open)
-        return fetcher, stream, resource
+        return NetworkCamera(stream, fetcher, read_timeout, resource)
 
 
-def _open_rtsp(
-    camera: _Address, egress: Egress, deadline: _Deadline, read_timeout: float
-) -> tuple[Connections, Decoder, Resource | None]:
+def _open_rtsp(camera: _Address, egress: Egress, deadline: _Deadline, read_timeout: float) -> NetworkCamera:
     for _ in range(1 + MOST_MOVES):
         relay = _call(camera, egress, deadline.left)
         try:
             # Within the relay the camera is spoken to in plain RTSP: TLS, if any, is the relay's.
             with _ended_by_failure(relay):
                 door = camera.at("rtsp", "127.0.0.1", relay.port, login=camera.login)
-                return relay, _read(camera, relay, door, OF_RTSP, deadline, read_timeout), None
+                stream = _read(camera, relay, door, OF_RTSP, deadline, read_timeout)
+                return NetworkCamera(stream, relay, read_timeout)
         except (SourceLost, SourceRefused):
             if relay.moved is None:
                 raise
@@ -227,7 +223,7 @@ def _open_rtsp(
 
 
 @contextmanager
-def _ended_by_failure(connections: Connections) -> Iterator[None]:
+def _ended_by_failure(connections: Connections | NetworkCamera) -> Iterator[None]:
     try:
         yield
     except BaseException:
@@ -264,8 +260,7 @@ def _read(
             camera.name,
             door,
             options,
-            open_timeout=max(0.1, deadline.left),
-            read_timeout=read_timeout,
+            timeout=(max(0.1, deadline.left), read_timeout),
             form=form,
             io_open=io_open,
         )

@@ -31,7 +31,7 @@ from services.ingest.door.geometry import HEIGHT, LINE_LEFT, LINE_RIGHT, LINE_Y,
 from services.ingest.door.rendering import Renderer
 from services.ingest.door.walks import Spacing, TrueCrossing, Walk, script
 from services.ingest.pacing import SECOND
-from services.ingest.sources import SourceClosed, SourceRefused
+from services.ingest.sources import Note, SourceClosed, SourceRefused
 from services.kit.codec import Image
 
 RECIPE = 2
@@ -143,7 +143,7 @@ class SimulatedDoor:
         return sorted((c for c in found if until_ns is None or c.at_ns <= until_ns), key=lambda c: c.at_ns)
 
     @property
-    def notes(self) -> list[str]:
+    def notes(self) -> list[Note]:
         """Nothing."""
         return []
 

@@ -64,6 +64,19 @@ class Grabbed:
     index: int
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A remark on how a source is read.
+
+    Attributes:
+        text: about the source, without its name.
+        option: of `metrica count` that changes it; empty where none does.
+    """
+
+    text: str
+    option: str = ""
+
+
 class FrameSource(Protocol):
     """An open source of frames. Read by one thread; only `close` may be called from another."""
 
@@ -93,8 +106,8 @@ class FrameSource(Protocol):
         ...
 
     @property
-    def notes(self) -> list[str]:
-        """What its user should know of how it is read; complete at its end."""
+    def notes(self) -> list[Note]:
+        """Remarks for its user on how it is read; complete at its end."""
         ...
 
     def grab(self) -> int | None:
@@ -189,11 +202,7 @@ def open_source(
 
 
 def _path_of(url: str) -> Path:
-    """The path that a `file://` address names; what stands there as it is written wins over what %20 stands for.
-
-    Raises:
-        SourceRefused: it names a file of another machine.
-    """
+    """The path that a `file://` address names; a file of that very name wins over what its percent signs stand for."""
     rest = url[len("file://") :]
     if rest.startswith("localhost/"):
         rest = rest.removeprefix("localhost")

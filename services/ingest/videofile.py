@@ -12,16 +12,17 @@ from contracts.address import host_only
 from contracts.identity import Policy
 from services.ingest.decoding.decoder import Decoder, open_container
 from services.ingest.decoding.limits import OF_FILE
-from services.ingest.decoding.timestamps import SECOND, Timestamps
+from services.ingest.decoding.timestamps import Timestamps
 from services.ingest.decoding.track import PacketTimes, Track, first_packets, tracks_of
-from services.ingest.sources import SourceLost, SourceRefused
+from services.ingest.pacing import SECOND
+from services.ingest.sources import Note, SourceLost, SourceRefused
 from services.kit.codec import Image
 
 DAMAGE_TOLERATED = 250
 """Packets in a row that may be unreadable before what follows is given up as the end: 10 s at 25 fps."""
 _CLOCKED = ("mpegts", "mpeg")
 """Containers that carry a running clock, which may be set while they are recorded."""
-_FASTEST = 1000.0
+_HIGHEST_RATE = 1000.0
 _FALLBACK_FPS = 25.0
 """As FFmpeg assumes of a stream without times."""
 
@@ -58,7 +59,6 @@ class VideoFile:
             jumps_are_faults=decoder.form in _CLOCKED,
         )
         self._last_pts: int | None = None
-        self._frames = 0
         self._pending = True
         if not decoder.grab():
             decoder.close()
@@ -92,32 +92,26 @@ class VideoFile:
         return self._length
 
     @property
-    def notes(self) -> list[str]:
-        """What its user should know of how the file is read; complete once it was read to its end."""
+    def notes(self) -> list[Note]:
+        """Remarks on what is unusual about the file; complete once it was read to its end."""
         decoder, repairs = self._decoder, self._timestamps.repairs
+        rate = f"{self._fps or _FALLBACK_FPS:g} frames a second are taken"
         notes = []
         if len(self._tracks) > 1:
             others = ", ".join(str(track) for track in self._tracks if track.number != decoder.track)
-            chosen = next(track for track in self._tracks if track.number == decoder.track)
-            notes.append(f"{chosen} is read, not {others}: --track chooses another")
+            chosen = self._tracks[decoder.track - 1]
+            notes.append(Note(f"{chosen} is read, not {others}", "--track"))
         if decoder.interlaced:
-            notes.append("it is interlaced, and was deinterlaced")
+            notes.append(Note("it is interlaced, and was deinterlaced"))
         if self._rate is None and decoder.times_are_broken:
-            notes.append(
-                f"its times are broken: {self._fps or _FALLBACK_FPS:g} frames a second are taken instead, "
-                "--rate says another number"
-            )
+            notes.append(Note(f"its times are broken: {rate} instead", "--rate"))
         elif repairs.missing:
-            notes.append(
-                f"{repairs.missing} of its frames have no time: {self._fps or _FALLBACK_FPS:g} frames a second "
-                "are taken, --rate says another number"
-            )
+            notes.append(Note(f"{repairs.missing} of its frames have no time: {rate}", "--rate"))
         if repairs.jumps:
-            notes.append(
-                f"its clock was set while it was recorded, {repairs.jumps}×: the times go on at the frame rate"
-            )
+            set_times = f"its clock was set while it was recorded, {repairs.jumps}×"
+            notes.append(Note(f"{set_times}: the times go on at the frame rate"))
         if decoder.damaged:
-            notes.append(f"{decoder.damaged} of its packets are damaged, and their frames missing")
+            notes.append(Note(f"{decoder.damaged} of its packets are damaged, and their frames missing"))
         return notes
 
     def grab(self) -> int | None:
@@ -169,8 +163,8 @@ def open_video(path: Path, *, track: int | None = None, rate: float | None = Non
         SourceRefused: no such file, no video, or no frame in it.
     """
     name = host_only(str(path))
-    if rate is not None and not 0 < rate <= _FASTEST:
-        raise SourceRefused(f"{rate:g} frames a second are none: give a number above 0, at most {_FASTEST:g}")
+    if rate is not None and not 0 < rate <= _HIGHEST_RATE:
+        raise SourceRefused(f"{rate:g} frames a second are none: give a number above 0, at most {_HIGHEST_RATE:g}")
     try:
         if path.is_dir():
             raise SourceRefused(f"{name} is a folder: give one video file in it")

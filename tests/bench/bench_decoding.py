@@ -1,4 +1,4 @@
-"""What decoding a video file costs: ingest's reader beside OpenCV by itself, in turns, in one run.
+"""CPU time of decoding a video file: ingest's reader beside OpenCV by itself, in turns, in one run.
 
     python -m tests.bench.bench_decoding [--file FILE.mp4] [--frames 200] [--rounds 3]
 

@@ -55,7 +55,7 @@ class Street:
     truth: Sequence[Walker]
     began: float
     taken: list[float] = field(default_factory=list)
-    """When each picture was taken, seconds after `began`."""
+    """Moments at which pictures were taken, seconds after `began`."""
 
     async def assert_nobody_counted_twice(self, stack: Stack) -> None:
         """Each crossing is that of somebody who crossed that way, and no two are the same one's.

@@ -16,7 +16,8 @@ import av
 import numpy as np
 import pytest
 
-from services.ingest.decoding.timestamps import SECOND, Timestamps
+from services.ingest.decoding.timestamps import Timestamps
+from services.ingest.pacing import SECOND
 from services.ingest.sources import SourceRefused, frames, open_source
 from services.ingest.videofile import VideoFile, open_video
 from services.kit.codec import Image
@@ -81,7 +82,7 @@ class TestInterlaced:
             read = [grabbed.image for grabbed in frames(video, None)]
 
         assert len(read) == 20
-        assert video.notes == ["it is interlaced, and was deinterlaced"]
+        assert [note.text for note in video.notes] == ["it is interlaced, and was deinterlaced"]
         raw = raw_pictures(path)
         for whole, woven in list(zip(read, raw, strict=True))[1:-1]:
             assert combing(whole) < combing(woven) / 3
@@ -111,7 +112,7 @@ class TestTracks:
         with closing(open_video(path)) as video:
             assert video.size == (320, 240)
             assert len(list(frames(video, None))) == 20
-        assert "(h264, 320×240) is read, not track" in video.notes[0]
+        assert "(h264, 320×240) is read, not track" in video.notes[0].text
 
     @pytest.mark.parametrize(
         ("name", "still"), [("a.mkv", "mjpeg"), ("a.mov", "png"), ("a.mov", "mjpeg"), ("a.avi", "mjpeg")]
@@ -160,7 +161,7 @@ class TestTimes:
 
         assert times[-1] < 3
         assert all(0 < after - before < 0.3 for before, after in itertools.pairwise(times))
-        assert any("its clock was set while it was recorded" in note for note in video.notes)
+        assert any("its clock was set while it was recorded" in note.text for note in video.notes)
 
     def test_a_pause_of_an_hour_in_a_recording_stays_one(self, tmp_path: Path) -> None:
         times = [number * 100 + (number >= 10) * HOUR * 1000 for number in range(20)]
@@ -190,7 +191,7 @@ class TestTimes:
 
         assert self.interval_times(given)[-1] == pytest.approx(39 / 5)
         assert given.fps == 5
-        assert "its times are broken" in open_video(path).notes[0]
+        assert "its times are broken" in open_video(path).notes[0].text
 
     def test_a_rate_that_is_none_is_refused(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.mp4", [moving_box(0)] * 3, "libx264")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from contracts.identity import Policy
-from services.ingest.sources import FrameSource
+from services.ingest.sources import FrameSource, Note
 from services.kit.codec import Image
 
 SECOND = 1_000_000_000
@@ -58,7 +58,7 @@ class Stretch:
         return max(0, min(span, self._source.length - round(self._begin_ns / SECOND * self.fps)))
 
     @property
-    def notes(self) -> list[str]:
+    def notes(self) -> list[Note]:
         """The source's."""
         return self._source.notes
 

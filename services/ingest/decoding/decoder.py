@@ -14,8 +14,8 @@ import av
 from av.error import FFmpegError
 
 from services.ingest.decoding.limits import limit_memory
-from services.ingest.decoding.picture import Converter, Deinterlacer, is_hdr
-from services.ingest.decoding.track import FASTEST, PacketTimes, are_broken, choose_track
+from services.ingest.decoding.picture import Converter, Deinterlacer
+from services.ingest.decoding.track import FASTEST, PacketTimes, are_impossible, choose_track
 from services.ingest.sources import SourceClosed, SourceRefused
 from services.kit.codec import MAX_PIXELS, Image
 
@@ -42,8 +42,7 @@ class Decoder:
         name: of the source, for people to read.
         source: a path, a door on loopback, or a file to read from.
         options: of FFmpeg, from `limits`.
-        open_timeout: seconds until the stream's form is known.
-        read_timeout: seconds for each frame.
+        timeout: seconds until the stream's form is known, and for each frame; None for a file, which does not wait.
         form: of the stream, as FFmpeg calls it; it finds out by itself where nothing is said.
         io_open: opens what a file leads to.
         track: the number of a video track, from 1, instead of the one that is chosen.
@@ -61,8 +60,7 @@ class Decoder:
         source: str | object,
         options: Mapping[str, str],
         *,
-        open_timeout: float = math.inf,
-        read_timeout: float = math.inf,
+        timeout: tuple[float, float] | None = None,
         form: str | None = None,
         io_open: IoOpen | None = None,
         track: int | None = None,
@@ -70,13 +68,10 @@ class Decoder:
         damage_tolerated: int = 0,
     ) -> None:
         self._name = name
-        self._read_timeout = read_timeout
+        self._read_timeout = math.inf if timeout is None else timeout[1]
         self._damage_tolerated = damage_tolerated
         self._codecs = {name: value for name, value in options.items() if name == "codec_whitelist"}
-        bounded = math.isfinite(open_timeout) and math.isfinite(read_timeout)
-        container = open_container(
-            source, options, form=form, io_open=io_open, timeout=(open_timeout, read_timeout) if bounded else None
-        )
+        container = open_container(source, options, form=form, io_open=io_open, timeout=timeout)
         self._container: InputContainer | None = container
         self._busy = threading.Lock()
         self._closed = threading.Event()
@@ -85,14 +80,14 @@ class Decoder:
         self._arrival = 0
         self._packet: tuple[int, int] | None = None
         self._damaged = 0
-        self._interlaced = self._hdr = False
+        self._interlaced = False
         self._deinterlacer: Deinterlacer | None = None
         self._converter = Converter()
         self._packets: Iterator[Packet[Stream]] = iter(())
         try:
             self._stream = self._choose(container, packets, track)
-            self._track = 1 + [one.index for one in container.streams.video].index(self._stream.index)
-            self._times_are_broken = packets is not None and are_broken(packets.get(self._stream.index, []))
+            self._track = 1 + container.streams.video.index(self._stream)
+            self._times_are_broken = packets is not None and are_impossible(packets.get(self._stream.index, []))
             self._rate = _rate(self._stream)
             self._packets = container.demux()
             self._refuse_giants()
@@ -131,23 +126,13 @@ class Decoder:
         return "" if self._container is None else self._container.format.name
 
     @property
-    def codec(self) -> str:
-        """The coding, as FFmpeg calls it."""
-        return self._stream.codec_context.name
-
-    @property
     def interlaced(self) -> bool:
         """Tell whether an interlaced frame was met so far."""
         return self._interlaced
 
     @property
-    def hdr(self) -> bool:
-        """Tell whether a frame in high dynamic range was met so far."""
-        return self._hdr
-
-    @property
     def damaged(self) -> int:
-        """How many packets could not be decoded so far."""
+        """Number of packets that could not be decoded so far."""
         return self._damaged
 
     @property
@@ -157,7 +142,7 @@ class Decoder:
 
     @property
     def time(self) -> int | None:
-        """What the stream says of the time of the frame that was grabbed, nanoseconds; None where it says nothing."""
+        """Time of the frame that was grabbed, as the stream says, nanoseconds; None where it says nothing."""
         frame = self._frame
         if frame is None or frame.pts is None or frame.time_base is None:
             return None
@@ -165,12 +150,12 @@ class Decoder:
 
     @property
     def arrival(self) -> int:
-        """When the frame that was grabbed had come, before it was decoded: nanoseconds of `time.monotonic_ns`."""
+        """Moment at which the grabbed frame had come, before it was decoded: nanoseconds of `time.monotonic_ns`."""
         return self._arrival
 
     @property
     def packet(self) -> tuple[int, int] | None:
-        """Where the frame that was grabbed lies in its source: its first byte, and how many; None where unknown."""
+        """First byte in the source, and number of bytes, of the frame that was grabbed; None where unknown."""
         return self._packet
 
     @property
@@ -282,7 +267,6 @@ class Decoder:
 
     def _whole(self, frame: VideoFrame) -> list[VideoFrame]:
         """The frames that are ready once this one was decoded: it, unless it is made of two fields."""
-        self._hdr = self._hdr or is_hdr(frame)
         ready: list[VideoFrame] = []
         if self._deinterlacer is not None and not self._deinterlacer.suits(frame):
             ready = self._deinterlacer.pass_through(None)

@@ -80,21 +80,16 @@ class Converter:
         return cast("Image", np.ascontiguousarray(np.rot90(image, turns)) if turns else image)
 
 
-def is_hdr(frame: VideoFrame) -> bool:
-    """Tell whether a frame's values mean more light than a screen's white."""
-    return int(frame.color_trc) in (_PQ, _HLG)
-
-
 def _form(frame: VideoFrame) -> tuple[int, int, str]:
     return frame.width, frame.height, frame.format.name
 
 
 @cache
 def _curve(transfer: int) -> NDArray[np.uint8] | None:
-    """For each 8-bit value of an HDR picture, that of a screen's picture; None where nothing is to be changed."""
-    value = np.arange(256) / 255.0
+    """Table from the 8-bit values of an HDR picture to those of a screen's; None where nothing is to be changed."""
     if transfer not in (_PQ, _HLG):
         return None
+    value = np.arange(256) / 255.0
     light = _pq_light(value) if transfer == _PQ else _hlg_light(value)
     # What is darker than a light grey stays as it is; an exponential shoulder presses highlights together above it.
     relative = light / _WHITE

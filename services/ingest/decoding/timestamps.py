@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SECOND = 1_000_000_000
+from services.ingest.pacing import SECOND
+
 LONGEST_JUMP = 10 * SECOND
 """A longer step ahead is a fault, in streams whose clock may be set while they run."""
 
 
 @dataclass(slots=True)
 class Repairs:
-    """What had to be mended so far.
+    """Faults of a stream's times that were mended so far.
 
     Attributes:
         jumps: of the clock, back in time or ahead by more than ten seconds.

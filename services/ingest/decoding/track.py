@@ -28,7 +28,7 @@ PacketTimes = dict[int, list[float | None]]
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """What is known of a video track before it is decoded.
+    """A video track, as its container describes it.
 
     Attributes:
         number: among the video tracks of its container, from 1.
@@ -78,7 +78,7 @@ def first_packets(container: InputContainer) -> PacketTimes:
     return found
 
 
-def are_broken(times: list[float | None]) -> bool:
+def are_impossible(times: list[float | None]) -> bool:
     """Tell whether the times of a track's packets cannot be those of its pictures: they are too close together."""
     told = sorted(one for one in times if one is not None)
     if len(told) < _FEWEST_TIMES:
