@@ -174,6 +174,11 @@ def open_source(
 
     address = address.strip()
     scheme = _SCHEME.match(address)
+    device = re.fullmatch(r"(?:/dev/video)?(\d{1,3})", address)
+    if device and Path(address).is_file():
+        device = None
+    if (track, rate) != (None, None) and (device or (scheme and scheme[1].lower() != "file")):
+        raise SourceRefused("--track and --rate are for video files: a camera and a simulation have their own")
     if scheme:
         match scheme[1].lower():
             case "sim":
@@ -191,8 +196,7 @@ def open_source(
                     f"{other}:// is no kind of source: give a video file, an rtsp:// or http:// address, "
                     "the number of a camera on this machine, or sim://door"
                 )
-    device = re.fullmatch(r"(?:/dev/video)?(\d{1,3})", address)
-    if device and not Path(address).is_file():
+    if device:
         return live.open_device(int(device[1]))
     if not address:
         raise SourceRefused(

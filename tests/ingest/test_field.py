@@ -263,6 +263,14 @@ class TestCodings:
             assert np.abs(picture.astype(int) - moving_box(number)).mean() < 6
 
 
+@pytest.mark.parametrize("address", ["sim://door?people=1", "rtsp://127.0.0.1/x", "0"])
+def test_a_track_or_a_rate_is_refused_where_the_source_is_no_file(address: str) -> None:
+    with pytest.raises(SourceRefused, match="are for video files"):
+        open_source(address, track=1)
+    with pytest.raises(SourceRefused, match="are for video files"):
+        open_source(address, rate=10)
+
+
 def test_a_file_address_may_be_written_with_percent_signs(tmp_path: Path) -> None:
     path = write(tmp_path / "a film.mp4", [moving_box(0)] * 3, "libx264")
 
