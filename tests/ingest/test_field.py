@@ -286,6 +286,6 @@ def raw_pictures(path: Path) -> list[Image]:
 
 
 def combing(picture: Image) -> float:
-    """How much each line differs from those above and below it."""
+    """Mean difference of each line from those above and below it."""
     grey = picture[:, :, 1].astype(float)
     return float(np.abs(grey[1:-1] - (grey[:-2] + grey[2:]) / 2).mean())
