@@ -40,6 +40,7 @@ OF_HTTP = {
 @cache
 def limit_memory() -> None:
     """Bound what FFmpeg may allocate at once. PyAV has no call for it: the library that it brought is told directly."""
+    # Without /proc, or with an FFmpeg that was linked otherwise, its own limit of 2 GB at once stays.
     with suppress(OSError, AttributeError):
         maps = Path("/proc/self/maps").read_text()
         for path in set(re.findall(r"\S*/av\.libs/libavutil\S*", maps)):
