@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,17 +36,34 @@ def no_engine() -> str | None:
     return None
 
 
-def docker(*arguments: str, environment: Mapping[str, str] | None = None) -> str:
+def docker(*arguments: str, environment: Mapping[str, str] | None = None, within: float = 400.0) -> str:
     """What a docker command prints.
 
+    Args:
+        environment: its whole environment; ours where None.
+        within: seconds after which it is killed.
+
     Raises:
-        AssertionError: it failed; holds what it said.
+        AssertionError: it failed, or did not end in time; holds what it said.
     """
-    done = subprocess.run(
-        ["docker", *arguments], capture_output=True, text=True, check=False, cwd=ROOT, env=environment
-    )
-    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stdout[-1000:]}{done.stderr[-3000:]}"
-    return done.stdout
+    command = ["docker", *arguments]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment,
+        start_new_session=True,
+    ) as running:  # fmt: skip
+        try:
+            printed, said = running.communicate(timeout=within)
+        except BaseException as error:
+            # With its child: Compose outlives the command that started it, and then keeps a processor busy for ever.
+            os.killpg(running.pid, signal.SIGKILL)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            printed, said = running.communicate()
+            raise AssertionError(
+                f"{' '.join(command)}: no end after {within:g} s: {printed[-1000:]}{said[-3000:]}"
+            ) from error
+    assert running.returncode == 0, f"{' '.join(command)}: {printed[-1000:]}{said[-3000:]}"
+    return printed
 
 
 @dataclass(frozen=True)
