@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
@@ -10,7 +11,6 @@ import numpy as np
 from av.error import BlockingIOError as NothingYet
 from av.error import EOFError as NoMore
 from av.filter import Graph
-from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from services.kit.codec import Image
@@ -18,6 +18,7 @@ from services.kit.codec import Image
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
+_FORMAT = "bgr24"
 _PQ, _HLG = 16, 18
 """Transfer characteristics (ITU-T H.273, table 3): SMPTE ST 2084, and ARIB STD-B67."""
 _WHITE = 203.0
@@ -35,15 +36,7 @@ class Deinterlacer:
     def __init__(self, frame: VideoFrame) -> None:
         """Prepare for frames of the size and format of one of them."""
         self._form = _form(frame)
-        graph = Graph()
-        base = frame.time_base
-        entry = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=base)
-        fields = graph.add("bwdif", "mode=send_frame:deint=interlaced")
-        end = graph.add("buffersink")
-        entry.link_to(fields)
-        fields.link_to(end)
-        graph.configure()
-        self._graph = graph
+        self._graph = _graph(frame, bwdif="mode=send_frame:deint=interlaced")
 
     def suits(self, frame: VideoFrame) -> bool:
         """Tell whether a frame has the size and format that this was made for."""
@@ -61,10 +54,15 @@ class Deinterlacer:
 
 
 class Converter:
-    """Turns frames into pictures. One thread: the detector needs the other cores."""
+    """Turns frames into pictures.
+
+    A graph keeps the memory of its pictures: PyAV's own conversion takes new pages from the kernel for each, which
+    costs more than converting does.
+    """
 
     def __init__(self) -> None:
-        self._reformatter = VideoReformatter()
+        self._graph: Graph | None = None
+        self._form: tuple[int, int, str] | None = None
 
     def picture(self, frame: VideoFrame) -> Image:
         """A frame as an upright picture.
@@ -72,12 +70,38 @@ class Converter:
         Raises:
             FFmpegError: it cannot be converted.
         """
-        image = self._reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
+        if self._graph is None or self._form != _form(frame):
+            self._graph = _graph(frame, scale="flags=bilinear", format=f"pix_fmts={_FORMAT}")
+            self._form = _form(frame)
+        self._graph.push(frame)
+        converted = cast("VideoFrame", self._graph.pull())
+        # What is in the wanted format already comes back as it is, and is the decoder's own, who may need it again.
+        image = converted.to_ndarray() if frame.format.name == _FORMAT else _view(converted)
         curve = _curve(int(frame.color_trc))
         if curve is not None:
             cv2.LUT(image, curve, dst=image)
         turns = round(frame.rotation / 90) % 4
         return cast("Image", np.ascontiguousarray(np.rot90(image, turns)) if turns else image)
+
+
+def _graph(frame: VideoFrame, **filters: str) -> Graph:
+    """A chain of filters, by name, for frames like this one. One thread: the detector needs the other cores."""
+    graph = Graph()
+    graph.threads = 1
+    base = frame.time_base or Fraction(1, 1000)
+    last = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=base)
+    for name, settings in (*filters.items(), ("buffersink", None)):
+        following = graph.add(name, settings)
+        last.link_to(following)
+        last = following
+    graph.configure()
+    return graph
+
+
+def _view(frame: VideoFrame) -> Image:
+    """A picture's memory as an array, which keeps it; rows may have a few unused bytes between them."""
+    plane = frame.planes[0]
+    return np.ndarray((frame.height, frame.width, 3), np.uint8, buffer=memoryview(plane), strides=(plane.line_size, 3, 1))
 
 
 def _form(frame: VideoFrame) -> tuple[int, int, str]:
