@@ -100,8 +100,8 @@ def _graph(frame: VideoFrame, **filters: str) -> Graph:
 
 def _view(frame: VideoFrame) -> Image:
     """A picture's memory as an array, which keeps it; rows may have a few unused bytes between them."""
-    plane = frame.planes[0]
-    return np.ndarray((frame.height, frame.width, 3), np.uint8, buffer=memoryview(plane), strides=(plane.line_size, 3, 1))
+    plane, shape = frame.planes[0], (frame.height, frame.width, 3)
+    return np.ndarray(shape, np.uint8, buffer=memoryview(plane), strides=(plane.line_size, 3, 1))
 
 
 def _form(frame: VideoFrame) -> tuple[int, int, str]:
