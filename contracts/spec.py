@@ -87,15 +87,26 @@ class CountingLine(_Frozen):
         return self
 
 
+MAX_RATE = 1000.0
+"""Frames per second that a video may be said to have: what slow-motion cameras record."""
+
+
 class Capture(_Frozen):
     """How a source becomes frames. Part of a file's session: changing it makes another session.
 
-    `fps` None keeps the source's own rate. `width` is the greatest width in pixels; smaller pictures are not enlarged.
+    Attributes:
+        fps: frames per second to look at; None keeps the source's own.
+        width: the greatest width in pixels; smaller pictures are not enlarged.
+        quality: of the JPEG, as OpenCV counts it.
+        track: the number of the video track to read, from 1, of a source that has several; None is the main one.
+        rate: frames per second of a file whose times are wrong or missing; None takes its times.
     """
 
     fps: Annotated[float, Field(gt=0, le=120)] | None = None
     width: Annotated[int, Field(ge=64, le=4096)] = 960
     quality: Annotated[int, Field(ge=30, le=100)] = 85
+    track: Annotated[int, Field(ge=1, le=32)] | None = None
+    rate: Annotated[float, Field(gt=0, le=MAX_RATE, allow_inf_nan=False)] | None = None
 
 
 class CameraSpec(_Frozen):

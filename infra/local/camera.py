@@ -87,6 +87,9 @@ def merged(options: Options, before: CameraSetup | None) -> CameraSetup:
     if options.in_side is not None:
         line = line.model_copy(update={"in_side": options.in_side})
     changes: dict[str, object] = {"lines": (line, *setup.lines[1:])}
+    capture = {name: value or None for name in ("track", "rate") if (value := getattr(options, name)) is not None}
+    if capture:
+        changes["capture"] = setup.capture.model_copy(update=capture)
     if options.model is not None:
         changes["model"] = options.model
     if options.store is not None:

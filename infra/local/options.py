@@ -10,13 +10,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from contracts.spec import CountingLine, Side, default_policy
+from contracts.spec import MAX_RATE, CountingLine, Side, default_policy
 from infra.local.errors import LocalError
 from infra.local.unprivileged import ROOT
 from services.kit.settings import is_loopback
 
 NAMES = {
     "CAMERA": "camera",
+    "CAMERA_TRACK": "track",
+    "CAMERA_RATE": "rate",
     "LINE": "line",
     "IN": "in_side",
     "MODEL": "model",
@@ -38,6 +40,10 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     camera: str | None = None
+    track: Annotated[int, Field(ge=0, le=32)] | None = None
+    """0 is the main one again."""
+    rate: Annotated[float, Field(ge=0, le=MAX_RATE, allow_inf_nan=False)] | None = None
+    """0 takes the file's own times again."""
     line: Points | None = None
     in_side: Side | None = None
     model: str | None = None

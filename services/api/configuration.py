@@ -268,7 +268,7 @@ def read_spec(camera: Camera, lines: list[Line]) -> CameraSpec:
         name=camera.name,
         model=camera.model,
         policy=Policy(camera.policy),
-        capture=Capture(fps=camera.fps, width=camera.width, quality=camera.quality),
+        capture=_read_capture(camera),
         preview_fps=camera.preview_fps,
         paused=camera.paused,
         record=camera.record,
@@ -305,7 +305,8 @@ async def _ensure_store(session: AsyncSession, spec: CameraSetup) -> None:
 def _set_camera(camera: Camera, spec: CameraSetup) -> None:
     camera.store, camera.name, camera.model = spec.store, spec.name, spec.model
     camera.policy, camera.detection = spec.policy, spec.detection.model_dump(mode="json")
-    camera.fps, camera.width, camera.quality = spec.capture.fps, spec.capture.width, spec.capture.quality
+    for name, value in spec.capture.model_dump().items():
+        setattr(camera, name, value)
     camera.preview_fps, camera.paused, camera.start = spec.preview_fps, spec.paused, spec.start
     camera.record = spec.record
     camera.again += spec.again
@@ -407,7 +408,7 @@ def read_setup(camera: Camera, store: Store, lines: list[Line], zones: list[Zone
         store_name=store.name,
         time_zone=store.time_zone,
         model=camera.model,
-        capture=Capture(fps=camera.fps, width=camera.width, quality=camera.quality),
+        capture=_read_capture(camera),
         preview_fps=camera.preview_fps,
         paused=camera.paused,
         record=camera.record,
@@ -420,6 +421,10 @@ def read_setup(camera: Camera, store: Store, lines: list[Line], zones: list[Zone
         return setup(lines=tuple(_read_line(line) for line in lines), zones=drawn, detection=detection)
     except ValueError:
         return setup()
+
+
+def _read_capture(camera: Camera) -> Capture:
+    return Capture.model_validate(camera.model_dump(include=set(Capture.model_fields)))
 
 
 def open_or_leave(address: str, vault: Vault) -> str:

@@ -72,6 +72,13 @@ def set_camera(
         float | None, typer.Option(help="Frames per second to look at; the source's own where left out.")
     ] = None,
     width: Annotated[int | None, typer.Option(help="Greatest width of the frames, pixels.")] = None,
+    track: Annotated[
+        int | None, typer.Option(min=0, help="The video track to read, where there are several; 0 is the main one.")
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0, help="A file's frames a second, where its own times are wrong; 0 takes them again."),
+    ] = None,
     start: Annotated[str | None, typer.Option(help="When a file begins, as in 2026-11-23T09:00:00+01:00.")] = None,
     paused: Annotated[bool | None, typer.Option("--pause/--go", help="Stop capturing, or go on.")] = None,
     record: Annotated[
@@ -103,13 +110,14 @@ def set_camera(
     }
     lines = LineWords(line or (), line_id or (), in_side or (), anchor or (), in_name or (), out_name or ())
     capture = {"fps": fps, "width": width}
+    read = {name: said or None for name, said in (("track", track), ("rate", rate)) if said is not None}
     detection = {
         "regions": None if region is None else polygons("--region", region),
         "ignore": None if ignore is None else polygons("--ignore", ignore),
         "min_height": min_height,
     }
     url, vault = checked(database_url), _vault(secret_key)
-    parts = {"capture": _only(capture), "detection": _only(detection)}
+    parts = {"capture": _only(capture) | read, "detection": _only(detection)}
     setup = run(_merged(url, vault, camera, _only(said), lines, parts))
     revision = run(ensure_camera(url, setup, vault, address_is_said=address is not None))
     print(f"camera {camera}: revision {revision}")

@@ -26,7 +26,7 @@ from services.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from contracts.spec import CountingLine
+    from contracts.spec import Capture, CountingLine
     from services.cli.report import Truth
     from services.ingest.sources import FrameSource
 
@@ -92,9 +92,9 @@ def count(
         from services.cli.pipeline import Pipeline, open_model
         from services.cli.progress import Progress
 
-        frames = _open(source, track, rate)
+        capture = Capture(fps=fps, width=width, track=track, rate=rate)
+        frames = _open(source, capture)
         stack.callback(frames.close)
-        capture = Capture(fps=fps, width=width)
         words = LineWords(line or (), line_id or (), in_ or (), anchor or (), in_name or (), out_name or ())
         model = detector or ("motion" if source.startswith("sim:") else CameraSpec.model_fields["model"].default)
         spec = CameraSpec(
@@ -135,13 +135,13 @@ def count(
         report.show(pipeline.tally, spec.lines, truth, began)
 
 
-def _open(address: str, track: int | None, rate: float | None) -> FrameSource:
+def _open(address: str, capture: Capture) -> FrameSource:
     from contracts.address import redact
     from contracts.identity import Policy
     from services.ingest.simulation import SimulatedDoor
     from services.ingest.sources import SourceRefused, open_source
 
-    source = open_source(address, track=track, rate=rate)
+    source = open_source(address, track=capture.track, rate=capture.rate)
     if isinstance(source, SimulatedDoor):
         if source.length is None:
             source.close()

@@ -110,6 +110,8 @@ class CameraWorker:
                 egress=self._settings.egress(trusted=self._source.trusted),
                 open_timeout=self._settings.open_timeout,
                 read_timeout=self._settings.read_timeout,
+                track=self._spec.capture.track,
+                rate=self._spec.capture.rate,
             )
         )
         try:

@@ -169,6 +169,7 @@ def open_stream(
     egress: Egress,
     open_timeout: float,
     read_timeout: float,
+    track: int | None = None,
 ) -> LiveCamera:
     """Open an RTSP or HTTP stream.
 
@@ -177,6 +178,7 @@ def open_stream(
         egress: what may be connected to.
         open_timeout: seconds until the stream is there.
         read_timeout: seconds for a frame.
+        track: the number of the video track to read, from 1; None is the main one.
 
     Raises:
         SourceRefused: the address, user name or password is wrong, or a camera may not be there.
@@ -185,12 +187,14 @@ def open_stream(
     camera = _Address.parse(address, host_only(address))
     deadline = _Deadline(open_timeout)
     opened = _open_http if camera.scheme in ("http", "https") else _open_rtsp
-    stream = opened(camera, egress, deadline, read_timeout)
+    stream = opened(camera, egress, deadline, read_timeout, track)
     with _ended_by_failure(stream):
         return LiveCamera(camera.name, stream, read_timeout)
 
 
-def _open_http(camera: _Address, egress: Egress, deadline: _Deadline, read_timeout: float) -> NetworkCamera:
+def _open_http(
+    camera: _Address, egress: Egress, deadline: _Deadline, read_timeout: float, track: int | None
+) -> NetworkCamera:
     fetcher = Fetcher(
         camera.name,
         egress,
@@ -202,18 +206,20 @@ def _open_http(camera: _Address, egress: Egress, deadline: _Deadline, read_timeo
     with _ended_by_failure(fetcher):
         resource = fetcher.open(camera.at(camera.scheme, camera.host, camera.port, login=""))
         form = _FORMS.get(resource.kind)
-        stream = _read(camera, fetcher, resource, OF_HTTP, deadline, read_timeout, form, fetcher.io_open)
+        stream = _read(camera, fetcher, resource, OF_HTTP, deadline, read_timeout, track, form, fetcher.io_open)
         return NetworkCamera(stream, fetcher, read_timeout, resource)
 
 
-def _open_rtsp(camera: _Address, egress: Egress, deadline: _Deadline, read_timeout: float) -> NetworkCamera:
+def _open_rtsp(
+    camera: _Address, egress: Egress, deadline: _Deadline, read_timeout: float, track: int | None
+) -> NetworkCamera:
     for _ in range(1 + MOST_MOVES):
         relay = _call(camera, egress, deadline.left)
         try:
             # Within the relay the camera is spoken to in plain RTSP: TLS, if any, is the relay's.
             with _ended_by_failure(relay):
                 door = camera.at("rtsp", "127.0.0.1", relay.port, login=camera.login)
-                stream = _read(camera, relay, door, OF_RTSP, deadline, read_timeout)
+                stream = _read(camera, relay, door, OF_RTSP, deadline, read_timeout, track)
                 return NetworkCamera(stream, relay, read_timeout)
         except (SourceLost, SourceRefused):
             if relay.moved is None:
@@ -252,6 +258,7 @@ def _read(
     options: dict[str, str],
     deadline: _Deadline,
     read_timeout: float,
+    track: int | None,
     form: str | None = None,
     io_open: IoOpen | None = None,
 ) -> Decoder:
@@ -263,6 +270,7 @@ def _read(
             timeout=(max(0.1, deadline.left), read_timeout),
             form=form,
             io_open=io_open,
+            track=track,
         )
     except FFmpegError:
         known = connections.failure is not None or connections.status is not None

@@ -161,7 +161,7 @@ def open_source(
         egress: what may be connected to; everything where nothing is said, as for the operator at a command line.
         open_timeout: seconds a camera may take to answer.
         read_timeout: seconds a camera may take over a frame.
-        track: of a video file with several video tracks, the number of the one to read, from 1.
+        track: of a source with several video tracks, the number of the one to read, from 1.
         rate: of a video file whose times are wrong or missing, frames per second.
 
     Raises:
@@ -177,8 +177,11 @@ def open_source(
     device = re.fullmatch(r"(?:/dev/video)?(\d{1,3})", address)
     if device and Path(address).is_file():
         device = None
-    if (track, rate) != (None, None) and (device or (scheme and scheme[1].lower() != "file")):
-        raise SourceRefused("--track and --rate are for video files: a camera and a simulation have their own")
+    kind = "device" if device else scheme[1].lower() if scheme else "file"
+    if rate is not None and kind != "file":
+        raise SourceRefused("a rate is for video files: a camera and a simulation have their own; leave it out")
+    if track is not None and kind in ("device", "sim"):
+        raise SourceRefused("a track is for files and streams: what this shows has one alone; leave it out")
     if scheme:
         match scheme[1].lower():
             case "sim":
@@ -187,7 +190,11 @@ def open_source(
                 from services.ingest import network
 
                 return network.open_stream(
-                    address, egress=egress or TRUSTED, open_timeout=open_timeout, read_timeout=read_timeout
+                    address,
+                    egress=egress or TRUSTED,
+                    open_timeout=open_timeout,
+                    read_timeout=read_timeout,
+                    track=track,
                 )
             case "file":
                 return videofile.open_video(_path_of(address), track=track, rate=rate)

@@ -22,7 +22,6 @@ DAMAGE_TOLERATED = 250
 """Packets in a row that may be unreadable before what follows is given up as the end: 10 s at 25 fps."""
 _CLOCKED = ("mpegts", "mpeg")
 """Containers that carry a running clock, which may be set while they are recorded."""
-_HIGHEST_RATE = 1000.0
 _FALLBACK_FPS = 25.0
 """As FFmpeg assumes of a stream without times."""
 
@@ -163,8 +162,6 @@ def open_video(path: Path, *, track: int | None = None, rate: float | None = Non
         SourceRefused: no such file, no video, or no frame in it.
     """
     name = host_only(str(path))
-    if rate is not None and not 0 < rate <= _HIGHEST_RATE:
-        raise SourceRefused(f"{rate:g} frames a second are none: give a number above 0, at most {_HIGHEST_RATE:g}")
     try:
         if path.is_dir():
             raise SourceRefused(f"{name} is a folder: give one video file in it")

@@ -75,6 +75,10 @@ class Camera(SQLModel, table=True):
     fps: float | None = None
     width: int = 960
     quality: int = 85
+    track: int | None = None
+    """The video track to read; None is the main one."""
+    rate: float | None = None
+    """Frames per second of a file whose times are wrong; None takes its times."""
     preview_fps: float = 4.0
     detection: dict[str, object] = Field(default_factory=dict, sa_type=JSON)
     """Where it looks, as `contracts.area.DetectionArea` has it; nothing is everywhere."""

@@ -60,6 +60,17 @@ def test_an_address_can_be_read_from_standard_input_and_is_listed_without_its_se
             assert "ter22" not in listed
 
 
+def test_a_track_and_a_rate_stay_until_they_are_taken_back(command: Command) -> None:
+    command("set", "door", "video.mkv", "--track", "2", "--rate", "12.5")
+    command("set", "door", "--name", "Front")
+    (camera,) = json.loads(command("list", "--json"))
+    assert (camera["capture"]["track"], camera["capture"]["rate"]) == (2, 12.5)
+
+    command("set", "door", "--track", "0", "--rate", "0")
+    (camera,) = json.loads(command("list", "--json"))
+    assert (camera["capture"]["track"], camera["capture"]["rate"]) == (None, None)
+
+
 def test_only_what_is_said_changes(command: Command) -> None:
     command("set", "door", "video.mp4", "--line", "0.5,0,0.5,1", "--model", "motion")
 

@@ -39,6 +39,15 @@ def test_what_is_not_said_stays_as_it_was() -> None:
     )
 
 
+def test_a_track_and_a_rate_stay_until_they_are_taken_back() -> None:
+    before = _before(track="2", rate="12.5")
+    assert (before.capture.track, before.capture.rate) == (2, 12.5)
+    assert merged(Options(), before).capture == before.capture
+
+    taken_back = merged(Options.model_validate({"track": "0"}), before).capture
+    assert (taken_back.track, taken_back.rate) == (None, 12.5)
+
+
 def test_another_source_takes_its_own_defaults() -> None:
     setup = merged(Options(camera="sim://door"), _before(model="yolox-nano"))
     assert (setup.address, setup.model) == ("sim://door", "motion")

@@ -43,6 +43,8 @@ def test_addresses_and_device_numbers_are_taken_as_they_are(address: str) -> Non
         ("LINE=0.5,0.5,0.501,0.5", "shorter than"),
         ("IN=inside", "IN=inside: "),
         ("PORT=99999", "PORT=99999: "),
+        ("CAMERA_TRACK=one", "CAMERA_TRACK=one: "),
+        ("CAMERA_RATE=-1", "CAMERA_RATE=-1: "),
         ("DETECTORS=0", "DETECTORS=0: "),
         ("CAMRA=0", "'CAMRA=0' is not understood: give CAMERA="),
         ("video.mp4", "'video.mp4' is not understood"),

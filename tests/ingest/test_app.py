@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from nats.aio.msg import Msg
@@ -19,6 +20,7 @@ from infra.local.nats import NatsServer
 from services.ingest import camera as camera_module
 from services.ingest.app import IngestService
 from services.ingest.camera import ABANDONED
+from services.ingest.pacing import SECOND
 from services.ingest.session import Frame, file_frames, session_of
 from services.ingest.settings import IngestSettings
 from services.ingest.simulation import open_simulation
@@ -27,6 +29,7 @@ from services.kit.bus import Bus
 from services.kit.reader import Reader
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually
+from tests.support.films import moving_box, write_tracks
 
 SMALL = "fps=5&width=160&height=90"
 FILE = f"sim://door?people=1&pace=max&spacing=clear&{SMALL}"
@@ -151,6 +154,23 @@ class TestFile:
         assert detector.of(wanted[0].header.session) == as_recorded(wanted)
         assert status.session == wanted[0].header.session
         assert (await progress(bus)).finished
+
+    async def test_the_track_that_the_camera_names_is_read_at_the_rate_that_it_names(
+        self, bus: Bus, tmp_path: Path
+    ) -> None:
+        sizes = ((160, 120), (320, 240))
+        tracks = [("libx264", [moving_box(number, size) for number in range(5)]) for size in sizes]
+        path = str(write_tracks(tmp_path / "two.mkv", tracks))
+
+        async with ingesting(bus), taking(bus) as detector:
+            await configure(bus, path)
+            await eventually(lambda: says(bus, State.FINISHED))
+            await configure(bus, path, spec(revision=2, capture=Capture(track=1, rate=2.0)))
+            await eventually(lambda: detector.has_end(sessions=2))
+
+        main, other = detector.frames[:6], detector.frames[6:]
+        assert [(header.width, header.captured_at - START) for header, _ in main[:2]] == [(320, 0), (320, SECOND // 10)]
+        assert [(header.width, header.captured_at - START) for header, _ in other[:2]] == [(160, 0), (160, SECOND // 2)]
 
     async def test_a_finished_file_is_not_counted_again_and_says_so(self, bus: Bus) -> None:
         await configure(bus, FILE)
