@@ -10,12 +10,14 @@ from av.error import FFmpegError
 
 from contracts.address import host_only
 from contracts.identity import Policy
+from services.ingest.decoding.completeness import broken_end
 from services.ingest.decoding.decoder import Decoder, open_container
 from services.ingest.decoding.limits import OF_FILE
 from services.ingest.decoding.timestamps import Timestamps
 from services.ingest.decoding.track import PacketTimes, Track, first_packets, tracks_of
 from services.ingest.pacing import SECOND
 from services.ingest.sources import Note, SourceLost, SourceRefused
+from services.ingest.unreadable import explain, is_encrypted, is_picture
 from services.kit.codec import Image
 
 DAMAGE_TOLERATED = 250
@@ -59,11 +61,14 @@ class VideoFile:
             jumps_are_faults=decoder.form in _CLOCKED,
         )
         self._last_pts: int | None = None
-        self._pending = True
+        self._pending, self._ended = True, False
         if not decoder.grab():
             decoder.close()
+            if is_encrypted(path):
+                raise SourceRefused(explain(path, self._name))
             raise SourceRefused(
-                f"{self._name} holds no frame that can be read: it is empty, cut off or in an unknown coding"
+                f"{self._name} holds no frame that can be read: it is empty, cut off, damaged or encrypted; copy it "
+                "again from where it comes"
             )
         image = decoder.retrieve()
         if image is None:
@@ -108,10 +113,21 @@ class VideoFile:
         elif repairs.missing:
             notes.append(Note(f"{repairs.missing} of its frames have no time: {rate}", "--rate"))
         if repairs.jumps:
-            set_times = f"its clock was set while it was recorded, {repairs.jumps}×"
-            notes.append(Note(f"{set_times}: the times go on at the frame rate"))
-        if decoder.damaged:
-            notes.append(Note(f"{decoder.damaged} of its packets are damaged, and their frames missing"))
+            times = (
+                f"its clock was set while it was recorded, {repairs.jumps}×"
+                if decoder.form in _CLOCKED
+                else f"the times of {repairs.jumps} of its frames are out of order"
+            )
+            notes.append(Note(f"{times}: they go on at the frame rate"))
+        extent = decoder.extent
+        if extent.damaged:
+            what = "1 damaged picture was" if extent.damaged == 1 else f"{extent.damaged} damaged pictures were"
+            notes.append(Note(f"{what} passed over"))
+        if extent.spoilt:
+            what = "1 picture is" if extent.spoilt == 1 else f"{extent.spoilt} pictures are"
+            notes.append(Note(f"{what} damaged in part"))
+        if self._ended and (end := broken_end(self._path) if decoder.form == "mpegts" else extent.missing):
+            notes.append(Note(end))
         return notes
 
     def grab(self) -> int | None:
@@ -119,6 +135,7 @@ class VideoFile:
         # The first frame was grabbed when the file was opened.
         if not self._pending and not self._decoder.grab():
             self._decoder.stop_if_closed()
+            self._ended = True
             return None
         self._pending = False
         self._last_pts = self._timestamps.next(self._decoder.time)
@@ -172,6 +189,8 @@ def open_video(path: Path, *, track: int | None = None, rate: float | None = Non
             raise SourceRefused(f"{name}: there is no such file")
         if path.is_fifo():
             raise SourceRefused(f"{name} is a pipe, which can be read only once: save it as a file first")
+        if not path.is_file():
+            raise SourceRefused(f"{name} is a device and no file: give a video file, or a camera's number as in 0")
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:
@@ -181,18 +200,20 @@ def open_video(path: Path, *, track: int | None = None, rate: float | None = Non
     # An absolute path is never taken for one of FFmpeg's protocols (`concat:…`).
     whole = str(path.resolve())
     try:
-        tracks, packets = _look(whole)
-        if tracks and not any(one.codec for one in tracks):
-            raise SourceRefused(f"{name} is in an unknown coding, which this build cannot decode")
+        tracks, packets, has_sound = _look(whole)
+        if not tracks:
+            raise SourceRefused(f"{name} {'has sound and no video' if has_sound else 'holds no video'}")
+        if not any(one.codec for one in tracks):
+            raise SourceRefused(explain(path, name, undecodable=True))
+        if is_picture(path) and all(len(times) <= 1 for times in packets.values()):
+            raise SourceRefused(explain(path, name))
         decoder = Decoder(name, whole, OF_FILE, track=track, packets=packets, damage_tolerated=DAMAGE_TOLERATED)
     except (FFmpegError, MemoryError):
-        raise SourceRefused(
-            f"{name} is no video that can be read: FFmpeg does not know its format, or it is cut off"
-        ) from None
+        raise SourceRefused(explain(path, name)) from None
     return VideoFile(path, decoder, tracks, track=track, rate=rate)
 
 
-def _look(path: str) -> tuple[list[Track], PacketTimes]:
-    """The video tracks of a file, and their first packets."""
+def _look(path: str) -> tuple[list[Track], PacketTimes, bool]:
+    """The video tracks of a file, their first packets, and whether it has sound."""
     with open_container(path, OF_FILE) as container:
-        return tracks_of(container), first_packets(container)
+        return tracks_of(container), first_packets(container), bool(container.streams.audio)

@@ -99,6 +99,21 @@ def write_tracks(path: Path, tracks: Sequence[tuple[str, Sequence[Image]]], *, f
     return path
 
 
+def index_first(path: Path, to: Path) -> Path:
+    """The same mp4 with its index before its pictures, as it is made to be streamed."""
+    with (
+        closing(av.open(str(path))) as source,
+        closing(av.open(str(to), "w", options={"movflags": "+faststart"})) as sink,
+    ):
+        video = source.streams.video[0]
+        out = sink.add_stream_from_template(video)
+        for packet in source.demux(video):
+            if packet.size:
+                packet.stream = out
+                sink.mux(packet)
+    return to
+
+
 def shift_times(path: Path, to: Path, seconds: int) -> Path:
     """The same MPEG-TS with a clock that shows so many seconds more."""
     with closing(av.open(str(path))) as source, closing(av.open(str(to), "w", format="mpegts")) as sink:
