@@ -12,6 +12,7 @@ from contracts.address import host_only
 from contracts.identity import Policy
 from services.ingest.decoding.completeness import broken_end
 from services.ingest.decoding.decoder import Decoder, open_container
+from services.ingest.decoding.facts import Facts, facts_of
 from services.ingest.decoding.limits import OF_FILE
 from services.ingest.decoding.timestamps import Timestamps
 from services.ingest.decoding.track import PacketTimes, Track, first_packets, tracks_of
@@ -64,8 +65,6 @@ class VideoFile:
         self._pending, self._ended = True, False
         if not decoder.grab():
             decoder.close()
-            if is_encrypted(path):
-                raise SourceRefused(explain(path, self._name))
             raise SourceRefused(
                 f"{self._name} holds no frame that can be read: it is empty, cut off, damaged or encrypted; copy it "
                 "again from where it comes"
@@ -130,6 +129,20 @@ class VideoFile:
             notes.append(Note(end))
         return notes
 
+    def facts(self, *, begin: float = 0.0) -> Facts:
+        """What the file is. It is opened anew for that.
+
+        Args:
+            begin: seconds to pass over before its fields are judged.
+
+        Raises:
+            SourceLost: it cannot be opened any more.
+        """
+        try:
+            return facts_of(self._path, self._decoder.track, self._fps or 0.0, begin=begin)
+        except FFmpegError as error:
+            raise SourceLost(f"{self._name} cannot be opened any more") from error
+
     def grab(self) -> int | None:
         """Go to the next frame: its time, or None at the end."""
         # The first frame was grabbed when the file was opened.
@@ -182,6 +195,26 @@ def open_video(path: Path, *, track: int | None = None, rate: float | None = Non
     name = host_only(str(path))
     if rate is not None and not 0 < rate <= _HIGHEST_RATE:
         raise SourceRefused(f"{rate:g} frames a second are none: give a number above 0, at most {_HIGHEST_RATE:g}")
+    _refuse_what_is_no_file(path, name)
+    # An absolute path is never taken for one of FFmpeg's protocols (`concat:…`).
+    whole = str(path.resolve())
+    try:
+        tracks, packets, has_sound = _look(whole)
+        if not tracks:
+            raise SourceRefused(f"{name} {'has sound and no video' if has_sound else 'holds no video'}")
+        if not any(one.codec for one in tracks):
+            raise SourceRefused(explain(path, name, undecodable=True))
+        if is_encrypted(path):  # some of its pictures may decode to something
+            raise SourceRefused(explain(path, name))
+        if is_picture(path) and all(len(times) <= 1 for times in packets.values()):
+            raise SourceRefused(explain(path, name))
+        decoder = Decoder(name, whole, OF_FILE, track=track, packets=packets, damage_tolerated=DAMAGE_TOLERATED)
+    except (FFmpegError, MemoryError):
+        raise SourceRefused(explain(path, name)) from None
+    return VideoFile(path, decoder, tracks, track=track, rate=rate)
+
+
+def _refuse_what_is_no_file(path: Path, name: str) -> None:
     try:
         if path.is_dir():
             raise SourceRefused(f"{name} is a folder: give one video file in it")
@@ -197,20 +230,6 @@ def open_video(path: Path, *, track: int | None = None, rate: float | None = Non
         raise SourceRefused(f"{name} cannot be read: {error.strerror}") from error
     if empty:
         raise SourceRefused(f"{name} is an empty file: it holds no video")
-    # An absolute path is never taken for one of FFmpeg's protocols (`concat:…`).
-    whole = str(path.resolve())
-    try:
-        tracks, packets, has_sound = _look(whole)
-        if not tracks:
-            raise SourceRefused(f"{name} {'has sound and no video' if has_sound else 'holds no video'}")
-        if not any(one.codec for one in tracks):
-            raise SourceRefused(explain(path, name, undecodable=True))
-        if is_picture(path) and all(len(times) <= 1 for times in packets.values()):
-            raise SourceRefused(explain(path, name))
-        decoder = Decoder(name, whole, OF_FILE, track=track, packets=packets, damage_tolerated=DAMAGE_TOLERATED)
-    except (FFmpegError, MemoryError):
-        raise SourceRefused(explain(path, name)) from None
-    return VideoFile(path, decoder, tracks, track=track, rate=rate)
 
 
 def _look(path: str) -> tuple[list[Track], PacketTimes, bool]:
