@@ -47,6 +47,9 @@ _CODINGS: Final = {"av01": "AV1", "av1": "AV1", "vvc1": "H.266", "evc1": "EVC", 
 """Names of what containers call by four letters."""
 _DRM_OF_ASF: Final = bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e")
 """The GUID of its content encryption object."""
+_EBML: Final = b"\x1a\x45\xdf\xa3"
+_MASTERS: Final = {bytes.fromhex(one) for one in ("18538067", "1654ae6b", "ae", "6d80", "6240")}
+"""Matroska's Segment, Tracks, TrackEntry, ContentEncodings and ContentEncoding: a ContentEncryption lies in them."""
 _TS_PACKET, _TS_SYNC, _SCRAMBLED = 188, 0x47, 0xC0
 _PROTECTED: Final = "is encrypted (DRM): export it without protection from the program or the recorder that has its key"
 
@@ -104,10 +107,9 @@ def is_encrypted(path: Path, head: bytes | None = None) -> bool:
     if not head:
         return False
     if head[4:8] == b"ftyp":
-        index = _box(path, b"moov")
-        return b"encv" in index or b"drmi" in index
-    if head.startswith(b"\x1a\x45\xdf\xa3"):  # Matroska: ContentEncryption with its algorithm and its key's id
-        return b"\x50\x35" in head and b"\x47\xe1" in head and b"\x47\xe2" in head
+        return _sample_entry(path) in (b"encv", b"drmi")
+    if head.startswith(_EBML):
+        return _has_content_encryption(head)
     if head.startswith(bytes.fromhex("3026b2758e66cf11")):
         return _DRM_OF_ASF in head
     packets = [head[at : at + 4] for at in range(0, len(head) - 4, _TS_PACKET)]
@@ -119,11 +121,34 @@ def is_encrypted(path: Path, head: bytes | None = None) -> bool:
 def _coding(path: Path, head: bytes) -> str:
     """The name of a video's coding, by the words of its container."""
     if head[4:8] in (b"ftyp", b"moov", b"wide"):
-        found = re.search(rb"vmhd.*?stsd.{12}(.{4})", _box(path, b"moov"), re.DOTALL)
+        code = _sample_entry(path).decode("ascii", "replace").strip()
     else:
         found = re.search(rb"V_([A-Z0-9/_]{2,30})", head) or re.search(rb"vids(.{4})", head, re.DOTALL)
-    code = found[1].decode("ascii", "replace").strip() if found else ""
+        code = found[1].decode("ascii", "replace").strip() if found else ""
     return _CODINGS.get(code.lower(), code) if code.isprintable() and code else "an unknown kind of"
+
+
+def _sample_entry(path: Path) -> bytes:
+    """What an MP4 calls the coding of its first video track, four letters; empty where it has none."""
+    found = re.search(rb"vmhd.*?stsd.{12}(.{4})", _box(path, b"moov"), re.DOTALL)
+    return found[1] if found else b""
+
+
+def _has_content_encryption(head: bytes) -> bool:
+    """Tell whether a track in the beginning of a Matroska file has a ContentEncryption."""
+    at, end = 0, len(head)
+    while at < end - 12:
+        id_length = 9 - head[at].bit_length()
+        element, at = head[at : at + id_length], at + id_length
+        length = 9 - head[at].bit_length()
+        size = int.from_bytes(head[at : at + length], "big") & ((1 << 7 * length) - 1)
+        at += length
+        if element == b"\x50\x35":
+            return True
+        if element == b"\x1f\x43\xb6\x75":  # a cluster: the pictures begin
+            return False
+        at += 0 if element in _MASTERS else size
+    return False
 
 
 def _lacks_index(path: Path, head: bytes) -> bool:

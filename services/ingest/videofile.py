@@ -55,11 +55,11 @@ class VideoFile:
         self._path, self._name = path, host_only(str(path))
         self._decoder, self._tracks, self._wanted, self._rate = decoder, tracks, track, rate
         self._fps = rate or decoder.fps or None
-        self._length = decoder.length
+        self._length, self._form = decoder.length, decoder.form
         self._timestamps = Timestamps(
             round(SECOND / (self._fps or _FALLBACK_FPS)),
             ignored=rate is not None or decoder.times_are_broken,
-            jumps_are_faults=decoder.form in _CLOCKED,
+            jumps_are_faults=self._form in _CLOCKED,
         )
         self._last_pts: int | None = None
         self._pending, self._ended = True, False
@@ -114,7 +114,7 @@ class VideoFile:
         if repairs.jumps:
             times = (
                 f"its clock was set while it was recorded, {repairs.jumps}×"
-                if decoder.form in _CLOCKED
+                if self._form in _CLOCKED
                 else f"the times of {repairs.jumps} of its frames are out of order"
             )
             notes.append(Note(f"{times}: they go on at the frame rate"))
@@ -125,7 +125,7 @@ class VideoFile:
         if extent.spoilt:
             what = "1 picture is" if extent.spoilt == 1 else f"{extent.spoilt} pictures are"
             notes.append(Note(f"{what} damaged in part"))
-        if self._ended and (end := broken_end(self._path) if decoder.form == "mpegts" else extent.missing):
+        if self._ended and (end := broken_end(self._path) if self._form == "mpegts" else extent.missing):
             notes.append(Note(end))
         return notes
 

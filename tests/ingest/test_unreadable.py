@@ -139,6 +139,20 @@ def test_a_really_encrypted_video_is_told_to_be_so(tmp_path: Path) -> None:
     assert refusal(path).startswith("a.mp4 is encrypted (DRM)")
 
 
+def element(name: str, content: bytes) -> bytes:
+    """An element of Matroska: its id in hexadecimal, its size, its content."""
+    return bytes.fromhex(name) + (len(content) | 1 << 28).to_bytes(4, "big") + content
+
+
+def test_an_encrypted_matroska_is_told_to_be_so(tmp_path: Path) -> None:
+    encoding = element("6240", element("5035", element("47e1", b"\x05")))
+    track = element("d7", b"\x01") + element("83", b"\x01") + element("86", b"V_VP9") + element("6d80", encoding)
+    header = element("1a45dfa3", element("4282", b"webm"))
+    (tmp_path / "a.mkv").write_bytes(header + element("18538067", element("1654ae6b", element("ae", track))))
+
+    assert "is encrypted (DRM)" in refusal(tmp_path / "a.mkv")
+
+
 def test_a_scrambled_recording_of_a_broadcast_is_encrypted(tmp_path: Path) -> None:
     chance = np.random.default_rng(1)
     noise = [chance.integers(0, 256, (240, 320, 3), np.uint8) for _ in range(10)]
