@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -146,8 +146,11 @@ def _open(output: Path | None) -> Iterator[BinaryIO]:
         file = output.open("wb")
     except OSError as error:
         raise Refused(f"{output} cannot be written: {error.strerror}") from error
-    with file:
+    try:
         yield file
+    finally:
+        with suppress(OSError):  # what could not be written is told by who wrote it
+            file.close()
 
 
 def _write(out: BinaryIO, piece: bytes, output: Path | None) -> None:
