@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +17,7 @@ from contracts.events import TrackBox
 from contracts.identity import Direction
 from contracts.spec import CameraSpec, CountingLine, Side
 from services.cli.errors import Refused
+from services.cli.film import Film
 from services.cli.pipeline import Looked
 from services.kit.codec import Image, decode
 
@@ -25,7 +28,7 @@ IN_COLOUR: Colour = (96, 200, 64)
 OUT_COLOUR: Colour = (64, 120, 240)
 _LINE: Colour = (0, 215, 255)
 _WHITE: Colour = (255, 255, 255)
-_FLASH_SECONDS = 0.6
+_FLASH_NS = 600_000_000
 _SHADE = 0.45
 """Light that is left where nobody is looked for."""
 _BORDER: Colour = (190, 190, 190)
@@ -35,43 +38,49 @@ _TRACK_COLOURS: tuple[Colour, ...] = (
 
 
 class AnnotatedVideo:
-    """Writes an mp4 (MPEG-4 part 2: OpenCV brings no H.264 writer). Use it as a context: leaving it closes the file."""
+    """Writes an H.264 mp4 in which each frame has the source's time. Use it as a context: leaving it closes the file.
 
-    def __init__(self, path: Path, size: tuple[int, int], fps: float, spec: CameraSpec) -> None:
+    It is written in fragments, so that it plays up to the last of them however the command ends.
+
+    Attributes:
+        failure: why no more is written, as where the disk is full; None while all is well.
+    """
+
+    def __init__(self, path: Path, size: tuple[int, int], fps: float, spec: CameraSpec, *, start: int) -> None:
         """Open the file.
 
         Args:
             path: of the video, ending in .mp4.
             size: width and height of the published frames, pixels.
-            fps: frames per second of the video.
+            fps: frames per second, about: the times are those of the frames.
             spec: has the lines that are counted over, and says where people are looked for.
+            start: captured_at of the source's first instant, ns UTC.
 
         Raises:
             Refused: the file cannot be written.
         """
         if path.suffix.lower() != ".mp4":
             raise Refused(f"--annotate {path}: the video is an .mp4; give it a name that ends so")
-        try:
-            with path.open("ab"):
-                pass
-        except OSError as error:
-            raise Refused(f"--annotate {path}: cannot write there: {error.strerror}") from error
-        self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
-        if not self._writer.isOpened():
-            raise Refused(f"--annotate {path}: OpenCV cannot write a video of {size[0]}x{size[1]} there")
+        self.failure: Refused | None = None
+        self._path = path
+        self._film = Film(path, size, fps)
         self._lines, self._area = spec.lines, spec.detection
         self._light = _light(spec.detection, size)
-        self._flash_frames = max(1, round(fps * _FLASH_SECONDS))
+        self._start, self._at = start, 0
         self._flashes: dict[str, tuple[int, Colour]] = {}
         self._totals = {Direction.IN: 0, Direction.OUT: 0}
 
     def write(self, looked: Looked) -> None:
-        """Add a frame; that of the session's end, which has no picture, is left out."""
+        """Add a frame; that of the session's end, which has no picture, is left out, and all after a failure."""
+        if self.failure is not None:
+            return
+        header = looked.frame.header
+        self._at = header.captured_at
         for crossing in looked.step.crossings:
             self._totals[crossing.direction] += 1
             colour = IN_COLOUR if crossing.direction is Direction.IN else OUT_COLOUR
-            self._flashes[crossing.line] = (self._flash_frames, colour)
-        if looked.frame.header.end is not None:
+            self._flashes[crossing.line] = (self._at + _FLASH_NS, colour)
+        if header.end is not None:
             return
         picture = decode(looked.frame.jpeg)
         self._draw_area(picture)
@@ -80,7 +89,18 @@ class AnnotatedVideo:
         for track in looked.step.tracks.tracks:
             _draw_track(picture, track)
         self._draw_totals(picture)
-        self._writer.write(picture)
+        with self._failing():
+            self._film.add(picture, self._at - self._start)
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failure = self.failure or Refused(
+                f"--annotate {self._path}: {error.strerror}: the video ends early, the count does not; make "
+                "room, or name another place, and count again"
+            )
 
     def _draw_area(self, picture: Image) -> None:
         """Darken what is not looked at, a little."""
@@ -95,10 +115,9 @@ class AnnotatedVideo:
     def _draw_line(self, picture: Image, line: CountingLine) -> None:
         height, width = picture.shape[:2]
         a, b = np.array((line.x1 * width, line.y1 * height)), np.array((line.x2 * width, line.y2 * height))
-        left_frames, flash = self._flashes.get(line.id, (0, _LINE))
-        self._flashes[line.id] = (max(0, left_frames - 1), flash)
-        colour = flash if left_frames else _LINE
-        cv2.line(picture, _pixel(a), _pixel(b), colour, 4 if left_frames else 2, cv2.LINE_AA)
+        until, flash = self._flashes.get(line.id, (0, _LINE))
+        flashes = self._at < until
+        cv2.line(picture, _pixel(a), _pixel(b), flash if flashes else _LINE, 4 if flashes else 2, cv2.LINE_AA)
         # With y down, the right hand of who walks along (dx, dy) points along (-dy, dx).
         dx, dy = (b - a) / np.hypot(*(b - a))
         to_in = np.array((-dy, dx)) * (1 if line.in_side is Side.RIGHT else -1)
@@ -123,7 +142,8 @@ class AnnotatedVideo:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writer.release()
+        with self._failing():
+            self._film.close()
 
 
 def _light(area: DetectionArea, size: tuple[int, int]) -> NDArray[np.float32] | None:

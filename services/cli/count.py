@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.errors import Refused, plainly
+from services.cli.interrupt import ending_in_order
 from services.cli.options import (
     AnchorOption,
     IgnoreOption,
@@ -120,7 +121,8 @@ def count(
                 annotate.exists() and Path(source).exists() and annotate.samefile(source)
             ):
                 raise Refused(f"--annotate {annotate} is the source itself: give the annotated video another name")
-            video = stack.enter_context(AnnotatedVideo(annotate, pipeline.size, pipeline.rate, spec))
+            stack.enter_context(ending_in_order())
+            video = stack.enter_context(AnnotatedVideo(annotate, pipeline.size, pipeline.rate, spec, start=began))
         for looked in progress.over(pipeline.run(), length=frames.length):
             if video is not None:
                 video.write(looked)
@@ -130,9 +132,11 @@ def count(
         hint = f"; {note.option} changes it" if note.option else ""
         typer.echo(f"{frames.name}: {note.text}{hint}", err=True)
     if as_json:
-        print(json.dumps(report.as_json(pipeline.tally, spec.lines, truth)))
+        print(json.dumps(report.as_json(pipeline.tally, spec.lines, truth, [note.text for note in notes])))
     else:
         report.show(pipeline.tally, spec.lines, truth, began)
+    if video is not None and video.failure is not None:
+        raise video.failure
 
 
 def _open(address: str, capture: Capture) -> FrameSource:

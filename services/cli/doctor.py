@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from contracts.spec import CameraSpec, CountingLine
     from services.cli.diagnosis.examination import Diagnosis
     from services.cli.diagnosis.observing import Observed
+    from services.ingest.decoding.facts import Facts
     from services.ingest.sources import FrameSource
 
 MOST_SECONDS = 60.0
@@ -63,12 +64,14 @@ def doctor(
     """
     with plainly(), ExitStack() as stack:
         _check_picture(picture)
+        from services.cli.diagnosis.about_video import about_video
         from services.cli.diagnosis.examination import diagnose
         from services.cli.diagnosis.observing import observe
         from services.cli.diagnosis.stretch import Stretch
         from services.cli.pipeline import open_model
         from services.cli.progress import Progress
         from services.ingest.sources import open_source
+        from services.ingest.videofile import VideoFile
 
         address, spec = _subject(source)
         frames = open_source(address)
@@ -77,12 +80,13 @@ def doctor(
         progress = stack.enter_context(Progress())
         model = open_model(spec.model, progress.download)
         observed = observe(Stretch(frames, begin=begin, seconds=seconds), spec, model, progress)
-        diagnosis = diagnose(observed.observation, spec.lines)
+        video = frames.facts(begin=begin) if isinstance(frames, VideoFile) else None
+        diagnosis = diagnose(observed.observation, spec.lines, about_video(video, frames.name) if video else ())
         _write(picture, observed, diagnosis, spec.lines)
     if as_json:
-        print(json.dumps(_as_json(frames.name, spec, observed, diagnosis, picture), indent=2))
+        print(json.dumps(_as_json(frames, video, spec, observed, diagnosis, picture), indent=2))
     else:
-        _show(frames.name, spec, observed, diagnosis, picture)
+        _show(frames, video, spec, observed, diagnosis, picture)
     if not diagnosis.well:
         raise typer.Exit(1)
 
@@ -173,17 +177,24 @@ def _write(path: Path, observed: Observed, diagnosis: Diagnosis, lines: tuple[Co
 
 
 def _as_json(
-    name: str, spec: CameraSpec, observed: Observed, diagnosis: Diagnosis, picture: Path
+    source: FrameSource,
+    video: Facts | None,
+    spec: CameraSpec,
+    observed: Observed,
+    diagnosis: Diagnosis,
+    picture: Path,
 ) -> dict[str, JsonValue]:
     seen, proposal = observed.observation, diagnosis.proposal
     view: JsonValue = {key: round(value, 4) for key, value in asdict(seen.view).items()}
     return {
-        "source": name,
+        "source": source.name,
+        "video": None if video is None else _video(video),
+        "notes": [note.text for note in source.notes],
         "model": spec.model,
         "seconds": round(seen.seconds, 1),
         "frames": observed.frames,
         "rate": round(seen.rate, 2),
-        "walkers": seen.walkers,
+        "walkers": diagnosis.walkers,
         "well": diagnosis.well,
         "findings": [
             {
@@ -212,13 +223,40 @@ def _as_json(
     }
 
 
-def _show(name: str, spec: CameraSpec, observed: Observed, diagnosis: Diagnosis, picture: Path) -> None:
+def _video(facts: Facts) -> JsonValue:
+    fields = facts.fields
+    return {
+        "container": facts.container,
+        "coding": facts.coding,
+        "width": facts.width,
+        "height": facts.height,
+        "rate": facts.rate,
+        "light": facts.light,
+        "marked": None if fields is None else fields.marked.value,
+        "shown": None if fields is None or fields.shown is None else fields.shown.value,
+        "track": facts.track,
+        "tracks": [asdict(one) for one in facts.tracks],
+    }
+
+
+def _show(
+    source: FrameSource,
+    video: Facts | None,
+    spec: CameraSpec,
+    observed: Observed,
+    diagnosis: Diagnosis,
+    picture: Path,
+) -> None:
     seen = observed.observation
     width, height = seen.size
+    people = "1 person walks" if diagnosis.walkers == 1 else f"{diagnosis.walkers} people walk"
     typer.echo(
-        f"{name}: {seen.seconds:.0f} s, {observed.frames} frames of {width}x{height}, "
-        f"{seen.walkers} people walk; {spec.model}"
+        f"{source.name}: {seen.seconds:.0f} s, {observed.frames} frames of {width}x{height}, {people}; {spec.model}"
     )
+    if video is not None:
+        typer.echo(f"video: {video}")
+    for note in source.notes:
+        typer.echo(f"note: {note.text}")
     for one in diagnosis.findings:
         mark = typer.style(f"{one.severity.value}:", fg=_COLOURS[one.severity.value], bold=True)
         typer.echo(f"{mark} {one.sentence}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -109,11 +109,9 @@ async def _export(
         async with exporting(database_url) as connection:
             with _open(output) as out:
                 async for piece in pieces(connection, found, period):
-                    out.write(piece)
+                    _write(out, piece, output)
     except Problem as problem:
         raise Refused(problem.detail) from problem
-    except BrokenPipeError:  # whoever reads has seen enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except DATABASE_ERRORS as error:
         raise Refused(f"it cannot be exported: {error}. Is Metrica running (./taskw up)?") from error
 
@@ -139,10 +137,26 @@ async def _find(database_url: str, store: str, first: str | None, last: str | No
     return found, period_of(query, [found], datetime.now(UTC))
 
 
-def _open(output: Path | None) -> BinaryIO:
+@contextmanager
+def _open(output: Path | None) -> Iterator[BinaryIO]:
     if output is None:
-        return os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+        yield sys.stdout.buffer
+        return
     try:
-        return output.open("wb")
+        file = output.open("wb")
+    except OSError as error:
+        raise Refused(f"{output} cannot be written: {error.strerror}") from error
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # what could not be written is told by who wrote it
+            file.close()
+
+
+def _write(out: BinaryIO, piece: bytes, output: Path | None) -> None:
+    """Write a piece out to the last byte: what comes later is an error of the database."""
+    try:
+        out.write(piece)
+        out.flush()
     except OSError as error:
         raise Refused(f"{output} cannot be written: {error.strerror}") from error

@@ -7,6 +7,8 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -22,3 +24,28 @@ def on_interrupt(act: Callable[[], None]) -> Iterator[None]:
     finally:
         for number in SIGNALS if hears else ():
             loop.remove_signal_handler(number)
+
+
+class Terminated(BaseException):
+    """SIGTERM came, where `ending_in_order` is."""
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl-C does, by way of its `finally`s; without this it ends on the spot.
+
+    Raises:
+        Terminated: it came.
+    """
+
+    def end(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

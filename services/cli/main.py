@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from typing import NoReturn
 
 import typer
 
@@ -25,6 +27,8 @@ from services.cli import (
     user,
 )
 from services.cli.errors import Refused
+from services.cli.interrupt import Terminated
+from services.cli.output import written_out
 
 app = typer.Typer(
     name="metrica",
@@ -61,13 +65,20 @@ def _metrica() -> None:
 def main() -> None:
     """Run the command; what it refuses is one line on stderr and exit code 2."""
     try:
-        app()
+        with written_out():
+            app()
     except Refused as refused:
-        print(f"metrica: {refused}", file=sys.stderr)
-        sys.exit(2)
+        _end(2, str(refused))
     except KeyboardInterrupt:
-        print("metrica: interrupted", file=sys.stderr)
-        sys.exit(130)
+        _end(130, "interrupted")
+    except Terminated:
+        _end(143, "terminated")
+
+
+def _end(code: int, words: str) -> NoReturn:
+    with suppress(OSError):  # nobody reads it
+        print(f"metrica: {words}", file=sys.stderr, flush=True)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

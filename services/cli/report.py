@@ -27,8 +27,10 @@ class Truth:
         return 100 * off / max(1, self.ins + self.outs)
 
 
-def as_json(tally: Tally, lines: Sequence[CountingLine], truth: Truth | None) -> dict[str, JsonValue]:
-    """The object that ends `--json`; `in` and `out` are those of all lines together."""
+def as_json(
+    tally: Tally, lines: Sequence[CountingLine], truth: Truth | None, notes: Sequence[str] = ()
+) -> dict[str, JsonValue]:
+    """The object that ends `--json`; `in` and `out` are those of all lines together, `notes` remarks on the source."""
     result: dict[str, JsonValue] = {
         "in": tally.count(Direction.IN),
         "out": tally.count(Direction.OUT),
@@ -47,6 +49,7 @@ def as_json(tally: Tally, lines: Sequence[CountingLine], truth: Truth | None) ->
         "frames": tally.frames,
         "skipped": tally.skipped,
         "model": tally.model.model_dump(mode="json"),
+        "notes": list(notes),
     }
     if truth is not None:
         result |= {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,8 +24,7 @@ def tail(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Show events as they pass, until Ctrl-C: their subject, and what is in them; of a frame, its headers."""
-    with suppress(BrokenPipeError):
-        asyncio.run(_tail(subject, count, as_json))
+    asyncio.run(_tail(subject, count, as_json))
 
 
 async def _tail(subject: str, count: int | None, as_json: bool) -> None:

@@ -15,7 +15,8 @@ from openvino.preprocess import ColorFormat, PrePostProcessor
 from contracts.events import Model
 from services.detector.closer import DETAIL, PART, look_closer
 from services.detector.heads import people
-from services.detector.placement import GREY, Placement
+from services.detector.panorama import is_panorama, look_along
+from services.detector.placement import GREY, Fit, Placement
 from services.detector.protocol import NOBODY, Found, Image, ModelUnavailable
 from services.detector.reading import Reading, guess, told
 
@@ -98,17 +99,23 @@ class OpenVinoDetector:
     def scale(self, width: int, height: int) -> float:
         """Pixels of the input per pixel of a frame of this size, downwards, where people are small."""
         scale = Placement.of((width, height), self._size, self._reading.head.fit).height / height
-        return scale / PART if self._closer and scale <= DETAIL else scale
+        closer = self._closer and scale <= DETAIL and not self._in_parts(width, height)
+        return scale / PART if closer else scale
 
     def detect(self, frame: Image, stream: str = "") -> Found:  # noqa: ARG002 - each frame is looked at by itself
         """Find the people in a frame."""
         height, width = frame.shape[:2]
         if width == 0 or height == 0:
             return NOBODY
+        if self._in_parts(width, height):
+            return look_along(frame, self._look)
         found = self._look(frame)
         if not self._closer:
             return found
         return look_closer(frame, found, self._place(width, height).height / height, self._look)
+
+    def _in_parts(self, width: int, height: int) -> bool:
+        return self._reading.head.fit is Fit.STRETCH and is_panorama(width, height)
 
     def _look(self, frame: Image) -> Found:
         height, width = frame.shape[:2]

@@ -23,6 +23,7 @@ from services.ingest.egress.http import Fetcher, Resource
 from services.ingest.egress.rtsp import RtspRelay
 from services.ingest.egress.tls import encrypt
 from services.ingest.live import LiveCamera
+from services.ingest.mistyped import unescaped_login
 from services.ingest.sources import SourceLost, SourceRefused
 from services.kit.codec import Image
 
@@ -73,13 +74,16 @@ class _Address:
         Raises:
             SourceRefused: it is none.
         """
+        if unescaped := unescaped_login(address):
+            raise SourceRefused(f"{name} {unescaped}")
         try:
             parts = urlsplit(_quote(address))
             scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
-        except ValueError as error:
+        except ValueError:
+            # The error would name what stands where the port should be.
             raise SourceRefused(
                 f"{name} is no address: its port must be a number, as in rtsp://10.0.0.5:554/stream"
-            ) from error
+            ) from None
         if not host:
             raise SourceRefused(f"{name} names no host: write it as rtsp://10.0.0.5:554/stream")
         return cls(name, scheme, _ascii(host), port or _PORTS[scheme], _login(parts), _rest(parts))

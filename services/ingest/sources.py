@@ -171,6 +171,7 @@ def open_source(
     # OpenCV takes a quarter of a second to import, and a bad address needs none of it.
     from services.ingest import live, simulation, videofile
     from services.ingest.egress import TRUSTED
+    from services.ingest.mistyped import meant_camera, unknown_scheme
 
     address = address.strip()
     scheme = _SCHEME.match(address)
@@ -199,17 +200,21 @@ def open_source(
             case "file":
                 return videofile.open_video(_path_of(address), track=track, rate=rate)
             case other:
-                raise SourceRefused(
-                    f"{other}:// is no kind of source: give a video file, an rtsp:// or http:// address, "
-                    "the number of a camera on this machine, or sim://door"
-                )
+                raise SourceRefused(unknown_scheme(other))
     if device:
         return live.open_device(int(device[1]))
     if not address:
         raise SourceRefused(
             "the source is empty: give a video file, an rtsp:// address, a camera's number or sim://door"
         )
-    return videofile.open_video(Path(address), track=track, rate=rate)
+    if address == "-":
+        raise SourceRefused(
+            "- is standard input, which can be read only once: save the video as a file first, and give its name"
+        )
+    path = Path(address)
+    if (camera := meant_camera(address)) and not path.exists():
+        raise SourceRefused(camera)
+    return videofile.open_video(path, track=track, rate=rate)
 
 
 def _path_of(url: str) -> Path:

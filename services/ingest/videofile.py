@@ -10,12 +10,15 @@ from av.error import FFmpegError
 
 from contracts.address import host_only
 from contracts.identity import Policy
+from services.ingest.decoding.completeness import broken_end
 from services.ingest.decoding.decoder import Decoder, open_container
+from services.ingest.decoding.facts import Facts, facts_of
 from services.ingest.decoding.limits import OF_FILE
 from services.ingest.decoding.timestamps import Timestamps
 from services.ingest.decoding.track import PacketTimes, Track, first_packets, tracks_of
 from services.ingest.pacing import SECOND
 from services.ingest.sources import Note, SourceLost, SourceRefused
+from services.ingest.unreadable import explain, is_encrypted, is_picture
 from services.kit.codec import Image
 
 DAMAGE_TOLERATED = 250
@@ -51,18 +54,19 @@ class VideoFile:
         self._path, self._name = path, host_only(str(path))
         self._decoder, self._tracks, self._wanted, self._rate = decoder, tracks, track, rate
         self._fps = rate or decoder.fps or None
-        self._length = decoder.length
+        self._length, self._form = decoder.length, decoder.form
         self._timestamps = Timestamps(
             round(SECOND / (self._fps or _FALLBACK_FPS)),
             ignored=rate is not None or decoder.times_are_broken,
-            jumps_are_faults=decoder.form in _CLOCKED,
+            jumps_are_faults=self._form in _CLOCKED,
         )
         self._last_pts: int | None = None
-        self._pending = True
+        self._pending, self._ended = True, False
         if not decoder.grab():
             decoder.close()
             raise SourceRefused(
-                f"{self._name} holds no frame that can be read: it is empty, cut off or in an unknown coding"
+                f"{self._name} holds no frame that can be read: it is empty, cut off, damaged or encrypted; copy it "
+                "again from where it comes"
             )
         image = decoder.retrieve()
         if image is None:
@@ -107,17 +111,43 @@ class VideoFile:
         elif repairs.missing:
             notes.append(Note(f"{repairs.missing} of its frames have no time: {rate}", "--rate"))
         if repairs.jumps:
-            set_times = f"its clock was set while it was recorded, {repairs.jumps}×"
-            notes.append(Note(f"{set_times}: the times go on at the frame rate"))
-        if decoder.damaged:
-            notes.append(Note(f"{decoder.damaged} of its packets are damaged, and their frames missing"))
+            times = (
+                f"its clock was set while it was recorded, {repairs.jumps}×"
+                if self._form in _CLOCKED
+                else f"the times of {repairs.jumps} of its frames are out of order"
+            )
+            notes.append(Note(f"{times}: they go on at the frame rate"))
+        extent = decoder.extent
+        if extent.damaged:
+            what = "1 damaged picture was" if extent.damaged == 1 else f"{extent.damaged} damaged pictures were"
+            notes.append(Note(f"{what} passed over"))
+        if extent.spoilt:
+            what = "1 picture is" if extent.spoilt == 1 else f"{extent.spoilt} pictures are"
+            notes.append(Note(f"{what} damaged in part"))
+        if self._ended and (end := broken_end(self._path) if self._form == "mpegts" else extent.missing):
+            notes.append(Note(end))
         return notes
+
+    def facts(self, *, begin: float = 0.0) -> Facts:
+        """What the file is. It is opened anew for that.
+
+        Args:
+            begin: seconds to pass over before its fields are judged.
+
+        Raises:
+            SourceLost: it cannot be opened any more.
+        """
+        try:
+            return facts_of(self._path, self._decoder.track, self._fps or 0.0, begin=begin)
+        except FFmpegError as error:
+            raise SourceLost(f"{self._name} cannot be opened any more") from error
 
     def grab(self) -> int | None:
         """Go to the next frame: its time, or None at the end."""
         # The first frame was grabbed when the file was opened.
         if not self._pending and not self._decoder.grab():
             self._decoder.stop_if_closed()
+            self._ended = True
             return None
         self._pending = False
         self._last_pts = self._timestamps.next(self._decoder.time)
@@ -162,6 +192,26 @@ def open_video(path: Path, *, track: int | None = None, rate: float | None = Non
         SourceRefused: no such file, no video, or no frame in it.
     """
     name = host_only(str(path))
+    _refuse_what_is_no_file(path, name)
+    # An absolute path is never taken for one of FFmpeg's protocols (`concat:…`).
+    whole = str(path.resolve())
+    try:
+        tracks, packets, has_sound = _look(whole)
+        if not tracks:
+            raise SourceRefused(f"{name} {'has sound and no video' if has_sound else 'holds no video'}")
+        if not any(one.codec for one in tracks):
+            raise SourceRefused(explain(path, name, undecodable=True))
+        if is_encrypted(path):  # some of its pictures may decode to something
+            raise SourceRefused(explain(path, name))
+        if is_picture(path) and all(len(times) <= 1 for times in packets.values()):
+            raise SourceRefused(explain(path, name))
+        decoder = Decoder(name, whole, OF_FILE, track=track, packets=packets, damage_tolerated=DAMAGE_TOLERATED)
+    except (FFmpegError, MemoryError):
+        raise SourceRefused(explain(path, name)) from None
+    return VideoFile(path, decoder, tracks, track=track, rate=rate)
+
+
+def _refuse_what_is_no_file(path: Path, name: str) -> None:
     try:
         if path.is_dir():
             raise SourceRefused(f"{name} is a folder: give one video file in it")
@@ -169,27 +219,17 @@ def open_video(path: Path, *, track: int | None = None, rate: float | None = Non
             raise SourceRefused(f"{name}: there is no such file")
         if path.is_fifo():
             raise SourceRefused(f"{name} is a pipe, which can be read only once: save it as a file first")
+        if not path.is_file():
+            raise SourceRefused(f"{name} is a device and no file: give a video file, or a camera's number as in 0")
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:
         raise SourceRefused(f"{name} cannot be read: {error.strerror}") from error
     if empty:
         raise SourceRefused(f"{name} is an empty file: it holds no video")
-    # An absolute path is never taken for one of FFmpeg's protocols (`concat:…`).
-    whole = str(path.resolve())
-    try:
-        tracks, packets = _look(whole)
-        if tracks and not any(one.codec for one in tracks):
-            raise SourceRefused(f"{name} is in an unknown coding, which this build cannot decode")
-        decoder = Decoder(name, whole, OF_FILE, track=track, packets=packets, damage_tolerated=DAMAGE_TOLERATED)
-    except (FFmpegError, MemoryError):
-        raise SourceRefused(
-            f"{name} is no video that can be read: FFmpeg does not know its format, or it is cut off"
-        ) from None
-    return VideoFile(path, decoder, tracks, track=track, rate=rate)
 
 
-def _look(path: str) -> tuple[list[Track], PacketTimes]:
-    """The video tracks of a file, and their first packets."""
+def _look(path: str) -> tuple[list[Track], PacketTimes, bool]:
+    """The video tracks of a file, their first packets, and whether it has sound."""
     with open_container(path, OF_FILE) as container:
-        return tracks_of(container), first_packets(container)
+        return tracks_of(container), first_packets(container), bool(container.streams.audio)

@@ -37,8 +37,8 @@ def clip(tmp_path: Path) -> Path:
 
 def test_json_is_one_object_with_the_whole_result(counted: dict[str, object]) -> None:
     assert set(counted) == {
-        "in", "out", "lines", "crossings", "session", "frames", "skipped", "model", "truth_in", "truth_out",
-        "error_percent",
+        "in", "out", "lines", "crossings", "session", "frames", "skipped", "model", "notes", "truth_in",
+        "truth_out", "error_percent",
     }  # fmt: skip
     assert (counted["in"], counted["out"]) == (counted["truth_in"], counted["truth_out"])
     assert counted["error_percent"] == 0
@@ -172,7 +172,7 @@ class TestRefused:
         # OpenCV and FFmpeg write to the process's own stderr, past Python's.
         (tmp_path / "a.mp4").write_bytes(b"this is no video" * 100)
 
-        self.refused(metrica_process("count", tmp_path / "a.mp4", *self.LINE), "a.mp4 is no video that can be read")
+        self.refused(metrica_process("count", tmp_path / "a.mp4", *self.LINE), "a.mp4 is no video: it is a text file")
 
     def test_video_with_no_frames(self, tmp_path: Path) -> None:
         path = tmp_path / "a.mp4"

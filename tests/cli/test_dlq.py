@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -16,7 +17,7 @@ from services.kit.bus import Bus
 from services.kit.dead_letters import bury
 from services.kit.reader import Reader
 from services.kit.settings import ServiceSettings
-from tests.cli.command import Outcome, metrica
+from tests.cli.command import METRICA, SETTINGS, Outcome, metrica
 from tests.support.broker import connected, eventually, stored
 
 CROSSING, DETECTIONS = crossings("live", "shop", "door"), detections("live", "shop", "door")
@@ -129,3 +130,20 @@ async def test_tail_shows_what_passes(bus: Bus) -> None:
     await eventually(heard)
     told = json.loads((await tailing).out)
     assert (told["subject"], told["event"]) == (CROSSING, {"direction": "in"})
+
+
+@pytest.mark.parametrize(("command", "code"), [(">/dev/full", 2), ("| head -1 >/dev/null", 0)])
+async def test_tail_ends_with_its_output(bus: Bus, command: str, code: int) -> None:
+    script = f'"$0" tail "metrica.live.crossings.>" --json {command}'
+    tailing = await asyncio.create_subprocess_exec(
+        "bash", "-o", "pipefail", "-c", script, METRICA, stderr=asyncio.subprocess.PIPE, env=os.environ | SETTINGS
+    )
+
+    async def ended() -> bool:
+        await bus.client.publish("metrica.live.crossings.shop.door", b"{}")
+        return tailing.returncode is not None
+
+    await eventually(ended)
+    _, told = await tailing.communicate()
+    assert tailing.returncode == code
+    assert len(told.splitlines()) == (1 if code else 0)

@@ -14,6 +14,8 @@ from services.cli.diagnosis.stretch import Stretch
 from services.ingest.simulation import open_simulation
 from services.ingest.sources import frames
 from tests.cli.command import Outcome, metrica
+from tests.support.clips import write_clip
+from tests.support.films import moving_box, write_interlaced
 
 DOOR = "sim://door?people=12&pace=max&spacing=clear&seed=4&people_per_min=24&width=320&height=180"
 CORNER = ("--line", "0.02,0.02,0.15,0.02", "--in", "right")
@@ -98,6 +100,28 @@ def test_rate_is_what_comes_not_what_is_promised() -> None:
     assert door.measured_fps == pytest.approx(10)
 
 
+def test_a_file_is_described(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", 60)
+    found = doctor(tmp_path, clip, "--detector", "motion")
+    outcome = metrica("doctor", clip, "--detector", "motion", "--picture", tmp_path / "doctor.png")
+
+    assert "video: mpeg4 in mov, 160×120, 10 frames a second, progressive, SDR\n" in outcome.out
+    assert found["video"]["tracks"] == [{"number": 1, "codec": "mpeg4", "width": 160, "height": 120}]
+    assert (found["video"]["marked"], found["notes"]) == ("progressive", [])
+
+
+def test_wrong_marks_of_fields_are_a_finding_with_the_command_that_mends_them(tmp_path: Path) -> None:
+    clip = write_interlaced(tmp_path / "a.mp4", [moving_box(number) for number in range(120)], "libx264", marked="prog")
+    found = doctor(tmp_path, clip, "--detector", "motion")
+
+    (fields,) = [one for one in found["findings"] if one["code"] == "fields"]
+    assert fields["what"].startswith(
+        "the file says that its pictures are progressive, and they are interlaced, top field"
+    )
+    assert "ffmpeg -i a.mp4 -vf setfield=tff,bwdif=send_frame -c:v libx264 out.mp4" in fields["advice"]
+    assert not found["well"]
+
+
 class TestRefused:
     def refused(self, outcome: Outcome, words: str) -> None:
         assert outcome.code == 2
@@ -128,6 +152,8 @@ class TestRefused:
 
 @pytest.mark.footage
 class TestFootage:
+    """Clips of real places."""
+
     @pytest.fixture(autouse=True)
     def models(self, footage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("METRICA_MODELS", str(footage / "models"))

@@ -115,6 +115,36 @@ class TestLine:
         assert finding.what.startswith("line back-door: ")
 
 
+class TestNobodyWalks:
+    """Where people are seen, of whom none gets about, all is never said to be well."""
+
+    STANDING = person((400, 150), (430, 150), seconds=5)
+
+    def test_people_who_stand_are_told_to_be_nobody_to_count(self) -> None:
+        diagnosis = examined([self.STANDING], MIDDLE)
+
+        assert codes(diagnosis) == [Code.NOBODY_WALKS]
+        assert not diagnosis.well
+        assert "1 person is seen, and none walks" in diagnosis.findings[0].what
+
+    def test_without_a_line_too(self) -> None:
+        assert Code.NOBODY_WALKS in codes(examined([self.STANDING]))
+
+    def test_what_moves_and_is_not_followed_is_told(self) -> None:
+        seen = Observation(
+            size=SIZE, seconds=60, rate=10, scale=0.7, view=GOOD, walks=(self.STANDING,), movers=tuple(stream(2))
+        )
+
+        assert "2 things that move are not followed as people" in diagnose(seen, (MIDDLE,)).findings[0].advice
+
+    def test_whoever_crosses_walks(self) -> None:
+        wide = person((260, 180), (380, 180), height=300, seconds=2)  # by less than their width
+
+        diagnosis = examined([wide], MIDDLE)
+        assert codes(diagnosis) == [Code.ALL_WELL]
+        assert "1 person walks, IN 1 and OUT 0" in diagnosis.findings[0].what
+
+
 class TestSwapped:
     def test_all_who_come_through_a_door_and_go_out_raise_a_question(self) -> None:
         inwards_is_out = MIDDLE.model_copy(update={"in_side": Side.RIGHT})

@@ -81,6 +81,20 @@ def test_who_reads_only_the_beginning_is_no_error() -> None:
 
 
 @pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("output", [(), ("-o", "/dev/full")])
+def test_a_full_disk_is_told_in_one_line(output: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [str(METRICA), "export", "crossings", "shop", *DAY, *output]
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=os.environ | SETTINGS
+        )
+
+    assert done.returncode == 2
+    assert "cannot be written: No space left on device" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize(
     ("said", "told"),
     [

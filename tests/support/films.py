@@ -64,14 +64,27 @@ def write(
 
 
 @apart
-def write_interlaced(path: Path, pictures: Iterable[Image], codec: str, *, bottom_first: bool = False) -> Path:
-    """A video of 25 frames a second, each made of two of the pictures: its lines come from either in turns."""
-    frames = _woven(pictures, bottom_first=bottom_first)
+def write_interlaced(
+    path: Path, pictures: Iterable[Image], codec: str, *, bottom_first: bool = False, marked: str = ""
+) -> Path:
+    """A video of 25 frames a second, each made of two of the pictures: its lines come from either in turns.
+
+    Args:
+        path: of the file.
+        pictures: BGR; equal ones in pairs make it progressive.
+        codec: FFmpeg's encoder.
+        bottom_first: whether the lower line of each two is from the earlier picture.
+        marked: what the file says of it, "tff", "bff" or "prog"; the truth where nothing is said.
+    """
+    marked = marked or ("bff" if bottom_first else "tff")
+    frames = _woven(pictures, bottom_first=bottom_first, marked=marked)
     options = {
         "mpeg2video": {"flags": "+ilme+ildct"},
-        "libx264": {"x264-params": "bff=1" if bottom_first else "tff=1"},
+        "libx264": {"x264-params": f"{marked}=1"},
         "dvvideo": {"flags": "+ildct"},
     }[codec]
+    if marked == "prog":
+        options = {}
     with closing(av.open(str(path), "w")) as container:
         _encode(container, frames, codec, 25, "yuv420p", options, None)
     return path
@@ -97,6 +110,21 @@ def write_tracks(path: Path, tracks: Sequence[tuple[str, Sequence[Image]]], *, f
         for stream, _ in opened:
             container.mux(stream.encode(None))
     return path
+
+
+def index_first(path: Path, to: Path) -> Path:
+    """The same mp4 with its index before its pictures, as it is made to be streamed."""
+    with (
+        closing(av.open(str(path))) as source,
+        closing(av.open(str(to), "w", options={"movflags": "+faststart"})) as sink,
+    ):
+        video = source.streams.video[0]
+        out = sink.add_stream_from_template(video)
+        for packet in source.demux(video):
+            if packet.size:
+                packet.stream = out
+                sink.mux(packet)
+    return to
 
 
 def shift_times(path: Path, to: Path, seconds: int) -> Path:
@@ -135,7 +163,7 @@ def _encode(
     container.mux(stream.encode(None))
 
 
-def _woven(pictures: Iterable[Image], *, bottom_first: bool) -> Iterable[VideoFrame]:
+def _woven(pictures: Iterable[Image], *, bottom_first: bool, marked: str) -> Iterable[VideoFrame]:
     fields = iter(pictures)
     marks = Graph()
     entry: FilterContext | None = None
@@ -149,7 +177,7 @@ def _woven(pictures: Iterable[Image], *, bottom_first: bool) -> Iterable[VideoFr
             entry = marks.add_buffer(
                 width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 25)
             )
-            mark = marks.add("setfield", "bff" if bottom_first else "tff")
+            mark = marks.add("setfield", marked)
             end = marks.add("buffersink")
             entry.link_to(mark)
             mark.link_to(end)

@@ -9,7 +9,7 @@ import numpy as np
 
 from contracts.identity import Direction
 from contracts.spec import CountingLine, Side
-from services.cli.diagnosis.approach import NEAR, Approach, approach
+from services.cli.diagnosis.approach import NEAR, Approach, approach, crossings_of
 from services.cli.diagnosis.findings import Code, Finding, Severity
 from services.cli.diagnosis.proposal import Proposal, in_mid_picture
 from services.cli.diagnosis.walks import Walk
@@ -35,7 +35,7 @@ def about_line(
         size: width and height of the frame.
         proposal: the line that would count best.
     """
-    walkers = [walk for walk in walks if walk.walks]
+    walkers = [walk for walk in walks if walk.walks or crossings_of(line, walk, size)]
     approaches = [approach(line, walk, size) for walk in walkers]
     crossed = sum(bool(one.crossings) for one in approaches)
     around = [one for one in approaches if one.passed is not None and one.passed_by <= ROUND_THE_END]

@@ -52,6 +52,26 @@ def about_people(
         )
 
 
+def nobody_walks(walks: Sequence[Walk], movers: Sequence[Walk]) -> Finding:
+    """The finding on people who are seen, of whom none gets about: there is nobody whom a line could count."""
+    seen = "1 person is" if len(walks) == 1 else f"{len(walks)} people are"
+    moving = sum(walk.walks for walk in movers)
+    advice = "look again while people walk through (--from, --seconds)"
+    if moving:
+        things = "1 thing that moves is" if moving == 1 else f"{moving} things that move are"
+        advice = (
+            f"{things} not followed as people; see `metrica count … --annotate seen.mp4` for where they are lost, or "
+            + advice
+        )
+    return Finding(
+        Code.NOBODY_WALKS,
+        Severity.WARNING,
+        f"{seen} seen, and none walks farther than 1.5 times their own width: nobody can be counted",
+        advice,
+        figures={"people": len(walks), "movers": moving},
+    )
+
+
 def _nobody(moving: list[Walk], scale: float | None, dark: bool) -> Finding:
     if dark:
         advice = "mend the light first"

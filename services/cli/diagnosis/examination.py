@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from contracts.identity import Direction
 from contracts.spec import CountingLine
 from services.cli.diagnosis.about_line import about_line
-from services.cli.diagnosis.about_people import about_people
+from services.cli.diagnosis.about_people import about_people, nobody_walks
 from services.cli.diagnosis.about_view import DARK, about_view
 from services.cli.diagnosis.approach import crossings_of
 from services.cli.diagnosis.findings import Code, Finding, Severity, ranked
@@ -47,10 +48,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What was found, most important first, and the line that would count best."""
+    """What was found, most important first, the line that would count best, and how many walk or cross a line."""
 
     findings: tuple[Finding, ...]
     proposal: Proposal | None
+    walkers: int
 
     @property
     def well(self) -> bool:
@@ -58,10 +60,17 @@ class Diagnosis:
         return all(one.severity in (Severity.FINE, Severity.QUESTION) for one in self.findings)
 
 
-def diagnose(seen: Observation, lines: tuple[CountingLine, ...]) -> Diagnosis:
-    """Say what is wrong with a camera and its lines; with no line, only where one should be."""
+def diagnose(seen: Observation, lines: tuple[CountingLine, ...], before: Iterable[Finding] = ()) -> Diagnosis:
+    """Say what is wrong with a camera and its lines; with no line, only where one should be.
+
+    Args:
+        seen: of the camera.
+        lines: that count.
+        before: what else was found.
+    """
     proposal = propose(seen.walks, seen.size, lines[0] if lines else None)
     found = [
+        *before,
         *about_view(seen.view, people=len(seen.walks)),
         *about_people(seen.walks, seen.movers, scale=seen.scale, rate=seen.rate, dark=seen.view.brightness < DARK),
     ]
@@ -69,9 +78,12 @@ def diagnose(seen: Observation, lines: tuple[CountingLine, ...]) -> Diagnosis:
         found += about_line(line, seen.walks, seen.size, proposal)
     if not lines:
         found.append(_no_line(proposal))
-    diagnosis = Diagnosis(ranked(found), proposal)
+    walkers = sum(walk.walks or bool(_crossed(seen, lines, walk)) for walk in seen.walks)
+    if seen.walks and not walkers:
+        found.append(nobody_walks(seen.walks, seen.movers))
+    diagnosis = Diagnosis(ranked(found), proposal, walkers)
     if lines and diagnosis.well:
-        return Diagnosis((*diagnosis.findings, _all_well(seen, lines)), proposal)
+        return Diagnosis((*diagnosis.findings, _all_well(seen, lines, walkers)), proposal, walkers)
     return diagnosis
 
 
@@ -89,14 +101,18 @@ def _no_line(proposal: Proposal | None) -> Finding:
     )
 
 
-def _all_well(seen: Observation, lines: tuple[CountingLine, ...]) -> Finding:
-    every = [one for line in lines for walk in seen.walks for one in crossings_of(line, walk, seen.size)]
+def _all_well(seen: Observation, lines: tuple[CountingLine, ...], walkers: int) -> Finding:
+    every = [one for walk in seen.walks for one in _crossed(seen, lines, walk)]
     ins = every.count(Direction.IN)
     outs = len(every) - ins
-    people = "1 person walks" if seen.walkers == 1 else f"{seen.walkers} people walk"
+    people = "1 person walks" if walkers == 1 else f"{walkers} people walk"
     return Finding(
         Code.ALL_WELL,
         Severity.FINE,
         f"all is well: {people}, IN {ins} and OUT {outs} in {seen.seconds:.0f} s",
-        figures={"in": ins, "out": outs, "walkers": seen.walkers},
+        figures={"in": ins, "out": outs, "walkers": walkers},
     )
+
+
+def _crossed(seen: Observation, lines: tuple[CountingLine, ...], walk: Walk) -> list[Direction]:
+    return [one for line in lines for one in crossings_of(line, walk, seen.size)]

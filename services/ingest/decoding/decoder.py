@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import av
 from av.error import FFmpegError
 
+from services.ingest.decoding.completeness import Extent, said_seconds
 from services.ingest.decoding.limits import limit_memory
 from services.ingest.decoding.picture import Converter, Deinterlacer
 from services.ingest.decoding.track import FASTEST, PacketTimes, are_impossible, choose_track
@@ -79,7 +80,6 @@ class Decoder:
         self._frame: VideoFrame | None = None
         self._arrival = 0
         self._packet: tuple[int, int] | None = None
-        self._damaged = 0
         self._interlaced = False
         self._deinterlacer: Deinterlacer | None = None
         self._converter = Converter()
@@ -89,6 +89,7 @@ class Decoder:
             self._track = 1 + container.streams.video.index(self._stream)
             self._times_are_broken = packets is not None and are_impossible(packets.get(self._stream.index, []))
             self._rate = _rate(self._stream)
+            self._extent = Extent(said_seconds(container, self._stream))
             self._packets = container.demux()
             self._refuse_giants()
         except BaseException:
@@ -131,9 +132,9 @@ class Decoder:
         return self._interlaced
 
     @property
-    def damaged(self) -> int:
-        """Number of packets that could not be decoded so far."""
-        return self._damaged
+    def extent(self) -> Extent:
+        """How much of the video was read so far."""
+        return self._extent
 
     @property
     def unstamped(self) -> bool:
@@ -247,9 +248,10 @@ class Decoder:
                 for frame in cast("list[VideoFrame]", packet.decode()):
                     self._frames.extend(self._whole(frame))
             except (FFmpegError, MemoryError):
-                self._damaged += 1
+                self._extent.damaged += 1
                 self._refuse_giants()
         self._frame = self._frames.popleft()
+        self._extent.add(self._frame, self._rate)
         return True
 
     def _read(self) -> Packet[Stream] | None:
@@ -261,7 +263,7 @@ class Decoder:
                 container = self._container
                 if container is None or self.closed:
                     return None
-                self._damaged += 1
+                self._extent.damaged += 1
                 self._packets = container.demux()  # what follows may be sound
         return None
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 _FORMAT = "bgr24"
-_PQ, _HLG = 16, 18
+PQ, HLG = 16, 18
 """Transfer characteristics (ITU-T H.273, table 3): SMPTE ST 2084, and ARIB STD-B67."""
 _WHITE = 203.0
 """cd/m² of diffuse white in HDR pictures (ITU-R BT.2408)."""
@@ -111,10 +111,10 @@ def _form(frame: VideoFrame) -> tuple[int, int, str]:
 @cache
 def _curve(transfer: int) -> NDArray[np.uint8] | None:
     """Table from the 8-bit values of an HDR picture to those of a screen's; None where nothing is to be changed."""
-    if transfer not in (_PQ, _HLG):
+    if transfer not in (PQ, HLG):
         return None
     value = np.arange(256) / 255.0
-    light = _pq_light(value) if transfer == _PQ else _hlg_light(value)
+    light = _pq_light(value) if transfer == PQ else _hlg_light(value)
     # What is darker than a light grey stays as it is; an exponential shoulder presses highlights together above it.
     relative = light / _WHITE
     room = 1.0 - _SHOULDER
