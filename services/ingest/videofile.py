@@ -12,6 +12,7 @@ from contracts.address import host_only
 from contracts.identity import Policy
 from services.ingest.decoding.decoder import Decoder, open_container
 from services.ingest.decoding.limits import OF_FILE
+from services.ingest.decoding.remarks import INTERLACED, choice
 from services.ingest.decoding.timestamps import Timestamps
 from services.ingest.decoding.track import PacketTimes, Track, first_packets, tracks_of
 from services.ingest.pacing import SECOND
@@ -33,7 +34,6 @@ class VideoFile:
     Args:
         path: of the file.
         decoder: of its video.
-        tracks: that it holds.
         track: the number of the one that was asked for, if any.
         rate: frames per second, in place of the file's times.
     """
@@ -44,13 +44,12 @@ class VideoFile:
         self,
         path: Path,
         decoder: Decoder,
-        tracks: list[Track],
         *,
         track: int | None = None,
         rate: float | None = None,
     ) -> None:
         self._path, self._name = path, host_only(str(path))
-        self._decoder, self._tracks, self._wanted, self._rate = decoder, tracks, track, rate
+        self._decoder, self._wanted, self._rate = decoder, track, rate
         self._fps = rate or decoder.fps or None
         self._length = decoder.length
         self._timestamps = Timestamps(
@@ -97,12 +96,10 @@ class VideoFile:
         decoder, repairs = self._decoder, self._timestamps.repairs
         rate = f"{self._fps or _FALLBACK_FPS:g} frames a second are taken"
         notes = []
-        if len(self._tracks) > 1:
-            others = ", ".join(str(track) for track in self._tracks if track.number != decoder.track)
-            chosen = self._tracks[decoder.track - 1]
-            notes.append(Note(f"{chosen} is read, not {others}", "--track"))
+        if chosen := choice(decoder):
+            notes.append(Note(chosen, "--track"))
         if decoder.interlaced:
-            notes.append(Note("it is interlaced, and was deinterlaced"))
+            notes.append(Note(INTERLACED))
         if self._rate is None and decoder.times_are_broken:
             notes.append(Note(f"its times are broken: {rate} instead", "--rate"))
         elif repairs.missing:
@@ -189,7 +186,7 @@ def open_video(path: Path, *, track: int | None = None, rate: float | None = Non
         raise SourceRefused(
             f"{name} is no video that can be read: FFmpeg does not know its format, or it is cut off"
         ) from None
-    return VideoFile(path, decoder, tracks, track=track, rate=rate)
+    return VideoFile(path, decoder, track=track, rate=rate)
 
 
 def _look(path: str) -> tuple[list[Track], PacketTimes]:

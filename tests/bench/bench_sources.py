@@ -46,6 +46,9 @@ def by_opencv(address: str, frames: int, result: Connection) -> None:
     capture.release()
 
 
+FILM = '( filesrc location="{}" ! parsebin ! rtph264pay config-interval=-1 name=pay0 pt=96 )'
+
+
 def main() -> None:
     """Measure both, twice each."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -57,9 +60,11 @@ def main() -> None:
     print(f"{given.file or ''} {size}, {given.frames} frames")
     for turn in range(2):
         for name, read in (("OpenCV", by_opencv), ("PyAV and relay", through_the_relay)):
-            with RtspCamera(*(("--file", str(given.file)) if given.file else ())) as camera:
+            with RtspCamera(streams={"film": FILM.format(given.file.resolve())} if given.file else None) as camera:
                 receiver, sender = context.Pipe(duplex=False)
-                reader = context.Process(target=read, args=(camera.address, given.frames, sender))
+                reader = context.Process(
+                    target=read, args=(camera.at("film" if given.file else "cam"), given.frames, sender)
+                )
                 reader.start()
                 cpu, wall = receiver.recv()
                 reader.join()

@@ -129,6 +129,7 @@ class ScriptedFrames:
     """Frames that arrive at these seconds, and whether a newer one waits behind each."""
 
     fps = 10.0
+    remarks: list[str] = []  # noqa: RUF012  # nobody changes it
 
     def __init__(self, script: list[tuple[float, bool]]) -> None:
         self._script, self._at = script, -1

@@ -42,6 +42,7 @@ def write(
     pixels: str = "yuv420p",
     options: dict[str, str] | None = None,
     times: Sequence[int] | None = None,
+    container: dict[str, str] | None = None,
 ) -> Path:
     """A video of pictures of one size.
 
@@ -54,15 +55,18 @@ def write(
         pixels: FFmpeg's name of how pictures are stored.
         options: of the encoder.
         times: of each picture in thousandths of a second, in place of its number and `fps`.
+        container: options of it.
     """
     frames = (VideoFrame.from_ndarray(picture, format="bgr24") for picture in pictures)
-    with closing(av.open(str(path), "w", format=form)) as container:
-        _encode(container, frames, codec, fps, pixels, options or {}, times)
+    with closing(av.open(str(path), "w", format=form, options=container or {})) as written:
+        _encode(written, frames, codec, fps, pixels, options or {}, times)
     return path
 
 
-def write_interlaced(path: Path, pictures: Iterable[Image], codec: str, *, bottom_first: bool = False) -> Path:
-    """A video of 25 frames a second, each made of two of the pictures: its lines come from either in turns."""
+def write_interlaced(
+    path: Path, pictures: Iterable[Image], codec: str, *, fps: int = 25, bottom_first: bool = False
+) -> Path:
+    """A video whose frames are made of two of the pictures each: its lines come from either in turns."""
     frames = _woven(pictures, bottom_first=bottom_first)
     options = {
         "mpeg2video": {"flags": "+ilme+ildct"},
@@ -70,7 +74,7 @@ def write_interlaced(path: Path, pictures: Iterable[Image], codec: str, *, botto
         "dvvideo": {"flags": "+ildct"},
     }[codec]
     with closing(av.open(str(path), "w")) as container:
-        _encode(container, frames, codec, 25, "yuv420p", options, None)
+        _encode(container, frames, codec, fps, "yuv420p", options, None)
     return path
 
 

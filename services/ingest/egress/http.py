@@ -197,6 +197,11 @@ class Resource:
             response.status == 206 or "bytes" in (response.getheader("Accept-Ranges") or "").lower()
         )
 
+    @property
+    def ends(self) -> bool:
+        """Tell whether it has a known end: it is a file, and comes as fast as it can be read."""
+        return self._length is not None
+
     def readable(self) -> bool:
         """Always."""
         return True
