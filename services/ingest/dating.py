@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from services.ingest.pacing import SECOND
 
 _WINDOW = 2 * SECOND
@@ -47,3 +49,24 @@ class Dating:
             self._since, self._least = arrival, delay
         self._least = min(self._least, delay)
         return delay - min(self._least, self._least if self._least_before is None else self._least_before)
+
+
+class WallClock:
+    """Dates of a live session: the wall clock as it was at its start, and monotonic time since.
+
+    A wall clock that is set later on bends nothing.
+    """
+
+    def __init__(self) -> None:
+        self._ahead = time.time_ns() - time.monotonic_ns()
+        self._begin: int | None = None
+
+    def date(self, pts_ns: int) -> int:
+        """The date of a frame that was just grabbed, ns UTC: never a coming one.
+
+        Args:
+            pts_ns: the frame's, growing from frame to frame.
+        """
+        begin = time.monotonic_ns() + self._ahead - pts_ns
+        self._begin = begin if self._begin is None else min(self._begin, begin)
+        return self._begin + pts_ns

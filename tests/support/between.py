@@ -17,6 +17,7 @@ Bend = Callable[[int], int]
 """Makes of the ticks that an RTP packet says those that it says to ingest; the last 32 bits of them count."""
 _DAY = 86400.0
 _INTERLEAVED = 0x24
+_REPORT = 200
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def between(address: str, bend: Bend | None = None, certificate: Path | None = N
 
     Args:
         address: `rtsp://127.0.0.1:…`.
-        bend: changes the times of video packets, and has their statistics (RTCP) left out.
+        bend: changes the times of video packets, and has the times in their statistics (RTCP) left out.
         certificate: with its key: callers are spoken to in TLS.
     """
     parts = urlsplit(address)
@@ -87,7 +88,19 @@ def _answer(camera: socket.socket, caller: socket.socket, bend: Bend | None) -> 
             continue
         start = wire.exactly(4)
         packet = bytearray(wire.exactly(int.from_bytes(start[2:])))
-        if start[1] % 2:  # statistics
-            continue
-        packet[4:8] = (bend(int.from_bytes(packet[4:8])) % 2**32).to_bytes(4)
-        caller.sendall(start + packet)
+        if start[1] % 2:
+            packet = _without_times(packet)
+        else:
+            packet[4:8] = (bend(int.from_bytes(packet[4:8])) % 2**32).to_bytes(4)
+        caller.sendall(start[:2] + len(packet).to_bytes(2) + packet)
+
+
+def _without_times(statistics: bytearray) -> bytearray:
+    """RTCP packets but for the reports that tell the camera's clock (RFC 3550, 6.4.1): names, and the end."""
+    kept, at = bytearray(), 0
+    while at + 4 <= len(statistics):
+        end = at + 4 * (1 + int.from_bytes(statistics[at + 2 : at + 4]))
+        if statistics[at + 1] != _REPORT:
+            kept += statistics[at:end]
+        at = end
+    return kept

@@ -61,7 +61,7 @@ class Playlist:
             "#EXT-X-VERSION:3",
             f"#EXT-X-TARGETDURATION:{round(self._seconds)}",
             f"#EXT-X-MEDIA-SEQUENCE:{first}",
-            *(f"#EXTINF:{self._seconds:.3f},\nsegment/{number}" for number in range(first, there)),
+            *(f"#EXTINF:{self._seconds:.3f},\nsegment/{number}.ts" for number in range(first, there)),
         ]
         if there == len(self.segments):
             lines.append("#EXT-X-ENDLIST")
@@ -81,7 +81,7 @@ def http_films(films: Mapping[str, Sent | Playlist]) -> Iterator[Callable[[str],
                 if isinstance(film, Sent):
                     self._send(film)
                 elif rest.startswith("segment/"):
-                    self._answer("video/mp2t", film.segments[int(rest.removeprefix("segment/"))])
+                    self._answer("video/mp2t", film.segments[int(rest.removeprefix("segment/").removesuffix(".ts"))])
                 else:
                     self._answer("application/vnd.apple.mpegurl", film.text())
             except OSError:  # who asked has gone
