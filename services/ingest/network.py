@@ -250,8 +250,12 @@ def _read(
             io_open=io_open,
         )
     except FFmpegError:
-        known = connections.failure is not None or connections.status is not None
         # The relay and FFmpeg give up a little early or late, each by its own clock.
-        if not known and deadline.left <= deadline.seconds * 0.1:
-            raise SourceLost(f"{camera.name} did not answer within {deadline.seconds:g} s") from None
+        if connections.failure is None and deadline.left <= deadline.seconds * 0.1:
+            if connections.status is None:
+                raise SourceLost(f"{camera.name} did not answer within {deadline.seconds:g} s") from None
+            if connections.asked:
+                raise SourceLost(
+                    f"{camera.name} answers, but not to {connections.asked}: nothing came within {deadline.seconds:g} s"
+                ) from None
         raise explain(camera.name, connections, logged_in=bool(camera.login)) from None
