@@ -15,13 +15,14 @@ from contracts.events import State
 from contracts.frames import EndReason, FrameHeader
 from contracts.identity import LIVE, Policy
 from contracts.spec import CameraSpec, Source
+from services.ingest.dating import WallClock
 from services.ingest.filesessions import FileSessions
 from services.ingest.publishing import Publisher
 from services.ingest.reclaiming import Stranded, discard, find_stranded
 from services.ingest.reporting import Reporter
 from services.ingest.session import Frame, file_frames
 from services.ingest.settings import IngestSettings
-from services.ingest.sources import FrameSource, SourceClosed, SourceLost, SourceRefused, frames, open_source
+from services.ingest.sources import FrameSource, SourceClosed, SourceLost, SourceRefused, kept, open_source
 from services.ingest.state import Progress, ProgressStore
 from services.ingest.threads import in_thread
 from services.kit.bus import Bus
@@ -125,8 +126,8 @@ class CameraWorker:
         progress = await self._resume(source)
         if not progress.finished:
             await self._publish_file(source, progress)
-            notes = "".join(f" Note: {note.text}." for note in source.notes)
-            await self._report.say(State.FINISHED, f"Read to its end.{notes}", session=progress.session)
+            said = f"Read to its end. {_notes(source)}".rstrip()
+            await self._report.say(State.FINISHED, said, session=progress.session)
         else:
             await self._report.say(
                 State.ALREADY_COUNTED,
@@ -233,12 +234,11 @@ class CameraWorker:
         session, tenure = _LiveSession(), self._tenure
 
         def pump() -> None:
-            began: int | None = None  # by the wall clock; from there on time is monotonic
+            clock = WallClock()
             with suppress(SourceClosed):
-                for grabbed in frames(source, self._spec.capture.fps):
-                    if began is None:
-                        began = time.time_ns() - grabbed.pts_ns
-                    item = began + grabbed.pts_ns, encode(grabbed.image, self._spec.capture)
+                for _, pts_ns in kept(source, self._spec.capture.fps):
+                    captured_at = clock.date(pts_ns)
+                    item = captured_at, encode(source.retrieve(), self._spec.capture)
                     loop.call_soon_threadsafe(newest.put, item)
 
         reading = in_thread(pump)
@@ -254,7 +254,7 @@ class CameraWorker:
                 captured_at, picture = item
                 header = session.header(self._spec, captured_at, picture)
                 await self._offer(session, header, picture)
-                await self._report.say(State.RUNNING, session=session.id)
+                await self._report.say(State.RUNNING, _notes(source), session=session.id)
             reason = EndReason.LOST
             await reading
             raise SourceLost(f"{source.name} ended the stream")
@@ -279,6 +279,10 @@ class CameraWorker:
     @property
     def _tenure(self) -> int:
         return 0 if self._lease is None else self._lease.tenure
+
+
+def _notes(source: FrameSource) -> str:
+    return " ".join(f"Note: {note.text}." for note in source.notes)
 
 
 class _Newest:

@@ -1,15 +1,11 @@
-"""Live cameras: what is the same for those on the network (`network`) and those of this machine."""
+"""Live cameras: what is the same for those on the network (`network`) and those of this machine (`device`)."""
 
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Protocol
 
-import cv2
-
 from contracts.identity import Policy
-from services.ingest.capture import Capture
 from services.ingest.sources import Note, SourceLost, SourceRefused
 from services.kit.codec import Image
 
@@ -41,12 +37,17 @@ class Frames(Protocol):
 
     @property
     def arrival(self) -> int:
-        """Moment at which the grabbed frame had come, before it was decoded: nanoseconds of `time.monotonic_ns`."""
+        """Moment that the grabbed frame is dated by, never a coming one: nanoseconds of `time.monotonic_ns`."""
         ...
 
     @property
     def outdated(self) -> bool:
         """Tell whether a newer frame than the one that was grabbed is known to have arrived already."""
+        ...
+
+    @property
+    def remarks(self) -> list[str]:
+        """Words on what is unusual about the stream, as far as it was read."""
         ...
 
     def retrieve(self) -> Image | None:
@@ -98,8 +99,8 @@ class LiveCamera:
 
     @property
     def notes(self) -> list[Note]:
-        """Nothing."""
-        return []
+        """Remarks on what is unusual about the stream, as far as it was read."""
+        return [Note(text) for text in self._capture.remarks]
 
     def grab(self) -> int:
         """Wait for the next frame: its time of arrival, counted from the first one's."""
@@ -143,19 +144,3 @@ class LiveCamera:
         if waited >= self._read_timeout * 0.9:
             return SourceLost(f"{self._name} sent no picture for {waited:.0f} s")
         return SourceLost(f"{self._name} ended the stream")
-
-
-def open_device(number: int) -> LiveCamera:
-    """Open a camera of this machine.
-
-    Raises:
-        SourceLost: it is not plugged in, or in use by somebody else.
-    """
-    path = Path(f"/dev/video{number}")
-    if not path.exists():
-        raise SourceLost(f"there is no camera {number} on this machine ({path} is missing): plug it in")
-    capture = Capture(number, cv2.CAP_V4L2, {cv2.CAP_PROP_BUFFERSIZE: 1})
-    if not capture.opened:
-        raise SourceLost(f"camera {number} ({path}) will not open: another program uses it, or it may not be read")
-    # The driver waits 10 s for a frame, and has no option for it.
-    return LiveCamera(f"camera {number}", capture, 10.0)

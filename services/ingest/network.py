@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from urllib.parse import SplitResult, urljoin, urlsplit
 
 from av.error import FFmpegError
 
 from contracts.address import host_only
+from services.ingest.dating import Dating
 from services.ingest.decoding.decoder import Decoder, IoOpen
 from services.ingest.decoding.limits import OF_HTTP, OF_RTSP
+from services.ingest.decoding.remarks import INTERLACED, choice
+from services.ingest.decoding.timestamps import Timestamps
 from services.ingest.diagnosis import explain
 from services.ingest.egress import Egress
 from services.ingest.egress.authentication import Login
@@ -23,13 +24,15 @@ from services.ingest.egress.http import Fetcher, Resource
 from services.ingest.egress.rtsp import RtspRelay
 from services.ingest.egress.tls import encrypt
 from services.ingest.live import LiveCamera
-from services.ingest.mistyped import unescaped_login
+from services.ingest.location import Location
+from services.ingest.pacing import SECOND
+from services.ingest.playout import Playout
 from services.ingest.sources import SourceLost, SourceRefused
 from services.kit.codec import Image
 
 MOST_MOVES = 3
 """How often an RTSP camera may say that the stream is elsewhere."""
-_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
+_ASSUMED_FPS = 25.0
 _FORMS = {
     "multipart/x-mixed-replace": "mpjpeg",
     "application/vnd.apple.mpegurl": "hls",
@@ -40,7 +43,6 @@ _FORMS = {
 """What a camera says it sends, where FFmpeg would have to guess."""
 _WHOLE = 0.9
 """Pictures of one stream are about as large: when so much of the next one is there, it is as good as whole."""
-_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")
 
 
 class _Deadline:
@@ -56,68 +58,25 @@ class _Deadline:
         return max(0.0, self._at - time.monotonic())
 
 
-@dataclass(frozen=True, slots=True)
-class _Address:
-    """An address of a camera, taken apart."""
-
-    name: str
-    scheme: str
-    host: str
-    port: int
-    login: str
-    rest: str
-
-    @classmethod
-    def parse(cls, address: str, name: str) -> _Address:
-        """Take an address apart.
-
-        Raises:
-            SourceRefused: it is none.
-        """
-        if unescaped := unescaped_login(address):
-            raise SourceRefused(f"{name} {unescaped}")
-        try:
-            parts = urlsplit(_quote(address))
-            scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
-        except ValueError:
-            # The error would name what stands where the port should be.
-            raise SourceRefused(
-                f"{name} is no address: its port must be a number, as in rtsp://10.0.0.5:554/stream"
-            ) from None
-        if not host:
-            raise SourceRefused(f"{name} names no host: write it as rtsp://10.0.0.5:554/stream")
-        return cls(name, scheme, _ascii(host), port or _PORTS[scheme], _login(parts), _rest(parts))
-
-    def at(self, scheme: str, host: str, port: int, *, login: str) -> str:
-        """The same stream at another host."""
-        return f"{scheme}://{login}{f'[{host}]' if ':' in host else host}:{port}{self.rest}"
-
-    def moved(self, location: str) -> _Address:
-        """Where a camera said that its stream is. It gets the login where the host stays the same.
-
-        Raises:
-            SourceLost: that is no RTSP address.
-        """
-        here = f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}{self.rest}"
-        try:
-            there = urlsplit(urljoin(here, _quote(location)))
-            scheme, host, port = there.scheme.lower(), there.hostname, there.port
-        except ValueError:
-            scheme, host, port = "", None, None
-        if scheme not in ("rtsp", "rtsps") or not host or not location:
-            raise SourceLost(f"{self.name}: the camera says that the stream is elsewhere, and not where")
-        login = _login(there) or (self.login if host == self.host else "")
-        return _Address(self.name, scheme, _ascii(host), port or _PORTS[scheme], login, _rest(there))
-
-
 class NetworkCamera:
-    """A stream and the connections that it comes by, as one."""
+    """A stream and the connections that it comes by, as one.
+
+    A frame is dated by its arrival, whatever the camera's clock does. Where many come at once, as segments of HLS, that
+    says little: they are shown and dated as far apart as they were recorded.
+    """
 
     def __init__(
         self, stream: Decoder, connections: Connections, read_timeout: float, resource: Resource | None = None
     ) -> None:
         self._stream, self._connections, self._read_timeout = stream, connections, read_timeout
         self._resource = resource
+        interval = round(SECOND / (stream.fps or _ASSUMED_FPS))
+        self._times = Timestamps(interval, ignored=stream.unstamped, jumps_are_faults=True)
+        in_bursts = resource is not None and (stream.form == "hls" or resource.ends) and not stream.unstamped
+        self._playout = Playout(interval) if in_bursts else None
+        self._dating = Dating()
+        self._arrival = 0
+        self._closed = threading.Event()
 
     @property
     def fps(self) -> float:
@@ -138,15 +97,36 @@ class NetworkCamera:
         self._connections.wait_at_most(self._read_timeout)
         if self._stream.grab():
             self._connections.frame_came()
-            return True
+            return self._show()
         if self._connections.failure is not None and not self._stream.closed:
             raise self._connections.failure
         return False
 
+    def _show(self) -> bool:
+        """Date the frame, and wait until it is due: False where `close` was called meanwhile."""
+        stamp = self._times.next(self._stream.time)
+        if self._playout is not None:
+            now = time.monotonic_ns()
+            self._arrival, shown = self._playout.place(stamp, now)
+            return not self._closed.wait((shown - now) / SECOND)
+        self._arrival = self._dating.date(None if self._stream.unstamped else stamp, self._stream.arrival)
+        return True
+
     @property
     def arrival(self) -> int:
-        """Moment at which the grabbed frame had come, before it was decoded."""
-        return self._stream.arrival
+        """Moment that the grabbed frame is dated by."""
+        return self._arrival
+
+    @property
+    def remarks(self) -> list[str]:
+        """Words on what is unusual about the stream, as far as it was read."""
+        said, repairs = choice(self._stream), self._times.repairs
+        remarks = [] if said is None else [said]
+        if self._stream.interlaced:
+            remarks.append(INTERLACED)
+        if repairs.jumps:
+            remarks.append(f"its clock was set while it was read, {repairs.jumps}×: times go on at the frame rate")
+        return remarks
 
     @property
     def outdated(self) -> bool:
@@ -162,7 +142,8 @@ class NetworkCamera:
         return self._stream.retrieve()
 
     def close(self) -> None:
-        """Hang up: a read under way ends at once."""
+        """Hang up: a read or a wait under way ends at once."""
+        self._closed.set()
         self._stream.close()
         self._connections.close()
 
@@ -188,7 +169,7 @@ def open_stream(
         SourceRefused: the address, user name or password is wrong, or a camera may not be there.
         SourceLost: the camera does not answer, or sends nothing.
     """
-    camera = _Address.parse(address, host_only(address))
+    camera = Location.parse(address, host_only(address))
     deadline = _Deadline(open_timeout)
     opened = _open_http if camera.scheme in ("http", "https") else _open_rtsp
     stream = opened(camera, egress, deadline, read_timeout, track)
@@ -197,7 +178,7 @@ def open_stream(
 
 
 def _open_http(
-    camera: _Address, egress: Egress, deadline: _Deadline, read_timeout: float, track: int | None
+    camera: Location, egress: Egress, deadline: _Deadline, read_timeout: float, track: int | None
 ) -> NetworkCamera:
     fetcher = Fetcher(
         camera.name,
@@ -215,7 +196,7 @@ def _open_http(
 
 
 def _open_rtsp(
-    camera: _Address, egress: Egress, deadline: _Deadline, read_timeout: float, track: int | None
+    camera: Location, egress: Egress, deadline: _Deadline, read_timeout: float, track: int | None
 ) -> NetworkCamera:
     for _ in range(1 + MOST_MOVES):
         relay = _call(camera, egress, deadline.left)
@@ -241,7 +222,7 @@ def _ended_by_failure(connections: Connections | NetworkCamera) -> Iterator[None
         raise
 
 
-def _call(camera: _Address, egress: Egress, timeout: float) -> RtspRelay:
+def _call(camera: Location, egress: Egress, timeout: float) -> RtspRelay:
     try:
         connection = dial(camera.host, camera.port, egress, timeout=timeout)
     except Unreachable as error:
@@ -256,7 +237,7 @@ def _call(camera: _Address, egress: Egress, timeout: float) -> RtspRelay:
 
 
 def _read(
-    camera: _Address,
+    camera: Location,
     connections: Connections,
     door: str | Resource,
     options: dict[str, str],
@@ -277,30 +258,12 @@ def _read(
             track=track,
         )
     except FFmpegError:
-        known = connections.failure is not None or connections.status is not None
         # The relay and FFmpeg give up a little early or late, each by its own clock.
-        if not known and deadline.left <= deadline.seconds * 0.1:
-            raise SourceLost(f"{camera.name} did not answer within {deadline.seconds:g} s") from None
+        if connections.failure is None and deadline.left <= deadline.seconds * 0.1:
+            if connections.status is None:
+                raise SourceLost(f"{camera.name} did not answer within {deadline.seconds:g} s") from None
+            if connections.asked:
+                raise SourceLost(
+                    f"{camera.name} answers, but not to {connections.asked}: nothing came within {deadline.seconds:g} s"
+                ) from None
         raise explain(camera.name, connections, logged_in=bool(camera.login)) from None
-
-
-def _ascii(host: str) -> str:
-    """A host's name in the letters of the name system; the one that it was given where that cannot be."""
-    try:
-        return host.encode("idna").decode()
-    except UnicodeError:
-        return host
-
-
-def _login(parts: SplitResult) -> str:
-    """User name and password as they stand in an address, with the @ behind them; nothing where there are none."""
-    return "".join(parts.netloc.rpartition("@")[:2])
-
-
-def _rest(parts: SplitResult) -> str:
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-
-
-def _quote(address: str) -> str:
-    """An address in one line: urlsplit would leave line breaks out, and FFmpeg's request would end there."""
-    return _UNPRINTABLE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), address)

@@ -28,16 +28,17 @@ class Reporter:
         self._frames_then = 0
 
     async def say(self, state: State, message: str = "", *, session: str | None = None) -> None:
-        """Report a state; the same one again only after a while."""
+        """Report a state; the same one again, or another remark on a camera that runs, only after a while."""
         now = time.monotonic()
         changed = (state, message) != self._last
-        if not changed and now - self._said_at < REPEAT:
+        urgent = changed and (self._last is None or (self._last[0], state) != (State.RUNNING, State.RUNNING))
+        if not urgent and now - self._said_at < REPEAT:
             return
         if changed:
             log.info("camera", camera=self._camera, state=state, message=message)
         frames = self._publisher.frames
         elapsed = now - self._said_at
-        fps = None if changed or elapsed <= 0 else round((frames - self._frames_then) / elapsed, 1)
+        fps = None if urgent or elapsed <= 0 else round((frames - self._frames_then) / elapsed, 1)
         self._last, self._said_at, self._frames_then = (state, message), now, frames
         event = Status(
             run=LIVE,

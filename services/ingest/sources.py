@@ -169,7 +169,8 @@ def open_source(
         SourceLost: it gives nothing now.
     """
     # OpenCV takes a quarter of a second to import, and a bad address needs none of it.
-    from services.ingest import live, simulation, videofile
+    from services.ingest import device as devices
+    from services.ingest import simulation, videofile
     from services.ingest.egress import TRUSTED
     from services.ingest.mistyped import meant_camera, unknown_scheme
 
@@ -202,7 +203,7 @@ def open_source(
             case other:
                 raise SourceRefused(unknown_scheme(other))
     if device:
-        return live.open_device(int(device[1]))
+        return devices.open_device(int(device[1]))
     if not address:
         raise SourceRefused(
             "the source is empty: give a video file, an rtsp:// address, a camera's number or sim://door"

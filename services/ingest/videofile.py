@@ -14,6 +14,7 @@ from services.ingest.decoding.completeness import broken_end
 from services.ingest.decoding.decoder import Decoder, open_container
 from services.ingest.decoding.facts import Facts, facts_of
 from services.ingest.decoding.limits import OF_FILE
+from services.ingest.decoding.remarks import INTERLACED, choice
 from services.ingest.decoding.timestamps import Timestamps
 from services.ingest.decoding.track import PacketTimes, Track, first_packets, tracks_of
 from services.ingest.pacing import SECOND
@@ -35,7 +36,6 @@ class VideoFile:
     Args:
         path: of the file.
         decoder: of its video.
-        tracks: that it holds.
         track: the number of the one that was asked for, if any.
         rate: frames per second, in place of the file's times.
     """
@@ -46,13 +46,12 @@ class VideoFile:
         self,
         path: Path,
         decoder: Decoder,
-        tracks: list[Track],
         *,
         track: int | None = None,
         rate: float | None = None,
     ) -> None:
         self._path, self._name = path, host_only(str(path))
-        self._decoder, self._tracks, self._wanted, self._rate = decoder, tracks, track, rate
+        self._decoder, self._wanted, self._rate = decoder, track, rate
         self._fps = rate or decoder.fps or None
         self._length, self._form = decoder.length, decoder.form
         self._timestamps = Timestamps(
@@ -100,12 +99,10 @@ class VideoFile:
         decoder, repairs = self._decoder, self._timestamps.repairs
         rate = f"{self._fps or _FALLBACK_FPS:g} frames a second are taken"
         notes = []
-        if len(self._tracks) > 1:
-            others = ", ".join(str(track) for track in self._tracks if track.number != decoder.track)
-            chosen = self._tracks[decoder.track - 1]
-            notes.append(Note(f"{chosen} is read, not {others}", "--track"))
+        if chosen := choice(decoder):
+            notes.append(Note(chosen, "--track"))
         if decoder.interlaced:
-            notes.append(Note("it is interlaced, and was deinterlaced"))
+            notes.append(Note(INTERLACED))
         if self._rate is None and decoder.times_are_broken:
             notes.append(Note(f"its times are broken: {rate} instead", "--rate"))
         elif repairs.missing:
@@ -208,7 +205,7 @@ def open_video(path: Path, *, track: int | None = None, rate: float | None = Non
         decoder = Decoder(name, whole, OF_FILE, track=track, packets=packets, damage_tolerated=DAMAGE_TOLERATED)
     except (FFmpegError, MemoryError):
         raise SourceRefused(explain(path, name)) from None
-    return VideoFile(path, decoder, tracks, track=track, rate=rate)
+    return VideoFile(path, decoder, track=track, rate=rate)
 
 
 def _refuse_what_is_no_file(path: Path, name: str) -> None:

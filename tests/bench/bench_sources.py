@@ -22,6 +22,7 @@ import psutil
 
 from tests.support.rtsp import RtspCamera
 
+FILM = '( filesrc location="{}" ! parsebin ! rtph264pay config-interval=-1 name=pay0 pt=96 )'
 Read = Callable[[str, int, threading.Barrier], None]
 
 
@@ -80,9 +81,9 @@ def main() -> None:
     print(f"{given.file or ''} {size}, {given.frames} frames, {given.cameras} cameras")
     for turn in range(2):
         for name, read in (("OpenCV", by_opencv), ("PyAV and relay", through_the_relay)):
-            with RtspCamera(*(("--file", str(given.file)) if given.file else ())) as camera:
+            with RtspCamera(streams={"film": FILM.format(given.file.resolve())} if given.file else None) as camera:
                 receiver, sender = context.Pipe(duplex=False)
-                wanted = (read, camera.address, given.cameras, given.frames, sender)
+                wanted = (read, camera.at("film" if given.file else "cam"), given.cameras, given.frames, sender)
                 process = context.Process(target=measure, args=wanted)
                 process.start()
                 cpu, took, memory = receiver.recv()

@@ -7,15 +7,18 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+import trustme
 
 from services.ingest.egress import TRUSTED
 from services.ingest.live import LiveCamera
 from services.ingest.network import open_stream
 from services.ingest.sources import SourceClosed, SourceLost, SourceRefused, frames
 from services.kit.codec import Image
+from tests.support.between import between
 from tests.support.http_camera import http_camera
 from tests.support.rtsp import RtspCamera
 
@@ -129,6 +132,7 @@ class ScriptedFrames:
     """Frames that arrive at these seconds, and whether a newer one waits behind each."""
 
     fps = 10.0
+    remarks: list[str] = []  # noqa: RUF012  # nobody changes it
 
     def __init__(self, script: list[tuple[float, bool]]) -> None:
         self._script, self._at = script, -1
@@ -196,6 +200,41 @@ class TestLogin:
         assert stream.grab() is not None
         assert "cret" not in stream.name
         stream.close()
+
+
+def test_a_camera_over_tls_is_read_whatever_its_certificate(tmp_path: Path) -> None:
+    certificate = tmp_path / "camera.pem"
+    trustme.CA().issue_cert("another.example").private_key_and_cert_chain_pem.write_to_path(certificate)
+    with RtspCamera() as camera, between(camera.address, certificate=certificate) as address:
+        stream = connect(address)
+        pictures = [grabbed.image.shape for grabbed in itertools.islice(frames(stream, None), 5)]
+        stream.close()
+
+    assert address.startswith("rtsps://")
+    assert pictures == [(240, 320, 3)] * 5
+
+
+def test_pictures_that_change_their_size_go_on() -> None:
+    def picture(number: int) -> Image:
+        return np.full((120, 160, 3) if number < 10 else (240, 320, 3), 90, np.uint8)
+
+    with http_camera(fps=10.0, picture=picture) as address:
+        stream = connect(address)
+        shapes = [grabbed.image.shape[:2] for grabbed in itertools.islice(frames(stream, None), 20)]
+        stream.close()
+
+    assert {shapes[0], shapes[-1]} == {(120, 160), (240, 320)}
+
+
+def test_a_camera_that_does_not_take_its_leave_is_left_at_once() -> None:
+    with RtspCamera() as camera:
+        stream = connect(camera.address)
+        camera.hang()
+        closing = threading.Thread(target=stream.close)
+        closing.start()
+        closing.join(20)  # long before the time-out of anything that waits for an answer
+
+        assert not closing.is_alive()
 
 
 def test_wrong_path_says_that_the_camera_answers() -> None:

@@ -44,6 +44,7 @@ def write(
     pixels: str = "yuv420p",
     options: dict[str, str] | None = None,
     times: Sequence[int] | None = None,
+    container: dict[str, str] | None = None,
 ) -> Path:
     """A video of pictures of one size.
 
@@ -56,23 +57,31 @@ def write(
         pixels: FFmpeg's name of how pictures are stored.
         options: of the encoder.
         times: of each picture in thousandths of a second, in place of its number and `fps`.
+        container: options of it.
     """
     frames = (VideoFrame.from_ndarray(picture, format="bgr24") for picture in pictures)
-    with closing(av.open(str(path), "w", format=form)) as container:
-        _encode(container, frames, codec, fps, pixels, options or {}, times)
+    with closing(av.open(str(path), "w", format=form, options=container or {})) as written:
+        _encode(written, frames, codec, fps, pixels, options or {}, times)
     return path
 
 
 @apart
 def write_interlaced(
-    path: Path, pictures: Iterable[Image], codec: str, *, bottom_first: bool = False, marked: str = ""
+    path: Path,
+    pictures: Iterable[Image],
+    codec: str,
+    *,
+    fps: int = 25,
+    bottom_first: bool = False,
+    marked: str = "",
 ) -> Path:
-    """A video of 25 frames a second, each made of two of the pictures: its lines come from either in turns.
+    """A video whose frames are made of two of the pictures each: its lines come from either in turns.
 
     Args:
         path: of the file.
         pictures: BGR; equal ones in pairs make it progressive.
         codec: FFmpeg's encoder.
+        fps: frames a second.
         bottom_first: whether the lower line of each two is from the earlier picture.
         marked: what the file says of it, "tff", "bff" or "prog"; the truth where nothing is said.
     """
@@ -86,7 +95,7 @@ def write_interlaced(
     if marked == "prog":
         options = {}
     with closing(av.open(str(path), "w")) as container:
-        _encode(container, frames, codec, 25, "yuv420p", options, None)
+        _encode(container, frames, codec, fps, "yuv420p", options, None)
     return path
 
 

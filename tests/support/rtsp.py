@@ -6,10 +6,11 @@ import os
 import select
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 
@@ -22,10 +23,16 @@ STARTING_SECONDS = 30.0
 
 
 class RtspCamera:
-    """`rtsp://127.0.0.1:…/cam`. Use it as a context; it is switched on at once."""
+    """`rtsp://127.0.0.1:…/cam`. Use it as a context; it is switched on at once.
 
-    def __init__(self, *options: str) -> None:
-        self._options = options
+    Args:
+        options: of the server.
+        streams: pipelines, by the path that each is served at beside `/cam`.
+    """
+
+    def __init__(self, *options: str, streams: Mapping[str, str] | None = None) -> None:
+        named = [word for name, pipeline in (streams or {}).items() for word in ("--stream", f"{name}={pipeline}")]
+        self._options = (*options, *named)
         self._process: subprocess.Popen[str] | None = None
         self.address = ""
         self.switch_on()
@@ -58,6 +65,10 @@ class RtspCamera:
         """Let it keep its connections and say nothing."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
+
+    def at(self, name: str) -> str:
+        """The address of one of its streams."""
+        return urljoin(self.address, name)
 
     def with_login(self, user: str, password: str) -> str:
         """The address with a user name and password in it."""

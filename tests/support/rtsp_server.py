@@ -1,16 +1,16 @@
 #!/usr/bin/python3
 """A real RTSP server for tests: GStreamer's, run by Debian's own Python.
 
-    rtsp_server.py [--port PORT] [--file FILE.mp4] [--user NAME --password WORD [--method digest]]
+    rtsp_server.py [--port PORT] [--stream NAME=PIPELINE]... [--user NAME --password WORD [--method digest]]
 
-Serves `/cam` in real time over TCP alone: moving bars coded as H.264, or an mp4 with H.264 in it. The first line on
-stdout is its address; a port of 0 takes a free one. SIGTERM ends it: clients see the connection drop, as when a camera
-loses power. SIGSTOP makes a camera that hangs.
+Serves in real time over TCP alone: moving bars, coded as H.264, at `/cam`, and each of the pipelines, in GStreamer's
+language with payloaders pay0, pay1, …, at a path of its own, from its beginning when somebody asks for it. The first
+line on stdout is the address; a port of 0 takes a free one. SIGTERM ends it: clients see the connection drop, as when a
+camera loses power. SIGSTOP makes a camera that hangs.
 """
 
 import argparse
 import sys
-from pathlib import Path
 
 try:
     import gi  # type: ignore[import-not-found]  # Debian's Python has it, the project's has not
@@ -26,11 +26,10 @@ BARS = (
     "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=30/1 ! videoconvert"
     " ! openh264enc gop-size=30 ! h264parse config-interval=1 ! rtph264pay name=pay0 pt=96 )"
 )
-FILE = '( filesrc location="{}" ! qtdemux ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96 )'
 
 
 def require_login(
-    server: "GstRtspServer.RTSPServer", factory: "GstRtspServer.RTSPMediaFactory", given: argparse.Namespace
+    server: "GstRtspServer.RTSPServer", factories: "list[GstRtspServer.RTSPMediaFactory]", given: argparse.Namespace
 ) -> None:
     auth = GstRtspServer.RTSPAuth()
     if given.method == "digest":
@@ -45,13 +44,14 @@ def require_login(
     permissions = GstRtspServer.RTSPPermissions()
     permissions.add_permission_for_role(given.user, GstRtspServer.RTSP_PERM_MEDIA_FACTORY_ACCESS, True)
     permissions.add_permission_for_role(given.user, GstRtspServer.RTSP_PERM_MEDIA_FACTORY_CONSTRUCT, True)
-    factory.set_permissions(permissions)
+    for factory in factories:
+        factory.set_permissions(permissions)
 
 
 def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--port", default="0")
-    options.add_argument("--file")
+    options.add_argument("--stream", action="append", default=[])
     options.add_argument("--user")
     options.add_argument("--password", default="")
     options.add_argument("--method", choices=["basic", "digest"], default="basic")
@@ -61,13 +61,16 @@ def main() -> None:
     if missing:
         sys.exit(f"cannot serve RTSP: GStreamer lacks {', '.join(missing)}")
     server = GstRtspServer.RTSPServer(service=given.port, address="127.0.0.1")
-    factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(FILE.format(Path(given.file).resolve()) if given.file else BARS)
-    factory.set_shared(True)
-    factory.set_protocols(GstRtsp.RTSPLowerTrans.TCP)
+    factories = []
+    for name, pipeline in [("cam", BARS), *(given_one.split("=", 1) for given_one in given.stream)]:
+        factory = GstRtspServer.RTSPMediaFactory()
+        factory.set_launch(pipeline)
+        factory.set_shared(True)
+        factory.set_protocols(GstRtsp.RTSPLowerTrans.TCP)
+        server.get_mount_points().add_factory(f"/{name}", factory)
+        factories.append(factory)
     if given.user:
-        require_login(server, factory, given)
-    server.get_mount_points().add_factory("/cam", factory)
+        require_login(server, factories, given)
     if not server.attach(None):
         sys.exit(f"cannot serve RTSP: port {given.port} is taken")
     print(f"rtsp://127.0.0.1:{server.get_bound_port()}/cam", flush=True)

@@ -16,7 +16,7 @@ from av.error import FFmpegError
 from services.ingest.decoding.completeness import Extent, said_seconds
 from services.ingest.decoding.limits import limit_memory
 from services.ingest.decoding.picture import Converter, Deinterlacer
-from services.ingest.decoding.track import FASTEST, PacketTimes, are_impossible, choose_track
+from services.ingest.decoding.track import FASTEST, PacketTimes, Track, are_impossible, choose_track, tracks_of
 from services.ingest.sources import SourceClosed, SourceRefused
 from services.kit.codec import MAX_PIXELS, Image
 
@@ -86,6 +86,7 @@ class Decoder:
         self._packets: Iterator[Packet[Stream]] = iter(())
         try:
             self._stream = self._choose(container, packets, track)
+            self._tracks = tracks_of(container)
             self._track = 1 + container.streams.video.index(self._stream)
             self._times_are_broken = packets is not None and are_impossible(packets.get(self._stream.index, []))
             self._rate = _rate(self._stream)
@@ -100,6 +101,11 @@ class Decoder:
     def track(self) -> int:
         """The number of the track that is read, from 1, among the video tracks."""
         return self._track
+
+    @property
+    def tracks(self) -> list[Track]:
+        """The video tracks that there are, in the container's order."""
+        return self._tracks
 
     @property
     def fps(self) -> float:

@@ -35,6 +35,11 @@ OF_HTTP = {
     "http_multiple": "0",
 }
 """FFmpeg's options for an HTTP camera."""
+OF_DEVICE = {
+    "format_whitelist": "video4linux2,v4l2",
+    "codec_whitelist": "rawvideo,mjpeg,h264,hevc",
+}
+"""FFmpeg's options for a camera of this machine."""
 
 
 @cache

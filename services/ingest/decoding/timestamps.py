@@ -8,6 +8,8 @@ from services.ingest.pacing import SECOND
 
 LONGEST_JUMP = 10 * SECOND
 """A longer step ahead is a fault, in streams whose clock may be set while they run."""
+_DISORDER = SECOND
+"""A step back by less is no clock that was set: a frame has the time of another one, or they are out of order."""
 
 
 @dataclass(slots=True)
@@ -16,7 +18,7 @@ class Repairs:
 
     Attributes:
         jumps: of the clock, back in time or ahead by more than ten seconds.
-        missing: frames without a time.
+        missing: frames without a time, or with one that is a little out of order.
     """
 
     jumps: int = 0
@@ -37,6 +39,7 @@ class Timestamps:
         self.repairs = Repairs()
         self._interval, self._ignored, self._jumps_are_faults = interval, ignored, jumps_are_faults
         self._offset: int | None = None
+        self._raw: int | None = None
         self._last: int | None = None
 
     def next(self, raw: int | None) -> int:
@@ -45,12 +48,15 @@ class Timestamps:
         Args:
             raw: what the stream says, nanoseconds; None where it says nothing.
         """
+        if not self._ignored and (raw is None or (self._raw is not None and 0 <= self._raw - raw < _DISORDER)):
+            self.repairs.missing += 1
+            raw = None
         self._last = self._time(None if self._ignored else raw)
+        if raw is not None:
+            self._raw = raw
         return self._last
 
     def _time(self, raw: int | None) -> int:
-        if raw is None:
-            self.repairs.missing += not self._ignored
         if self._last is None:
             self._offset = raw
             return 0
@@ -60,9 +66,12 @@ class Timestamps:
         if self._offset is None:  # the first frames had no time
             self._offset = raw - following
         step = raw - self._offset - self._last
-        if step > 0 and not (self._jumps_are_faults and step > LONGEST_JUMP):
+        back = self._raw is not None and raw < self._raw
+        jump = back or (self._jumps_are_faults and step > LONGEST_JUMP)
+        self.repairs.jumps += jump
+        if step > 0 and not jump:
             return self._last + step
-        self.repairs.jumps += 1
+        # A step that is none is no jump where frames without a time came before: they were given too much of it.
         if self._jumps_are_faults:
             self._offset = raw - following
         return following

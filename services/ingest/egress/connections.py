@@ -27,12 +27,14 @@ class Connections:
         name: of the source, as people may see it.
         failure: why something that FFmpeg wished could not be had; what it says itself is less.
         status: of the camera's last answer.
+        asked: the request that the camera has not answered yet, where requests have names.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.failure: SourceError | None = None
         self.status: int | None = None
+        self.asked = ""
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._closed = False

@@ -14,6 +14,7 @@ LONGEST_BODY = 256 * 1024
 """Bytes of a description (SDP): a camera's is below 2 KB, and FFmpeg reads no more than 16 KB of one."""
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FORBIDDEN = re.compile(rb"[\0-\x08\x0a-\x1f\x7f]")
+_NO_TEXT = re.compile(rb"[\0-\x08\x0e-\x1f\x7f]")
 
 
 class Malformed(Exception):
@@ -113,6 +114,8 @@ class Wire:
         while (end := re.compile(rb"\n\r?\n").search(self._waiting, searched)) is None:
             if len(self._waiting) > LONGEST_HEAD:
                 raise Malformed("a head without an end")
+            if _NO_TEXT.search(self._waiting, searched):
+                raise Malformed("control characters")
             searched = max(0, len(self._waiting) - 2)
             self._receive()
         if end.end() > LONGEST_HEAD:

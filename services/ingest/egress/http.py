@@ -134,9 +134,12 @@ class Fetcher(Connections):
             connection = dial(host, port, self._egress, timeout=max(0.0, left))
         except Unreachable as error:
             raise error.of(self.name) from error
-        try:
-            if parts.scheme == "https":
+        if parts.scheme == "https":
+            try:
                 connection = encrypt(connection, host, timeout=left)
+            except OSError as error:
+                raise SourceLost(f"{self.name} does not answer in TLS") from error
+        try:
             self.keep(connection)
             exchange = http.client.HTTPConnection(host, port)
             exchange.sock = _Line(connection, self)  # as much of a socket as it uses
@@ -196,6 +199,11 @@ class Resource:
         self._seekable = self._length is not None and (
             response.status == 206 or "bytes" in (response.getheader("Accept-Ranges") or "").lower()
         )
+
+    @property
+    def ends(self) -> bool:
+        """Tell whether it has a known end: it is a file, and comes as fast as it can be read."""
+        return self._length is not None
 
     def readable(self) -> bool:
         """Always."""

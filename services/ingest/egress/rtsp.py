@@ -77,12 +77,13 @@ class RtspRelay(Connections):
             asked = _REQUEST.fullmatch(request.start)
             if asked is None:
                 raise Malformed("FFmpeg asks for what is no request")
+            self.asked = asked[1]
             camera.connection.sendall(request.encode() + reader.exactly(request.length))
             answer, body = self._answer(reader, camera)
             said = _STATUS.fullmatch(answer.start)
             if said is None:
                 raise Malformed("the camera answers with what is no answer")
-            self.status = int(said[1])
+            self.status, self.asked = int(said[1]), ""
             if 300 <= self.status < 400:
                 self.moved = answer.get("Location") or ""
                 return
