@@ -147,6 +147,15 @@ def nothing_is_refused(request: pytest.FixtureRequest) -> Iterator[None]:
         assert not violations(folder)
 
 
+@pytest.fixture(autouse=True)
+def priority_is_left_alone() -> Iterator[None]:
+    """No library gives a test's process real-time priority: whatever it starts would inherit it, and starve others."""
+    yield
+    policy = os.sched_getscheduler(0)
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    assert policy == os.SCHED_OTHER
+
+
 def violations(folder: Path) -> list[str]:
     """What the NATS servers of a folder refused."""
     logs = [log for log in folder.rglob("nats.log*") if log.is_file()]

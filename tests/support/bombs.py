@@ -14,6 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from tests.support.clips import numbered_picture
+from tests.support.encoding import apart
 
 GIANT = 16_000
 """Pixels of a side: 256 megapixels, which FFmpeg would take by itself."""
@@ -39,6 +40,7 @@ def jpeg(size: int = GIANT) -> bytes:
     return bytes(raw)
 
 
+@apart
 def encoded(coding: str, container: str, *, frames: int = 30, size: tuple[int, int] = (320, 240)) -> bytes:
     """A sound stream."""
     target = io.BytesIO()

@@ -14,6 +14,7 @@ from av.filter import Graph
 from av.video.frame import PictureType, VideoFrame
 
 from services.kit.codec import Image
+from tests.support.encoding import apart
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -32,6 +33,7 @@ def moving_box(number: int, size: tuple[int, int] = (320, 240)) -> Image:
     return picture
 
 
+@apart
 def write(
     path: Path,
     pictures: Iterable[Image],
@@ -61,6 +63,7 @@ def write(
     return path
 
 
+@apart
 def write_interlaced(path: Path, pictures: Iterable[Image], codec: str, *, bottom_first: bool = False) -> Path:
     """A video of 25 frames a second, each made of two of the pictures: its lines come from either in turns."""
     frames = _woven(pictures, bottom_first=bottom_first)
@@ -74,6 +77,7 @@ def write_interlaced(path: Path, pictures: Iterable[Image], codec: str, *, botto
     return path
 
 
+@apart
 def write_tracks(path: Path, tracks: Sequence[tuple[str, Sequence[Image]]], *, fps: int = 10) -> Path:
     """A video of several video tracks, each an encoder and its pictures. The first one is the container's default."""
     with closing(av.open(str(path), "w")) as container:
