@@ -54,6 +54,7 @@ READERS = {
     "KV_cameras": {"ingest", "detector", "tracker"},
     "KV_runs": {"detector", "tracker", "persistence"},
     "KV_sources": {"ingest"},
+    "KV_checkpoints": {"ingest"},
     "KV_leases": {"ingest", "detector"},
 }
 """Beside the owners."""

@@ -14,7 +14,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, PubAck
 from contracts.events import State, Status
 from contracts.frames import EndReason, FrameHeader
 from contracts.spec import CameraSpec, Capture, CountingLine, Source, current_key
-from contracts.streams import CAMERAS, INGEST_STATE, KEPT, PREVIEW, SOURCES, STATUS
+from contracts.streams import CAMERAS, CHECKPOINTS, INGEST_STATE, KEPT, PREVIEW, SOURCES, STATUS
 from infra.local.nats import NatsServer
 from services.ingest import camera as camera_module
 from services.ingest.app import IngestService
@@ -37,9 +37,11 @@ START = 1_764_000_000_000_000_000
 
 @pytest.fixture
 async def bus(settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bus]:
-    """A bus with all streams and buckets; progress is written with every frame."""
+    """A bus with all streams and buckets, but no tracker and no checkpoints; progress is written with every frame."""
     monkeypatch.setattr(camera_module, "SAVE_EVERY", 0.0)
     async with connected(settings, everything=True) as bus:
+        await bus.js.delete_key_value(CHECKPOINTS.name)
+        bus._buckets = tuple(bucket for bucket in bus._buckets if bucket is not CHECKPOINTS)
         yield bus
 
 
