@@ -285,7 +285,10 @@ class Bus:
         except NotFoundError:
             await self.js.create_key_value(
                 KeyValueConfig(
-                    bucket=bucket.name, history=bucket.history, ttl=bucket.ttl or None, storage=StorageType.FILE
+                    bucket=bucket.name,
+                    history=bucket.history,
+                    ttl=bucket.ttl or None,
+                    storage=StorageType.MEMORY if bucket.in_memory else StorageType.FILE,
                 )
             )
             return

@@ -41,6 +41,7 @@ OWNERS = {
     "KV_sources": "api",
     "KV_ingest_state": "ingest",
     "KV_attempts": "detector",
+    "KV_views": "detector",
     "KV_checkpoints": "tracker",
     "KV_leases": "tracker",
 }
