@@ -45,12 +45,13 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A key-value bucket. `ttl` in seconds, 0 keeps for ever."""
+    """A key-value bucket. `ttl` in seconds, 0 keeps for ever; in memory, it goes with the server's process."""
 
     name: str
     owner: Owner
     ttl: float = 0
     history: int = 1
+    in_memory: bool = False
 
 
 def _of(run: str, kind: Kind) -> tuple[str, ...]:
@@ -103,10 +104,11 @@ RUNS = Bucket("runs", Owner.API)
 SOURCES = Bucket("sources", Owner.API)
 INGEST_STATE = Bucket("ingest_state", Owner.INGEST)
 ATTEMPTS = Bucket("attempts", Owner.DETECTOR, ttl=HOUR)
+VIEWS = Bucket("views", Owner.DETECTOR, ttl=600, in_memory=True)
 CHECKPOINTS = Bucket("checkpoints", Owner.TRACKER)
 LEASES = Bucket("leases", Owner.TRACKER, ttl=5)
 
-BUCKETS = (CAMERAS, RUNS, SOURCES, INGEST_STATE, ATTEMPTS, CHECKPOINTS, LEASES)
+BUCKETS = (CAMERAS, RUNS, SOURCES, INGEST_STATE, ATTEMPTS, VIEWS, CHECKPOINTS, LEASES)
 
 
 def owned_by(owner: Owner) -> tuple[tuple[Stream, ...], tuple[Bucket, ...]]:

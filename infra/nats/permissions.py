@@ -13,6 +13,7 @@ from contracts.identity import LIVE
 from contracts.streams import (
     BUCKETS,
     CAMERAS,
+    CHECKPOINTS,
     CROSSINGS,
     DETECTIONS,
     DLQ,
@@ -45,6 +46,7 @@ READERS: dict[Stream | Bucket, tuple[Owner, ...]] = {
     RUNS: (Owner.DETECTOR, Owner.TRACKER, Owner.PERSISTENCE),
     SOURCES: (Owner.INGEST,),  # a camera's address may hold its password
     LEASES: (Owner.INGEST, Owner.DETECTOR),
+    CHECKPOINTS: (Owner.INGEST,),  # where to go on with a file
 }
 """Who reads what another service owns."""
 

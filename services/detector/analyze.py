@@ -44,7 +44,12 @@ def analyze(frame: FrameHeader, jpeg: bytes, detector: Detector, spec: CameraSpe
     picture = _prepare(look, detector.model)
     if isinstance(picture, Detections):
         return picture
-    return _event(look, detector.detect(picture, stream=f"{frame.run}/{frame.camera}/{frame.session}"), detector.model)
+    return _event(look, detector.detect(picture, stream=stream_of(frame)), detector.model)
+
+
+def stream_of(frame: FrameHeader) -> str:
+    """The stream that a frame is one of, for a detector that learns a background."""
+    return f"{frame.run}/{frame.camera}/{frame.session}"
 
 
 def analyze_batch(looks: Sequence[Look], detector: BatchDetector) -> list[Detections]:

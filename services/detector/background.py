@@ -50,6 +50,20 @@ class Background:
         self._bare = np.zeros((height, width, 3), np.uint8)
         self._seen = 0
 
+    @property
+    def bare(self) -> Image | None:
+        """The picture without anybody; None while it is learnt from scratch."""
+        return self._bare if self._seen > WARM_UP else None
+
+    def recall(self, bare: Image) -> None:
+        """Go on from a picture without anybody."""
+        self._forget()
+        self._bare = bare
+        while self._seen < WARM_UP:
+            self._seen += 1
+            self._learner.apply(bare, learningRate=1.0 / self._seen)
+        self._seen += 1
+
     def foreground(self, picture: Image) -> Mask:
         """What is not background in the next picture, (height, width, 3) BGR, shadows left out."""
         # Sensor noise is of single pixels, people are not.

@@ -5,8 +5,11 @@ For the simulated door, and for a camera whose owner chose it; nobody gets it wi
 
 from __future__ import annotations
 
+import zlib
 from collections import OrderedDict
+from io import BytesIO
 from typing import cast
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -52,6 +55,19 @@ class MotionDetector:
             self._scenes.popitem(last=False)
         return scene.people(frame)
 
+    def learnt(self, stream: str) -> bytes | None:
+        """The background of a stream and the size of people there."""
+        scene = self._scenes.get(stream)
+        return None if scene is None else scene.learnt()
+
+    def recall(self, stream: str, learnt: bytes) -> None:
+        """Go on with a background from before. Where the view is another by now, it is soon forgotten.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        self._scenes[stream] = _Scene.recalled(learnt)
+
 
 class _Scene:
     """What is known of one camera's view."""
@@ -63,6 +79,28 @@ class _Scene:
         self._size = (width // shrink, height // shrink)
         self._background = Background(*self._size)
         self._silhouettes = Silhouettes(*self._size)
+
+    @classmethod
+    def recalled(cls, learnt: bytes) -> _Scene:
+        try:
+            with np.load(BytesIO(learnt), allow_pickle=False) as known:
+                bare, (width, height), sightings = known["bare"], known["frame"].tolist(), known["sightings"]
+        except (ValueError, KeyError, OSError, EOFError, BadZipFile, zlib.error) as error:
+            raise ValueError(f"no background of this release: {error!r}") from error
+        scene = cls(width, height)
+        if bare.shape != (*reversed(scene._size), 3) or bare.dtype != np.uint8:
+            raise ValueError(f"a background of {bare.shape} for frames of {width}x{height}")
+        scene._background.recall(bare)
+        scene._silhouettes.scale.recall(sightings)
+        return scene
+
+    def learnt(self) -> bytes | None:
+        bare = self._background.bare
+        if bare is None:
+            return None
+        kept = BytesIO()
+        np.savez_compressed(kept, bare=bare, frame=self.frame_size, sightings=self._silhouettes.scale.sightings)
+        return kept.getvalue()
 
     def people(self, frame: Image) -> Found:
         picture = frame

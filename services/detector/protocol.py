@@ -66,6 +66,23 @@ class Detector(Protocol):
 
 
 @runtime_checkable
+class LearningDetector(Detector, Protocol):
+    """A detector that learns what a camera's view is without people, and can hand that on to its successor."""
+
+    def learnt(self, stream: str) -> bytes | None:
+        """What it knows of a stream's view; None while that is too little."""
+        ...
+
+    def recall(self, stream: str, learnt: bytes) -> None:
+        """Go on with what was known of a stream's view, in the place of what is known here.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
 class BatchDetector(Detector, Protocol):
     """A detector that can look at several frames at once, each by itself: it keeps no state of any stream."""
 

@@ -99,10 +99,24 @@ class Scale:
         self._seen: dict[int, deque[tuple[int, int, int]]] = {}
         self._medians: NDArray[np.float64] | None = None
 
+    @property
+    def sightings(self) -> NDArray[np.int32]:
+        """Those who were seen, (N, 4): band, width, height, area."""
+        rows = [(band, *one) for band, seen in self._seen.items() for one in seen]
+        return np.array(rows, np.int32).reshape(-1, 4)
+
+    def recall(self, sightings: NDArray[np.int32]) -> None:
+        """Remember those who were seen before."""
+        for band, width, height, area in sightings.tolist():
+            self._remember(band, (width, height, area))
+
     def learn(self, blob: Blob) -> None:
         """Remember somebody who walks alone and is wholly in the picture."""
-        band = self._seen.setdefault(int(blob.bottom / self._band), deque(maxlen=self.REMEMBERED))
-        band.append((blob.width, blob.height, blob.area))
+        self._remember(int(blob.bottom / self._band), (blob.width, blob.height, blob.area))
+
+    def _remember(self, number: int, one: tuple[int, int, int]) -> None:
+        band = self._seen.setdefault(number, deque(maxlen=self.REMEMBERED))
+        band.append(one)
         if sum(map(len, self._seen.values())) >= self.ENOUGH:
             self._medians = np.array([[n, *np.median(self._seen[n], axis=0)] for n in sorted(self._seen)])
 
@@ -121,7 +135,7 @@ class Silhouettes:
     def __init__(self, width: int, height: int) -> None:
         self._shape = (width, height)
         self._smallest = SMALLEST * width * height
-        self._scale = Scale(height)
+        self.scale = Scale(height)
 
     def people(self, mask: Mask) -> Found:
         """Find the people; boxes in pixels of the mask, best first."""
@@ -131,7 +145,7 @@ class Silhouettes:
         for blob in self._joined(blobs):
             if blob.area < self._smallest:
                 continue
-            size = self._scale.at(blob.bottom)
+            size = self.scale.at(blob.bottom)
             if size is not None and (blob.width > WIDE * size.width or blob.height > TALL * size.height):
                 pieces = _parted(blob, np.isin(labels, blob.labels), size)
                 boxes += pieces
@@ -140,7 +154,7 @@ class Silhouettes:
             boxes.append((blob.left, blob.top, blob.right, blob.bottom))
             scores.append(FRAGMENT if size is not None and blob.area < 0.35 * size.area else WHOLE)
             if self._alone(blob, size):
-                self._scale.learn(blob)
+                self.scale.learn(blob)
         if not boxes:
             return NOBODY
         order = np.argsort(-np.array(scores), kind="stable")
@@ -172,7 +186,7 @@ class Silhouettes:
 
     def _belong(self, one: Blob, other: Blob) -> bool:
         both = one.joined(other)
-        size = self._scale.at(both.bottom)
+        size = self.scale.at(both.bottom)
         shared = min(one.right, other.right) - max(one.left, other.left)
         apart = max(one.top, other.top) - min(one.bottom, other.bottom)
         if size is None:

@@ -31,8 +31,9 @@ from contracts.subjects import Kind, detections, parse, pool_filter
 from services.detector.analyze import Look, analyze, analyze_batch
 from services.detector.attempts import Attempts
 from services.detector.pools import asks_for
-from services.detector.protocol import BatchDetector, Detector
+from services.detector.protocol import BatchDetector, Detector, LearningDetector
 from services.detector.turns import Turns
+from services.detector.views import Views
 from services.kit.bus import Bus
 from services.kit.dead_letters import bury
 from services.kit.logs import bound_contextvars, logger
@@ -78,10 +79,13 @@ class PoolWorker:
         self._specs = {LIVE: Specs(bus, PATIENCE)}
         self._turns = Turns()
         self._attempts = Attempts(bus)
+        self._views: Views | None = None
         self._batch = detector.batch if isinstance(detector, BatchDetector) else 1
 
     async def run(self) -> None:
         """Work on both of the pool's streams, and on those of runs, until cancelled."""
+        if isinstance(self._detector, LearningDetector):  # each time: another replica may have seen more meanwhile
+            self._views = Views(self._bus, self._detector, self._thread)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read_live(FRAMES, Kind.FRAMES))
             group.create_task(self._read_live(KEPT, Kind.KEPT))
@@ -179,6 +183,8 @@ class PoolWorker:
         attempt = await self._attempts.begin(msg, look.frame)
         if attempt > MOST_ATTEMPTS:
             return self._skip(look, f"given up after {MOST_ATTEMPTS} deliveries without an answer")
+        if self._views is not None:
+            await self._views.recall(look.frame)
         try:
             event = await self._timed(lambda: analyze(look.frame, look.jpeg, self._detector, look.spec), 1)
         except Exception as error:  # a backend may raise anything; the frame is tried again, then buried
@@ -188,6 +194,8 @@ class PoolWorker:
             await msg.nak(delay=RETRY_DELAY)
             return None
         await self._attempts.survived(msg, look.frame)
+        if self._views is not None:
+            await self._views.keep(look.frame)
         return event
 
     async def _timed(self, work: Callable[[], T], frames: int) -> T:

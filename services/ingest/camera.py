@@ -137,12 +137,17 @@ class CameraWorker:
         await asyncio.Event().wait()  # until its configuration changes
 
     async def _resume(self, source: FrameSource) -> Progress:
-        """Where to go on, with nothing left behind in another model's queue."""
+        """Where to go on, with nothing left behind: in another model's queue, or lost in a power cut on its way.
+
+        What is under way now is published once more with it, and recognised by its id.
+        """
         stranded = await find_stranded(self._bus, self._spec)
         progress = await self._find_progress(source, stranded)
-        first = stranded.first.get(progress.session)
-        if first is not None:
-            progress = progress.model_copy(update={"next_seq": min(first, progress.next_seq), "finished": False})
+        missing = await self._progress.missing(self._spec.camera, progress.session)
+        first = min((seq for seq in (stranded.first.get(progress.session), missing) if seq is not None), default=None)
+        if first is not None and first < progress.next_seq:
+            log.info("frames that were not counted yet are published again", first=first, instead_of=progress.next_seq)
+            progress = progress.model_copy(update={"next_seq": first, "finished": False})
             await self._progress.write(self._spec.camera, progress)
         await discard(self._bus, stranded)
         return progress

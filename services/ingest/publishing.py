@@ -38,7 +38,8 @@ class Publisher:
         subject = kept(header.run, spec.pool, header.store, header.camera)
         headers = _traced(header).to_headers()
         # By revision: frames that are queued anew for another model must not be taken for those that were there before.
-        msg_id = f"{header.run}/{header.id}/{spec.revision}"
+        # By server: one that was started anew may have kept a frame's id, and lost what was made of the frame.
+        msg_id = f"{header.run}/{header.id}/{spec.revision}/{self._bus.server}"
         while True:
             try:
                 await self._bus.publish(subject, jpeg, headers=headers, msg_id=msg_id)

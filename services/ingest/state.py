@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from nats.errors import Error as NatsError
-from nats.js.errors import KeyNotFoundError
+from nats.js.errors import BucketNotFoundError, KeyNotFoundError
 from nats.js.kv import KeyValue
 from pydantic import BaseModel, ConfigDict
 
+from contracts.checkpoints import Taken, checkpoint_key
+from contracts.identity import LIVE, partition
 from contracts.spec import Source
-from contracts.streams import INGEST_STATE
+from contracts.streams import CHECKPOINTS, INGEST_STATE
 from services.kit.bus import Backoff, Bus
 
 REMEMBERED = 16
@@ -94,6 +96,25 @@ class ProgressStore:
                 await backoff.wait()
             else:
                 return
+
+    async def missing(self, camera: str, session: str) -> int | None:
+        """The first frame of a session that the tracker has not taken, waiting through an outage.
+
+        None where it took all of it, or has no checkpoints yet.
+        """
+        backoff = Backoff()
+        while True:
+            try:
+                bucket = await self._bus.js.key_value(CHECKPOINTS.name)
+                entry = await bucket.get(checkpoint_key(LIVE, partition(camera), camera))
+            except KeyNotFoundError:
+                return 0
+            except BucketNotFoundError:
+                return None
+            except (NatsError, TimeoutError, OSError):
+                await backoff.wait()
+            else:
+                return Taken.model_validate_json(entry.value or b"{}").first_missing(session)
 
     async def _open(self) -> KeyValue:
         if self._bucket is None:

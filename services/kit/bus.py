@@ -103,6 +103,11 @@ class Bus:
         return self._online.is_set()
 
     @property
+    def server(self) -> str:
+        """The id of the server's process: another after each start of it."""
+        return str(self.client._server_info.get("server_id", ""))  # noqa: SLF001  # nats-py shows it nowhere else
+
+    @property
     def problem(self) -> str | None:
         """Why nothing can be published now, in one line; None where all is well."""
         return self.unstored if self.connected else self._kept_out or "NATS is away"
@@ -280,7 +285,10 @@ class Bus:
         except NotFoundError:
             await self.js.create_key_value(
                 KeyValueConfig(
-                    bucket=bucket.name, history=bucket.history, ttl=bucket.ttl or None, storage=StorageType.FILE
+                    bucket=bucket.name,
+                    history=bucket.history,
+                    ttl=bucket.ttl or None,
+                    storage=StorageType.MEMORY if bucket.in_memory else StorageType.FILE,
                 )
             )
             return

@@ -40,6 +40,8 @@ class Lease:
         self._leases, self._name, self._token, self._ttl = leases, name, token.encode(), ttl
         self._revision = 0
         self._until = 0.0
+        self._taking = False
+        """Whether taking it was tried, and nobody said how that ended."""
         self.tenure = 0
         """Rises when it is held again after somebody else may have had it: what was begun before may be over."""
 
@@ -57,13 +59,15 @@ class Lease:
         Raises:
             NatsError, TimeoutError, OSError: the broker does not say; it may be taken or not.
         """
-        began = time.monotonic()
+        began, self._taking = time.monotonic(), True
         try:
-            self._revision = await self._leases.create(self._name, self._token)
+            async with self._in_time():
+                self._revision = await self._leases.create(self._name, self._token)
         except KeyWrongLastSequenceError:
             if not await self._is_ours():
+                self._taking = False
                 return False
-        self._until = began + self._ttl
+        self._until, self._taking = began + self._ttl, False
         return True
 
     async def renew(self) -> bool:
@@ -74,14 +78,19 @@ class Lease:
         """
         began = time.monotonic()
         try:
-            self._revision = await self._leases.update(self._name, self._token, last=self._revision)
+            async with self._in_time():
+                self._revision = await self._leases.update(self._name, self._token, last=self._revision)
         except KeyWrongLastSequenceError:
-            # The write before may be ours, its acknowledgement lost; or the entry has expired, and nobody noticed.
-            if not await self._is_ours() and not await self.take():
+            doubtful = self._taking
+            if await self._is_ours():
+                # A renewal was stored and not answered. It was stored over the entry before: nobody had it between.
+                self.tenure += doubtful
+            elif await self.take():
+                self.tenure += 1
+            else:
                 self._until = 0.0
                 return False
-            self.tenure += 1
-        self._until = began + self._ttl
+        self._until, self._taking = began + self._ttl, False
         return True
 
     async def give_back(self) -> None:
@@ -92,15 +101,24 @@ class Lease:
                 await self._leases.delete(self._name, last=self._revision)
 
     async def _is_ours(self) -> bool:
-        """Whether the entry says that this replica holds it."""
-        try:
-            entry = await self._leases.get(self._name)
-        except KeyNotFoundError:
-            return False
-        if entry.value != self._token or entry.revision is None:
-            return False
-        self._revision = entry.revision
+        """Whether the entry says that this replica holds it; then it is written anew, as it may be about to expire.
+
+        Raises:
+            NatsError, TimeoutError, OSError: the broker does not say, or it changed hands just now.
+        """
+        async with self._in_time():
+            try:
+                entry = await self._leases.get(self._name)
+            except KeyNotFoundError:
+                return False
+            if entry.value != self._token or entry.revision is None:
+                return False
+            self._revision = await self._leases.update(self._name, self._token, last=entry.revision)
         return True
+
+    def _in_time(self) -> asyncio.Timeout:
+        """An answer that comes later than the next renewal is not waited for: the entry would expire meanwhile."""
+        return asyncio.timeout(self._ttl / RENEWALS)
 
 
 @asynccontextmanager

@@ -23,10 +23,13 @@ from nats.js.errors import NotFoundError
 from services.kit.bus import Backoff, Bus
 from services.kit.hold import Hold
 from services.kit.logs import logger
+from services.kit.places import Place, newest_that_holds, remember
 from services.kit.tasks import cancel_and_wait
 
 HEARTBEAT = 1.0
 SILENCE = 3 * HEARTBEAT
+REMEMBER_EVERY = 1.0
+"""Seconds between places that a reader of its own remembers, besides the last one."""
 MOMENT = 0.01
 """Seconds that a silent consumer is given even so: what it sent may lie unread because this process was busy."""
 EXPIRES = 20.0
@@ -72,6 +75,9 @@ class Reader:
         self._fruitless = False
         """Whether nothing was heard since the last try to open."""
         self._last_stream_seq = 0
+        self._newest: Msg | None = None
+        self._places: tuple[Place, ...] = ()
+        self._remembered_at = 0.0
         self._last_consumer_seq = 0
         self._made: datetime | None = None
         self._made_anew = False
@@ -159,7 +165,10 @@ class Reader:
     def _take(self) -> Msg:
         msg = self._arrived.popleft()
         if self._ordered:
-            self._last_stream_seq = msg.metadata.sequence.stream
+            self._last_stream_seq, self._newest = msg.metadata.sequence.stream, msg
+            if time.monotonic() - self._remembered_at > REMEMBER_EVERY:
+                self._remembered_at = time.monotonic()
+                self._places = remember(self._places, Place.of(msg))
         return msg
 
     async def _reopen(self) -> None:
@@ -199,9 +208,32 @@ class Reader:
         """A stream that was made anew counts from 1 again: it is read from its beginning."""
         made = (await self._bus.js.stream_info(self._stream)).created
         if self._made is not None and made != self._made:
-            log.warning("the stream was made anew; reading it from its beginning", stream=self._stream)
-            self._last_stream_seq, self._made_anew = 0, True
+            self._begin_anew()
         self._made = made
+        if self._newest is not None:
+            self._places, self._newest = remember(self._places, Place.of(self._newest)), None
+        if self._last_stream_seq and self._places:
+            await self._recognise_place(self._places)
+
+    async def _recognise_place(self, places: tuple[Place, ...]) -> None:
+        """A server whose power was cut may lack the last messages, and have given their numbers to others."""
+        holds = await newest_that_holds(self._bus, self._stream, places)
+        if holds is None:
+            self._begin_anew()
+        elif holds != places[0]:
+            self._last_stream_seq = min(self._last_stream_seq, holds.seq)
+            self._places = places[places.index(holds) :]
+            log.warning(
+                "the stream lost its last messages; reading on from before them",
+                stream=self._stream,
+                position=self._last_stream_seq,
+                instead_of=places[0].seq,
+            )
+
+    def _begin_anew(self) -> None:
+        log.warning("the stream was made anew; reading it from its beginning", stream=self._stream)
+        self._last_stream_seq, self._made_anew = 0, True
+        self._newest, self._places = None, ()
 
     def _resumed(self) -> ConsumerConfig:
         if not self._ordered:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -14,16 +13,23 @@ from services.kit.logs import logger
 
 log = logger()
 
-Identity = tuple[str, UUID, datetime]
-"""A crossing's key: run, id, time."""
+Identity = tuple[str, UUID]
+"""What a crossing is known by: run and id. The table's key has the time, too, as its partitions need it there."""
 
+_LOCK_STORES = """
+SELECT pg_advisory_xact_lock(key) FROM (
+    SELECT DISTINCT hashtextextended(run || '/' || store, 7) AS key
+    FROM unnest($1::text[], $2::text[]) AS n (run, store) ORDER BY key
+) AS keys
+"""
 _INSERT_CROSSINGS = """
 INSERT INTO crossing (run, id, at, at_ns, store, camera, line, line_revision, direction, session, seq, place,
                       spec_revision, model, model_sha256, model_precision)
 SELECT * FROM unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::text[], $6::text[], $7::text[],
                      $8::int[], $9::text[], $10::text[], $11::bigint[], $12::float8[], $13::int[], $14::text[],
-                     $15::text[], $16::text[])
-ON CONFLICT DO NOTHING RETURNING run, id, at
+                     $15::text[], $16::text[]) AS n (run, id)
+WHERE NOT EXISTS (SELECT FROM crossing c WHERE c.run = n.run AND c.id = n.id)
+ON CONFLICT DO NOTHING RETURNING run, id
 """
 _ARRIVED = """
 SELECT e.place, coalesce(c.crossings, 0) AS crossings
@@ -49,16 +55,23 @@ _DELETE_RUN = (
 
 
 def identity(crossing: Crossing) -> Identity:
-    """A crossing's key in the database."""
-    return crossing.run, crossing.id, to_datetime(crossing.at)
+    """What a crossing is known by."""
+    return crossing.run, crossing.id
 
 
 async def insert_crossings(connection: asyncpg.Connection, crossings: Iterable[Crossing]) -> list[Crossing]:
-    """Insert crossings; returns those that were new. Their months have partitions."""
-    by_key = {identity(crossing): crossing for crossing in crossings}
+    """Insert crossings; returns those that were new. Their months have partitions.
+
+    One that comes with another time than before, from a worker whose clock was set or from another release, is not new.
+    """
+    by_key: dict[Identity, Crossing] = {}
+    for crossing in crossings:
+        by_key.setdefault(identity(crossing), crossing)
+    # Two writers that have one id with two times would not see each other's: of a store, one writes after the other.
+    await connection.execute(_LOCK_STORES, *zip(*{(one.run, one.store) for one in by_key.values()}, strict=True))
     # In the order of the key: two writers of the same rows then wait for each other one way only.
     rows = await connection.fetch(_INSERT_CROSSINGS, *_crossing_columns([by_key[key] for key in sorted(by_key)]))
-    return [by_key[row["run"], row["id"], row["at"]] for row in rows]
+    return [by_key[row["run"], row["id"]] for row in rows]
 
 
 async def insert_ends(

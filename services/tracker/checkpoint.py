@@ -9,6 +9,7 @@ is read on from the low water.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nats.errors import Error as NatsError
@@ -16,11 +17,13 @@ from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 from pydantic import BaseModel, ConfigDict
 
+from contracts.checkpoints import checkpoint_key
 from contracts.events import Crossing, Path, SessionEnd
 from contracts.streams import CHECKPOINTS
-from contracts.subjects import crossings, paths
+from contracts.subjects import Kind, crossings, parse, paths
 from services.kit.bus import Backoff, Bus
 from services.kit.logs import logger
+from services.kit.places import Place, newest_that_holds
 from services.tracker.counting import CounterState
 from services.tracker.ordering import OrderState
 
@@ -40,6 +43,11 @@ class Outgoing(BaseModel):
     msg_id: str
     payload: str
 
+    @property
+    def counts(self) -> bool:
+        """Whether counts depend on it: a crossing or the end of a session."""
+        return parse(self.subject).kind is Kind.CROSSINGS
+
     @classmethod
     def of(cls, event: Crossing | SessionEnd | Path) -> Outgoing:
         """An event with its subject and its deduplication key."""
@@ -54,8 +62,9 @@ class Outgoing(BaseModel):
 class Checkpoint(BaseModel):
     """One camera's saved state.
 
-    `low_water` is the place in the detections stream up to which everything is in here; `owner` the token of the
-    process that wrote it.
+    `low_water` is the number in the detections stream up to which everything is in here, `places` are messages that the
+    stream had by then, the newest first: where they are others now, the number means nothing. `owner` is the token of
+    the process that wrote it. `outbox` also has what counts of the last seconds: JetStream may not have synced it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -66,14 +75,10 @@ class Checkpoint(BaseModel):
     camera: str
     owner: str
     low_water: int
+    places: tuple[Place, ...] = ()
     order: OrderState = OrderState()
     counter: CounterState = CounterState()
     outbox: tuple[Outgoing, ...] = ()
-
-
-def key(run: str, partition: int, camera: str) -> str:
-    """A checkpoint's key: the cameras of a partition share a prefix."""
-    return f"{run}.{partition}.{camera}"
 
 
 @dataclass(slots=True)
@@ -129,7 +134,9 @@ class Slot:
 async def load(bus: Bus, bucket: KeyValue, run: str, partition: int) -> dict[str, tuple[Checkpoint, int]]:
     """The checkpoints of a partition's cameras, each with its revision."""
     prefix = f"$KV.{CHECKPOINTS.name}."
-    info = await bus.js.stream_info(f"KV_{CHECKPOINTS.name}", subjects_filter=prefix + key(run, partition, "*"))
+    info = await bus.js.stream_info(
+        f"KV_{CHECKPOINTS.name}", subjects_filter=prefix + checkpoint_key(run, partition, "*")
+    )
     found: dict[str, tuple[Checkpoint, int]] = {}
     for subject in info.state.subjects or {}:
         try:
@@ -142,7 +149,34 @@ async def load(bus: Bus, bucket: KeyValue, run: str, partition: int) -> dict[str
     return found
 
 
-async def publish(bus: Bus, outbox: tuple[Outgoing, ...]) -> None:
+async def recognise(bus: Bus, stream: str, checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint, with its low water where the stream is still the one that it knows.
+
+    After a power cut the stream may lack its last messages, and others have their numbers by now. What is read a second
+    time is recognised by the camera's order.
+
+    Raises:
+        nats.errors.Error, TimeoutError, OSError: the server does not say.
+    """
+    low = checkpoint.low_water
+    places = checkpoint.places or (Place(seq=low),)
+    holds = await newest_that_holds(bus, stream, places)
+    if holds == places[0]:
+        return checkpoint
+    if holds is None:
+        log.warning("the detections stream was made anew; reading it from its beginning", camera=checkpoint.camera)
+        return checkpoint.model_copy(update={"low_water": 0, "places": ()})
+    position = min(low, holds.seq)
+    log.warning(
+        "detections were lost, as in a power cut; reading on from before them",
+        camera=checkpoint.camera,
+        position=position,
+        instead_of=low,
+    )
+    return checkpoint.model_copy(update={"low_water": position, "places": places[places.index(holds) :]})
+
+
+async def publish(bus: Bus, outbox: Sequence[Outgoing]) -> None:
     """Publish an outbox, in order."""
     for event in outbox:
         await bus.publish(event.subject, event.payload.encode(), msg_id=event.msg_id)

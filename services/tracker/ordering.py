@@ -18,6 +18,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
+from contracts.checkpoints import REMEMBERED
 from contracts.events import Detections
 from contracts.frames import EndReason
 from contracts.identity import Policy
@@ -30,8 +31,6 @@ SILENCE: Final = {Policy.LATEST: 0.5, Policy.EVERY: 600.0}
 patience as a message may be on its way. `every`: nothing is lost while somebody starts the detectors again."""
 LONGEST_PAUSE: Final = 1.0
 """What a pause in the stream counts for at most, in seconds: while no detector works, no frame is late."""
-REMEMBERED: Final = 16
-"""Ended sessions whose late frames are recognised."""
 
 
 @dataclass(frozen=True, slots=True)

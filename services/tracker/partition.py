@@ -12,15 +12,18 @@ from nats.errors import Error as NatsError
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from prometheus_client import Counter, Gauge, Histogram
 
+from contracts.checkpoints import checkpoint_key
 from contracts.events import Crossing, Detections, Path, SessionEnd
+from contracts.identity import Policy
 from contracts.streams import CHECKPOINTS
 from contracts.subjects import parse, partition_filter, tracks
 from services.kit.bus import Backoff, Bus
 from services.kit.dead_letters import bury
 from services.kit.logs import bound_contextvars, logger
+from services.kit.places import Place, remember
 from services.kit.reader import Reader
 from services.kit.tasks import cancel_and_wait
-from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, key, load, publish
+from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, load, publish, recognise
 from services.tracker.counting import CameraCounter, Step
 from services.tracker.feed import Feed
 from services.tracker.ordering import Arrival, Sequencer
@@ -30,6 +33,8 @@ CHECKPOINT_EVERY = 1.0
 """Seconds between checkpoints while nothing crosses: what a crash makes the next owner track again."""
 IDLE_CHECKPOINT_EVERY = 30.0
 """Seconds after which a quiet camera's low water is moved up, so that a restart does not read on from long ago."""
+UNSYNCED = 5.0
+"""Seconds for which crossings stay in the outbox though they were published: JetStream syncs every second."""
 LEAVE_TIMEOUT = 3.0
 LONGEST_WAIT, SHORTEST_WAIT = 0.5, 0.02
 BATCH = 32
@@ -58,12 +63,13 @@ class CameraWork:
         self.order = Sequencer(checkpoint.order)
         self._counter = CameraCounter.restore(checkpoint.run, checkpoint.store, checkpoint.camera, checkpoint.counter)
         self._outbox: list[Outgoing] = []
+        self._sent = [(time.monotonic(), event) for event in checkpoint.outbox]
         self._dirty = False
         self._torn = False
         """Whether the order has let events go that the counter has not taken yet: nothing to be saved."""
         self._saved_at = time.monotonic()
 
-    async def take(self, ready: Iterable[Detections], position: int) -> None:
+    async def take(self, ready: Iterable[Detections], position: Place) -> None:
         """Track what is in order; a crossing or an end is saved, then published, at once.
 
         Raises:
@@ -86,35 +92,38 @@ class CameraWork:
         if urgent or (self._dirty and time.monotonic() - self._saved_at > CHECKPOINT_EVERY):
             await self.save(position)
 
-    async def save(self, position: int) -> None:
+    async def save(self, position: Place) -> None:
         """Store a checkpoint, then publish what it holds.
 
         Raises:
             Fenced: another tracker has this camera.
         """
-        held = self.order.oldest_held
+        held, now = self.order.oldest_held, time.monotonic()
+        self._sent = [(at, event) for at, event in self._sent if now - at < UNSYNCED]
         self._saved = self._saved.model_copy(
             update={
-                "low_water": position if held is None else held - 1,
+                "low_water": position.seq if held is None else held - 1,
+                "places": remember(self._saved.places, position),
                 "order": self.order.state,
                 "counter": self._counter.state(),
-                "outbox": tuple(self._outbox),
+                "outbox": (*(event for _, event in self._sent), *self._outbox),
             }
         )
         await self._slot.store(self._saved)
         self._dirty, self._saved_at = False, time.monotonic()
-        await publish(self._bus, self._saved.outbox)
+        await publish(self._bus, self._outbox)
+        self._sent += [(time.monotonic(), event) for event in self._outbox if event.counts]
         self._outbox.clear()
 
-    async def save_if_due(self, position: int) -> None:
+    async def save_if_due(self, position: Place) -> None:
         """Checkpoint a camera that has gone quiet."""
         age = time.monotonic() - self._saved_at
         if (self._dirty and age > CHECKPOINT_EVERY) or (
-            self._saved.low_water < position and age > IDLE_CHECKPOINT_EVERY
+            self._saved.low_water < position.seq and age > IDLE_CHECKPOINT_EVERY
         ):
             await self.save(position)
 
-    async def leave(self, position: int) -> None:
+    async def leave(self, position: Place) -> None:
         """Save what is whole; what is not is read again from the last checkpoint.
 
         Raises:
@@ -138,6 +147,13 @@ class CameraWork:
             return
         FRAMES_TRACKED.labels(event.camera).inc()
         FRAMES_MISSED.labels(event.camera).inc(step.missed)
+        if step.missed and event.policy is Policy.EVERY:
+            log.warning(
+                "frames of a file never came, and are not counted",
+                camera=event.camera,
+                frames=step.missed,
+                before=event.seq,
+            )
         for crossing in step.crossings:
             CROSSINGS.labels(event.camera, crossing.direction).inc()
             with bound_contextvars(camera=event.camera, trace=event.traceparent):
@@ -156,7 +172,7 @@ class Partition:
         self._bus, self._feed, self._number, self._token = bus, feed, number, token
         self._held = held
         self._cameras: dict[str, CameraWork] = {}
-        self._position = 0
+        self._position = Place(seq=0)
         self._looked_at = time.monotonic()
         self._deaf = False
         self._behind = False
@@ -174,7 +190,7 @@ class Partition:
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=start,
         )
-        self._position = start - 1
+        self._position = Place(seq=start - 1)
         async with Reader(self._bus, self._feed.stream, config) as reader:
             try:
                 while True:
@@ -195,26 +211,23 @@ class Partition:
         while True:
             try:
                 found = await load(self._bus, self._bucket, self._feed.name, self._number)
-                newest = (await self._bus.js.stream_info(self._feed.stream)).state.last_seq
-                return 1 + min([await self._take_camera(*one, newest) for one in found.values()], default=0)
+                return 1 + min([await self._take_camera(*one) for one in found.values()], default=0)
             except Fenced:  # the last owner wrote once more in between: that is its last word now
                 log.info("a checkpoint moved on while it was taken over", partition=self._number)
             except (NatsError, TimeoutError, OSError) as error:
                 log.debug("waiting to take a partition", partition=self._number, reason=str(error))
                 await backoff.wait()
 
-    async def _take_camera(self, checkpoint: Checkpoint, revision: int, newest: int) -> int:
+    async def _take_camera(self, checkpoint: Checkpoint, revision: int) -> int:
         """Make a camera this process's own. Returns its low water.
 
         Raises:
             Fenced: somebody else wrote its checkpoint meanwhile.
         """
         name = checkpoint.camera
-        if checkpoint.low_water > newest:
-            log.warning("the detections stream was made anew; reading it from its beginning", camera=name)
-            checkpoint = checkpoint.model_copy(update={"low_water": 0})
-        mine = checkpoint.model_copy(update={"owner": self._token})
-        slot = Slot(self._bucket, key(self._feed.name, self._number, name), revision)
+        here = await recognise(self._bus, self._feed.stream, checkpoint)
+        mine = here.model_copy(update={"owner": self._token})
+        slot = Slot(self._bucket, checkpoint_key(self._feed.name, self._number, name), revision)
         await slot.store(mine)
         await publish(self._bus, mine.outbox)
         self._cameras[name] = CameraWork(self._bus, self._feed, slot, mine, self._held)
@@ -257,28 +270,28 @@ class Partition:
             await self._handle(msg)
 
     async def _handle(self, msg: Msg) -> None:
-        sequence = msg.metadata.sequence.stream
+        place = Place.of(msg)
         if self._feed.beside is None:
             LAG.labels(self._number).set(msg.metadata.num_pending)
         try:
             event, stored_at = _read(msg), self._feed.stored_at(msg)
         except ValueError as error:
             await bury(self._bus, SERVICE, msg, str(error), run=self._feed.name)
-            self._position = sequence
+            self._position = place
             return
-        camera = self._cameras.get(event.camera) or await self._admit(event, sequence)
-        arrival = Arrival(event, sequence, stored_at, time.monotonic())
-        self._position = sequence
-        await camera.take(camera.order.offer(arrival), sequence)
+        camera = self._cameras.get(event.camera) or await self._admit(event, place.seq)
+        arrival = Arrival(event, place.seq, stored_at, time.monotonic())
+        self._position = place
+        await camera.take(camera.order.offer(arrival), place)
         if self._feed.ends_with(msg):
-            await camera.take(camera.order.finish(), sequence)
+            await camera.take(camera.order.finish(), place)
 
     async def _admit(self, event: Detections, sequence: int) -> CameraWork:
         """A camera's first detections: its checkpoint is made before anything is made of them."""
         first = Checkpoint(
             run=event.run, store=event.store, camera=event.camera, owner=self._token, low_water=sequence - 1
         )
-        slot = Slot(self._bucket, key(self._feed.name, self._number, event.camera))
+        slot = Slot(self._bucket, checkpoint_key(self._feed.name, self._number, event.camera))
         await slot.store(first)
         camera = self._cameras[event.camera] = CameraWork(self._bus, self._feed, slot, first, self._held)
         return camera

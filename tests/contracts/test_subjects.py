@@ -143,7 +143,7 @@ class TestStreams:
 
         assert owners == {
             Owner.INGEST: ({"FRAMES", "KEPT", "PREVIEW", "RECORDED", "STATUS"}, {"ingest_state"}),
-            Owner.DETECTOR: ({"DETECTIONS"}, {"attempts"}),
+            Owner.DETECTOR: ({"DETECTIONS"}, {"attempts", "views"}),
             Owner.TRACKER: ({"PATHS", "CROSSINGS"}, {"checkpoints", "leases"}),
             Owner.PERSISTENCE: ({"DLQ"}, set()),
             Owner.API: (set(), {"cameras", "runs", "sources"}),

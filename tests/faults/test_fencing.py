@@ -10,13 +10,14 @@ import pytest
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
+from contracts.checkpoints import checkpoint_key
 from contracts.events import CROSSING_EVENT, Crossing
 from contracts.identity import LIVE, partition
 from contracts.streams import CHECKPOINTS, DETECTIONS, Owner
 from contracts.subjects import crossings as crossings_of
 from infra.local.stack import Stack
 from services.api.configuration import ensure_camera
-from services.tracker.checkpoint import Checkpoint, key
+from services.tracker.checkpoint import Checkpoint
 from tests.faults.films import UNHURRIED, Films
 from tests.faults.history import difference
 from tests.support.broker import eventually, jetstream
@@ -67,7 +68,7 @@ async def _count(stack: Stack, films: Films) -> None:
 async def _owner(js: JetStreamContext, camera: str) -> str:
     """The tracker that wrote a camera's checkpoint last."""
     bucket = await js.key_value(CHECKPOINTS.name)
-    entry = await bucket.get(key(LIVE, partition(camera), camera))
+    entry = await bucket.get(checkpoint_key(LIVE, partition(camera), camera))
     return Checkpoint.model_validate_json(entry.value or b"").owner
 
 

@@ -41,6 +41,7 @@ OWNERS = {
     "KV_sources": "api",
     "KV_ingest_state": "ingest",
     "KV_attempts": "detector",
+    "KV_views": "detector",
     "KV_checkpoints": "tracker",
     "KV_leases": "tracker",
 }
@@ -54,6 +55,7 @@ READERS = {
     "KV_cameras": {"ingest", "detector", "tracker"},
     "KV_runs": {"detector", "tracker", "persistence"},
     "KV_sources": {"ingest"},
+    "KV_checkpoints": {"ingest"},
     "KV_leases": {"ingest", "detector"},
 }
 """Beside the owners."""

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, PubAck
+from nats.js.kv import KeyValue
 
 from contracts.events import State, Status
 from contracts.frames import EndReason, FrameHeader
 from contracts.spec import CameraSpec, Capture, CountingLine, Source, current_key
-from contracts.streams import CAMERAS, INGEST_STATE, KEPT, PREVIEW, SOURCES, STATUS
+from contracts.streams import CAMERAS, CHECKPOINTS, INGEST_STATE, KEPT, LEASES, PREVIEW, SOURCES, STATUS
 from infra.local.nats import NatsServer
 from services.ingest import camera as camera_module
 from services.ingest.app import IngestService
@@ -29,6 +30,7 @@ from services.kit.bus import Bus
 from services.kit.reader import Reader
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually
+from tests.support.deaf import Line
 from tests.support.films import moving_box, write_tracks
 
 SMALL = "fps=5&width=160&height=90"
@@ -40,9 +42,11 @@ START = 1_764_000_000_000_000_000
 
 @pytest.fixture
 async def bus(settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bus]:
-    """A bus with all streams and buckets; progress is written with every frame."""
+    """A bus with all streams and buckets, but no tracker and no checkpoints; progress is written with every frame."""
     monkeypatch.setattr(camera_module, "SAVE_EVERY", 0.0)
     async with connected(settings, everything=True) as bus:
+        await bus.js.delete_key_value(CHECKPOINTS.name)
+        bus._buckets = tuple(bucket for bucket in bus._buckets if bucket is not CHECKPOINTS)
         yield bus
 
 
@@ -418,9 +422,30 @@ class TestLive:
         known = {header.seq for header in seen}
         assert all(header.previous in known for header in seen[1:] if header.seq <= last.seq)
 
+    async def test_a_renewal_of_its_lease_whose_answer_was_lost_begins_no_new_session(
+        self, bus: Bus, settings: ServiceSettings
+    ) -> None:
+        await configure(bus, LIVE)
+        line, piece = Line(settings), "ingest.piece.door"
+        async with line.opened(), connected(line.settings) as far, watching(bus) as seen, ingesting(far):
+            await eventually(lambda: truth(len(seen) > 0))
+            line.lose_answer_to(f"$KV.{LEASES.name}.{piece}")
+            await asyncio.wait_for(line.lost.wait(), 15)
+            leases = await bus.bucket(LEASES)
+            unheard = (await leases.get(piece)).revision or 0
+            await eventually(lambda: renewed(leases, piece, unheard))
+            before = len(seen)
+            await eventually(lambda: truth(len(seen) > before + 20))
+
+        assert len({header.session for header in seen}) == 1
+
 
 async def previews(bus: Bus, count: int) -> bool:
     return (await bus.js.stream_info(PREVIEW.name)).state.last_seq >= count
+
+
+async def renewed(leases: KeyValue, piece: str, revision: int) -> bool:
+    return ((await leases.get(piece)).revision or 0) > revision
 
 
 async def truth(value: bool) -> bool:

@@ -16,6 +16,7 @@ from services.kit.bus import Bus
 from services.kit.lease import Lease, hold
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually
+from tests.support.deaf import Line
 
 QUICK = Bucket("quick_leases", Owner.TRACKER, ttl=0.8)
 
@@ -135,6 +136,35 @@ async def test_a_write_whose_acknowledgement_was_lost_is_still_ours(bus: Bus) ->
         await eventually(lambda: renewed(bus, ours))
 
         assert not lost.is_set()
+
+
+async def test_a_renewal_whose_answer_was_lost_is_no_new_tenure(bus: Bus, settings: ServiceSettings) -> None:
+    line = Line(settings)
+    async with line.opened(), connected(line.settings) as far:
+        one = Lease(await far.bucket(QUICK), "pool.motion", "one", QUICK.ttl)
+        await one.take()
+        line.lose_answer_to(f"$KV.{QUICK.name}.pool.motion")
+        with pytest.raises(TimeoutError):
+            await one.renew()
+        assert line.lost.is_set()
+
+        assert await one.renew()
+        assert (one.tenure, one.held, await holder(bus)) == (0, True, "one")
+
+
+async def test_one_that_was_taken_again_without_an_answer_is_a_new_tenure(bus: Bus, settings: ServiceSettings) -> None:
+    """Another may have had it since it expired."""
+    line = Line(settings)
+    async with line.opened(), connected(line.settings) as far:
+        one = Lease(await far.bucket(QUICK), "pool.motion", "one", QUICK.ttl)
+        await one.take()
+        await bus.js.purge_stream(f"KV_{QUICK.name}")  # as it is when it has expired
+        line.lose_answer_to(f"$KV.{QUICK.name}.pool.motion")
+        with pytest.raises(TimeoutError):
+            await one.take()
+
+        assert await one.renew()
+        assert one.tenure == 1
 
 
 async def renewed(bus: Bus, revision: int) -> bool:

@@ -36,6 +36,28 @@ class TestOnce:
         assert (outcome.new, outcome.duplicates) == (2, 1)
         assert await stored.days() == {"2026-11-20": (2, 0)}
 
+    @pytest.mark.parametrize("later", [timedelta(seconds=5), timedelta(days=70)], ids=["seconds", "another month"])
+    async def test_one_id_with_two_times_counts_once(self, writer: Writer, stored: Stored, later: timedelta) -> None:
+        """The first time stands: a worker sent it again after its clock was set."""
+        first, again = crossing(1, at=NOON), crossing(1, at=NOON + later)
+
+        outcomes = [await writer.write([first, again]), await writer.write([again, crossing(2)])]
+
+        assert [(outcome.new, outcome.duplicates) for outcome in outcomes] == [(1, 1), (1, 1)]
+        assert await stored.days() == {"2026-11-20": (2, 0)}
+        await stored.assert_rollups_equal_record()
+
+    async def test_writers_with_one_id_and_two_times_at_once(
+        self, pool: asyncpg.Pool, writer: Writer, stored: Stored
+    ) -> None:
+        writers = [writer, Writer(pool), Writer(pool)]
+        for seq in range(20):
+            at_once = (
+                own.write([crossing(seq, at=NOON + timedelta(minutes=number))]) for number, own in enumerate(writers)
+            )
+            assert sum(outcome.new for outcome in await asyncio.gather(*at_once)) == 1
+        await stored.assert_rollups_equal_record()
+
     async def test_writers_with_overlapping_batches_at_once(
         self, pool: asyncpg.Pool, writer: Writer, stored: Stored
     ) -> None:

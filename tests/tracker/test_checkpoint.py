@@ -9,15 +9,16 @@ import pytest
 from nats.js.api import PubAck
 from nats.js.kv import KeyValue
 
+from contracts.checkpoints import checkpoint_key
 from contracts.events import Crossing, Path
 from contracts.identity import Direction
 from contracts.streams import CHECKPOINTS
 from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
-from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, key, load
+from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, load
 from tests.support.broker import Write, connected, intercept
 
-KEY = key("live", 9, "entrance")
+KEY = checkpoint_key("live", 9, "entrance")
 
 
 @pytest.fixture
@@ -111,8 +112,8 @@ class TestDoubt:
 class TestLoading:
     async def test_a_partitions_cameras_are_found_and_no_others(self, bus: Bus, bucket: KeyValue) -> None:
         for partition, camera in [(9, "entrance"), (9, "exit"), (19, "other"), (1, "more")]:
-            await Slot(bucket, key("live", partition, camera)).store(checkpoint(partition, camera=camera))
-        await Slot(bucket, key("replay", 9, "entrance")).store(checkpoint(99))
+            await Slot(bucket, checkpoint_key("live", partition, camera)).store(checkpoint(partition, camera=camera))
+        await Slot(bucket, checkpoint_key("replay", 9, "entrance")).store(checkpoint(99))
 
         found = await load(bus, bucket, "live", 9)
 

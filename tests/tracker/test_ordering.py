@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.checkpoints import REMEMBERED
 from contracts.events import Detections
 from contracts.frames import EndReason
 from contracts.identity import Policy
-from services.tracker.ordering import PATIENCE, REMEMBERED, SILENCE, Arrival, OrderState, Sequencer
+from services.tracker.ordering import PATIENCE, SILENCE, Arrival, OrderState, Sequencer
 
 LATEST, EVERY = Policy.LATEST, Policy.EVERY
 FOREVER = 1e9

@@ -13,6 +13,7 @@ import pytest
 from nats.aio.msg import Msg
 from nats.js.api import PubAck
 
+from contracts.checkpoints import checkpoint_key
 from contracts.events import CROSSING_EVENT, Detections, Tracks
 from contracts.frames import EndReason
 from contracts.identity import Policy, partition
@@ -25,7 +26,7 @@ from services.kit.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.tracker import ordering
 from services.tracker import partition as module
-from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, key, load
+from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, load
 from services.tracker.counting import CameraCounter
 from services.tracker.feed import Feed
 from services.tracker.partition import Partition
@@ -193,7 +194,7 @@ async def end_of(bus: Bus) -> bytes:
 
 
 async def read_up_to(work: Partition, bus: Bus) -> bool:
-    return work._position == (await bus.js.stream_info(DETECTIONS.name)).state.last_seq
+    return work._position.seq == (await bus.js.stream_info(DETECTIONS.name)).state.last_seq
 
 
 class TestTakeOver:
@@ -250,7 +251,9 @@ class TestTakeOver:
             if not disturbed:
                 disturbed.append(True)
                 [(checkpoint, revision)] = found.values()
-                await Slot(await bus.bucket(CHECKPOINTS), key("live", NUMBER, "cam"), revision).store(checkpoint)
+                await Slot(await bus.bucket(CHECKPOINTS), checkpoint_key("live", NUMBER, "cam"), revision).store(
+                    checkpoint
+                )
             return found
 
         monkeypatch.setattr(module, "load", load_and_be_overtaken)
@@ -266,7 +269,7 @@ class TestTakeOver:
             await eventually(lambda: read_up_to(work, bus))
         end = CROSSING_EVENT.validate_json((await published(bus))[-1])
         await bus.js.purge_stream(CROSSINGS.name)
-        slot = key("live", NUMBER, "cam")
+        slot = checkpoint_key("live", NUMBER, "cam")
         bucket = await bus.bucket(CHECKPOINTS)
         saved = Checkpoint.model_validate_json((await bucket.get(slot)).value or b"")
         lost = Outgoing.of(end).model_copy(update={"msg_id": "live/lost on the way"})
@@ -342,7 +345,7 @@ class TestSpecs:
         later = [frame.model_copy(update={"spec_revision": 2 if frame.seq >= 16 else 1}) for frame in frames]
         await detect(bus, later)
         async with tracking(bus) as work:
-            await eventually(lambda: is_(work._position == 17))
+            await eventually(lambda: is_(work._position.seq == 17))
 
         await configure(bus, late)
         async with tracking(bus, "second"):

@@ -14,11 +14,12 @@ from nats.errors import Error as NatsError
 from nats.js.errors import KeyNotFoundError
 from nats.js.kv import KeyValue
 
+from contracts.checkpoints import checkpoint_key
 from contracts.identity import partition
 from contracts.runs import Run
 from contracts.streams import CHECKPOINTS
 from services.kit.bus import Bus
-from services.tracker.checkpoint import Checkpoint, key
+from services.tracker.checkpoint import Checkpoint
 from services.tracker.ordering import OrderState
 
 MOST, MOST_OF_ALL = 20_000, 400_000
@@ -83,7 +84,7 @@ class Lead:
 
     async def _look(self, bucket: KeyValue, camera: str, fed: _Fed) -> None:
         try:
-            entry = await bucket.get(key(self._run.name, partition(camera), camera))
+            entry = await bucket.get(checkpoint_key(self._run.name, partition(camera), camera))
         except KeyNotFoundError:
             return
         except (NatsError, TimeoutError, OSError):
