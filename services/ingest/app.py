@@ -13,6 +13,7 @@ from contracts.identity import Policy
 from contracts.spec import CameraSpec, Source
 from contracts.streams import CAMERAS, FRAMES, KEPT, PREVIEW, SOURCES, STATUS, Bucket, Owner
 from services.ingest.camera import CameraWorker
+from services.ingest.decoding import hardware
 from services.ingest.probing import Prober
 from services.ingest.settings import IngestSettings
 from services.ingest.state import ProgressStore
@@ -45,6 +46,9 @@ class IngestService:
 
     async def run(self) -> None:
         """Work until cancelled; then every camera is left in order."""
+        wanted = self._settings.decoding
+        if problem := hardware.choose(wanted):
+            log.warning("decoding in software", setting=f"METRICA_DECODING={wanted}", reason=problem)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(CAMERAS, "*.current", CameraSpec, self._specs))
             group.create_task(self._follow(SOURCES, "*", Source, self._sources))

@@ -13,7 +13,7 @@ from av.error import FFmpegError
 
 from services.ingest.decoding.decoder import Decoder
 from services.ingest.decoding.limits import OF_DEVICE
-from services.ingest.decoding.remarks import INTERLACED
+from services.ingest.decoding.remarks import INTERLACED, slow_decoding
 from services.ingest.live import LiveCamera
 from services.ingest.sources import OPEN_TIMEOUT, READ_TIMEOUT, SourceLost
 from services.kit.codec import Image
@@ -67,7 +67,8 @@ class Device:
     @property
     def remarks(self) -> list[str]:
         """Words on what is unusual about it."""
-        return [INTERLACED] if self._stream.interlaced else []
+        said = (INTERLACED if self._stream.interlaced else None, slow_decoding(self._stream))
+        return [remark for remark in said if remark]
 
     def retrieve(self) -> Image | None:
         """The picture of the frame that was grabbed: None where it cannot be unpacked."""

@@ -13,7 +13,7 @@ from contracts.address import host_only
 from services.ingest.dating import Dating
 from services.ingest.decoding.decoder import Decoder, IoOpen
 from services.ingest.decoding.limits import OF_HTTP, OF_RTSP
-from services.ingest.decoding.remarks import INTERLACED, choice
+from services.ingest.decoding.remarks import INTERLACED, choice, slow_decoding
 from services.ingest.decoding.timestamps import Timestamps
 from services.ingest.diagnosis import explain
 from services.ingest.egress import Egress
@@ -120,8 +120,8 @@ class NetworkCamera:
     @property
     def remarks(self) -> list[str]:
         """Words on what is unusual about the stream, as far as it was read."""
-        said, repairs = choice(self._stream), self._times.repairs
-        remarks = [] if said is None else [said]
+        repairs = self._times.repairs
+        remarks = [said for said in (choice(self._stream), slow_decoding(self._stream)) if said]
         if self._stream.interlaced:
             remarks.append(INTERLACED)
         if repairs.jumps:

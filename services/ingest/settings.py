@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from services.ingest.decoding.hardware import Hardware
 from services.ingest.egress import TRUSTED, Egress, Guarded, SourceNetworks
 from services.ingest.egress.setting import parse_endpoints
 from services.ingest.sources import OPEN_TIMEOUT, READ_TIMEOUT
@@ -18,6 +19,8 @@ class IngestSettings(SealedSettings):
 
     open_timeout: Annotated[float, Field(gt=0)] = OPEN_TIMEOUT
     read_timeout: Annotated[float, Field(gt=0)] = READ_TIMEOUT
+    decoding: Hardware = Hardware.NONE
+    """What decodes, where it can: a part of the machine in place of its processor."""
     source_networks: str = ""
     """Where sources may be that no superadmin set: `10.1.0.0/16` allows no other network, `+127.0.0.1/32` opens one."""
     own_services: str = ""

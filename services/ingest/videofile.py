@@ -14,7 +14,7 @@ from services.ingest.decoding.completeness import broken_end
 from services.ingest.decoding.decoder import Decoder, open_container
 from services.ingest.decoding.facts import Facts, facts_of
 from services.ingest.decoding.limits import OF_FILE
-from services.ingest.decoding.remarks import INTERLACED, choice
+from services.ingest.decoding.remarks import INTERLACED, choice, slow_decoding
 from services.ingest.decoding.timestamps import Timestamps
 from services.ingest.decoding.track import PacketTimes, Track, first_packets, tracks_of
 from services.ingest.pacing import SECOND
@@ -101,6 +101,8 @@ class VideoFile:
         notes = []
         if chosen := choice(decoder):
             notes.append(Note(chosen, "--track"))
+        if slow := slow_decoding(decoder):
+            notes.append(Note(slow))
         if decoder.interlaced:
             notes.append(Note(INTERLACED))
         if self._rate is None and decoder.times_are_broken:

@@ -14,6 +14,7 @@ import av
 from av.error import FFmpegError
 
 from services.ingest.decoding.completeness import Extent, said_seconds
+from services.ingest.decoding.hardware import accelerator
 from services.ingest.decoding.limits import limit_memory
 from services.ingest.decoding.picture import Converter, Deinterlacer
 from services.ingest.decoding.track import FASTEST, PacketTimes, Track, are_impossible, choose_track, tracks_of
@@ -131,6 +132,11 @@ class Decoder:
     def form(self) -> str:
         """The container's format, as FFmpeg calls it; empty once closed."""
         return "" if self._container is None else self._container.format.name
+
+    @property
+    def by_hardware(self) -> bool:
+        """Tell whether the machine's hardware decodes, and not its processor."""
+        return bool(self._stream.codec_context.is_hwaccel)
 
     @property
     def interlaced(self) -> bool:
@@ -316,6 +322,7 @@ def open_container(
         # As `options` they also reach the decoders that FFmpeg opens to learn what a stream holds.
         options={**options, "max_pixels": str(MAX_PIXELS), "max_streams": "32"},
         timeout=timeout,
+        hwaccel=accelerator(),
     )
     return container
 

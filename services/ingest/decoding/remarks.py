@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from services.ingest.decoding.decoder import Decoder
+from services.ingest.decoding.hardware import Hardware, chosen
 
 INTERLACED = "it is interlaced, and was deinterlaced"
+
+
+def slow_decoding(decoder: Decoder) -> str | None:
+    """Words where the operator chose hardware that cannot decode this stream; None elsewhere."""
+    wanted = chosen()
+    if wanted is Hardware.NONE or decoder.by_hardware:
+        return None
+    return f"{decoder.tracks[decoder.track - 1].codec} is decoded by the processor: {wanted} cannot decode it here"
 
 
 def choice(decoder: Decoder) -> str | None:
