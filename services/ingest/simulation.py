@@ -24,7 +24,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from contracts.address import host_only
 from contracts.identity import Policy
 from contracts.spec import CountingLine, Side
 from services.ingest.door.geometry import HEIGHT, LINE_LEFT, LINE_RIGHT, LINE_Y, WIDTH
@@ -214,13 +213,15 @@ def open_simulation(address: str) -> SimulatedDoor:
     Raises:
         SourceRefused: no such scene, or a parameter that is unknown or out of range; the text names both.
     """
-    scene = host_only(address)
+    scene = "sim://door"
+    # What was given is not repeated: it may be a camera's password behind the wrong scheme.
+    unknown = f"there is no such simulation: the one simulated scene is {scene}"
     try:
         parts = urlsplit(address)
-    except ValueError as error:
-        raise SourceRefused(f"{scene} is no address: the one simulated scene is sim://door") from error
+    except ValueError:
+        raise SourceRefused(unknown) from None
     if parts.netloc != "door" or parts.path not in ("", "/"):
-        raise SourceRefused(f"{scene}: the one simulated scene is sim://door")
+        raise SourceRefused(unknown)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     given = dict(pairs)
     if len(given) != len(pairs):

@@ -143,7 +143,7 @@ async def test_tail_ends_with_its_output(bus: Bus, command: str, code: int) -> N
         await bus.client.publish("metrica.live.crossings.shop.door", b"{}")
         return tailing.returncode is not None
 
-    await eventually(ended)
+    await eventually(ended, within=60)  # a process of its own starts first
     _, told = await tailing.communicate()
     assert tailing.returncode == code
     assert len(told.splitlines()) == (1 if code else 0)

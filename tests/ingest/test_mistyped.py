@@ -138,6 +138,7 @@ class Nowhere:
 @settings(max_examples=300, deadline=None)
 @given(addresses())
 @example(("rtsp://admin:QXZJ#WKVQ@127.0.0.1:1/live", ["QXZJ", "WKVQ"]))
+@example(("sim://QXZJ", ["QXZJ"]))
 @example(("QXZJ://127.0.0.1/live", ["QXZJ"]))
 def test_no_error_holds_a_part_of_a_password(given: tuple[str, list[str]]) -> None:
     address, words = given
