@@ -43,7 +43,7 @@ from tests.support.rtsp import RtspCamera
 
 FPS, SIZE = 10, (384, 216)
 FAST = 25  # MPEG-2 knows no ten frames a second: people are faster there
-LEAD, BOXES = 40, 20
+LEAD, BOXES = 50, 20
 """Pictures before people come, while streams are being opened, and of the box at the end."""
 HOUR = 3600
 CLOCK = 90_000  # ticks of RTP a second
@@ -137,7 +137,8 @@ def over_rtsp(scene: list[Image], tmp_path_factory: pytest.TempPathFactory) -> d
     plain = write(folder / "h264.mkv", scene, "libx264", fps=FPS, options=H264)
     h265 = write(folder / "h265.mkv", scene, "libx265", fps=FPS, options=H265)
     ten_bit = write(folder / "10.mkv", scene, "libx265", fps=FPS, pixels="yuv420p10le", options=H265)
-    mjpeg = write(folder / "mjpeg.mkv", scene, "mjpeg", fps=FPS, pixels="yuvj420p")
+    standard = {"huffman": "default"}  # as JPEG over RTP has to be (RFC 2435)
+    mjpeg = write(folder / "mjpeg.mkv", scene, "mjpeg", fps=FPS, pixels="yuvj420p", options=standard)
     interlaced = write_interlaced(folder / "i264.mkv", woven(scene), "libx264", fps=FPS)
     sub = [one[::2, ::2].copy() for one in scene]
     two = write_tracks(folder / "two.mkv", [("libx264", sub), ("libx264", scene)], fps=FPS)
@@ -157,13 +158,13 @@ def over_rtsp(scene: list[Image], tmp_path_factory: pytest.TempPathFactory) -> d
         "a sub-stream beside": f'( filesrc location="{two}" ! matroskademux name=d '
         f"d.video_0 ! queue ! {as_h264} name=pay0 pt=96 d.video_1 ! queue ! {as_h264} name=pay1 pt=97 )",
     }
+    streams |= dict.fromkeys(CLOCKS, streams["H.264"])
     paths = {name: f"stream{number}" for number, name in enumerate(streams)}
     with ExitStack() as stack:
         camera = stack.enter_context(RtspCamera(streams={paths[name]: one for name, one in streams.items()}))
         addresses = {name: camera.at(path) for name, path in paths.items()}
         for name, bend in CLOCKS.items():
-            own = stack.enter_context(RtspCamera(streams={"film": streams["H.264"]}))
-            addresses[name] = stack.enter_context(between(own.at("film"), bend()))
+            addresses[name] = stack.enter_context(between(addresses[name], bend()))
         return watch_all(addresses)
 
 

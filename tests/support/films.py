@@ -108,6 +108,7 @@ def write_tracks(path: Path, tracks: Sequence[tuple[str, Sequence[Image]]], *, f
             height, width = pictures[0].shape[:2]
             stream = cast("VideoStream", container.add_stream(codec, rate=fps))
             stream.width, stream.height = width, height
+            stream.codec_context.thread_count = 1
             stream.pix_fmt = {"mjpeg": "yuvj420p", "png": "rgb24"}.get(codec, "yuv420p")
             opened.append((stream, pictures))
         for number in range(max(len(pictures) for _, pictures in opened)):
@@ -165,6 +166,8 @@ def _encode(
             stream = cast("VideoStream", container.add_stream(codec, rate=fps, options=options))
             stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, pixels
             stream.codec_context.time_base = base
+            # One slice a frame: GStreamer's payloader puts parameters before each, which tears the frame.
+            stream.codec_context.thread_count = 1
         frame.pts, frame.time_base = number if times is None else times[number], base
         frame.pict_type = PictureType.NONE
         container.mux(stream.encode(frame))
