@@ -177,14 +177,14 @@ class TestFiles:
         path = tmp_path / name
         path.write_text(content.replace("{other}", other.name))
 
-        with pytest.raises(SourceRefused, match="is no video"):
+        with pytest.raises(SourceRefused, match=r"is a picture \(PNG\) and no video"):
             open_video(path)
 
     def test_that_are_pictures_are_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "a.png"
         cv2.imwrite(str(path), np.zeros((64, 64, 3), np.uint8))
 
-        with pytest.raises(SourceRefused, match="is no video"):
+        with pytest.raises(SourceRefused, match=r"is a picture \(PNG\) and no video"):
             open_video(path)
 
     def test_that_are_videos_are_read(self, tmp_path: Path) -> None:
