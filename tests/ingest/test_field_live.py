@@ -147,7 +147,10 @@ def over_rtsp(scene: list[Image], tmp_path_factory: pytest.TempPathFactory) -> d
         return f'filesrc location="{path}" ! matroskademux ! queue ! {payload} name=pay0 pt=96'
 
     as_h264, as_h265 = (f"{name}parse ! rtp{name}pay config-interval=-1" for name in ("h264", "h265"))
-    sound = "audiotestsrc samplesperbuffer=800 ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay1 pt=8"
+    sound = (
+        f"audiotestsrc num-buffers={len(scene)} samplesperbuffer=800 ! audio/x-raw,rate=8000,channels=1"
+        " ! alawenc ! rtppcmapay name=pay1 pt=8"
+    )
     streams = {
         "H.264": f"( {of(plain, as_h264)} )",
         "H.265": f"( {of(h265, as_h265)} )",

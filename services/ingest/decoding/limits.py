@@ -24,7 +24,7 @@ OF_RTSP = {
     "codec_whitelist": _NETWORK_CODECS,
     # Over UDP parts get lost, and the camera would choose who sends to us.
     "rtsp_transport": "tcp",
-    "allowed_media_types": "video",
+    # Sound is asked for, too, and passed over: GStreamer's server now and then sends nothing to who leaves it out.
 }
 """FFmpeg's options for an RTSP camera."""
 OF_HTTP = {
