@@ -10,6 +10,7 @@ import pytest
 
 from contracts.checkpoints import Taken, checkpoint_key
 from contracts.events import CROSSING_EVENT, Detections, SessionEnd
+from contracts.identity import Policy
 from contracts.streams import CHECKPOINTS, CROSSINGS, DETECTIONS
 from infra.local.nats import NatsServer
 from services.kit.bus import Bus
@@ -82,13 +83,11 @@ async def test_new_messages_with_the_numbers_of_lost_ones_are_tracked(
 async def test_so_are_those_of_a_new_session(bus: Bus, nats_server: NatsServer, tmp_path: Path) -> None:
     frames = visit()
     await cut_power(bus, nats_server, frames, tmp_path / "copy")
-    again = [frame.model_copy(update={"session": "after the cut"}) for frame in frames]
+    again = [frame.model_copy(update={"session": "after-the-cut", "policy": Policy.LATEST}) for frame in frames]
     await detect(bus, again)
 
-    async with tracking(bus, "after") as work:
-        await eventually(lambda: read_up_to(work, bus))
-        await work._cameras["cam"].take(work._cameras["cam"].order.finish(), work._position)
-        assert await eventually(lambda: ended(bus, "after the cut")) == undisturbed(again)
+    async with tracking(bus, "after"):
+        assert await eventually(lambda: ended(bus, "after-the-cut")) == undisturbed(again)
 
 
 async def test_a_tracker_that_outlives_the_broker_reads_on_from_before_the_cut(
@@ -178,4 +177,4 @@ class TestPlaces:
         assert len(distances) <= MOST
         assert distances == sorted(distances)
         assert distances[-1] > 16_000
-        assert all(later <= 4 * max(earlier, 7) for earlier, later in pairwise(distances))
+        assert all(later <= 8 * max(earlier, 7) for earlier, later in pairwise(distances))
