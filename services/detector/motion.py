@@ -83,7 +83,7 @@ class _Scene:
     @classmethod
     def recalled(cls, learnt: bytes) -> _Scene:
         try:
-            with np.load(BytesIO(learnt), allow_pickle=False) as known:
+            with np.load(BytesIO(learnt)) as known:
                 bare, (width, height), sightings = known["bare"], known["frame"].tolist(), known["sightings"]
         except (ValueError, KeyError, OSError, EOFError, BadZipFile, zlib.error) as error:
             raise ValueError(f"no background of this release: {error!r}") from error

@@ -366,7 +366,7 @@ async def test_trying_out_shows_one_frame_or_says_why_not(manager: Asker, root: 
 
     for who, address, says in (
         (root, "rtsp://me:secret@127.0.0.1:9/stream", "connection refused at 127.0.0.1"),
-        (manager, "sim://window", "sim://window"),
+        (manager, "sim://window", "there is no such simulation"),
     ):
         answer = await who("POST", "/stores/shop/cameras/test", {"address": address})
         assert answer.json()["works"] is False

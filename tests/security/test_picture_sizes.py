@@ -177,7 +177,7 @@ class TestFiles:
         path = tmp_path / name
         path.write_text(content.replace("{other}", other.name))
 
-        with pytest.raises(SourceRefused, match=r"is a picture \(PNG\) and no video"):
+        with pytest.raises(SourceRefused, match="is no video"):
             open_video(path)
 
     def test_that_are_pictures_are_refused(self, tmp_path: Path) -> None:
