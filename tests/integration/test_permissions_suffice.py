@@ -62,7 +62,7 @@ async def _live(stack: Stack) -> None:
         await eventually(lambda: crossings(stack.database_url, "door"), within=60)
         await _set(stack, "door", LIVE, "motion", paused=True)
         await remove_camera(stack.api_database_url, "clip")
-        await eventually(lambda: _only_the_paused_one_is_left(bus))
+        await eventually(lambda: _only_the_paused_one_is_left(bus), within=60)
 
 
 async def _set(stack: Stack, name: str, address: str, model: str, *, paused: bool = False) -> None:

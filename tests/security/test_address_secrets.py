@@ -212,11 +212,12 @@ async def trusts(served: Served, camera: str) -> bool:
 
 async def in_bucket(served: Served, camera: str) -> Source:
     """What ingest reads of a camera, once the API has projected what the table holds."""
-    kept = await served.pool.fetchrow("SELECT address, trusted FROM camera WHERE id = $1", camera)
-    assert kept is not None
     bucket = await served.bus.js.key_value(SOURCES.name)
     async with asyncio.timeout(20):
         while True:
+            # It may be sealed just now.
+            kept = await served.pool.fetchrow("SELECT address, trusted FROM camera WHERE id = $1", camera)
+            assert kept is not None
             with suppress(KeyNotFoundError):
                 found = Source.model_validate_json((await bucket.get(camera)).value or b"")
                 if (found.address, found.trusted) == (kept["address"], kept["trusted"]):

@@ -76,7 +76,7 @@ async def test_new_messages_with_the_numbers_of_lost_ones_are_tracked(
     assert SYNCED < lost.low_water < (await bus.js.stream_info(DETECTIONS.name)).state.last_seq
 
     async with tracking(bus, "after"):
-        assert await eventually(lambda: ended(bus, frames[0].session)) == undisturbed(frames)
+        assert await eventually(lambda: ended(bus, frames[0].session), within=60) == undisturbed(frames)
     assert "detections were lost, as in a power cut" in "".join(capfd.readouterr())
 
 
@@ -87,7 +87,7 @@ async def test_so_are_those_of_a_new_session(bus: Bus, nats_server: NatsServer, 
     await detect(bus, again)
 
     async with tracking(bus, "after"):
-        assert await eventually(lambda: ended(bus, "after-the-cut")) == undisturbed(again)
+        assert await eventually(lambda: ended(bus, "after-the-cut"), within=60) == undisturbed(again)
 
 
 async def test_a_tracker_that_outlives_the_broker_reads_on_from_before_the_cut(
@@ -105,7 +105,7 @@ async def test_a_tracker_that_outlives_the_broker_reads_on_from_before_the_cut(
         put_back(nats_server, DETECTIONS.name, tmp_path / "copy")
         nats_server.start()
         await detect(bus, frames[TAKEN:])
-        assert await eventually(lambda: ended(bus, frames[0].session)) == undisturbed(frames)
+        assert await eventually(lambda: ended(bus, frames[0].session), within=60) == undisturbed(frames)
 
 
 async def test_a_checkpoint_of_an_earlier_version_is_read_on_from_where_it_says(bus: Bus) -> None:
@@ -126,7 +126,7 @@ async def test_crossings_stay_in_the_outbox_until_they_are_synced(bus: Bus) -> N
     frames = visit()
     async with tracking(bus, "before"):
         await detect(bus, frames)
-        await eventually(lambda: ended(bus, frames[0].session))
+        await eventually(lambda: ended(bus, frames[0].session), within=60)
     await bus.js.purge_stream(CROSSINGS.name)
     checkpoint = await saved(bus)
 
