@@ -36,7 +36,7 @@ class Order(_Part):
 
 
 class Taken(_Part):
-    """What the tracker has taken of a camera."""
+    """The frames of a camera that the tracker has taken."""
 
     order: Order = Order()
 

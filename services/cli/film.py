@@ -89,7 +89,7 @@ class Film:
 
 
 class _Sink:
-    """What the muxer writes to. After a failure it takes nothing more, which would spoil the fragments there are."""
+    """The file that the muxer writes to. After a failure it takes nothing more: that would spoil what is there."""
 
     def __init__(self, file: FileIO) -> None:
         self._file = file

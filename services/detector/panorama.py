@@ -36,7 +36,7 @@ def is_panorama(width: int, height: int) -> bool:
 
 
 def look_along(frame: Image, look: Callable[[Image], Found]) -> Found:
-    """What is found in a panorama.
+    """Find the people in a panorama.
 
     Args:
         frame: (height, width, 3), for which `is_panorama` is true.

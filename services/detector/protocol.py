@@ -70,7 +70,7 @@ class LearningDetector(Detector, Protocol):
     """A detector that learns what a camera's view is without people, and can hand that on to its successor."""
 
     def learnt(self, stream: str) -> bytes | None:
-        """What it knows of a stream's view; None while that is too little."""
+        """Its knowledge of a stream's view; None while that is too little."""
         ...
 
     def recall(self, stream: str, learnt: bytes) -> None:

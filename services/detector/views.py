@@ -1,4 +1,4 @@
-"""What a detector has learnt of its cameras' views, kept so that its successor need not learn it from passers-by.
+"""Memory of a detector's views of its cameras, kept so that its successor need not learn them from passers-by.
 
 It lies in the memory of the broker, and not on its disk: nobody's picture is stored unasked.
 """

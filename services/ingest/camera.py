@@ -137,7 +137,7 @@ class CameraWorker:
         await asyncio.Event().wait()  # until its configuration changes
 
     async def _resume(self, source: FrameSource) -> Progress:
-        """Where to go on, with nothing left behind: in another model's queue, or lost in a power cut on its way.
+        """The place to go on at, with nothing left behind: in another model's queue, or lost in a power cut on its way.
 
         What is under way now is published once more with it, and recognised by its id.
         """

@@ -1,4 +1,4 @@
-"""What is wrong with a video file itself."""
+"""Findings on a video file itself."""
 
 from __future__ import annotations
 

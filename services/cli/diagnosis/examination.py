@@ -48,7 +48,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What was found, most important first, the line that would count best, and how many walk or cross a line."""
+    """Findings, most important first, the line that would count best, and how many walk or cross a line."""
 
     findings: tuple[Finding, ...]
     proposal: Proposal | None
