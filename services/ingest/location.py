@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from services.ingest.mistyped import unescaped_login
 from services.ingest.sources import SourceLost, SourceRefused
 
-_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
+_PORTS = {"rtsp": 554, "rtspu": 554, "rtsps": 322, "http": 80, "https": 443}
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")
 
 
@@ -61,8 +61,10 @@ class Location:
             scheme, host, port = there.scheme.lower(), there.hostname, there.port
         except ValueError:
             scheme, host, port = "", None, None
-        if scheme not in ("rtsp", "rtsps") or not host or not location:
+        if scheme not in ("rtsp", "rtspu", "rtsps") or not host or not location:
             raise SourceLost(f"{self.name}: the camera says that the stream is elsewhere, and not where")
+        if self.scheme == "rtspu" and scheme == "rtsp":
+            scheme = "rtspu"  # an answer names the server; by which way pictures come is the user's choice
         login = _login(there) or (self.login if host == self.host else "")
         return Location(self.name, scheme, _ascii(host), port or _PORTS[scheme], login, _rest(there))
 

@@ -8,9 +8,7 @@ from typing import Final
 from contracts.address import UNKNOWN, host_only
 
 _ESCAPES: Final = {"#": "%23", "/": "%2F", "?": "%3F", "@": "%40"}
-_KNOWN_SCHEMES: Final = frozenset(
-    {"rtmp", "rtmps", "rtspu", "srt", "udp", "tcp", "rtp", "ftp", "sftp", "onvif", "mms", "s3"}
-)
+_KNOWN_SCHEMES: Final = frozenset({"rtmp", "rtmps", "srt", "udp", "tcp", "rtp", "ftp", "sftp", "onvif", "mms", "s3"})
 """A scheme that is none of these may be the beginning of a password."""
 _HALF_A_SCHEME: Final = re.compile(r"(rtsps?|https?)(?::/?|/{1,2})(?!/)", re.IGNORECASE)
 _IP: Final = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}|\[[0-9a-f:.]+\]", re.IGNORECASE)

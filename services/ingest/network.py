@@ -12,7 +12,7 @@ from av.error import FFmpegError
 from contracts.address import host_only
 from services.ingest.dating import Dating
 from services.ingest.decoding.decoder import Decoder, IoOpen
-from services.ingest.decoding.limits import OF_HTTP, OF_RTSP
+from services.ingest.decoding.limits import OF_HTTP, OF_RTSP, OF_RTSP_BY_UDP
 from services.ingest.decoding.remarks import INTERLACED, choice, slow_decoding
 from services.ingest.decoding.timestamps import Timestamps
 from services.ingest.diagnosis import explain
@@ -204,7 +204,8 @@ def _open_rtsp(
             # Within the relay the camera is spoken to in plain RTSP: TLS, if any, is the relay's.
             with _ended_by_failure(relay):
                 door = camera.at("rtsp", "127.0.0.1", relay.port, login=camera.login)
-                stream = _read(camera, relay, door, OF_RTSP, deadline, read_timeout, track)
+                options = OF_RTSP_BY_UDP if camera.scheme == "rtspu" else OF_RTSP
+                stream = _read(camera, relay, door, options, deadline, read_timeout, track)
                 return NetworkCamera(stream, relay, read_timeout)
         except (SourceLost, SourceRefused):
             if relay.moved is None:
@@ -233,7 +234,7 @@ def _call(camera: Location, egress: Egress, timeout: float) -> RtspRelay:
         except OSError as error:
             connection.close()
             raise SourceLost(f"{camera.name} does not answer in TLS") from error
-    return RtspRelay(camera.name, connection, timeout=timeout)
+    return RtspRelay(camera.name, connection, timeout=timeout, udp=egress if camera.scheme == "rtspu" else None)
 
 
 def _read(

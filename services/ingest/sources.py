@@ -156,8 +156,8 @@ def open_source(
     """Open a source and wait for its first frame.
 
     Args:
-        address: a video file, an `rtsp://`, `rtsps://`, `http://` or `https://` address, the number of a camera on this
-            machine (`0`, or `/dev/video0`), or `sim://door?…`.
+        address: a video file, an `rtsp://`, `rtsps://` (TLS), `rtspu://` (pictures by UDP), `http://` or `https://`
+            address, the number of a camera on this machine (`0`, or `/dev/video0`), or `sim://door?…`.
         egress: what may be connected to; everything where nothing is said, as for the operator at a command line.
         open_timeout: seconds a camera may take to answer.
         read_timeout: seconds a camera may take over a frame.
@@ -188,7 +188,7 @@ def open_source(
         match scheme[1].lower():
             case "sim":
                 return simulation.open_simulation(address)
-            case "rtsp" | "rtsps" | "http" | "https":
+            case "rtsp" | "rtspu" | "rtsps" | "http" | "https":
                 from services.ingest import network
 
                 return network.open_stream(

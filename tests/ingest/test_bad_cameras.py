@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncIterator, Iterator, Mapping, Sized
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 from nats.aio.msg import Msg
@@ -25,7 +26,9 @@ from services.kit.settings import ServiceSettings
 from tests.support.bad_camera import Behaviour, bad_camera, saying, silent
 from tests.support.broker import connected, eventually
 from tests.support.clips import numbered_picture
+from tests.support.films import moving_box, write
 from tests.support.http_camera import http_camera
+from tests.support.http_films import by_packet, http_films
 from tests.support.scripted_rtsp import reply, scripted_rtsp
 
 TIMEOUT = 2.0
@@ -43,6 +46,24 @@ def at(scheme: str, behaviour: Behaviour) -> Iterator[str]:
 def rtsp(answers: Mapping[str, bytes]) -> Iterator[str]:
     with scripted_rtsp(answers) as camera:
         yield camera.address.replace("rtsp://", "rtsp://me:secret@")
+
+
+@contextmanager
+def by_udp(transport: str) -> Iterator[str]:
+    with rtsp({"SETUP": reply(headers={"Transport": transport, "Session": "1"})}) as address:
+        yield address.replace("rtsp://", "rtspu://")
+
+
+@contextmanager
+def recoded(folder: Path) -> Iterator[str]:
+    """An MPEG-TS that is H.264 for three seconds, and H.265 at the same place from then on."""
+    whole, pictures = folder / "recoded.ts", [moving_box(number) for number in range(60)]
+    h264 = write(folder / "h264.ts", pictures[:30], "libx264", fps=10, options={"preset": "ultrafast", "g": "10"})
+    quiet = {"preset": "ultrafast", "x265-params": "log-level=none"}
+    h265 = write(folder / "h265.ts", pictures, "libx265", fps=10, options=quiet)
+    whole.write_bytes(h264.read_bytes() + h265.read_bytes())
+    with http_films({"cam": by_packet(whole, "video/mp2t", fps=10)}) as at:
+        yield at("cam")
 
 
 JPEG = encode(numbered_picture(1), Capture()).jpeg
@@ -64,7 +85,7 @@ HALF = MJPEG + PART + JPEG[: len(JPEG) // 2]
 CIRCLE = b"HTTP/1.1 302 Found\r\nLocation: /cam\r\n\r\n"
 
 
-def bad_cameras() -> dict[str, tuple[Address, str]]:
+def bad_cameras(folder: Path) -> dict[str, tuple[Address, str]]:
     """Cameras by what they do: each with what is told about it."""
     sound = reply(headers={"Content-Type": "application/sdp"}, body=SOUND)
     unlike = {scheme: reply("401 Unauthorized", {"WWW-Authenticate": asked}) for scheme, asked in ASKED.items()}
@@ -97,6 +118,9 @@ def bad_cameras() -> dict[str, tuple[Address, str]]:
         "knows another password over HTTP (digest)": (at("http", over_http["digest"]), NOT_LET_IN),
         "leads in a circle": (at("http", saying(CIRCLE, hang_up=True)), ELSEWHERE),
         "hangs up within a picture": (at("http", saying(HALF, hang_up=True)), NO_PICTURE),
+        "sends nothing by UDP": (by_udp("RTP/AVP;unicast;client_port=1-2;server_port=9-10"), NO_PICTURE),
+        "does not send by UDP": (by_udp("RTP/AVP/TCP;unicast;interleaved=0-1"), "write rtsp:// instead of rtspu://"),
+        "changes its coding": (recoded(folder), "sent no picture for 2 s"),
         "hangs after some pictures": (at("http", saying(MJPEG + (PART + JPEG) * 3)), "sent no picture for 2 s"),
     }
 
@@ -107,13 +131,13 @@ async def bus(settings: ServiceSettings) -> AsyncIterator[Bus]:
         yield bus
 
 
-async def test_cameras_that_misbehave_are_told_in_words_and_disturb_no_other(bus: Bus) -> None:
+async def test_cameras_that_misbehave_are_told_in_words_and_disturb_no_other(bus: Bus, tmp_path: Path) -> None:
     shown: list[tuple[FrameHeader, bytes]] = []
 
     async def take(msg: Msg) -> None:
         shown.append((FrameHeader.from_headers(msg.headers), msg.data))
 
-    bad = bad_cameras()
+    bad = bad_cameras(tmp_path)
     cameras = {f"bad{number}": name for number, name in enumerate(bad)}
     with ExitStack() as stack:
         addresses = {camera: stack.enter_context(bad[name][0]) for camera, name in cameras.items()}

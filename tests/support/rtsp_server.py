@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 """A real RTSP server for tests: GStreamer's, run by Debian's own Python.
 
-    rtsp_server.py [--port PORT] [--stream NAME=PIPELINE]... [--user NAME --password WORD [--method digest]]
+    rtsp_server.py [--port PORT] [--stream NAME=PIPELINE]... [--user NAME --password WORD [--method digest]] [--by udp]
 
-Serves in real time over TCP alone: moving bars, coded as H.264, at `/cam`, and each of the pipelines, in GStreamer's
-language with payloaders pay0, pay1, …, at a path of its own, from its beginning when somebody asks for it. The first
-line on stdout is the address; a port of 0 takes a free one. SIGTERM ends it: clients see the connection drop, as when a
-camera loses power. SIGSTOP makes a camera that hangs.
+Serves in real time over TCP alone, or UDP alone: moving bars, coded as H.264, at `/cam`, and each of the pipelines, in
+GStreamer's language with payloaders pay0, pay1, …, at a path of its own, from its beginning when somebody asks for it.
+The first line on stdout is the address; a port of 0 takes a free one. SIGTERM ends it: clients see the connection drop,
+as when a camera loses power. SIGSTOP makes a camera that hangs.
 """
 
 import argparse
@@ -55,6 +55,7 @@ def main() -> None:
     options.add_argument("--user")
     options.add_argument("--password", default="")
     options.add_argument("--method", choices=["basic", "digest"], default="basic")
+    options.add_argument("--by", choices=["tcp", "udp"], default="tcp")
     given = options.parse_args()
     Gst.init(None)
     missing = [name for name in ("openh264enc", "h264parse", "rtph264pay") if not Gst.ElementFactory.find(name)]
@@ -66,7 +67,7 @@ def main() -> None:
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(pipeline)
         factory.set_shared(True)
-        factory.set_protocols(GstRtsp.RTSPLowerTrans.TCP)
+        factory.set_protocols(getattr(GstRtsp.RTSPLowerTrans, given.by.upper()))
         server.get_mount_points().add_factory(f"/{name}", factory)
         factories.append(factory)
     if given.user:

@@ -23,8 +23,9 @@ Address = Annotated[
     Field(
         min_length=1,
         max_length=2000,
-        description="`rtsp://…`, `rtsps://…`, `http://…`, `https://…` or `sim://door`; files and devices of the "
-        "machine, and this machine itself, take a superadmin. It is kept sealed, and its secrets are never shown.",
+        description="`rtsp://…`, `rtsps://…`, `rtspu://…` (RTSP whose pictures come by UDP), `http://…`, `https://…` "
+        "or `sim://door`; files and devices of the machine, and this machine itself, take a superadmin. It is kept "
+        "sealed, and its secrets are never shown.",
         examples=["rtsp://user:password@10.0.0.5:554/stream"],
     ),
 ]

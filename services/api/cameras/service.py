@@ -31,7 +31,7 @@ from services.kit.source_networks import SourceNetworks
 from services.kit.tables import Camera, Store
 from services.kit.vault import CannotOpen, Vault, is_sealed
 
-_REMOTE = re.compile(r"(rtsps?|https?|sim)://", re.IGNORECASE)
+_REMOTE = re.compile(r"(rtsp[su]?|https?|sim)://", re.IGNORECASE)
 
 
 async def list_cameras(
@@ -129,7 +129,7 @@ def check_address(principal: Principal, address: str, networks: SourceNetworks) 
         return
     if not _REMOTE.match(address.strip()):
         raise Invalid(
-            "give an rtsp://, rtsps://, http:// or https:// address, or sim://door; "
+            "give an rtsp://, rtsps://, rtspu://, http:// or https:// address, or sim://door; "
             "files and devices of the machine take a superadmin",
             "address",
         )

@@ -22,11 +22,15 @@ OF_RTSP = {
     "format_whitelist": "rtsp",
     "protocol_whitelist": "rtsp,rtp,tcp",
     "codec_whitelist": _NETWORK_CODECS,
-    # Over UDP parts get lost, and the camera would choose who sends to us.
     "rtsp_transport": "tcp",
     # Sound is asked for, too, and passed over: GStreamer's server now and then sends nothing to who leaves it out.
 }
 """FFmpeg's options for an RTSP camera."""
+OF_RTSP_BY_UDP = OF_RTSP | {
+    # Packets overtake each other by a few. FFmpeg's own 500 would hold a small stream back for seconds at each loss.
+    "reorder_queue_size": "16",
+}
+"""The same where packets come by UDP. FFmpeg gets them within its RTSP connection: it opens no port."""
 OF_HTTP = {
     "format_whitelist": "mpjpeg,mjpeg,hls,mpegts,h264,hevc,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,flv,avi",
     "protocol_whitelist": "none",  # it is handed what it reads, and opens nothing

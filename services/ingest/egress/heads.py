@@ -39,6 +39,11 @@ class Head:
             raise Malformed(f"{name} is given twice")
         return found.pop() if found else None
 
+    def replace(self, name: str, value: str) -> Head:
+        """The same head with another value of a header, which it gets where it had none."""
+        others = tuple(header for header in self.headers if header[0].lower() != name.lower())
+        return Head(self.start, (*others, (name, value)))
+
     @property
     def length(self) -> int:
         """Bytes of the body.
@@ -88,6 +93,15 @@ class Wire:
         self.connection = connection
         self._deadline = deadline
         self._waiting = bytearray()
+
+    @property
+    def holds_more(self) -> bool:
+        """Tell whether bytes have come that were not taken yet."""
+        return bool(self._waiting)
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Read for so long from now on."""
+        self._deadline = time.monotonic() + seconds
 
     def peek(self) -> int:
         """The next byte, which stays there.
