@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.ingest.pacing import SECOND
+
 if TYPE_CHECKING:
     from av.container import InputContainer
-    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 _TOLERATED = 1.0
@@ -33,23 +34,25 @@ class Extent:
     said: float | None
     damaged: int = 0
     spoilt: int = 0
-    _begin: float | None = None
-    _end: float = 0.0
+    _begin: int | None = None
+    _end: int = 0
 
-    def add(self, frame: VideoFrame, rate: float) -> None:
-        """Note a picture that was decoded, of a video of so many frames a second; 0 where that is not known."""
-        self.spoilt += frame.is_corrupt
-        if frame.pts is None or frame.time_base is None:
+    def add(self, at: int | None, lasts: int) -> None:
+        """Note a picture that was decoded.
+
+        Args:
+            at: its time, nanoseconds, as the stream says; None where it says nothing.
+            lasts: nanoseconds until the next one; 0 where that is not known.
+        """
+        if at is None:
             return
-        at = float(frame.pts * frame.time_base)
-        lasts = float(frame.duration * frame.time_base) or (1 / rate if rate else 0.0)
         self._begin = at if self._begin is None else min(self._begin, at)
         self._end = max(self._end, at + lasts)
 
     @property
     def missing(self) -> str:
         """The words for the end that the video lacks, once it was read; empty where it is whole."""
-        read = 0.0 if self._begin is None else self._end - self._begin
+        read = 0.0 if self._begin is None else (self._end - self._begin) / SECOND
         if self.said is None or self.said - read <= _TOLERATED:
             return ""
         return (

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
 import av
@@ -17,7 +18,9 @@ from services.ingest.decoding.completeness import Extent, said_seconds
 from services.ingest.decoding.hardware import accelerator
 from services.ingest.decoding.limits import limit_memory
 from services.ingest.decoding.picture import Converter, Deinterlacer
+from services.ingest.decoding.timestamps import TimeBase
 from services.ingest.decoding.track import FASTEST, PacketTimes, Track, are_impossible, choose_track, tracks_of
+from services.ingest.pacing import SECOND
 from services.ingest.sources import SourceClosed, SourceRefused
 from services.kit.codec import MAX_PIXELS, Image
 
@@ -79,6 +82,7 @@ class Decoder:
         self._closed = threading.Event()
         self._frames: deque[VideoFrame] = deque()
         self._frame: VideoFrame | None = None
+        self._time: int | None = None
         self._arrival = 0
         self._packet: tuple[int, int] | None = None
         self._interlaced = False
@@ -91,8 +95,10 @@ class Decoder:
             self._track = 1 + container.streams.video.index(self._stream)
             self._times_are_broken = packets is not None and are_impossible(packets.get(self._stream.index, []))
             self._rate = _rate(self._stream)
+            self._interval = round(SECOND / self._rate) if self._rate else 0
+            self._time_base = TimeBase(self._stream.time_base or Fraction(1, SECOND))
             self._extent = Extent(said_seconds(container, self._stream))
-            self._packets = container.demux()
+            self._packets = self._demux(container)
             self._refuse_giants()
         except BaseException:
             self.close()
@@ -156,10 +162,7 @@ class Decoder:
     @property
     def time(self) -> int | None:
         """Time of the frame that was grabbed, as the stream says, nanoseconds; None where it says nothing."""
-        frame = self._frame
-        if frame is None or frame.pts is None or frame.time_base is None:
-            return None
-        return round(frame.pts * frame.time_base * 1_000_000_000)
+        return self._time
 
     @property
     def arrival(self) -> int:
@@ -262,9 +265,14 @@ class Decoder:
             except (FFmpegError, MemoryError):
                 self._extent.damaged += 1
                 self._refuse_giants()
-        self._frame = self._frames.popleft()
-        self._extent.add(self._frame, self._rate)
+        self._show(self._frames.popleft())
         return True
+
+    def _show(self, frame: VideoFrame) -> None:
+        self._frame = frame
+        self._time = None if frame.pts is None else self._time_base.nanoseconds(frame.pts)
+        self._extent.spoilt += frame.is_corrupt
+        self._extent.add(self._time, self._time_base.nanoseconds(frame.duration) or self._interval)
 
     def _read(self) -> Packet[Stream] | None:
         """The next packet; None at the end."""
@@ -276,8 +284,14 @@ class Decoder:
                 if container is None or self.closed:
                     return None
                 self._extent.damaged += 1
-                self._packets = container.demux()  # what follows may be sound
+                self._packets = self._demux(container)  # what follows may be sound
         return None
+
+    def _demux(self, container: InputContainer) -> Iterator[Packet[Stream]]:
+        """The packets of the track; of a live stream, all: one that goes on with sound alone must be noticed."""
+        if math.isinf(self._read_timeout):
+            return cast("Iterator[Packet[Stream]]", container.demux(self._stream))
+        return container.demux()
 
     def _whole(self, frame: VideoFrame) -> list[VideoFrame]:
         """The frames that are ready once this one was decoded: it, unless it is made of two fields."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 _FORMAT = "bgr24"
+_MILLISECOND = Fraction(1, 1000)
 PQ, HLG = 16, 18
 """Transfer characteristics (ITU-T H.273, table 3): SMPTE ST 2084, and ARIB STD-B67."""
 _WHITE = 203.0
@@ -36,7 +37,11 @@ class Deinterlacer:
     def __init__(self, frame: VideoFrame) -> None:
         """Prepare for frames of the size and format of one of them."""
         self._form = _form(frame)
-        self._graph = _graph(frame, bwdif="mode=send_frame:deint=interlaced")
+        # It halves the unit of time, which all frames of a stream are to have in common.
+        unit = frame.time_base or _MILLISECOND
+        self._graph = _graph(
+            frame, bwdif="mode=send_frame:deint=interlaced", settb=f"{unit.numerator}/{unit.denominator}"
+        )
 
     def suits(self, frame: VideoFrame) -> bool:
         """Tell whether a frame has the size and format that this was made for."""
@@ -70,13 +75,14 @@ class Converter:
         Raises:
             FFmpegError: it cannot be converted.
         """
-        if self._graph is None or self._form != _form(frame):
+        form = _form(frame)
+        if self._graph is None or self._form != form:
             self._graph = _graph(frame, scale="flags=bilinear", format=f"pix_fmts={_FORMAT}")
-            self._form = _form(frame)
+            self._form = form
         self._graph.push(frame)
         converted = cast("VideoFrame", self._graph.pull())
         # What is in the wanted format already comes back as it is, and is the decoder's own, who may need it again.
-        image = converted.to_ndarray() if frame.format.name == _FORMAT else _view(converted)
+        image = converted.to_ndarray() if form[2] == _FORMAT else _view(converted)
         curve = _curve(int(frame.color_trc))
         if curve is not None:
             cv2.LUT(image, curve, dst=image)
@@ -88,7 +94,7 @@ def _graph(frame: VideoFrame, **filters: str) -> Graph:
     """A chain of filters, by name, for frames like this one. One thread: the detector needs the other cores."""
     graph = Graph()
     graph.threads = 1
-    base = frame.time_base or Fraction(1, 1000)
+    base = frame.time_base or _MILLISECOND
     last = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=base)
     for name, settings in (*filters.items(), ("buffersink", None)):
         following = graph.add(name, settings)
