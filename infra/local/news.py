@@ -12,9 +12,9 @@ from contracts.events import State, Status
 from contracts.identity import LIVE
 from contracts.streams import STATUS
 from contracts.subjects import status as status_subject
-from services.kit.bus import Bus
 from services.kit.logs import configure
-from services.kit.reader import Reader
+from services.kit.nats.bus import Bus
+from services.kit.nats.consumer import Reader
 from services.kit.settings import ServiceSettings
 
 

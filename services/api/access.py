@@ -19,7 +19,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from services.api.problems import Forbidden, NotFound, Unauthorized
-from services.kit.tables import Camera, Organization, Store
+from services.kit.database.tables import Camera, Organization, Store
 
 
 class Role(StrEnum):

@@ -52,8 +52,8 @@ from services.api.resets.endpoints import router as resets
 from services.api.resets.service import prepare
 from services.api.settings import ApiSettings
 from services.api.stores.endpoints import router as stores
-from services.kit.bus import Backoff, Bus
 from services.kit.logs import logger
+from services.kit.nats.bus import Backoff, Bus
 from services.kit.service import Health, working
 
 log = logger()

@@ -12,9 +12,9 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.clock import Clock
-from services.kit.account_tables import ApiKey, AuditEntry, Invitation, Membership, PasswordReset, User
-from services.kit.sign_in_tables import SecondFactor
-from services.kit.tables import Camera, Line, Organization, Store, ZoneRow
+from services.kit.database.account_tables import ApiKey, AuditEntry, Invitation, Membership, PasswordReset, User
+from services.kit.database.sign_in_tables import SecondFactor
+from services.kit.database.tables import Camera, Line, Organization, Store, ZoneRow
 
 KINDS: dict[type[SQLModel], str] = {
     Organization: "organization",

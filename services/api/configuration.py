@@ -22,7 +22,7 @@ from contracts.spec import Anchor, CameraSpec, Capture, CountingLine, Side, defa
 from services.api.incoming import LONGEST_NAME, TimeZone
 from services.api.texts import checked, tidy, tidy_name
 from services.api.writing import writing_at
-from services.kit.tables import Camera, Line, Organization, Store, ZoneRow
+from services.kit.database.tables import Camera, Line, Organization, Store, ZoneRow
 from services.kit.vault import CannotOpen, Vault, is_sealed
 
 

@@ -21,7 +21,7 @@ from services.api.parts import Parts
 from services.api.problems import Conflict, Invalid, Unavailable
 from services.api.quotas import holder
 from services.api.writing import writing
-from services.kit.account_tables import RememberedAnswer
+from services.kit.database.account_tables import RememberedAnswer
 from services.kit.vault import CannotOpen
 
 REMEMBERED = timedelta(hours=24)

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.identity import token
 from services.api.problems import Conflict
-from services.kit.tables import Camera, Organization, Store
+from services.kit.database.tables import Camera, Organization, Store
 
 
 async def free_id(

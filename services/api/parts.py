@@ -19,7 +19,7 @@ from services.api.live.statuses import Statuses
 from services.api.mail.outbox import Outbox
 from services.api.quotas import Quotas
 from services.api.settings import ApiSettings
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.service import Health
 from services.kit.vault import Vault
 

@@ -29,9 +29,9 @@ from services.api.live.statuses import Statuses
 from services.api.problems import DATABASE_ERRORS
 from services.api.sealing import seal_addresses
 from services.api.writing import CHANNEL
-from services.kit.bus import Backoff, Bus
+from services.kit.database.tables import Camera, Line
 from services.kit.logs import logger
-from services.kit.tables import Camera, Line
+from services.kit.nats.bus import Backoff, Bus
 from services.kit.vault import Vault
 
 SERVICE = "api"

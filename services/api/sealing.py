@@ -10,8 +10,8 @@ from sqlmodel import col, select
 
 from services.api.configuration import is_local
 from services.api.database import Sessions
+from services.kit.database.tables import Camera
 from services.kit.logs import logger
-from services.kit.tables import Camera
 from services.kit.vault import MARK, Vault
 
 log = logger()

@@ -9,8 +9,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from services.api.mail.settings import MailSettings
 from services.api.quotas import Kind, Quotas, Shares
 from services.api.texts import without_hidden
+from services.kit.network.source_networks import SourceNetworks
 from services.kit.settings import DatabaseSettings, is_loopback
-from services.kit.source_networks import SourceNetworks
 
 _ANY = {"0.0.0.0", "::"}  # noqa: S104  # recognised, not listened on
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from services.cli.errors import Refused
 
 if TYPE_CHECKING:
-    from services.kit.bus import Bus
+    from services.kit.nats.bus import Bus
 
 PATIENCE = 3.0
 """Seconds that NATS is given to answer."""
@@ -28,8 +28,8 @@ async def running_bus() -> AsyncIterator[Bus]:
     from faststream.nats.security import parse_security
     from nats.errors import Error as NatsError
 
-    from services.kit.bus import Bus
-    from services.kit.connection import SturdyClient, security, why_kept_out
+    from services.kit.nats.bus import Bus
+    from services.kit.nats.connection import SturdyClient, security, why_kept_out
     from services.kit.settings import ServiceSettings
 
     try:

@@ -17,7 +17,7 @@ from services.cli.errors import Refused
 
 if TYPE_CHECKING:
     from contracts.events import DeadLetter
-    from services.kit.bus import Bus
+    from services.kit.nats.bus import Bus
 
 app = typer.Typer(help="Look at what the services could not handle, and try it again.", no_args_is_help=True)
 
@@ -131,7 +131,7 @@ async def _letters(bus: Bus, service: str | None) -> AsyncIterator[Filed]:
 
     from contracts.streams import DLQ
     from contracts.subjects import DEAD_LETTERS
-    from services.kit.reader import Reader
+    from services.kit.nats.consumer import Reader
 
     pattern = f"{DEAD_LETTERS}.{service or '*'}.>"
     state = (await bus.js.stream_info(DLQ.name, subjects_filter=pattern)).state
@@ -165,7 +165,7 @@ async def _remove(bus: Bus, number: int) -> None:
 
 def _filed(number: int, headers: dict[str, str] | None, body: bytes | None) -> Filed:
     from contracts.events import DeadLetter
-    from services.kit.dead_letters import HEADER
+    from services.kit.nats.dead_letters import HEADER
 
     theirs = dict(headers or {})
     letter = DeadLetter.model_validate_json(theirs.pop(HEADER))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from services.api.history.period import Period
-    from services.kit.tables import Store
+    from services.kit.database.tables import Store
 
 app = typer.Typer(help="Write a store's history as CSV.", no_args_is_help=True)
 

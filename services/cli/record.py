@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from contracts.frames import FrameHeader
     from services.cli.replaying.past import BrokerPast
     from services.cli.replaying.segment import SegmentWriter
-    from services.kit.bus import Bus
+    from services.kit.nats.bus import Bus
 
     Shown = tuple[FrameHeader, bytes]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from contracts.runs import Run
     from services.cli.replaying.comparison import Comparison
     from services.cli.replaying.rows import Counted, Total
-    from services.kit.bus import Bus
+    from services.kit.nats.bus import Bus
 
 app = typer.Typer(help="Look at the runs that were made beside the live one, and compare them.", no_args_is_help=True)
 

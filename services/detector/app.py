@@ -22,10 +22,10 @@ from services.detector.pools import Demand, run_pools
 from services.detector.protocol import Detector, ModelUnavailable
 from services.detector.settings import DetectorSettings
 from services.detector.worker import SERVICE, PoolWorker
-from services.kit.bus import Bus
-from services.kit.lease import hold
 from services.kit.logs import logger
-from services.kit.runs import Runs
+from services.kit.nats.bus import Bus
+from services.kit.nats.lease import hold
+from services.kit.nats.runs import Runs
 from services.kit.service import Health, serve
 from services.kit.tasks import cancel_and_wait
 

@@ -15,7 +15,7 @@ from nats.js.kv import KeyValue
 
 from contracts.frames import FrameHeader
 from contracts.streams import ATTEMPTS
-from services.kit.bus import Backoff, Bus
+from services.kit.nats.bus import Backoff, Bus
 
 
 class Attempts:

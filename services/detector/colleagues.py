@@ -12,8 +12,8 @@ from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from contracts.streams import LEASES
-from services.kit.bus import Bus
-from services.kit.lease import RENEWALS, Lease
+from services.kit.nats.bus import Bus
+from services.kit.nats.lease import RENEWALS, Lease
 
 
 class Colleagues:

@@ -11,10 +11,10 @@ from contracts.identity import token
 from contracts.runs import Run, RunKind
 from contracts.spec import CameraSpec
 from contracts.streams import CAMERAS
-from services.kit.bus import Bus
 from services.kit.logs import logger
-from services.kit.runs import Runs
-from services.kit.watch import watch
+from services.kit.nats.bus import Bus
+from services.kit.nats.kv_watch import watch
+from services.kit.nats.runs import Runs
 
 log = logger()
 

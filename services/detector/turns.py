@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from services.kit.reader import Reader
+from services.kit.nats.consumer import Reader
 
 
 class Turns:

@@ -20,8 +20,8 @@ from contracts.identity import LIVE, Policy
 from contracts.streams import VIEWS
 from services.detector.analyze import stream_of
 from services.detector.protocol import LearningDetector
-from services.kit.bus import Bus
 from services.kit.logs import logger
+from services.kit.nats.bus import Bus
 
 EVERY = 5.0
 """Seconds after which what was learnt is kept once more: what a successor does not know."""

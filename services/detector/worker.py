@@ -34,12 +34,12 @@ from services.detector.pools import asks_for
 from services.detector.protocol import BatchDetector, Detector, LearningDetector
 from services.detector.turns import Turns
 from services.detector.views import Views
-from services.kit.bus import Bus
-from services.kit.dead_letters import bury
 from services.kit.logs import bound_contextvars, logger
-from services.kit.reader import Reader
-from services.kit.runs import Runs
-from services.kit.specs import Specs
+from services.kit.nats.bus import Bus
+from services.kit.nats.camera_specs import Specs
+from services.kit.nats.consumer import Reader
+from services.kit.nats.dead_letters import bury
+from services.kit.nats.runs import Runs
 
 SERVICE = "detector"
 ACK_WAIT = 5.0

@@ -17,14 +17,14 @@ from services.ingest.decoding import hardware
 from services.ingest.probing import Prober
 from services.ingest.settings import IngestSettings
 from services.ingest.state import ProgressStore
-from services.kit.bus import Bus
-from services.kit.lease import Lease
 from services.kit.logs import logger
+from services.kit.nats.assignment import Share
+from services.kit.nats.bus import Bus
+from services.kit.nats.kv_watch import watch
+from services.kit.nats.lease import Lease
 from services.kit.service import Health, serve
-from services.kit.share import Share
 from services.kit.tasks import cancel_and_wait
 from services.kit.vault import CannotOpen
-from services.kit.watch import watch
 
 M = TypeVar("M", bound=BaseModel)
 log = logger()

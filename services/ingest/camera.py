@@ -25,10 +25,10 @@ from services.ingest.settings import IngestSettings
 from services.ingest.sources import FrameSource, SourceClosed, SourceLost, SourceRefused, kept, open_source
 from services.ingest.state import Progress, ProgressStore
 from services.ingest.threads import in_thread
-from services.kit.bus import Bus
 from services.kit.codec import Encoded, encode
-from services.kit.lease import Lease
 from services.kit.logs import bound_contextvars, logger
+from services.kit.nats.bus import Bus
+from services.kit.nats.lease import Lease
 from services.kit.tasks import cancel_and_wait
 from services.kit.vault import CannotOpen
 

@@ -21,9 +21,9 @@ from services.ingest.settings import IngestSettings
 from services.ingest.sources import FrameSource, SourceError, SourceRefused, open_source
 from services.ingest.threads import in_thread
 from services.ingest.turns import FairTurns
-from services.kit.bus import Bus
 from services.kit.codec import BrokenFrame, encode
 from services.kit.logs import logger
+from services.kit.nats.bus import Bus
 from services.kit.vault import CannotOpen
 
 log = logger()

@@ -15,7 +15,7 @@ from contracts.frames import FrameHeader
 from contracts.spec import CameraSpec
 from contracts.subjects import frames, kept, preview
 from services.ingest.recording import Recorder
-from services.kit.bus import Bus, StreamFull
+from services.kit.nats.bus import Bus, StreamFull
 
 FULL_DELAY = 0.05
 """Seconds until a frame is offered again to a full stream: a few inferences of the 64 that are queued."""

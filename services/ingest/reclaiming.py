@@ -17,8 +17,8 @@ from contracts.identity import LIVE
 from contracts.spec import CameraSpec
 from contracts.streams import KEPT
 from contracts.subjects import kept
-from services.kit.bus import Backoff, Bus
 from services.kit.logs import logger
+from services.kit.nats.bus import Backoff, Bus
 
 log = logger()
 

@@ -14,7 +14,7 @@ from prometheus_client import Counter
 
 from contracts.frames import FrameHeader
 from contracts.subjects import recorded
-from services.kit.bus import Bus, StreamFull
+from services.kit.nats.bus import Bus, StreamFull
 
 AHEAD = 16
 """Frames that wait to be stored at most: a second or so of a camera."""

@@ -8,8 +8,8 @@ from contracts.events import State, Status
 from contracts.identity import LIVE
 from contracts.subjects import status
 from services.ingest.publishing import Publisher
-from services.kit.bus import Bus
 from services.kit.logs import logger
+from services.kit.nats.bus import Bus
 
 SERVICE = "ingest"
 REPEAT = 10.0

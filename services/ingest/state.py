@@ -11,7 +11,7 @@ from contracts.checkpoints import Taken, checkpoint_key
 from contracts.identity import LIVE, partition
 from contracts.spec import Source
 from contracts.streams import CHECKPOINTS, INGEST_STATE
-from services.kit.bus import Backoff, Bus
+from services.kit.nats.bus import Backoff, Bus
 
 REMEMBERED = 16
 """Files of a camera, besides the present one, that are known to have been read."""

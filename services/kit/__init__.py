@@ -1,1 +1,1 @@
-"""What every service needs, once: settings, the bus, the frame codec, health, metrics, logging."""
+"""Shared building blocks of the services: settings, NATS, Postgres, HTTP, the frame codec, health, metrics, logging."""

@@ -18,11 +18,11 @@ from nats.errors import Error as NatsError
 from prometheus_client import make_asgi_app
 
 from contracts.streams import Owner
-from services.kit.bus import Bus
 from services.kit.http.local import Inside, may_look_inside
 from services.kit.http.proxies import Scope
 from services.kit.http.server import run_http
 from services.kit.logs import configure, logger
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.kit.tasks import cancel_and_wait
 

@@ -23,14 +23,14 @@ from contracts.identity import LIVE
 from contracts.runs import Run
 from contracts.streams import CROSSINGS, DLQ, Owner, Stream, run_streams
 from contracts.subjects import counts
-from services.kit.bus import Backoff, Bus
-from services.kit.dead_letters import bury
+from services.kit.database.totals import Key, all_totals
 from services.kit.logs import logger
-from services.kit.reader import Reader
-from services.kit.runs import Runs
+from services.kit.nats.bus import Backoff, Bus
+from services.kit.nats.consumer import Reader
+from services.kit.nats.dead_letters import bury
+from services.kit.nats.runs import Runs
 from services.kit.service import Health, serve
 from services.kit.tasks import cancel_and_wait
-from services.kit.totals import Key, all_totals
 from services.persistence import metrics
 from services.persistence.faults import UNABLE, in_words, stay_cancelled
 from services.persistence.health import keep_health

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import asyncpg
 
-from services.kit.bus import Backoff
+from services.kit.nats.bus import Backoff
 
 R = TypeVar("R")
 

@@ -16,10 +16,10 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 from contracts.events import State, Status
 from contracts.identity import to_datetime
 from contracts.streams import STATUS
-from services.kit.bus import Bus
 from services.kit.logs import logger
-from services.kit.reader import Reader
-from services.kit.statuses import EVERY_STATUS, read_status
+from services.kit.nats.bus import Bus
+from services.kit.nats.camera_status import EVERY_STATUS, read_status
+from services.kit.nats.consumer import Reader
 from services.persistence.faults import in_words, write_all
 
 FROM_THE_BEGINNING = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, filter_subject=EVERY_STATUS)

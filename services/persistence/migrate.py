@@ -18,8 +18,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from services.kit.bus import Backoff
 from services.kit.logs import configure, logger
+from services.kit.nats.bus import Backoff
 from services.kit.settings import DatabaseSettings
 from services.persistence.faults import AWAY, in_words
 

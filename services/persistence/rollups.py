@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from services.kit.database.totals import Key
 from services.kit.local_time import DAY
-from services.kit.totals import Key
 from services.kit.zones import UTC_NAME, local_day, zone
 from services.persistence.fold import Counted, CountedDays, Folded, LineKey, Tally, days_of
 

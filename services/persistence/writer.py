@@ -14,8 +14,8 @@ import asyncpg
 
 from contracts.events import Crossing, SessionEnd
 from contracts.identity import LIVE, to_datetime
+from services.kit.database.totals import Key
 from services.kit.logs import logger
-from services.kit.totals import Key
 from services.persistence.faults import in_words, write_all
 from services.persistence.fold import fold
 from services.persistence.incoming import Record

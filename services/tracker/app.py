@@ -11,13 +11,13 @@ import asyncio
 from contracts.identity import PARTITIONS
 from contracts.runs import Run, RunKind
 from contracts.streams import CROSSINGS, DETECTIONS, PATHS, Owner
-from services.kit.bus import Bus
-from services.kit.lease import Lease
 from services.kit.logs import logger
-from services.kit.runs import Runs
+from services.kit.nats.assignment import Share
+from services.kit.nats.bus import Bus
+from services.kit.nats.lease import Lease
+from services.kit.nats.runs import Runs
 from services.kit.service import Health, serve
 from services.kit.settings import ServiceSettings
-from services.kit.share import Share
 from services.tracker.checkpoint import Fenced
 from services.tracker.feed import Feed
 from services.tracker.partition import Partition

@@ -21,9 +21,9 @@ from contracts.checkpoints import checkpoint_key
 from contracts.events import Crossing, Path, SessionEnd
 from contracts.streams import CHECKPOINTS
 from contracts.subjects import Kind, crossings, parse, paths
-from services.kit.bus import Backoff, Bus
 from services.kit.logs import logger
-from services.kit.places import Place, newest_that_holds
+from services.kit.nats.bus import Backoff, Bus
+from services.kit.nats.stream_position import Place, newest_that_holds
 from services.tracker.counting import CounterState
 from services.tracker.ordering import OrderState
 

@@ -14,8 +14,8 @@ from nats.aio.msg import Msg
 from contracts.identity import LIVE, to_datetime
 from contracts.runs import LAST, STORED_AT, Run
 from contracts.streams import DETECTIONS, run_streams
-from services.kit.bus import Bus
-from services.kit.specs import Specs
+from services.kit.nats.bus import Bus
+from services.kit.nats.camera_specs import Specs
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,11 @@ from contracts.events import Crossing, Detections, Path, SessionEnd
 from contracts.identity import Policy
 from contracts.streams import CHECKPOINTS
 from contracts.subjects import parse, partition_filter, tracks
-from services.kit.bus import Backoff, Bus
-from services.kit.dead_letters import bury
 from services.kit.logs import bound_contextvars, logger
-from services.kit.places import Place, remember
-from services.kit.reader import Reader
+from services.kit.nats.bus import Backoff, Bus
+from services.kit.nats.consumer import Reader
+from services.kit.nats.dead_letters import bury
+from services.kit.nats.stream_position import Place, remember
 from services.kit.tasks import cancel_and_wait
 from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, load, publish, recognise
 from services.tracker.counting import CameraCounter, Step

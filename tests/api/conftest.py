@@ -12,9 +12,9 @@ from sqlalchemy.pool import NullPool
 
 from contracts.streams import Owner
 from services.api.database import open_engine, open_sessions
-from services.kit.bus import Bus
+from services.kit.database.tables import Store
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
-from services.kit.tables import Store
 from tests.api import seeded
 from tests.api.asked import Asked, asking
 from tests.api.mailing import mail_settings

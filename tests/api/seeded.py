@@ -19,9 +19,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.api.auth.keys import WORKER, draw_key
 from services.api.auth.signing import make_key
 from services.api.auth.tokens import own_claims
-from services.kit.account_tables import ApiKey, Membership, RefreshToken, SigningKey, User
-from services.kit.sign_in_tables import SignIn
-from services.kit.tables import Camera, Line, Organization, Store
+from services.kit.database.account_tables import ApiKey, Membership, RefreshToken, SigningKey, User
+from services.kit.database.sign_in_tables import SignIn
+from services.kit.database.tables import Camera, Line, Organization, Store
 from tests.api.served import VAULT
 
 PASSWORD = "correct horse battery"

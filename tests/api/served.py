@@ -23,11 +23,11 @@ from services.api.configuration import CameraSetup, ensure_camera
 from services.api.database import open_engine
 from services.api.parts import Parts
 from services.api.settings import ApiSettings
-from services.kit.bus import Bus
+from services.kit.database.totals import totals
 from services.kit.http.limits import Limits
 from services.kit.http.server import Server
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
-from services.kit.totals import totals
 from services.kit.vault import Vault
 from services.persistence.writer import Writer
 from tests.persistence.builders import crossing

@@ -12,7 +12,7 @@ import pytest
 from contracts.streams import Owner
 from infra.local.nats import NatsServer
 from services.api.edge.schemas import MAX_EVENTS
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.persistence.app import Persistence
 from tests.api.conftest import MORNING

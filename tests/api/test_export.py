@@ -15,7 +15,7 @@ import pytest
 from contracts.identity import LIVE
 from services.api.history.export import PIECES, crossings_csv, exporting
 from services.api.history.period import Period
-from services.kit.tables import Store
+from services.kit.database.tables import Store
 from tests.api.asked import Asked
 from tests.api.served import BROWSER, BUFFER, PATIENCE, Served
 

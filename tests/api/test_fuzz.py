@@ -41,7 +41,7 @@ from contracts.subjects import PROBE
 from services.api.app import create_app
 from services.api.problems import MEDIA_TYPE
 from services.api.settings import ApiSettings
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from tests.api import nonsense
 from tests.api.callers import Callers, Things

@@ -23,7 +23,7 @@ from services.api.mail import messages, outbox
 from services.api.mail.messages import Letter
 from services.api.mail.outbox import Outbox, withdraw
 from services.api.settings import ApiSettings
-from services.kit.account_tables import OutgoingMail
+from services.kit.database.account_tables import OutgoingMail
 from services.kit.tasks import cancel_and_wait
 from tests.api.mailing import PUBLIC_URL, mail_settings
 from tests.api.served import SECRET_KEY, SOON, VAULT, FakeClock

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from contracts.identity import LIVE, Direction
-from services.kit.totals import totals
+from services.kit.database.totals import totals
 from tests.api.asked import Asked
 from tests.api.served import Served
 from tests.persistence.builders import crossing

@@ -16,7 +16,7 @@ from contracts.streams import CAMERAS, SOURCES
 from infra.local.nats import NatsServer
 from services.api.configuration import remove_camera
 from services.api.projection import Projection
-from services.kit.watch import Entry, watch
+from services.kit.nats.kv_watch import Entry, watch
 from tests.api.served import VAULT, Served
 
 

@@ -14,9 +14,9 @@ from contracts.spec import CameraSpec
 from contracts.streams import CAMERAS
 from services.ingest.probing import Prober
 from services.ingest.settings import IngestSettings
+from services.kit.nats.kv_watch import watch
 from services.kit.settings import ServiceSettings
 from services.kit.vault import Vault
-from services.kit.watch import watch
 from tests.api.seeded import Seed
 from tests.api.served import SECRET_KEY, VAULT, Served
 

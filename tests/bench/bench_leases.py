@@ -21,7 +21,7 @@ from contracts.spec import CameraSpec, Capture, Source, current_key, spec_key
 from contracts.streams import CAMERAS, SOURCES, Owner
 from infra.local.service import Service
 from infra.local.stack import Stack
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from tests.support.broker import connected, eventually, settings_of
 from tests.support.onlooker import Onlooker, onlooking
 

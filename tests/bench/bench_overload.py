@@ -22,7 +22,7 @@ from contracts.identity import LIVE, Policy
 from contracts.spec import CameraSpec, Source, current_key, spec_key
 from contracts.streams import CAMERAS, CROSSINGS, SOURCES, Owner
 from infra.local.stack import Stack
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from tests.support.broker import connected, eventually, settings_of, stored
 from tests.support.onlooker import Onlooker, onlooking
 

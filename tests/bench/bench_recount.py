@@ -33,7 +33,7 @@ from infra.local.stack import Stack
 from services.cli.matching import Instant, match
 from services.cli.replaying.appending import Appender
 from services.ingest.door.walks import Spacing, script
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.tracker import trace
 from services.tracker.counting import CameraCounter

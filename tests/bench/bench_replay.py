@@ -22,7 +22,7 @@ from contracts.subjects import detections
 from infra.local.stack import Stack
 from services.api.configuration import CameraSetup, ensure_camera
 from services.cli.replaying.appending import Appender
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from tests.support.hour import seen, side_by_side, spec
 from tests.support.record import wait_for_end

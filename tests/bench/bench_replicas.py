@@ -37,8 +37,8 @@ from contracts.spec import CameraSpec, current_key, spec_key
 from contracts.streams import CAMERAS, CROSSINGS, DETECTIONS, Owner
 from infra.local.stack import Stack
 from services.ingest.publishing import Publisher
-from services.kit.bus import Bus
-from services.kit.reader import Reader
+from services.kit.nats.bus import Bus
+from services.kit.nats.consumer import Reader
 from tests.support.broker import connected, eventually, settings_of, stored
 from tests.support.processor import Processor
 

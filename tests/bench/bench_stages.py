@@ -27,8 +27,8 @@ from contracts.subjects import crossings, detections
 from infra.local.stack import Stack
 from services.ingest.publishing import Publisher
 from services.ingest.sources import open_source
-from services.kit.bus import Bus
 from services.kit.codec import Encoded, Image, encode
+from services.kit.nats.bus import Bus
 from tests.persistence.builders import NOON, crowd
 from tests.support.broker import connected, eventually, settings_of
 from tests.support.processor import Processor

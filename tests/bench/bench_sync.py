@@ -20,7 +20,7 @@ from nats.js.kv import KeyValue
 from contracts.streams import CHECKPOINTS, Owner
 from contracts.subjects import detections
 from infra.local.nats import DEVELOPER, NatsServer
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 
 SETTINGS = ("2m", "10s", "1s", "always")

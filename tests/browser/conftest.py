@@ -29,9 +29,9 @@ from infra.local.nats import NatsServer
 from infra.local.ports import free_port
 from services.api.auth.first_admin import set_password
 from services.api.configuration import CameraSetup, ensure_camera
-from services.kit.bus import Bus
+from services.kit.database.totals import totals
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
-from services.kit.totals import totals
 from services.persistence.health import write_health
 from services.persistence.writer import Writer
 from tests.api.served import SECRET_KEY, VAULT

@@ -12,8 +12,8 @@ from contracts.streams import run_streams
 from infra.local.nats import NatsServer
 from services.cli.errors import Refused
 from services.cli.replaying.appending import WINDOW, Appender
-from services.kit.bus import Bus
-from services.kit.reader import Reader
+from services.kit.nats.bus import Bus
+from services.kit.nats.consumer import Reader
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually
 

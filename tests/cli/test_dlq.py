@@ -13,9 +13,9 @@ from nats.js.api import ConsumerConfig
 from contracts.events import DeadLetter
 from contracts.subjects import crossings, detections
 from infra.local.nats import DEVELOPER, NatsServer
-from services.kit.bus import Bus
-from services.kit.dead_letters import bury
-from services.kit.reader import Reader
+from services.kit.nats.bus import Bus
+from services.kit.nats.consumer import Reader
+from services.kit.nats.dead_letters import bury
 from services.kit.settings import ServiceSettings
 from tests.cli.command import METRICA, SETTINGS, Outcome, metrica
 from tests.support.broker import connected, eventually, stored

@@ -17,8 +17,8 @@ from contracts.spec import CountingLine
 from contracts.streams import Owner
 from infra.local.nats import DEVELOPER, NatsServer
 from services.cli.replaying.life import update_run
+from services.kit.database.totals import totals
 from services.kit.settings import ServiceSettings
-from services.kit.totals import totals
 from services.persistence.app import open_pool
 from services.persistence.writer import Writer
 from tests.cli.command import Outcome, metrica

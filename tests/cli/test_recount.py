@@ -25,7 +25,7 @@ from services.cli.replaying.appending import Appender
 from services.cli.replaying.comparison import by_hour
 from services.cli.replaying.life import find_run
 from services.cli.replaying.recounting import lines_over
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.kit.zones import zone
 from services.tracker.counting import CameraCounter

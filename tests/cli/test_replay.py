@@ -25,7 +25,7 @@ from services.cli.replaying.past import BrokerPast, now_ns
 from services.cli.replaying.planning import Asked, moment, plan, seen
 from services.cli.replaying.playing import Replay
 from services.cli.replaying.rows import Counted, between
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.tracker.counting import CameraCounter
 from tests.cli.command import Outcome, metrica

@@ -26,7 +26,7 @@ from services.detector.analyze import analyze
 from services.ingest.session import Frame, file_frames, session_of
 from services.ingest.simulation import open_simulation
 from services.ingest.sources import open_source
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.tracker.counting import CameraCounter
 from tests.cli.command import Outcome, metrica

@@ -11,7 +11,7 @@ from contracts import streams, subjects
 from contracts.identity import LIVE, PARTITIONS, partition
 from contracts.streams import BUCKETS, STREAMS, Owner, owned_by
 from contracts.subjects import Kind, Subject, parse
-from services.kit.streams import to_config
+from services.kit.nats.stream_config import to_config
 from tests.contracts.names import TOKENS
 
 Build = Callable[[str, str, str, str], str]

@@ -11,8 +11,8 @@ import pytest
 from contracts.spec import CameraSpec, current_key
 from contracts.streams import CAMERAS, Owner
 from services.detector.pools import Demand, run_pools
-from services.kit.bus import Bus
-from services.kit.runs import Runs
+from services.kit.nats.bus import Bus
+from services.kit.nats.runs import Runs
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually
 

@@ -17,8 +17,8 @@ from contracts.streams import CAMERAS, DETECTIONS, RUNS, run_streams
 from contracts.subjects import kept
 from services.detector.pools import Demand, asks_for
 from services.detector.worker import PoolWorker
-from services.kit.bus import Bus
-from services.kit.runs import Runs
+from services.kit.nats.bus import Bus
+from services.kit.nats.runs import Runs
 from services.kit.settings import ServiceSettings
 from tests.detector.stand_ins import StandIn, header, jpeg
 from tests.support.broker import connected, eventually, stored

@@ -19,7 +19,7 @@ from services.detector.motion import MotionDetector
 from services.detector.protocol import Found, Image
 from services.detector.views import Views
 from services.ingest.simulation import open_simulation
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from tests.detector.scenes import HEIGHT, WIDTH, Scene
 from tests.support.broker import connected

@@ -15,7 +15,7 @@ from contracts.subjects import kept
 from services.detector import app as module
 from services.detector.app import DetectorService
 from services.detector.settings import DetectorSettings
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from tests.detector.stand_ins import Tries, header, jpeg
 from tests.support.broker import connected, eventually, stored

@@ -24,9 +24,9 @@ from services.detector import worker as module
 from services.detector.app import DetectorService
 from services.detector.settings import DetectorSettings
 from services.detector.worker import PoolWorker
-from services.kit.bus import Bus
-from services.kit.dead_letters import HEADER
-from services.kit.runs import Runs
+from services.kit.nats.bus import Bus
+from services.kit.nats.dead_letters import HEADER
+from services.kit.nats.runs import Runs
 from services.kit.settings import ServiceSettings
 from tests.detector.stand_ins import BREAKS, Opened, StandIn, Together, header, jpeg
 from tests.support.broker import connected, eventually, stored

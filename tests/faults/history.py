@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 from contracts.events import Counts
-from services.kit.totals import totals
+from services.kit.database.totals import totals
 from tests.faults.browser import Shown
 from tests.persistence.conftest import Stored
 from tests.support.record import Row

@@ -13,7 +13,7 @@ from contracts.events import DeadLetter
 from contracts.streams import DLQ, Owner
 from infra.local.stack import Stack
 from services.api.configuration import CameraSetup, ensure_camera
-from services.kit.dead_letters import HEADER
+from services.kit.nats.dead_letters import HEADER
 from tests.faults.films import FPS, film_camera
 from tests.support.broker import jetstream
 from tests.support.lanes import LANES, walkers, write_film

@@ -10,7 +10,7 @@ import pytest
 
 from contracts.streams import CROSSINGS
 from infra.local.nats import NatsServer
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.service import Health
 from services.kit.settings import ServiceSettings
 from tests.faults.apart import run_apart

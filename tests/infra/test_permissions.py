@@ -18,7 +18,7 @@ from nats.js.api import StreamConfig
 from contracts import streams
 from contracts.subjects import Kind, inbox
 from infra.local.nats import DEVELOPER, USERS, NatsServer
-from services.kit.connection import NotPermitted, SturdyClient
+from services.kit.nats.connection import NotPermitted, SturdyClient
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected
 

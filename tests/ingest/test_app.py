@@ -26,8 +26,8 @@ from services.ingest.session import Frame, file_frames, session_of
 from services.ingest.settings import IngestSettings
 from services.ingest.simulation import open_simulation
 from services.ingest.state import Progress
-from services.kit.bus import Bus
-from services.kit.reader import Reader
+from services.kit.nats.bus import Bus
+from services.kit.nats.consumer import Reader
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually
 from tests.support.deaf import Line

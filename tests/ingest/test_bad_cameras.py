@@ -20,8 +20,8 @@ from contracts.streams import CAMERAS, SOURCES, STATUS
 from contracts.subjects import frames, status
 from services.ingest.app import IngestService
 from services.ingest.settings import IngestSettings
-from services.kit.bus import Bus
 from services.kit.codec import decode, encode
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from tests.support.bad_camera import Behaviour, bad_camera, saying, silent
 from tests.support.broker import connected, eventually

@@ -16,8 +16,8 @@ from services.ingest.reclaiming import Stranded
 from services.ingest.settings import IngestSettings
 from services.ingest.sources import open_source
 from services.ingest.state import Progress, ProgressStore
-from services.kit.bus import Bus
-from services.kit.lease import Lease
+from services.kit.nats.bus import Bus
+from services.kit.nats.lease import Lease
 
 
 class FullStream:

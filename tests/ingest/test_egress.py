@@ -14,7 +14,7 @@ from services.ingest.egress.authentication import Login, answer
 from services.ingest.egress.resolving import UnknownHost
 from services.ingest.egress.setting import Endpoint, parse_endpoints
 from services.ingest.settings import IngestSettings
-from services.kit.ip_addresses import IPAddress, attached_networks, is_own, is_special
+from services.kit.network.ip_addresses import IPAddress, attached_networks, is_own, is_special
 
 CAMERAS = ["10.0.0.5", "192.168.1.20", "172.16.3.4", "100.64.3.4", "203.0.114.9", "fd12:3456::5", "2a00:1450:4001::1"]
 NO_CAMERAS = [

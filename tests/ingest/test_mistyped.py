@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.ingest.mistyped import meant_camera, unescaped_login
 from services.ingest.sources import SourceError, SourceRefused, open_source
-from services.kit.ip_addresses import IPAddress
+from services.kit.network.ip_addresses import IPAddress
 
 
 @pytest.mark.parametrize(

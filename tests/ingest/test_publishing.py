@@ -15,8 +15,8 @@ from contracts.spec import CameraSpec
 from contracts.streams import KEPT, PREVIEW, Owner
 from infra.local.nats import NatsServer
 from services.ingest.publishing import Publisher
-from services.kit.bus import Bus
-from services.kit.reader import Reader
+from services.kit.nats.bus import Bus
+from services.kit.nats.consumer import Reader
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually, stored
 

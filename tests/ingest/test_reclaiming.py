@@ -15,7 +15,7 @@ from contracts.subjects import kept
 from services.ingest.camera import CameraWorker
 from services.ingest.settings import IngestSettings
 from services.ingest.state import ProgressStore
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually
 from tests.support.clips import write_clip

@@ -12,7 +12,7 @@ from contracts.spec import CameraSpec
 from contracts.streams import FRAMES, KEPT, RECORDED, Owner
 from services.ingest import recording
 from services.ingest.publishing import Publisher
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, stored
 

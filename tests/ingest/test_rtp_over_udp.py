@@ -16,7 +16,7 @@ from services.ingest.egress.rtp_over_udp import MOST_CHANNELS, UdpPorts, UdpRefu
 from services.ingest.live import LiveCamera
 from services.ingest.network import open_stream
 from services.ingest.sources import SourceLost, SourceRefused, frames
-from services.kit.ip_addresses import IPAddress
+from services.kit.network.ip_addresses import IPAddress
 from tests.support.rtsp import RtspCamera
 from tests.support.scripted_rtsp import reply, scripted_rtsp
 from tests.support.udp_network import udp_network

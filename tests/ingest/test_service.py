@@ -11,8 +11,8 @@ from services.ingest import app
 from services.ingest.app import IngestService
 from services.ingest.settings import IngestSettings
 from services.ingest.state import ProgressStore
-from services.kit.bus import Bus
-from services.kit.lease import Lease
+from services.kit.nats.bus import Bus
+from services.kit.nats.lease import Lease
 
 
 class SlowWorker:

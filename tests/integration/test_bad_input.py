@@ -24,7 +24,7 @@ from infra.local.ports import free_port
 from infra.local.stack import Stack
 from services.api.configuration import CameraSetup, ensure_camera
 from services.ingest.simulation import open_simulation
-from services.kit.dead_letters import HEADER
+from services.kit.nats.dead_letters import HEADER
 from tests.api.served import BROWSER
 from tests.support.broker import jetstream
 from tests.support.record import crossings, wait_for_end

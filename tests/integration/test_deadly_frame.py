@@ -15,8 +15,8 @@ from contracts.streams import CAMERAS, CROSSINGS, DLQ, KEPT, Owner
 from contracts.subjects import kept
 from infra.local.stack import Stack
 from services.ingest.publishing import Publisher
-from services.kit.bus import Bus
-from services.kit.dead_letters import HEADER
+from services.kit.nats.bus import Bus
+from services.kit.nats.dead_letters import HEADER
 from tests.support.broker import connected, eventually, settings_of, stored
 from tests.support.deadly import HEIGHT, WIDTH, picture
 

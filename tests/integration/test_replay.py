@@ -18,7 +18,7 @@ from infra.local.stack import Stack
 from services.api.configuration import CameraSetup, ensure_camera
 from services.cli.replaying.appending import Appender
 from services.cli.replaying.rows import Counted, between, holds
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.tracker.counting import CameraCounter
 from tests.cli.command import METRICA

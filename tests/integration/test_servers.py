@@ -17,7 +17,7 @@ from contracts.streams import Owner
 from contracts.subjects import crossings
 from infra.local.postgres import API, PERSISTENCE
 from services.api.configuration import CameraSetup, ensure_camera
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.persistence.app import Persistence, open_pool
 from services.persistence.migrate import upgrade
 from tests.api.served import BROWSER, FakeClock, Follower, serving, until_ready

@@ -133,7 +133,9 @@ def folder_cycles(graph: dict[str, set[str]]) -> list[set[str]]:
                 parent = ".".join(ours[:common])
                 siblings[parent][ours[common]].add(theirs[common])
     return [
-        {f"{parent}.{node}" for node in component} for parent, within in siblings.items() for component in cycles(within)
+        {f"{parent}.{node}" for node in component}
+        for parent, within in siblings.items()
+        for component in cycles(within)
     ]
 
 
@@ -223,7 +225,9 @@ def _language(shown: Measurements, found: list[Module]) -> None:
     )
     shown.add("identifiers", ", ".join(f"{name} {names[name]}" for name in ("one", "found", "said", "told", "of")))
     defined = Counter(node.name for one in found for node in one.walk(ast.ClassDef) if isinstance(node, ast.ClassDef))
-    shown.add("class names used twice", ", ".join(sorted(name for name, count in defined.items() if count > 1)) or "none")
+    shown.add(
+        "class names used twice", ", ".join(sorted(name for name, count in defined.items() if count > 1)) or "none"
+    )
 
 
 def _cycles(shown: Measurements, found: list[Module]) -> None:

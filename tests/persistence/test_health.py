@@ -14,7 +14,7 @@ from contracts.events import State, Status
 from contracts.identity import LIVE
 from contracts.streams import Owner
 from infra.local.postgres import PostgresServer
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.persistence.health import write_health
 from tests.persistence.builders import crossing, status

@@ -13,8 +13,8 @@ import pytest
 
 from contracts.streams import Owner
 from infra.local.postgres import PostgresServer
-from services.kit import bus as bus_module
-from services.kit.bus import Bus
+from services.kit.nats import bus as bus_module
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.persistence import app
 from tests.persistence.builders import crossing, end

@@ -9,7 +9,7 @@ import pytest
 from contracts.identity import LIVE
 from contracts.runs import Run, RunCamera, RunKind, run_key
 from contracts.streams import RUNS, run_streams
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.persistence.writer import Writer
 from tests.persistence.builders import NOON, crossing, end

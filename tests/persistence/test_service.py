@@ -21,8 +21,8 @@ from contracts.streams import CROSSINGS, Owner
 from contracts.subjects import counts, crossings, dead_letter
 from infra.local.nats import NatsServer
 from infra.local.postgres import PostgresServer
-from services.kit.bus import Bus
-from services.kit.dead_letters import HEADER
+from services.kit.nats.bus import Bus
+from services.kit.nats.dead_letters import HEADER
 from services.kit.settings import ServiceSettings
 from services.persistence import app
 from services.persistence.app import CONSUMER, Persistence, open_pool

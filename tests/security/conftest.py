@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from contracts.streams import Owner
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from tests.api.conftest import (
     auth_headers,

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from services.ingest.probing import Prober
 from services.ingest.settings import IngestSettings
 from services.ingest.turns import FairTurns
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from tests.api.served import SECRET_KEY
 

@@ -22,7 +22,7 @@ from contracts.subjects import PROBE
 from services.api.cameras.schemas import CameraIn
 from services.api.configuration import CameraSetup, ensure_camera, find_camera, list_cameras
 from services.api.projection import Projection
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.kit.vault import CannotOpen, Vault, is_sealed
 from tests.api.seeded import ROOT, Seed

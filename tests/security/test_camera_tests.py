@@ -19,7 +19,7 @@ from services.api.quotas import RETRY_AFTER
 from services.ingest import probing
 from services.ingest.sources import FrameSource, SourceLost, open_source
 from services.ingest.turns import FairTurns
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from tests.api.seeded import ROOT, Seed
 from tests.api.served import PATIENCE, Served

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from sqlmodel import SQLModel
 
-from services.kit import account_tables, tables
+from services.kit.database import account_tables, tables
 
 PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
 LIMIT = re.compile(r"^\| ([^|]+) \| ([\d.]+) ?(\w*) \| `([\w.]+):([\w.]+)` \|$", re.MULTILINE)

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from services.detector.app import DetectorService
 from services.detector.settings import DetectorSettings
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.persistence.app import Persistence, open_pool
 from services.tracker.app import track

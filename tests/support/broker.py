@@ -16,7 +16,7 @@ from nats.js.api import PubAck
 
 from contracts.streams import BUCKETS, STREAMS, Owner
 from infra.local.stack import Stack
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 
 T = TypeVar("T")

@@ -15,8 +15,8 @@ from contracts.events import Tracks
 from contracts.frames import FrameHeader
 from contracts.identity import LIVE
 from contracts.streams import LEASES, Owner
-from services.kit.bus import Bus
-from services.kit.watch import watch
+from services.kit.nats.bus import Bus
+from services.kit.nats.kv_watch import watch
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import os
 import sys
 
 from contracts.streams import CROSSINGS, Owner
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.service import Health, serve
 from services.kit.settings import ServiceSettings
 

@@ -13,7 +13,7 @@ from contracts.checkpoints import checkpoint_key
 from contracts.events import Crossing, Path
 from contracts.identity import Direction
 from contracts.streams import CHECKPOINTS
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, load
 from tests.support.broker import Write, connected, intercept

@@ -21,8 +21,8 @@ from contracts.spec import CameraSpec, spec_key
 from contracts.streams import CAMERAS, CHECKPOINTS, CROSSINGS, DETECTIONS
 from contracts.subjects import detections
 from infra.local.nats import NatsServer
-from services.kit import specs as specs_module
-from services.kit.bus import Bus
+from services.kit.nats import camera_specs as specs_module
+from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.tracker import ordering
 from services.tracker import partition as module

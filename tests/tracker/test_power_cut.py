@@ -13,8 +13,8 @@ from contracts.events import CROSSING_EVENT, Detections, SessionEnd
 from contracts.identity import Policy
 from contracts.streams import CHECKPOINTS, CROSSINGS, DETECTIONS
 from infra.local.nats import NatsServer
-from services.kit.bus import Bus
-from services.kit.places import MOST, Place, newest_that_holds, remember
+from services.kit.nats.bus import Bus
+from services.kit.nats.stream_position import MOST, Place, newest_that_holds, remember
 from services.kit.settings import ServiceSettings
 from services.tracker.checkpoint import Checkpoint, recognise
 from tests.support.broker import connected, eventually, stored

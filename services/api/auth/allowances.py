@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.kit.account_tables import Allowance
+from services.kit.database.account_tables import Allowance
 
 LONGEST = timedelta(days=1)
 """No count is kept longer."""

@@ -16,8 +16,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.auth.digest import digest
 from services.api.auth.limits import Counter, of_device, of_sign_in
-from services.kit.account_tables import RefreshToken
-from services.kit.sign_in_tables import SignIn, TrustedDevice
+from services.kit.database.account_tables import RefreshToken
+from services.kit.database.sign_in_tables import SignIn, TrustedDevice
 
 DEVICE_LIFE = timedelta(days=180)
 """Of a browser in which nobody signs in."""

@@ -10,7 +10,7 @@ from services.api.auth.repository import end_sign_ins, find_user_by_email
 from services.api.clock import utc_now
 from services.api.texts import without_hidden
 from services.api.writing import writing_at
-from services.kit.account_tables import User
+from services.kit.database.account_tables import User
 
 
 async def ensure_first_admin(database_url: str, email: str, password: str) -> bool:

@@ -18,7 +18,7 @@ from services.api.auth import repository
 from services.api.auth.digest import digest
 from services.api.database import Sessions
 from services.api.problems import Unauthorized
-from services.kit.account_tables import ApiKey
+from services.kit.database.account_tables import ApiKey
 
 WORKER = "worker"
 """The role of a key that sends crossings and does nothing else."""

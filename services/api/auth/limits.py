@@ -17,7 +17,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.problems import TooMany
-from services.kit.account_tables import SignInAttempts
+from services.kit.database.account_tables import SignInAttempts
 from services.kit.http.addresses import network_of
 
 WINDOW = timedelta(minutes=15)

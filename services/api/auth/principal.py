@@ -17,9 +17,9 @@ from services.api.auth.rights import rights_of
 from services.api.auth.tokens import BUILT_IN, Claims
 from services.api.parts import Parts
 from services.api.problems import Unauthorized
-from services.kit.account_tables import User
+from services.kit.database.account_tables import User
+from services.kit.database.sign_in_tables import SignIn
 from services.kit.http.local import is_browsers, is_of_this_machine
-from services.kit.sign_in_tables import SignIn
 
 Answer = TypeVar("Answer")
 

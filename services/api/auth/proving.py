@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.api.auth import limits, second_factor
 from services.api.auth.keys import revoke_keys_of
 from services.api.auth.repository import end_sign_ins, lock_user
-from services.kit.account_tables import PasswordReset, RememberedAnswer, User
+from services.kit.database.account_tables import PasswordReset, RememberedAnswer, User
 
 
 async def prove(session: AsyncSession, user: User, hashed: str, now: datetime) -> None:

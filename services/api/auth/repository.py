@@ -11,9 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.api.access import Role
 from services.api.auth import sign_ins
 from services.api.problems import Unauthorized
-from services.kit.account_tables import ApiKey, Membership, RefreshToken, User
-from services.kit.sign_in_tables import SignIn
-from services.kit.tables import Organization
+from services.kit.database.account_tables import ApiKey, Membership, RefreshToken, User
+from services.kit.database.sign_in_tables import SignIn
+from services.kit.database.tables import Organization
 
 
 async def find_user(session: AsyncSession, user: UUID) -> User | None:

@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.api.access import Role
 from services.api.auth import repository, second_factor
 from services.api.settings import ApiSettings
-from services.kit.account_tables import User
+from services.kit.database.account_tables import User
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from services.api.access import Role
 from services.api.auth.passwords import LONGEST, SHORTEST
 from services.api.incoming import Incoming
 from services.api.texts import without_hidden
-from services.kit.sign_in_tables import SignIn
+from services.kit.database.sign_in_tables import SignIn
 
 Email = Annotated[
     str,

@@ -20,7 +20,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.auth.digest import digest
 from services.api.problems import Conflict, Unauthorized, Unavailable
-from services.kit.sign_in_tables import RecoveryCode, SecondFactor
+from services.kit.database.sign_in_tables import RecoveryCode, SecondFactor
 from services.kit.vault import CannotOpen, Vault
 
 ISSUER = "Metrica"

@@ -20,7 +20,7 @@ from services.api.auth.visitor import address_of
 from services.api.dependencies import PartsDep, PrincipalDep, SessionDep, WritingDep
 from services.api.parts import Parts
 from services.api.problems import Conflict, Forbidden, Invalid, NotFound, Unauthorized, describe
-from services.kit.account_tables import User
+from services.kit.database.account_tables import User
 from services.kit.logs import logger
 
 router = APIRouter(tags=["sign-in"])

@@ -22,9 +22,9 @@ from services.api.auth.visitor import Visitor
 from services.api.clock import Clock
 from services.api.database import Sessions
 from services.api.problems import TooMany, Unauthorized
-from services.kit.account_tables import RefreshToken, User
+from services.kit.database.account_tables import RefreshToken, User
+from services.kit.database.sign_in_tables import SignIn
 from services.kit.logs import logger
-from services.kit.sign_in_tables import SignIn
 from services.kit.vault import CannotOpen, Vault
 
 REFRESH_LIFE = sign_ins.LIFE

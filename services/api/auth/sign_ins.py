@@ -17,8 +17,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.api.auth import devices
 from services.api.auth.visitor import Visitor
 from services.api.database import Sessions
+from services.kit.database.sign_in_tables import SignIn
 from services.kit.logs import logger
-from services.kit.sign_in_tables import SignIn
 
 LIFE = timedelta(days=30)
 """Of a sign-in, however often it is refreshed."""

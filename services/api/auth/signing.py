@@ -23,7 +23,7 @@ from services.api.auth.tokens import ALGORITHM
 from services.api.clock import Clock
 from services.api.database import Sessions
 from services.api.problems import Unavailable
-from services.kit.account_tables import SigningKey
+from services.kit.database.account_tables import SigningKey
 from services.kit.logs import logger
 from services.kit.vault import CannotOpen, Vault
 

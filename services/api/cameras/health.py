@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts.events import State
 from services.api.pages import Asked, Page
 from services.api.problems import Invalid
-from services.kit.tables import Camera, CameraHealth
+from services.kit.database.tables import Camera, CameraHealth
 
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 WEEK = timedelta(days=7)

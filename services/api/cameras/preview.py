@@ -13,8 +13,8 @@ from contracts.frames import FrameHeader, MalformedFrame
 from contracts.identity import LIVE
 from contracts.streams import PREVIEW
 from services.api.problems import NotFound, Unavailable
-from services.kit.bus import Bus
-from services.kit.tables import Camera
+from services.kit.database.tables import Camera
+from services.kit.nats.bus import Bus
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from services.api.configuration import CameraSetup
 from services.api.etags import Versioned
 from services.api.incoming import Incoming, Label, Patch
 from services.api.stores.schemas import LineOut, ZoneOut
-from services.kit.tables import Camera, Line, ZoneRow
+from services.kit.database.tables import Camera, Line, ZoneRow
 from services.kit.vault import is_sealed
 
 Address = Annotated[

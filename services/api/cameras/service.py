@@ -26,9 +26,9 @@ from services.api.configuration import CameraSetup, delete_camera, read_lines, r
 from services.api.naming import free_id
 from services.api.pages import Asked
 from services.api.problems import Invalid, Unavailable
-from services.kit import literal_hosts
-from services.kit.source_networks import SourceNetworks
-from services.kit.tables import Camera, Store
+from services.kit.database.tables import Camera, Store
+from services.kit.network import literal_hosts
+from services.kit.network.source_networks import SourceNetworks
 from services.kit.vault import CannotOpen, Vault, is_sealed
 
 _REMOTE = re.compile(r"(rtsp[su]?|https?|sim)://", re.IGNORECASE)

@@ -17,7 +17,7 @@ from contracts.subjects import PROBE, PROBE_CANCEL
 from services.api.cameras.schemas import ProbeOut
 from services.api.configuration import sealed
 from services.api.problems import Unavailable
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.kit.tasks import cancel_and_wait
 from services.kit.vault import CannotOpen, Vault, is_sealed
 

@@ -13,7 +13,7 @@ from services.api.access import Role, readable_organization
 from services.api.dependencies import OrganizationID, PrincipalDep, SessionDep
 from services.api.pages import Page, PageDep
 from services.api.problems import READING, describe
-from services.kit.account_tables import AuditEntry
+from services.kit.database.account_tables import AuditEntry
 
 router = APIRouter(tags=["changes"])
 

@@ -17,7 +17,7 @@ from services.api.counts.schemas import BucketOut, DayCounts, DayTotals, Now, Pe
 from services.api.database import driver
 from services.api.dependencies import ClockDep, PrincipalDep, SessionDep, StoreID
 from services.api.problems import READING, describe
-from services.kit.totals import totals
+from services.kit.database.totals import totals
 from services.kit.zones import local_day, zone
 
 router = APIRouter(tags=["counts"])

@@ -11,8 +11,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.identity import LIVE
 from services.api.database import driver
-from services.kit.promotions import Correction, corrections
-from services.kit.tables import CountQuarter
+from services.kit.database.promotions import Correction, corrections
+from services.kit.database.tables import CountQuarter
 
 
 class QuarterRow(NamedTuple):

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.identity import LIVE
 from services.api.auth.keys import Worker
-from services.kit.tables import Camera, CrossingRow, Line
+from services.kit.database.tables import Camera, CrossingRow, Line
 
 
 @dataclass(frozen=True, slots=True)

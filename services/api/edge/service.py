@@ -20,7 +20,7 @@ from services.api.edge.repository import LineRevisions, Stored, lines_of, stored
 from services.api.edge.schemas import EdgeAnswer, EdgeAnswers, EdgeCrossing
 from services.api.incoming import is_storable
 from services.api.problems import Unavailable
-from services.kit.bus import Bus, StreamFull
+from services.kit.nats.bus import Bus, StreamFull
 
 EARLIEST, LATEST = timedelta(days=400), timedelta(minutes=5)
 """How long ago, and how far ahead of our clock, a crossing may be: a worker's clock that is wrong is found out."""

@@ -23,7 +23,7 @@ from services.api.history.schemas import (
     StoreFootfallQuery,
 )
 from services.api.problems import READING, Invalid, describe
-from services.kit.tables import Store
+from services.kit.database.tables import Store
 from services.kit.zones import local_day, zone
 
 router = APIRouter(tags=["history"])

@@ -19,9 +19,9 @@ from services.api.database import CONNECT_TIMEOUT
 from services.api.history.footfall import common_zone
 from services.api.history.period import Key, Period, Size, slots
 from services.api.history.repository import SERIES, By, Reading, Span, read_buckets
+from services.kit.database.effective_counts import standing
+from services.kit.database.tables import Store
 from services.kit.local_time import DAY, Stretch, stretches
-from services.kit.standing import standing
-from services.kit.tables import Store
 from services.kit.tasks import cancel_and_wait
 from services.kit.zones import zone
 

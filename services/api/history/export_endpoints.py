@@ -22,8 +22,8 @@ from services.api.history.schemas import DatesQuery, FootfallExportQuery
 from services.api.parts import Parts
 from services.api.problems import READING, describe
 from services.api.quotas import Kind
+from services.kit.database.tables import Store
 from services.kit.logs import logger
-from services.kit.tables import Store
 
 router = APIRouter(tags=["history"])
 

@@ -12,8 +12,8 @@ import asyncpg
 from services.api.history.period import Against, Key, Period, Size, Slot, hour_of, slots
 from services.api.history.repository import SERIES, By, Part, Reading, Row, Span, read_buckets, read_peak
 from services.api.history.schemas import BucketOut, ComparedOut, FootfallOut, SeriesOut, SoFarOut, UntilOut
+from services.kit.database.tables import Store
 from services.kit.local_time import quarter_of
-from services.kit.tables import Store
 from services.kit.zones import zone
 
 

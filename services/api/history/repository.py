@@ -17,10 +17,10 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from services.api.history.period import Key, Period, Size
+from services.api.stores.opening_hours import OpeningHours
+from services.kit.database.effective_counts import standing
+from services.kit.database.tables import Store
 from services.kit.local_time import DAY, Stretch, instant, next_quarter, stretches
-from services.kit.opening_hours import OpeningHours
-from services.kit.standing import standing
-from services.kit.tables import Store
 from services.kit.zones import zone
 
 

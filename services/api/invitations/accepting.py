@@ -15,8 +15,8 @@ from services.api.invitations.schemas import AcceptedOut, AcceptIn, InvitationLo
 from services.api.parts import Parts
 from services.api.problems import Conflict, Forbidden, Gone, NotFound, Unauthorized
 from services.api.writing import writing
-from services.kit.account_tables import Invitation, Membership, User
-from services.kit.tables import Organization
+from services.kit.database.account_tables import Invitation, Membership, User
+from services.kit.database.tables import Organization
 
 
 async def look(of: Parts, principal: Principal | None, token: str) -> InvitationLook:

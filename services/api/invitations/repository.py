@@ -12,8 +12,8 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from services.api.access import Principal, Role
 from services.api.auth.digest import digest
-from services.kit.account_tables import ApiKey, Invitation, Membership, User
-from services.kit.tables import Organization
+from services.kit.database.account_tables import ApiKey, Invitation, Membership, User
+from services.kit.database.tables import Organization
 
 _KEPT = timedelta(days=90)
 

@@ -14,7 +14,7 @@ from services.api.auth.passwords import LONGEST
 from services.api.incoming import Incoming, Label
 from services.api.links import Token
 from services.api.mail.addresses import MailAddress
-from services.kit.account_tables import Invitation
+from services.kit.database.account_tables import Invitation
 
 ChosenPassword = Annotated[SecretStr, Field(max_length=LONGEST)]
 """How long it must be at least is said together with how good it must be."""

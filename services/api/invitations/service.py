@@ -22,8 +22,8 @@ from services.api.mail.outbox import Outbox, withdraw
 from services.api.pages import Asked
 from services.api.problems import Conflict, NotFound, TooMany
 from services.api.settings import ApiSettings
-from services.kit.account_tables import Invitation
-from services.kit.tables import Organization
+from services.kit.database.account_tables import Invitation
+from services.kit.database.tables import Organization
 
 DAY = timedelta(days=1)
 PER_ORGANIZATION, PER_INVITER, PER_ADDRESS = 50, 100, 5

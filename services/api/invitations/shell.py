@@ -18,8 +18,8 @@ from services.api.mail.addresses import plain_address
 from services.api.problems import Conflict, NotFound
 from services.api.resets.service import make as make_reset
 from services.api.writing import COMMAND_LINE, writing_at
-from services.kit.account_tables import Membership, User
-from services.kit.tables import Organization
+from services.kit.database.account_tables import Membership, User
+from services.kit.database.tables import Organization
 
 
 @dataclass(frozen=True, slots=True)

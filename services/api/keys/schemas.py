@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, model_validator
 from contracts.identity import Token
 from services.api.auth.keys import WORKER
 from services.api.incoming import Incoming, Name
-from services.kit.account_tables import ApiKey
+from services.kit.database.account_tables import ApiKey
 
 KeyRole = Literal["viewer", "manager", "admin", "worker"]
 

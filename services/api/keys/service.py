@@ -13,7 +13,7 @@ from services.api.clock import Clock
 from services.api.keys.schemas import KeyIn, KeyOut, NewKeyOut
 from services.api.pages import Asked
 from services.api.problems import Invalid, NotFound
-from services.kit.account_tables import ApiKey
+from services.kit.database.account_tables import ApiKey
 
 
 async def list_keys(

@@ -28,9 +28,9 @@ from services.api.live.pace import Pace
 from services.api.live.statuses import Statuses
 from services.api.problems import DATABASE_ERRORS
 from services.api.stores.repository import StoreRecord, read_stores, read_versions
-from services.kit.bus import Bus
+from services.kit.database.occupancy import resets_around
 from services.kit.logs import logger
-from services.kit.occupancy import resets_around
+from services.kit.nats.bus import Bus
 from services.kit.zones import local_day, zone
 
 TRACKS_PER_SECOND = 10.0

@@ -10,7 +10,7 @@ from datetime import date, datetime, time
 from prometheus_client import Counter, Gauge
 
 from services.api.live.mailbox import Mailbox, Message
-from services.kit.occupancy import RESET
+from services.kit.database.occupancy import RESET
 
 OPEN = Gauge("metrica_api_streams", "Live streams (open dashboards) now.")
 SENT = Counter("metrica_api_live_messages", "Messages handed out, by kind and once per listener.", ["kind"])

@@ -9,9 +9,9 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from contracts.events import State, Status
 from contracts.streams import STATUS
-from services.kit.bus import Bus
-from services.kit.reader import Reader
-from services.kit.statuses import EVERY_STATUS, read_status
+from services.kit.nats.bus import Bus
+from services.kit.nats.camera_status import EVERY_STATUS, read_status
+from services.kit.nats.consumer import Reader
 
 SEVERITY = (
     State.RUNNING,

@@ -22,9 +22,9 @@ from services.api.mail.messages import Letter, write
 from services.api.mail.settings import MailSettings
 from services.api.mail.smtp import TIMEOUT, Away, Refused, Send, sender
 from services.api.problems import DATABASE_ERRORS
-from services.kit.account_tables import OutgoingMail
-from services.kit.bus import Backoff
+from services.kit.database.account_tables import OutgoingMail
 from services.kit.logs import logger
+from services.kit.nats.bus import Backoff
 from services.kit.vault import CannotOpen, Vault
 
 POLL_SECONDS = 5.0

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from services.api.access import Role
 from services.api.incoming import Incoming, Label, Patch
-from services.kit.account_tables import Membership, User
+from services.kit.database.account_tables import Membership, User
 
 
 class MemberPatch(Incoming):

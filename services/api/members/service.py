@@ -15,8 +15,8 @@ from services.api.clock import Clock
 from services.api.members.schemas import MemberOut, MemberPatch, UserOut, UserPatch
 from services.api.pages import Asked
 from services.api.problems import Conflict, NotFound
-from services.kit.account_tables import Membership, User
-from services.kit.tables import Organization
+from services.kit.database.account_tables import Membership, User
+from services.kit.database.tables import Organization
 
 
 async def list_members(

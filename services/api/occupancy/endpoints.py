@@ -18,10 +18,10 @@ from services.api.history.period import Period, Size, Slot, slots
 from services.api.occupancy.repository import DayInside, correct, last_correction, read_day
 from services.api.occupancy.schemas import CorrectionIn, CorrectionOut, InsideNow, InsideThen, OccupancyOut
 from services.api.problems import READING, describe
+from services.kit.database.occupancy import resets_around
+from services.kit.database.tables import Store
+from services.kit.database.totals import totals
 from services.kit.local_time import QUARTER
-from services.kit.occupancy import resets_around
-from services.kit.tables import Store
-from services.kit.totals import totals
 from services.kit.zones import local_day, zone
 
 router = APIRouter(tags=["history"])

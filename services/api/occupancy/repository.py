@@ -11,11 +11,11 @@ import asyncpg
 
 from contracts.identity import LIVE
 from services.api.writing import CHANNEL
+from services.kit.database.effective_counts import standing
+from services.kit.database.occupancy import Base, corrected, over, resets
+from services.kit.database.tables import Store
+from services.kit.database.totals import totals
 from services.kit.local_time import DAY, stretches
-from services.kit.occupancy import Base, corrected, over, resets
-from services.kit.standing import standing
-from services.kit.tables import Store
-from services.kit.totals import totals
 from services.kit.zones import zone
 
 _QUARTERS = """

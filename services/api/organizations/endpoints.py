@@ -15,7 +15,7 @@ from services.api.organizations import service
 from services.api.organizations.schemas import OrganizationIn, OrganizationOut, OrganizationPatch
 from services.api.pages import Page, PageDep
 from services.api.problems import CHANGING, CREATING, READING, describe
-from services.kit.tables import Organization
+from services.kit.database.tables import Organization
 
 router = APIRouter(tags=["organizations"])
 

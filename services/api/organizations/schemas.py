@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from contracts.identity import Token
 from services.api.incoming import Incoming, Name, Patch
-from services.kit.tables import Organization
+from services.kit.database.tables import Organization
 
 Months = Annotated[
     int | None,

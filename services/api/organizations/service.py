@@ -11,8 +11,8 @@ from services.api.auth import second_factor
 from services.api.naming import free_id
 from services.api.organizations.schemas import OrganizationIn, OrganizationOut, OrganizationPatch
 from services.api.problems import Conflict, Forbidden
-from services.kit.account_tables import ApiKey, Membership
-from services.kit.tables import Organization, Store
+from services.kit.database.account_tables import ApiKey, Membership
+from services.kit.database.tables import Organization, Store
 
 
 async def create(session: AsyncSession, principal: Principal, wanted: OrganizationIn) -> OrganizationOut:

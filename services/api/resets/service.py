@@ -28,8 +28,8 @@ from services.api.parts import Parts
 from services.api.problems import Gone, NotFound, TooMany
 from services.api.resets.schemas import ResetLook, StrengthIn, UseIn
 from services.api.writing import writing
-from services.kit.account_tables import OutgoingMail, PasswordReset, User
-from services.kit.tables import Organization
+from services.kit.database.account_tables import OutgoingMail, PasswordReset, User
+from services.kit.database.tables import Organization
 
 HOUR = timedelta(hours=1)
 PER_ACCOUNT, PER_ADDRESS = 3, 30

@@ -15,9 +15,9 @@ from contracts.identity import LIVE, Policy
 from services.api.database import driver
 from services.api.live.statuses import worst
 from services.api.stores.schemas import AreaOut, CameraOut, LineOut, StoreOut, ZoneOut
-from services.kit.occupancy import resets_around
-from services.kit.tables import Camera, Line, OccupancyCorrection, Organization, Store, StoreVersion, ZoneRow
-from services.kit.totals import all_totals
+from services.kit.database.occupancy import resets_around
+from services.kit.database.tables import Camera, Line, OccupancyCorrection, Organization, Store, StoreVersion, ZoneRow
+from services.kit.database.totals import all_totals
 from services.kit.zones import zone
 
 Drawn = TypeVar("Drawn", Line, ZoneRow)

@@ -10,8 +10,8 @@ from contracts.events import Counts, State, Status
 from contracts.identity import Policy, Token
 from contracts.spec import Anchor, Side
 from services.api.incoming import Incoming, Name, Patch, TimeZone
-from services.kit.opening_hours import OpeningHours
-from services.kit.tables import Line, Store, ZoneRow
+from services.api.stores.opening_hours import OpeningHours
+from services.kit.database.tables import Line, Store, ZoneRow
 
 Capacity = Annotated[
     int | None, Field(ge=1, le=1_000_000, description="How many people may be inside at a time; null says nothing.")

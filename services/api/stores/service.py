@@ -9,10 +9,10 @@ from services.api import etags
 from services.api.access import Principal, Role, readable_organization, readable_store
 from services.api.naming import free_id
 from services.api.problems import Conflict
+from services.api.stores.opening_hours import OpeningHours
 from services.api.stores.schemas import StoreIn, StorePatch, StoreSettings
-from services.kit.account_tables import ApiKey
-from services.kit.opening_hours import OpeningHours
-from services.kit.tables import Camera, Store
+from services.kit.database.account_tables import ApiKey
+from services.kit.database.tables import Camera, Store
 
 
 async def create(session: AsyncSession, principal: Principal, wanted: StoreIn) -> StoreSettings:

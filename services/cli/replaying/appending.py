@@ -16,7 +16,7 @@ from nats.js.errors import NotFoundError
 
 from contracts.streams import Stream
 from services.cli.errors import Refused
-from services.kit.bus import Backoff, Bus
+from services.kit.nats.bus import Backoff, Bus
 
 WINDOW = 1024
 """Messages that may be under way."""

@@ -22,7 +22,7 @@ from services.cli.replaying.excerpt import AFTER, DetectionsExcerpt, FramesExcer
 from services.cli.replaying.lead import Lead
 from services.cli.replaying.life import put_spec, update_run
 from services.cli.replaying.past import Past
-from services.kit.bus import Bus, StreamFull
+from services.kit.nats.bus import Bus, StreamFull
 from services.kit.tasks import cancel_and_wait
 
 FULL_DELAY = 0.02

@@ -18,7 +18,7 @@ from contracts.checkpoints import checkpoint_key
 from contracts.identity import partition
 from contracts.runs import Run
 from contracts.streams import CHECKPOINTS
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
 from services.tracker.checkpoint import Checkpoint
 from services.tracker.ordering import OrderState
 

@@ -14,8 +14,8 @@ from contracts.streams import CHECKPOINTS, DLQ, RUNS, Owner, run_streams
 from contracts.subjects import dead_letter
 from services.cli.errors import Refused
 from services.cli.replaying.rows import holds
-from services.kit.bus import Backoff, Bus
-from services.kit.share import at_work
+from services.kit.nats.assignment import at_work
+from services.kit.nats.bus import Backoff, Bus
 
 LETTING_GO = 10.0
 """Seconds that the trackers are given to leave a run; a dead one's leases have expired by then."""

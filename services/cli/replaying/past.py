@@ -18,8 +18,8 @@ from contracts.runs import RunKind
 from contracts.spec import CameraSpec, current_key, spec_key
 from contracts.streams import CAMERAS, DETECTIONS, RECORDED, Stream
 from contracts.subjects import detections, parse, recorded
-from services.kit.bus import Bus
-from services.kit.reader import Reader
+from services.kit.nats.bus import Bus
+from services.kit.nats.consumer import Reader
 
 AROUND = 60_000_000_000
 """Nanoseconds before and behind a period in which what is stored is looked through: detections may be late."""

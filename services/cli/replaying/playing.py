@@ -20,9 +20,9 @@ from services.cli.replaying.lead import Lead
 from services.cli.replaying.life import check_free, close_run, open_run, remove_run
 from services.cli.replaying.past import Past
 from services.cli.replaying.rows import have_ended
-from services.kit.bus import Bus
+from services.kit.nats.bus import Bus
+from services.kit.nats.kv_watch import watch
 from services.kit.tasks import cancel_and_wait
-from services.kit.watch import watch
 
 LOOK_EVERY = 0.1
 """Seconds between looks whether the database has all."""

@@ -27,8 +27,8 @@ from services.cli.replaying.life import close_run, open_run, remove_run
 from services.cli.replaying.past import AROUND
 from services.cli.replaying.planning import moment, revised
 from services.cli.replaying.rows import have_ended
-from services.kit.bus import Bus
-from services.kit.reader import Reader
+from services.kit.nats.bus import Bus
+from services.kit.nats.consumer import Reader
 from services.tracker.recount import Recount
 
 LEAD = 300_000_000_000

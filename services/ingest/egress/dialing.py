@@ -9,7 +9,7 @@ from ipaddress import IPv6Address
 from services.ingest.egress.policy import Egress
 from services.ingest.egress.resolving import UnknownHost, resolve
 from services.ingest.sources import SourceError, SourceLost, SourceRefused
-from services.kit.ip_addresses import IPAddress
+from services.kit.network.ip_addresses import IPAddress
 
 MOST_ADDRESSES = 4
 """Of a name that has many, so many are tried."""

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from services.ingest.egress.resolving import UnknownHost, resolve
 from services.ingest.egress.setting import Endpoint
-from services.kit.ip_addresses import IPAddress, IPNetwork, attached_networks, is_own, is_special, plain
-from services.kit.source_networks import SourceNetworks
+from services.kit.network.ip_addresses import IPAddress, IPNetwork, attached_networks, is_own, is_special, plain
+from services.kit.network.source_networks import SourceNetworks
 
 Resolver = Callable[[str, float], tuple[IPAddress, ...]]
 _NAMES_KEPT = 10.0

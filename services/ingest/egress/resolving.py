@@ -6,7 +6,7 @@ import queue
 import socket
 import threading
 
-from services.kit.ip_addresses import IPAddress, parse
+from services.kit.network.ip_addresses import IPAddress, parse
 
 
 class UnknownHost(Exception):

@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from services.ingest.egress.heads import Head, Malformed
 from services.ingest.egress.policy import Egress
-from services.kit.ip_addresses import parse
+from services.kit.network.ip_addresses import parse
 
 MOST_CHANNELS = 16
 """Two for each track, and a camera has three: picture, sound and its own events."""

@@ -7,7 +7,7 @@ from typing import Literal
 from alembic import context
 from sqlmodel import AutoString, SQLModel
 
-from services.kit import account_tables, sign_in_tables, tables
+from services.kit.database import account_tables, sign_in_tables, tables
 from services.persistence.partitions import is_partition
 
 assert all((tables, account_tables, sign_in_tables))  # imported for what they register in the metadata

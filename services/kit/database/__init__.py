@@ -1,0 +1,1 @@
+"""Postgres for every service: the tables, and the queries that more than one service makes."""

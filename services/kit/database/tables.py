@@ -1,0 +1,293 @@
+"""The tables of Postgres: configuration (organizations, stores, cameras, lines) and the record of counts.
+
+Persistence owns the migrations that make them and writes the record; the api owns the configuration and reads the
+record. Accounts and rights are in `services.kit.database.account_tables`. Times are timestamptz. Every count is keyed
+by run, so that a replay lives beside the live one.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+from services.kit.database.occupancy import RESET
+
+
+class Organization(SQLModel, table=True):
+    """Who owns stores."""
+
+    id: str = Field(primary_key=True)
+    name: str
+    months_kept: int | None = None
+    """Months after which its crossings and counts are removed; None keeps them."""
+    demo: bool = False
+    """Whether what was counted here is invented."""
+    second_factor: bool = False
+    """Whether members who sign in here need a second factor to do anything in it."""
+
+
+class Store(SQLModel, table=True):
+    """A shop. Its days begin and end in its time zone."""
+
+    id: str = Field(primary_key=True)
+    organization: str = Field(foreign_key="organization.id", index=True)
+    name: str
+    time_zone: str = "UTC"
+    opening_hours: dict[str, object] = Field(default_factory=dict, sa_type=JSON)
+    """As `services.api.stores.opening_hours.OpeningHours` has them; nothing is always open."""
+    capacity: int | None = None
+    """How many people may be inside at a time; None where nobody said."""
+    occupancy_reset: time = RESET
+    """Local time, the beginning of a quarter hour, at which the store is empty (`services.kit.database.occupancy`)."""
+
+
+class Camera(SQLModel, table=True):
+    """A camera of a store, its spec's revision, and where its pictures come from."""
+
+    id: str = Field(primary_key=True)
+    store: str = Field(foreign_key="store.id", index=True)
+    name: str = ""
+    revision: int = 1
+    """Rises with every change of the camera or its lines."""
+    address: str
+    """Source address, sealed whole (`services.kit.vault`); in the clear only of a file, a device or a simulation where
+    there is no secret key. The API shows it as `contracts.address` says; it is never logged."""
+    trusted: bool = False
+    """Whether a superadmin or the machine's operator wrote the address: it may then reach this machine itself."""
+    start: int | None = Field(default=None, sa_type=BigInteger)
+    """Of a file: captured_at of its first instant, ns UTC; None lets ingest choose the time of the first opening."""
+    again: int = 0
+    model: str
+    policy: str
+    fps: float | None = None
+    width: int = 960
+    quality: int = 85
+    track: int | None = None
+    """The video track to read; None is the main one."""
+    rate: float | None = None
+    """Frames per second of a file whose times are wrong; None takes its times."""
+    preview_fps: float = 4.0
+    detection: dict[str, object] = Field(default_factory=dict, sa_type=JSON)
+    """Where it looks, as `contracts.area.DetectionArea` has it; nothing is everywhere."""
+    paused: bool = False
+    record: bool = False
+    """Whether its frames are kept for a while."""
+
+
+class Line(SQLModel, table=True):
+    """A counting line of a camera, normalised coordinates."""
+
+    camera: str = Field(primary_key=True, foreign_key="camera.id")
+    id: str = Field(primary_key=True)
+    name: str = ""
+    revision: int = 1
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    in_side: str
+    anchor: str
+    in_name: str = ""
+    out_name: str = ""
+
+
+class ZoneRow(SQLModel, table=True):
+    """A named part of a camera's picture, as `contracts.area.Zone` has it."""
+
+    __tablename__ = "zone"
+
+    camera: str = Field(primary_key=True, foreign_key="camera.id")
+    id: str = Field(primary_key=True)
+    name: str = ""
+    polygon: list[list[float]] = Field(sa_type=JSON)
+
+
+class CameraHealth(SQLModel, table=True):
+    """A service said something new of a camera: another state or message than its word before. Goes with the camera."""
+
+    __tablename__ = "camera_health"
+    __table_args__ = (Index("camera_health_by_time", "camera", "at"),)
+
+    camera: str = Field(primary_key=True, foreign_key="camera.id", ondelete="CASCADE")
+    service: str = Field(primary_key=True)
+    at: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))
+    """When it was said, by the service's clock."""
+    state: str
+    message: str = ""
+    """What is wrong and what to do. Never holds a password."""
+    session: str | None = None
+
+
+class CrossingRow(SQLModel, table=True):
+    """A crossing: the record. In month partitions by `at`, which is therefore part of the key."""
+
+    __tablename__ = "crossing"
+    __table_args__ = (
+        Index("crossing_by_time", "run", "store", "at"),
+        {"postgresql_partition_by": "RANGE (at)"},
+    )
+
+    run: str = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    at: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))
+    at_ns: int = Field(sa_type=BigInteger)
+    """`at` to the nanosecond, as the event had it."""
+    store: str
+    camera: str
+    line: str
+    line_revision: int
+    direction: str
+    session: str
+    seq: int = Field(sa_type=BigInteger)
+    place: float
+    spec_revision: int
+    model: str | None = None
+    model_sha256: str | None = None
+    model_precision: str | None = None
+
+
+class _Bucket(SQLModel):
+    """INs and OUTs of a line in a stretch of time, UTC."""
+
+    run: str = Field(primary_key=True)
+    store: str = Field(primary_key=True)
+    camera: str = Field(primary_key=True)
+    line: str = Field(primary_key=True)
+    bucket: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))
+    ins: int = 0
+    outs: int = 0
+
+
+def _by_time(bucket: str) -> PrimaryKeyConstraint:
+    """A store's rows lie in the order of their time: what is read is all lines from one moment to another."""
+    return PrimaryKeyConstraint("run", "store", bucket, "camera", "line")
+
+
+class CountQuarter(_Bucket, table=True):
+    """INs and OUTs of a line in a quarter of an hour, UTC."""
+
+    __tablename__ = "count_quarter"
+    __table_args__ = (_by_time("bucket"),)
+
+
+class CountMinute(_Bucket, table=True):
+    """INs and OUTs of a line in a minute, UTC; kept for 48 hours."""
+
+    __tablename__ = "count_minute"
+    __table_args__ = (_by_time("bucket"),)
+
+
+class CountDay(SQLModel, table=True):
+    """INs and OUTs of a line on a local date of its store."""
+
+    __tablename__ = "count_day"
+    __table_args__ = (_by_time("day"),)
+
+    run: str = Field(primary_key=True)
+    store: str = Field(primary_key=True)
+    camera: str = Field(primary_key=True)
+    line: str = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    ins: int = 0
+    outs: int = 0
+
+
+class OccupancyCorrection(SQLModel, table=True):
+    """Somebody said how many people are inside. The api may add corrections, and neither change nor remove them."""
+
+    __tablename__ = "occupancy_correction"
+    __table_args__ = (Index("occupancy_correction_by_time", "store", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=(Identity(always=True),))
+    store: str
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    inside: int
+    """How many there are."""
+    counted: int
+    """How many had been counted."""
+    who: str
+
+
+class StoreVersion(SQLModel, table=True):
+    """Rises with every commit that changed a store's counts: the id of its server-sent events."""
+
+    __tablename__ = "store_version"
+
+    run: str = Field(primary_key=True)
+    store: str = Field(primary_key=True)
+    version: int = Field(sa_type=BigInteger)
+    last_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    time_zone: str = "UTC"
+    """The zone by which this store's `count_day` is folded now; where the store's own differs, it is to be rebuilt."""
+
+
+class Promotion(SQLModel, table=True):
+    """A run's counts in the place of the live ones, for a line and a period; see `promotions`.
+
+    From `since` until before `until`, both on a quarter of an hour. A row is never deleted, only revoked.
+    """
+
+    __tablename__ = "promotion"
+    __table_args__ = (
+        Index("promotion_in_force", "store", "camera", "line", "since", postgresql_where=text("revoked_at IS NULL")),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(Integer, Identity(), primary_key=True))
+    store: str
+    camera: str
+    line: str
+    since: datetime = Field(sa_type=DateTime(timezone=True))
+    until: datetime = Field(sa_type=DateTime(timezone=True))
+    run: str
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    who: str
+    note: str = ""
+    revoked_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    revoked_by: str | None = None
+
+
+class SessionCount(SQLModel, table=True):
+    """Crossings of a session that are in `crossing`: shows when all that came before the session's end have arrived."""
+
+    __tablename__ = "session_count"
+
+    run: str = Field(primary_key=True)
+    camera: str = Field(primary_key=True)
+    session: str = Field(primary_key=True)
+    crossings: int = 0
+    store: str
+    last_at: datetime = Field(sa_type=DateTime(timezone=True))
+    """When its newest crossing was: a session whose crossings were all removed goes with them."""
+
+
+class RunSession(SQLModel, table=True):
+    """A session that ended, once all its crossings are in: what tests and the command line wait for, never for quiet.
+
+    The camera is part of the key: two cameras that play the same file from the same start have the same session.
+    """
+
+    __tablename__ = "run_session"
+
+    run: str = Field(primary_key=True)
+    camera: str = Field(primary_key=True)
+    session: str = Field(primary_key=True)
+    store: str
+    reason: str
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    frames: int
+    skipped: int
+    missed: int
+    count: int

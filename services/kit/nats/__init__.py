@@ -1,0 +1,1 @@
+"""NATS for every service: the connection, JetStream consumers, KV buckets, leases and assignment, dead letters."""

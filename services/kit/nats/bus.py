@@ -1,0 +1,353 @@
+"""One way to connect to NATS.
+
+The connection comes back for ever; a service that owns streams declares them again after a broker restart lost them;
+publishing waits through an outage instead of losing or spinning. Durable reading is `services.kit.nats.consumer`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Self
+
+from nats.aio.client import Client
+from nats.errors import BadHeaderError, BadSubjectError, MaxPayloadError, NoRespondersError
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import KeyValueConfig, PubAck, StorageType
+from nats.js.errors import APIError, BadRequestError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
+from nats.js.kv import KeyValue
+
+from contracts.streams import Bucket, Owner, Stream, owned_by
+from contracts.subjects import inbox
+from services.kit.logs import logger
+from services.kit.nats.connection import NotPermitted, SturdyBroker, security, why_kept_out
+from services.kit.nats.permission_errors import Refusals
+from services.kit.nats.publish_health import STREAM_FULL, Writes
+from services.kit.nats.stream_config import to_config
+from services.kit.settings import ServiceSettings
+
+PUBLISH_TIMEOUT = 2.0
+"""What a restarted server will never acknowledge is given up after this; ids make the second try harmless."""
+FIRST_DELAY, LONGEST_DELAY = 0.05, 2.0
+_NAME_IN_USE = 10058
+_BAD_CONFIG = 10052
+
+log = logger()
+
+
+class StreamFull(Exception):
+    """The stream takes no more now (discard-new): wait and publish the same message again."""
+
+
+class Backoff:
+    """Growing delays between tries, 0.05 s to 2 s. One object per outage; `reset` after a success."""
+
+    def __init__(self) -> None:
+        self._delay = FIRST_DELAY
+
+    async def wait(self) -> float:
+        """Sleep for the present delay and double it. Returns the seconds slept."""
+        delay, self._delay = self._delay, min(self._delay * 2, LONGEST_DELAY)
+        await asyncio.sleep(delay)
+        return delay
+
+    def reset(self) -> None:
+        """Begin anew with the shortest delay."""
+        self._delay = FIRST_DELAY
+
+
+class Bus:
+    """A service's connection to NATS, as the owner of its streams and buckets."""
+
+    def __init__(self, settings: ServiceSettings, name: str, owner: Owner | None = None) -> None:
+        self._streams, self._buckets = owned_by(owner) if owner else ((), ())
+        self.user = settings.nats_user or name
+        self.broker = SturdyBroker(
+            settings.nats_url,
+            name=name,
+            security=security(settings),
+            inbox_prefix=inbox(self.user),
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.25,
+            connect_timeout=2,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            report=self._on_error,
+            disconnected_cb=self._on_disconnect,
+            reconnected_cb=self._on_reconnect,
+            logger=None,
+        )
+        self._writes = Writes()
+        self._stopping = False
+        self._online = asyncio.Event()
+        self._kept_out: str | None = None
+        self._told: str | None = None
+        self.refusals = Refusals(self.user)
+        self._reconnected: list[Callable[[], None]] = []
+        self._declaring: asyncio.Task[None] | None = None
+        self.generation = 0
+        """Rises at every reconnect: whoever holds server-side state compares it."""
+
+    @property
+    def client(self) -> Client:
+        """The connection itself, for core NATS."""
+        client: Client = self.broker.connection
+        return client
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server is there now."""
+        return self._online.is_set()
+
+    @property
+    def server(self) -> str:
+        """The id of the server's process: another after each start of it."""
+        return str(self.client._server_info.get("server_id", ""))  # noqa: SLF001  # nats-py shows it nowhere else
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be published now, in one line; None where all is well."""
+        return self.unstored if self.connected else self._kept_out or "NATS is away"
+
+    @property
+    def unstored(self) -> str | None:
+        """Why something is not stored though the server is there, in one line; None where nothing is known of that."""
+        return self._writes.problem
+
+    @property
+    def js(self) -> JetStreamContext:
+        """JetStream."""
+        context: JetStreamContext = self.broker.config.connection_state.stream
+        return context
+
+    async def start(self) -> Self:
+        """Connect, waiting for the server if it is not there yet, and declare what this service owns."""
+        await self.broker.connect()
+        self._writes.watch(self.js)
+        self._enter()
+        await self.declare()
+        return self
+
+    def leaving(self) -> None:
+        """From now on a lost connection is no news."""
+        self._stopping = True
+
+    async def stop(self) -> None:
+        """Flush what was published and close the connection."""
+        self.leaving()
+        if self._declaring:
+            self._declaring.cancel()
+        try:
+            await self.broker.stop()
+        except NatsError:  # NATS is away: there is nobody to flush to, only tries to reconnect to end
+            await self.client.close()
+
+    def on_reconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back after every reconnect; returns what ends that."""
+        self._reconnected.append(callback)
+
+        def forget() -> None:
+            if callback in self._reconnected:
+                self._reconnected.remove(callback)
+
+        return forget
+
+    async def declare(self) -> None:
+        """Create or update the streams and buckets that this service owns; tries until the server takes them."""
+        backoff, told = Backoff(), False
+        while True:
+            try:
+                for stream in self._streams:
+                    await self.make(stream)
+                for bucket in self._buckets:
+                    await self._declare_bucket(bucket)
+            except (NatsError, TimeoutError, OSError) as error:
+                if _no_use(error):
+                    raise
+                if not told:
+                    log.warning("declaring streams failed, trying again", error=_words(error))
+                    told = True
+                await backoff.wait()
+            else:
+                return
+
+    async def make(self, stream: Stream) -> None:
+        """Create a stream, or bring it to its declaration.
+
+        Raises:
+            nats.errors.Error, TimeoutError, OSError: the server does not do it.
+        """
+        config = to_config(stream)
+        try:
+            await self.js.add_stream(config)
+        except BadRequestError as error:
+            if error.err_code != _NAME_IN_USE:
+                raise
+            await self.js.update_stream(config)
+
+    async def remove(self, stream: Stream) -> None:
+        """Delete a stream with its consumers; one that is not there is no error.
+
+        Raises:
+            nats.errors.Error, TimeoutError, OSError: the server does not do it.
+        """
+        with suppress(NotFoundError):
+            await self.js.delete_stream(stream.name)
+
+    async def publish(
+        self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None, msg_id: str | None = None
+    ) -> PubAck:
+        """Publish to JetStream and wait until it is stored, through any outage of the broker.
+
+        Args:
+            subject: one that a stream listens to.
+            payload: the message's bytes.
+            headers: the message's headers.
+            msg_id: JetStream's deduplication key, `{run}/{id}`.
+
+        Raises:
+            StreamFull: a discard-new stream has no room now.
+            nats.errors.MaxPayloadError: the message is larger than the server takes.
+            nats.js.errors.APIError: the server refuses it, and would again.
+        """
+        backoff, told = Backoff(), False
+        while True:
+            await self._online.wait()
+            try:
+                return await self.try_publish(subject, payload, headers=headers, msg_id=msg_id)
+            except (NoStreamResponseError, NoRespondersError):
+                self._declare_soon()  # the stream is gone: its owner makes it again, and that may be this service
+                problem = "no stream takes this subject yet"
+            except (ServiceUnavailableError, NatsError, TimeoutError, OSError) as error:
+                if _no_use(error):
+                    raise
+                problem = _words(error)
+            if not told:
+                log.warning("publishing waits", subject=subject, reason=problem)
+                told = True
+            await backoff.wait()
+
+    async def try_publish(
+        self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None, msg_id: str | None = None
+    ) -> PubAck:
+        """Publish once.
+
+        Raises:
+            StreamFull: a discard-new stream has no room now.
+            nats.errors.MaxPayloadError: the message is larger than the server takes.
+            nats.errors.Error, TimeoutError: the message may not have been stored.
+        """
+        fields = dict(headers or {})
+        if msg_id is not None:
+            fields["Nats-Msg-Id"] = msg_id
+        # nats-py measures the payload alone; a server that gets more than it takes hangs up on the whole service.
+        if len(payload) + header_size(fields) > self.client.max_payload:
+            raise MaxPayloadError
+        try:
+            return await self.js.publish(subject, payload, timeout=PUBLISH_TIMEOUT, headers=fields or None)
+        except APIError as error:
+            if error.err_code in STREAM_FULL:
+                raise StreamFull(f"{subject}: {error.description}") from error
+            raise
+
+    async def bucket(self, bucket: Bucket) -> KeyValue:
+        """A key-value bucket, waiting until its owner has made it."""
+        backoff, told = Backoff(), False
+        while True:
+            try:
+                return await self.js.key_value(bucket.name)
+            except (NatsError, TimeoutError, OSError) as error:
+                if not told:
+                    log.info("waiting for a bucket", bucket=bucket.name, owner=bucket.owner, reason=_words(error))
+                    told = True
+                await backoff.wait()
+
+    async def wait_for(self, stream: Stream) -> None:
+        """Wait until a stream's owner has declared it."""
+        backoff, told = Backoff(), False
+        while True:
+            try:
+                await self.js.stream_info(stream.name)
+            except (NatsError, TimeoutError, OSError) as error:
+                if not told:
+                    log.info("waiting for a stream", stream=stream.name, owner=stream.owner, reason=_words(error))
+                    told = True
+                await backoff.wait()
+            else:
+                return
+
+    async def _declare_bucket(self, bucket: Bucket) -> None:
+        try:
+            known = (await self.js.stream_info(f"KV_{bucket.name}")).config
+        except NotFoundError:
+            await self.js.create_key_value(
+                KeyValueConfig(
+                    bucket=bucket.name,
+                    history=bucket.history,
+                    ttl=bucket.ttl or None,
+                    storage=StorageType.MEMORY if bucket.in_memory else StorageType.FILE,
+                )
+            )
+            return
+        if (known.max_age or 0, known.max_msgs_per_subject) != (bucket.ttl, bucket.history):
+            window = min(known.duplicate_window or bucket.ttl, bucket.ttl) if bucket.ttl else known.duplicate_window
+            await self.js.update_stream(
+                replace(known, max_age=bucket.ttl, max_msgs_per_subject=bucket.history, duplicate_window=window)
+            )
+
+    def _declare_soon(self) -> None:
+        if (self._streams or self._buckets) and (self._declaring is None or self._declaring.done()):
+            self._declaring = asyncio.get_running_loop().create_task(self.declare(), name="declare streams")
+
+    async def _on_reconnect(self) -> None:
+        self.generation += 1
+        self._enter()
+        log.info("connected to NATS again")
+        self._declare_soon()
+        for callback in self._reconnected:
+            callback()
+
+    async def _on_disconnect(self) -> None:
+        self._online.clear()
+        if not self._stopping:
+            log.warning("NATS is away; reconnecting")
+
+    async def _on_error(self, error: Exception) -> None:
+        if self._stopping:
+            return
+        if isinstance(error, NotPermitted):
+            self.refusals.note(error)
+        elif self.connected:
+            log.warning("NATS connection", error=_words(error))
+        elif reason := why_kept_out(error, self.user):
+            if reason != self._told:
+                log.error("no way into NATS", reason=reason)
+            self._kept_out = self._told = reason
+            await asyncio.sleep(LONGEST_DELAY)  # nats-py waits for it, and then tries again
+        else:  # while it is away, every try to connect fails alike: that was said once
+            self._kept_out = None
+            log.debug("NATS connection", error=_words(error))
+
+    def _enter(self) -> None:
+        self._kept_out = self._told = None
+        self.refusals.forget()
+        self._online.set()
+
+
+def header_size(headers: Mapping[str, str]) -> int:
+    """Bytes that headers take on the wire, at most."""
+    return sum(len(name.encode()) + len(value.encode()) + len(": \r\n") for name, value in headers.items()) + 16
+
+
+def _no_use(error: Exception) -> bool:
+    """Whether trying again cannot help."""
+    if isinstance(error, APIError):
+        return error.code == 400 or error.err_code == _BAD_CONFIG
+    return isinstance(error, MaxPayloadError | BadHeaderError | BadSubjectError)
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,74 @@
+"""Camera specs by revision: detector and tracker apply the one that a frame names, not the newest.
+
+A run beside the live one has specs of its own, which lie beside its entry.
+"""
+
+from __future__ import annotations
+
+from nats.errors import Error as NatsError
+from nats.js.errors import KeyNotFoundError
+from pydantic import ValidationError
+
+from contracts.identity import LIVE
+from contracts.runs import run_spec_key
+from contracts.spec import CameraSpec, spec_key
+from contracts.streams import CAMERAS, RUNS
+from services.kit.logs import logger
+from services.kit.nats.bus import Backoff, Bus
+
+KEPT = 512
+PATIENCE = 30.0
+"""Seconds that a missing revision is waited for, unless told."""
+
+log = logger()
+
+
+class Specs:
+    """Reads each revision once; it never changes."""
+
+    def __init__(self, bus: Bus, patience: float | None = None, *, run: str = LIVE) -> None:
+        self._bus, self._run = bus, run
+        self._patience = PATIENCE if patience is None else patience
+        self._known: dict[tuple[str, int], CameraSpec] = {}
+        self._missing: set[tuple[str, int]] = set()
+
+    async def get(self, camera: str, revision: int) -> CameraSpec:
+        """A camera's spec at a revision.
+
+        Waits while the broker is away, and a while for a revision that is not there: without its lines the frame's
+        people would be lost. One that never comes (a made-up event, a bucket restored from an old copy) must not hold
+        up the other cameras: then nobody is counted at that revision.
+        """
+        known = self._known.get((camera, revision)) or await self._read(camera, revision)
+        if known is None:
+            if len(self._missing) >= KEPT:
+                self._missing.clear()
+            self._missing.add((camera, revision))
+            return CameraSpec(store=camera, camera=camera, revision=revision)
+        if len(self._known) >= KEPT:
+            self._known.clear()
+        self._known[camera, revision] = known
+        return known
+
+    async def _read(self, camera: str, revision: int) -> CameraSpec | None:
+        """The spec; None where it is not there for longer than the patience, which a revision is given once."""
+        live = self._run == LIVE
+        bucket = await self._bus.bucket(CAMERAS if live else RUNS)
+        key = spec_key(camera, revision) if live else run_spec_key(self._run, camera, revision)
+        backoff, missed = Backoff(), 0.0
+        patience = 0.0 if (camera, revision) in self._missing else self._patience
+        while True:
+            try:
+                entry = await bucket.get(key)
+                return CameraSpec.model_validate_json(entry.value or b"")
+            except (KeyNotFoundError, ValidationError) as error:
+                if missed >= patience:
+                    if patience:
+                        log.error("no spec: nobody is counted", camera=camera, revision=revision, reason=str(error))
+                    return None
+                if missed == 0.0:
+                    log.warning("waiting for a spec", camera=camera, revision=revision, reason=str(error))
+                missed += await backoff.wait()
+            except (NatsError, TimeoutError, OSError) as error:
+                log.warning("reading a spec failed, trying again", camera=camera, reason=repr(error))
+                await backoff.wait()

@@ -1,0 +1,140 @@
+"""The runs that services work on beside the live one, as the bucket `runs` says.
+
+What happens to a run touches no other, nor the live one: each has a task of its own, which ends with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+
+from nats.errors import Error as NatsError
+from nats.js.errors import KeyNotFoundError
+from pydantic import ValidationError
+
+from contracts.runs import RUN_ENTRIES, Run, run_key
+from contracts.streams import RUNS
+from services.kit.logs import logger
+from services.kit.nats.bus import Bus
+from services.kit.nats.kv_watch import watch
+from services.kit.tasks import cancel_and_wait
+
+_SUFFIX = RUN_ENTRIES.removeprefix("*")
+LOOK_AGAIN = 30.0
+"""Seconds between looks whether the runs that are worked on are still there."""
+
+log = logger()
+
+
+class Runs:
+    """What is running, kept up to date while `follow` runs."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, Run] = {}
+        self.dropped: set[str] = set()
+        """Runs that somebody has dropped: their entries were deleted."""
+        self._listeners: set[asyncio.Event] = set()
+
+    async def follow(self, bus: Bus) -> None:
+        """Watch the bucket for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch(bus))
+            group.create_task(self._look_again(bus))
+
+    async def _look_again(self, bus: Bus) -> None:
+        """Let go of runs whose entries are gone: who was cut off meanwhile sees no mark of it."""
+        while True:
+            await asyncio.sleep(LOOK_AGAIN)
+            for name in list(self.running):
+                try:
+                    await (await bus.bucket(RUNS)).get(run_key(name))
+                except KeyNotFoundError:
+                    self.running.pop(name, None)
+                    self._tell()
+                except (NatsError, TimeoutError, OSError):
+                    break  # it is looked again
+
+    async def _watch(self, bus: Bus) -> None:
+        async for entry in watch(bus, RUNS, RUN_ENTRIES):
+            name = entry.key.removesuffix(_SUFFIX)
+            run = None if entry.value is None else _read(name, entry.value)
+            if run is not None and run.running:
+                self.running[name] = run
+            else:
+                self.running.pop(name, None)
+            if entry.value is None:
+                self.dropped.add(name)
+            else:
+                self.dropped.discard(name)
+            self._tell()
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener.set()
+
+    async def changes(self) -> AsyncGenerator[None, None]:
+        """Yields at once, and then after every change."""
+        changed = asyncio.Event()
+        self._listeners.add(changed)
+        try:
+            while True:
+                yield
+                await changed.wait()
+                changed.clear()
+        finally:
+            self._listeners.discard(changed)
+
+    async def each(
+        self,
+        work: Callable[[Run], Coroutine[None, None, None]],
+        *,
+        wanted: Callable[[Run], bool] = lambda _: True,
+        forget: Callable[[str], Awaitable[None]] | None = None,
+    ) -> None:
+        """Keep one `work(run)` running for each run that is wanted, until cancelled.
+
+        Args:
+            work: goes on until it is cancelled; what it raises ends it alone.
+            wanted: which runs there is something to do for.
+            forget: is called once for each dropped run, when its work has ended.
+        """
+        async with _tasks() as tasks:
+            forgotten: set[str] = set()
+            async for _ in self.changes():
+                runs = {name: run for name, run in self.running.items() if wanted(run)}
+                for name, (run, task) in list(tasks.items()):
+                    if name not in runs or runs[name].created_at != run.created_at:
+                        await cancel_and_wait(task)
+                        del tasks[name]
+                for name in runs.keys() - tasks.keys():
+                    tasks[name] = runs[name], asyncio.create_task(_alone(work, runs[name]), name=f"run {name}")
+                forgotten &= self.dropped
+                if forget is not None:
+                    for name in self.dropped - forgotten:
+                        await forget(name)
+                        forgotten.add(name)
+
+
+@asynccontextmanager
+async def _tasks() -> AsyncGenerator[dict[str, tuple[Run, asyncio.Task[None]]], None]:
+    tasks: dict[str, tuple[Run, asyncio.Task[None]]] = {}
+    try:
+        yield tasks
+    finally:
+        await cancel_and_wait(*(task for _, task in tasks.values()))
+
+
+async def _alone(work: Callable[[Run], Coroutine[None, None, None]], run: Run) -> None:
+    try:
+        await work(run)
+    except Exception:  # whatever breaks a replay, the live run goes on
+        log.exception("work on a run failed", run=run.name)
+
+
+def _read(name: str, value: bytes) -> Run | None:
+    try:
+        return Run.model_validate_json(value)
+    except ValidationError as error:
+        log.error("a run cannot be read", run=name, error=str(error))
+        return None

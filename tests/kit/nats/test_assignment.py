@@ -1,0 +1,236 @@
+"""The rules of shares: every piece is done by one replica, each does its part, and who goes hands over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from contracts.streams import Bucket, Owner
+from infra.local.nats import NatsServer
+from services.kit.nats.assignment import Share
+from services.kit.nats.bus import Bus
+from services.kit.nats.lease import Lease
+from services.kit.settings import ServiceSettings
+from tests.support.broker import connected, eventually
+
+PIECES = [str(number) for number in range(8)]
+
+
+@dataclass
+class Workshop:
+    """Replicas, and who does which piece at the moment."""
+
+    bus: Bus
+    bucket: Bucket
+    doing: Counter[str] = field(default_factory=Counter)
+    shared: dict[str, Share] = field(default_factory=dict)
+    tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    begun: Counter[str] = field(default_factory=Counter)
+    """How often each piece was taken up."""
+    most: int = 0
+    """Replicas that ever did the same piece at once."""
+
+    async def work(self, piece: str, _: Lease) -> None:
+        self.doing[piece] += 1
+        self.begun[piece] += 1
+        self.most = max(self.most, self.doing[piece])
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)  # leaving takes a moment
+            self.doing[piece] -= 1
+
+    def come(self, name: str, pieces: list[str] | None = None) -> Share:
+        share = self.shared[name] = Share(self.bus, "shop", name, self.work, self.bucket)
+        share.want(PIECES if pieces is None else pieces)
+        self.tasks[name] = asyncio.create_task(share.run())
+        return share
+
+    async def go(self, name: str) -> None:
+        task = self.tasks.pop(name)
+        del self.shared[name]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    def die(self, name: str) -> None:
+        """It does nothing any more, and hands nothing over."""
+        share = self.shared.pop(name)
+        share._leave = lambda piece: asyncio.sleep(0)  # type: ignore[method-assign]  # the dead leave nothing
+        self.tasks.pop(name).cancel()
+        for _, task in share._tasks.values():
+            task.cancel()
+
+    def parts(self) -> list[int]:
+        return sorted(len(share.held) for share in self.shared.values())
+
+    async def until_all_is_done(self, parts: list[int]) -> None:
+        async def look() -> bool:
+            return self.parts() == parts and sum(self.doing.values()) == sum(parts)
+
+        await eventually(look)
+
+
+@asynccontextmanager
+async def workshop(settings: ServiceSettings, ttl: float) -> AsyncIterator[Workshop]:
+    bucket = Bucket("leases_of_a_test", Owner.TRACKER, ttl=ttl)
+    async with connected(settings) as bus, AsyncExitStack() as stack:
+        bus._buckets = (bucket,)
+        await bus.declare()
+        shop = Workshop(bus, bucket)
+        yield shop
+        for name in list(shop.shared):
+            stack.push_async_callback(shop.go, name)
+    assert not +shop.doing
+
+
+@pytest.fixture
+async def shop(settings: ServiceSettings) -> AsyncIterator[Workshop]:
+    """Leases that live long: whatever is seen here does not wait for one to expire."""
+    async with workshop(settings, ttl=100) as shop:
+        yield shop
+
+
+@pytest.fixture
+async def hasty(settings: ServiceSettings) -> AsyncIterator[Workshop]:
+    """Leases that live 0.8 s."""
+    async with workshop(settings, ttl=0.8) as shop:
+        yield shop
+
+
+async def test_one_replica_does_everything(shop: Workshop) -> None:
+    shop.come("one")
+
+    await shop.until_all_is_done([8])
+
+
+@pytest.mark.parametrize(("replicas", "parts"), [(2, [4, 4]), (3, [2, 3, 3]), (5, [1, 1, 2, 2, 2])])
+async def test_replicas_have_equal_parts(shop: Workshop, replicas: int, parts: list[int]) -> None:
+    for number in range(replicas):
+        shop.come(f"replica-{number}")
+
+    await shop.until_all_is_done(parts)
+    assert shop.most == 1
+
+
+async def test_who_has_nothing_to_do_stands_by(shop: Workshop) -> None:
+    for number in range(3):
+        shop.come(f"replica-{number}", pieces=["a"])
+
+    await shop.until_all_is_done([0, 0, 1])
+
+
+async def test_who_comes_later_is_given_its_part(shop: Workshop) -> None:
+    shop.come("one")
+    await shop.until_all_is_done([8])
+    shop.come("two")
+
+    await shop.until_all_is_done([4, 4])
+    assert shop.most == 1
+
+
+async def test_who_goes_hands_over_at_once(shop: Workshop) -> None:
+    shop.come("one")
+    shop.come("two")
+    await shop.until_all_is_done([4, 4])
+    await shop.go("one")
+
+    await shop.until_all_is_done([8])
+    assert shop.most == 1
+
+
+async def test_replicas_that_come_and_go_together_end_with_equal_parts(shop: Workshop) -> None:
+    shop.come("one")
+    shop.come("two")
+    await shop.until_all_is_done([4, 4])
+    leaving = asyncio.create_task(shop.go("one"))
+    shop.come("three")
+    shop.come("four")
+    await leaving
+    await shop.until_all_is_done([2, 3, 3])
+    await asyncio.gather(shop.go("two"), shop.go("four"))
+    shop.come("five")
+
+    await shop.until_all_is_done([4, 4])
+    assert shop.most == 1
+
+
+async def test_work_that_comes_and_goes_is_shared_out_anew(shop: Workshop) -> None:
+    one, two = shop.come("one", pieces=["a"]), shop.come("two", pieces=["a"])
+    await shop.until_all_is_done([0, 1])
+    for share in (one, two):
+        share.want(["a", "b", "c"])
+    await shop.until_all_is_done([1, 2])
+    for share in (one, two):
+        share.want(["b"])
+
+    await shop.until_all_is_done([0, 1])
+    assert shop.doing["b"] == 1
+
+
+@pytest.mark.parametrize("whose", ["one", "two"])
+async def test_work_that_ends_moves_no_other(shop: Workshop, whose: str) -> None:
+    shares = [shop.come(name, pieces=["a", "b", "c", "d"]) for name in ("one", "two")]
+    await shop.until_all_is_done([2, 2])
+    before = shop.begun.copy()
+    left = {"a", "b", "c", "d"} - {min(shop.shared[whose].held)}
+    for share in shares:
+        share.want(left)
+    await shop.until_all_is_done([1, 2])
+    await asyncio.sleep(0.3)  # nobody does anything about it
+    for share in shares:
+        share.want({*left, "e"})
+    await shop.until_all_is_done([2, 2])
+
+    assert shop.begun - before == Counter("e")
+
+
+async def test_who_died_and_came_back_under_its_name_goes_on_at_once(shop: Workshop) -> None:
+    shop.come("one")
+    await shop.until_all_is_done([8])
+    shop.die("one")
+    shop.come("one")
+
+    await shop.until_all_is_done([8])
+
+
+async def test_the_work_of_a_dead_one_is_done_by_others(hasty: Workshop) -> None:
+    hasty.come("one")
+    hasty.come("two")
+    await hasty.until_all_is_done([4, 4])
+    hasty.die("one")
+
+    await hasty.until_all_is_done([8])
+
+
+async def test_an_outage_of_the_broker_leaves_everybody_at_work(hasty: Workshop, nats_server: NatsServer) -> None:
+    hasty.come("one")
+    hasty.come("two")
+    await hasty.until_all_is_done([4, 4])
+    nats_server.kill()
+    nats_server.start()
+
+    async def renewed() -> bool:
+        return all(lease.held for share in hasty.shared.values() for lease, _ in share._tasks.values())
+
+    await eventually(renewed)
+    await hasty.until_all_is_done([4, 4])
+
+
+async def test_work_that_fails_ends_the_replica(shop: Workshop) -> None:
+    async def fail(_piece: str, _lease: Lease) -> None:
+        raise ValueError("broken")
+
+    share = Share(shop.bus, "other", "one", fail, shop.bucket)
+    share.want(["a"])
+    running = asyncio.create_task(share.run())
+    await eventually(lambda: asyncio.sleep(0, bool(share.held)))
+    share.want(["a", "b"])
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await running
+    assert caught.group_contains(ValueError, match="broken")
