@@ -15,7 +15,7 @@ def plainly() -> Iterator[None]:
     """Turn the errors of sources, models and specs into `Refused`."""
     from pydantic import ValidationError
 
-    from services.detector.protocol import ModelUnavailable
+    from services.detector.backends.protocol import ModelUnavailable
     from services.ingest.sources import SourceError
 
     try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from services.cli.score import Score
     from services.cli.sweep import Setting, Sweep
     from services.cli.truth import Clip
-    from services.detector.protocol import Detector
+    from services.detector.backends.protocol import Detector
 
 
 def evaluate(

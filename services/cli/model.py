@@ -50,8 +50,8 @@ def pull(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Mod
     """Download models into the cache: goes on where it broke off, and keeps only what has the published sum."""
     with plainly():
         from services.cli.progress import Progress
-        from services.detector.catalogue import MOTION, catalogue, download
-        from services.detector.opening import own_weights
+        from services.detector.models.catalogue import MOTION, catalogue, download
+        from services.detector.models.loading import own_weights
 
         places = ModelPlaces.of_environment()
         if unknown := [name for name in names if name not in (*catalogue(), MOTION)]:
@@ -105,9 +105,9 @@ def export(
 ) -> None:
     """Turn weights of Ultralytics into a network that runs without it. Takes the extra `ultralytics`, AGPL-3.0."""
     with plainly():
-        from services.detector import ultralytics_backend
+        from services.detector.backends import ultralytics
 
-        exported = ultralytics_backend.export(weights, to.value, size=size, half=half)
+        exported = ultralytics.export(weights, to.value, size=size, half=half)
     print(exported)
     print(
         f"metrica: give it as the model's name, as in --detector {exported.resolve()}. "

@@ -11,10 +11,10 @@ from contracts.identity import LIVE, Direction
 from contracts.spec import CameraSpec
 from services.cli.options import ModelPlaces, threads_of_environment
 from services.cli.prefetch import ahead
-from services.detector.analyze import analyze
-from services.detector.download import Progress
-from services.detector.opening import open_detector
-from services.detector.protocol import Detector
+from services.detector.backends.protocol import Detector
+from services.detector.inference import analyze
+from services.detector.models.download import Progress
+from services.detector.models.loading import open_detector
 from services.ingest.session import Frame, file_frames, session_of
 from services.ingest.sources import FrameSource
 from services.kit.codec import published_size

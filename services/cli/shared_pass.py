@@ -15,8 +15,8 @@ from contracts.identity import LIVE
 from contracts.spec import CameraSpec, Capture
 from services.cli.pipeline import Tally
 from services.cli.prefetch import ahead
-from services.detector.analyze import analyze
-from services.detector.protocol import Detector
+from services.detector.backends.protocol import Detector
+from services.detector.inference import analyze
 from services.ingest.pacing import Decimator
 from services.ingest.session import session_of
 from services.ingest.sources import FrameSource

@@ -8,11 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from services.cli.options import ModelPlaces
-from services.detector.catalogue import MOTION, Entry, catalogue
-from services.detector.checksums import check_pins, digest
-from services.detector.download import ModelFile
-from services.detector.opening import ULTRALYTICS_WEIGHTS, WEIGHTS, own_weights, parts_of
-from services.detector.protocol import ModelUnavailable
+from services.detector.backends.protocol import ModelUnavailable
+from services.detector.models.catalogue import MOTION, Entry, catalogue
+from services.detector.models.checksums import check_pins, digest
+from services.detector.models.download import ModelFile
+from services.detector.models.loading import ULTRALYTICS_WEIGHTS, WEIGHTS, own_weights, parts_of
 
 
 class Place(StrEnum):

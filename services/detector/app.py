@@ -16,10 +16,10 @@ from contracts.identity import LIVE
 from contracts.spec import CameraSpec
 from contracts.streams import DETECTIONS, FRAMES, KEPT, Owner
 from contracts.subjects import status
-from services.detector.colleagues import Colleagues
-from services.detector.opening import open_detector
+from services.detector.backends.protocol import Detector, ModelUnavailable
+from services.detector.model_presence import Colleagues
+from services.detector.models.loading import open_detector
 from services.detector.pools import Demand, run_pools
-from services.detector.protocol import Detector, ModelUnavailable
 from services.detector.settings import DetectorSettings
 from services.detector.worker import SERVICE, PoolWorker
 from services.kit.logs import logger

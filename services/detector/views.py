@@ -18,8 +18,8 @@ from nats.js.kv import KeyValue
 from contracts.frames import FrameHeader
 from contracts.identity import LIVE, Policy
 from contracts.streams import VIEWS
-from services.detector.analyze import stream_of
-from services.detector.protocol import LearningDetector
+from services.detector.backends.protocol import LearningDetector
+from services.detector.inference import stream_of
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
 

@@ -28,11 +28,11 @@ from contracts.identity import LIVE, Policy
 from contracts.runs import Run
 from contracts.streams import FRAMES, KEPT, Stream, run_streams
 from contracts.subjects import Kind, detections, parse, pool_filter
-from services.detector.analyze import Look, analyze, analyze_batch
 from services.detector.attempts import Attempts
+from services.detector.backends.protocol import BatchDetector, Detector, LearningDetector
+from services.detector.inference import Look, analyze, analyze_batch
 from services.detector.pools import asks_for
-from services.detector.protocol import BatchDetector, Detector, LearningDetector
-from services.detector.turns import Turns
+from services.detector.priority import Turns
 from services.detector.views import Views
 from services.kit.logs import bound_contextvars, logger
 from services.kit.nats.bus import Bus

@@ -20,8 +20,8 @@ import numpy as np
 
 from contracts.spec import CameraSpec
 from services.cli.pipeline import open_model
-from services.detector.analyze import analyze
-from services.detector.protocol import Detector
+from services.detector.backends.protocol import Detector
+from services.detector.inference import analyze
 from services.ingest.session import file_frames
 from services.ingest.videofile import open_video
 from services.tracker.association import assign, overlaps

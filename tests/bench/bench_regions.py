@@ -17,9 +17,9 @@ import numpy as np
 
 from contracts.area import DetectionArea
 from contracts.spec import CameraSpec
-from services.detector.attention import looked_for
-from services.detector.opening import open_detector
-from services.detector.protocol import Found, Image
+from services.detector.backends.protocol import Found, Image
+from services.detector.models.loading import open_detector
+from services.detector.region_filter import looked_for
 from tests.detector.scenes import iou
 
 REGION = ((0, 0.25), (0.6, 0.25), (0.6, 1), (0, 1))

@@ -19,9 +19,9 @@ from contracts.spec import CameraSpec, Capture, CountingLine
 from services.cli.matching import Instant, match
 from services.cli.options import ModelPlaces
 from services.cli.truth import Clip, read_truth
-from services.detector.analyze import analyze
-from services.detector.opening import open_detector
-from services.detector.protocol import Detector
+from services.detector.backends.protocol import Detector
+from services.detector.inference import analyze
+from services.detector.models.loading import open_detector
 from services.ingest.session import file_frames
 from services.ingest.videofile import open_video
 from services.kit.codec import Image, decode, encode

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from contracts.events import Model
-from services.detector.ultralytics_backend import UltralyticsDetector
+from services.detector.backends.ultralytics import UltralyticsDetector
 
 ROUNDS = 9
 BATCHES = (1, 4, 16)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from services.cli import shelf
-from services.detector import catalogue as catalogue_module
-from services.detector.catalogue import Entry, catalogue
-from services.detector.checksums import PINS
-from services.detector.download import DownloadFailed, ModelFile
-from services.detector.heads import Head
+from services.detector.backends.heads import Head
+from services.detector.models import catalogue as catalogue_module
+from services.detector.models.catalogue import Entry, catalogue
+from services.detector.models.checksums import PINS
+from services.detector.models.download import DownloadFailed, ModelFile
 from tests.cli.command import Outcome, metrica
 
 CONTENT = {"tiny.xml": b"<net/>", "tiny.bin": b"weights"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.detector.opening import open_detector
+from services.detector.models.loading import open_detector
 from tests.cli.command import metrica
 from tests.detector import untrained
 

@@ -22,7 +22,7 @@ from infra.local.nats import DEVELOPER, NatsServer
 from services.cli import record
 from services.cli.replaying.life import remove_run
 from services.cli.replaying.rows import Counted, between
-from services.detector.analyze import analyze
+from services.detector.inference import analyze
 from services.ingest.session import Frame, file_frames, session_of
 from services.ingest.simulation import open_simulation
 from services.ingest.sources import open_source

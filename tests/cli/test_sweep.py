@@ -16,7 +16,7 @@ from services.cli.errors import Refused
 from services.cli.pipeline import Pipeline
 from services.cli.shared_pass import Count, count_together
 from services.cli.sweep import Setting, Sweep
-from services.detector.protocol import Found, Image
+from services.detector.backends.protocol import Found, Image
 from services.ingest.sources import kept
 from services.ingest.videofile import open_video
 from tests.cli.command import metrica

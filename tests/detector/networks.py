@@ -10,7 +10,7 @@ import openvino as ov
 import openvino.opset13 as ops
 from numpy.typing import NDArray
 
-from services.detector.heads import cells
+from services.detector.backends.heads import cells
 
 Rows = Sequence[Sequence[float]]
 

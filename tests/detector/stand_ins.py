@@ -11,7 +11,7 @@ from contracts.events import Model
 from contracts.frames import EndReason, FrameHeader
 from contracts.identity import Policy
 from contracts.spec import Capture
-from services.detector.protocol import Found, Image, ModelUnavailable
+from services.detector.backends.protocol import Found, Image, ModelUnavailable
 from services.kit.codec import encode
 
 WIDTH, HEIGHT = 64, 48

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from contracts.events import Model
-from services.detector.heads import Head
-from services.detector.motion import MotionDetector
-from services.detector.opening import open_detector
-from services.detector.openvino_backend import OpenVinoDetector
-from services.detector.protocol import LOWEST_SCORE, Detector, Found, Image
-from services.detector.reading import Reading
-from services.detector.ultralytics_backend import UltralyticsDetector
+from services.detector.backends.heads import Head
+from services.detector.backends.openvino import OpenVinoDetector
+from services.detector.backends.output_layout import Reading
+from services.detector.backends.protocol import LOWEST_SCORE, Detector, Found, Image
+from services.detector.backends.ultralytics import UltralyticsDetector
+from services.detector.models.loading import open_detector
+from services.detector.motion.detector import MotionDetector
 from tests.detector import networks, untrained
 from tests.detector.scenes import Scene
 from tests.detector.untrained import needs_extra

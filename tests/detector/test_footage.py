@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from services.detector.opening import open_detector
-from services.detector.protocol import Image
+from services.detector.backends.protocol import Image
+from services.detector.models.loading import open_detector
 from tests.detector.scenes import iou
 
 pytestmark = pytest.mark.footage

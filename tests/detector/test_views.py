@@ -15,8 +15,8 @@ from contracts.spec import CameraSpec
 from contracts.streams import VIEWS
 from services.cli.pipeline import Pipeline
 from services.detector import views as module
-from services.detector.motion import MotionDetector
-from services.detector.protocol import Found, Image
+from services.detector.backends.protocol import Found, Image
+from services.detector.motion.detector import MotionDetector
 from services.detector.views import Views
 from services.ingest.simulation import open_simulation
 from services.kit.nats.bus import Bus

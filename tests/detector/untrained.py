@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from services.detector.ultralytics_backend import load_library
+from services.detector.backends.ultralytics import load_library
 
 INSTALLED = find_spec("ultralytics") is not None
 needs_extra = pytest.mark.skipif(not INSTALLED, reason="the extra is not installed: pip install 'metrica[ultralytics]'")

@@ -23,8 +23,8 @@ from contracts.events import Crossing
 from contracts.frames import EndReason, FrameHeader
 from contracts.identity import LIVE, Direction, Policy
 from contracts.spec import CameraSpec, Capture, CountingLine, Side
-from services.detector.analyze import analyze
-from services.detector.opening import open_detector
+from services.detector.inference import analyze
+from services.detector.models.loading import open_detector
 from services.ingest.dating import WallClock
 from services.ingest.decoding.remarks import INTERLACED
 from services.ingest.egress import TRUSTED

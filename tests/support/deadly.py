@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from contracts.spec import Capture
-from services.detector.protocol import Found, Image
+from services.detector.backends.protocol import Found, Image
 from services.kit.codec import encode
 from tests.support.sleeper import Sleeper
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from contracts.events import Model
-from services.detector.protocol import Found, Image
+from services.detector.backends.protocol import Found, Image
 from services.ingest.sources import open_source
 
 DIFFERENT = 40

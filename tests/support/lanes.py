@@ -25,7 +25,7 @@ import numpy as np
 from contracts.events import Model
 from contracts.identity import Direction
 from contracts.spec import CountingLine, Side
-from services.detector.protocol import Found, Image
+from services.detector.backends.protocol import Found, Image
 
 LANES, WIDTH, LANE = 3, 240, 96
 """How many, how long in pixels, and how far apart: so far that nobody is taken for somebody on another lane, however

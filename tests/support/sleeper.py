@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from contracts.events import Model
-from services.detector.protocol import NOBODY, Found, Image
+from services.detector.backends.protocol import NOBODY, Found, Image
 
 
 class Sleeper:

@@ -15,10 +15,10 @@ from services.cli.diagnosis.walks import walks_of
 from services.cli.errors import Refused
 from services.cli.pipeline import Looked, Pipeline
 from services.cli.progress import Progress
-from services.detector.analyze import analyze
-from services.detector.motion import MotionDetector
-from services.detector.openvino_backend import OpenVinoDetector
-from services.detector.protocol import Detector
+from services.detector.backends.openvino import OpenVinoDetector
+from services.detector.backends.protocol import Detector
+from services.detector.inference import analyze
+from services.detector.motion.detector import MotionDetector
 from services.kit.codec import BrokenFrame, Image, decode
 from services.tracker.counting import CameraCounter
 

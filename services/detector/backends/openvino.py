@@ -1,0 +1,219 @@
+"""The `openvino` backend: IR (.xml) and ONNX networks on the CPU, or on a GPU or NPU of Intel.
+
+Conversion to floats, channel order and layout are compiled into the network, so that a frame enters as the bytes it is.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+from openvino.preprocess import ColorFormat, PrePostProcessor
+
+from contracts.events import Model
+from services.detector.backends.heads import people
+from services.detector.backends.letterbox import GREY, Fit, Placement
+from services.detector.backends.output_layout import Reading, guess, told
+from services.detector.backends.panorama import is_panorama, look_along
+from services.detector.backends.protocol import NOBODY, Found, Image, ModelUnavailable
+from services.detector.backends.slicing import DETAIL, PART, look_closer
+
+DEFAULT_SIDE = 640
+"""Pixels of an input that a network leaves open (Ultralytics' `dynamic=True`)."""
+
+
+class OpenVinoDetector:
+    """A network that finds people in each frame by itself.
+
+    At precision `f32` its results are the same bits with any number of threads; `bf16` and `f16` are faster on some
+    processors, and differ.
+    """
+
+    stateful = False
+
+    def __init__(
+        self,
+        weights: Path,
+        model: Model,
+        *,
+        reading: Reading | None = None,
+        device: str | None = None,
+        threads: int | None = None,
+        closer: bool = False,
+    ) -> None:
+        """Load a network.
+
+        Args:
+            weights: an .xml, its .bin beside it, or an .onnx.
+            model: what these weights are called; its precision is the one computed in.
+            reading: how to read the output; by default as the file beside the weights says, or a guess from shapes.
+            device: `cpu`, `intel:gpu` or `intel:npu`; by default the CPU.
+            threads: of the processor, at most; by default all of them.
+            closer: whether to look closer where people are small.
+
+        Raises:
+            ModelUnavailable: there is no such device, the file is no such network, or its output cannot be read.
+        """
+        self._model, self._closer = model, closer
+        core = ov.Core()
+        place = _device(core, device, weights)
+        try:
+            network = core.read_model(weights)
+        except RuntimeError as error:
+            raise ModelUnavailable(
+                f"{weights} cannot be read as a network: {_first_line(error)}. Is the file whole?"
+            ) from error
+        width, height = self._size = _fixed_size(network, weights)
+        self._reading = reading or told(weights) or guess(_shapes(network), self._size, _names(network), str(weights))
+        config: dict[str, object] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_PRECISION_HINT": model.precision,
+        }
+        if threads is not None and place == "CPU":
+            config["INFERENCE_NUM_THREADS"] = threads
+        try:
+            compiled = core.compile_model(_from_bytes(network, self._reading), place, config)
+        except RuntimeError as error:
+            raise ModelUnavailable(
+                f"{weights} cannot run on the {place} here at precision {model.precision}: {_first_line(error)}"
+            ) from error
+        self._request = compiled.create_infer_request()
+        # The network reads the canvas where it lies: drawing the next frame into it is all the copying there is.
+        self._canvas = np.full((1, height, width, 3), GREY, np.uint8)
+        self._request.set_input_tensor(ov.Tensor(self._canvas, shared_memory=True))
+        self._placement: Placement | None = None
+
+    @property
+    def model(self) -> Model:
+        """The weights that count."""
+        return self._model
+
+    @property
+    def reading(self) -> Reading:
+        """How its output is read."""
+        return self._reading
+
+    def scale(self, width: int, height: int) -> float:
+        """Pixels of the input per pixel of a frame of this size, downwards, where people are small."""
+        scale = Placement.of((width, height), self._size, self._reading.head.fit).height / height
+        closer = self._closer and scale <= DETAIL and not self._in_parts(width, height)
+        return scale / PART if closer else scale
+
+    def detect(self, frame: Image, stream: str = "") -> Found:  # noqa: ARG002 - each frame is looked at by itself
+        """Find the people in a frame."""
+        height, width = frame.shape[:2]
+        if width == 0 or height == 0:
+            return NOBODY
+        if self._in_parts(width, height):
+            return look_along(frame, self._look)
+        found = self._look(frame)
+        if not self._closer:
+            return found
+        return look_closer(frame, found, self._place(width, height).height / height, self._look)
+
+    def _in_parts(self, width: int, height: int) -> bool:
+        return self._reading.head.fit is Fit.STRETCH and is_panorama(width, height)
+
+    def _look(self, frame: Image) -> Found:
+        height, width = frame.shape[:2]
+        placement = self._place(width, height)
+        placement.draw(frame, self._canvas[0])
+        self._request.infer()
+        output: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = self._request.get_output_tensor().data
+        boxes, scores = people(self._reading.head, output, self._size, self._reading.person)
+        boxes = placement.to_frame(boxes)
+        boxes[:, 0::2] = boxes[:, 0::2].clip(0, width)
+        boxes[:, 1::2] = boxes[:, 1::2].clip(0, height)
+        visible = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
+        best_first = visible[np.argsort(-scores[visible], kind="stable")]
+        return Found(boxes[best_first], scores[best_first].clip(0, 1))
+
+    def _place(self, width: int, height: int) -> Placement:
+        """Where frames of this size go; the canvas around that place is grey."""
+        old = self._placement
+        if old is not None and (old.frame_width, old.frame_height) == (width, height):
+            return old
+        self._canvas.fill(GREY)
+        self._placement = Placement.of((width, height), self._size, self._reading.head.fit)
+        return self._placement
+
+
+def _device(core: ov.Core, asked: str | None, weights: Path) -> str:
+    """OpenVINO's name of a device.
+
+    Raises:
+        ModelUnavailable: it is of another maker, or is not there.
+    """
+    if asked in (None, "cpu"):
+        return "CPU"
+    if not asked.startswith("intel:"):
+        raise ModelUnavailable(
+            f"{weights} is run by OpenVINO, on cpu, intel:gpu or intel:npu, and not on METRICA_DEVICE={asked}. "
+            "Leave that unset: each model then takes what suits it, and weights of Ultralytics a GPU of NVIDIA."
+        )
+    name = asked.removeprefix("intel:").upper()
+    there: list[str] = core.available_devices
+    if name not in there and f"{name}.0" not in there:
+        raise ModelUnavailable(
+            f"METRICA_DEVICE={asked} is not there: OpenVINO sees only {', '.join(there)} on this machine. "
+            "Look whether its driver is installed, or set METRICA_DEVICE=cpu."
+        )
+    return name
+
+
+def _fixed_size(network: ov.Model, weights: Path) -> tuple[int, int]:
+    """Width and height of the network's one input, fixed where the file leaves them open."""
+    inputs = network.inputs
+    shape = inputs[0].partial_shape
+    if len(inputs) != 1 or shape.rank.is_dynamic or len(shape) != 4 or shape[1] not in (3, -1):
+        given = " and ".join(str(each.partial_shape) for each in inputs)
+        raise ModelUnavailable(
+            f"{weights} takes {given}, but a detector must take one picture as [1, 3, height, width]."
+        )
+    if shape.is_dynamic:
+        sides = [DEFAULT_SIDE if side.is_dynamic else side.get_length() for side in list(shape)[2:]]
+        network.reshape({inputs[0]: [1, 3, *sides]})
+    _, _, height, width = network.inputs[0].shape
+    return width, height
+
+
+def _shapes(network: ov.Model) -> list[tuple[int, ...]]:
+    return [
+        tuple(-1 if side.is_dynamic else side.get_length() for side in output.partial_shape)
+        for output in network.outputs
+    ]
+
+
+def _names(network: ov.Model) -> dict[int, str] | None:
+    """What the labels mean: OpenVINO's model info, or Ultralytics' metadata in an ONNX file."""
+    if network.has_rt_info(["model_info", "labels"]):
+        return dict(enumerate(str(network.get_rt_info(["model_info", "labels"]).value).split()))
+    if network.has_rt_info(["framework", "names"]):
+        try:
+            names = ast.literal_eval(str(network.get_rt_info(["framework", "names"]).value))
+        except (ValueError, SyntaxError):
+            return None
+        return {int(label): str(name) for label, name in names.items()} if isinstance(names, dict) else None
+    return None
+
+
+def _from_bytes(network: ov.Model, reading: Reading) -> ov.Model:
+    """The same network, taking a frame as OpenCV holds it: [1, height, width, 3] bytes, BGR."""
+    steps = PrePostProcessor(network)
+    given = steps.input()
+    given.tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(ColorFormat.BGR)
+    given.model().set_layout(ov.Layout("NCHW"))
+    given.preprocess().convert_element_type(ov.Type.f32)
+    if reading.head.rgb_unit:
+        given.preprocess().convert_color(ColorFormat.RGB).scale(255.0)
+    steps.output().tensor().set_element_type(ov.Type.f32)
+    return steps.build()
+
+
+def _first_line(error: Exception) -> str:
+    """What OpenVINO says, without its source lines."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and "src/" not in line]
+    return (lines or [type(error).__name__])[-1].rstrip(".")

@@ -1,0 +1,82 @@
+"""The models that Metrica knows by name (`catalogue.toml`), and how their weights come into the cache."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache as cached
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import BaseModel, ConfigDict
+
+from services.detector.backends.heads import Head
+from services.detector.backends.output_layout import Reading
+from services.detector.backends.protocol import ModelUnavailable
+from services.detector.models.download import DownloadFailed, ModelFile, Progress, fetch
+
+__all__ = ["MOTION", "Entry", "ModelUnavailable", "catalogue", "download"]
+
+MOTION = "motion"
+"""The name of the backend without weights."""
+
+
+class Entry(BaseModel):
+    """A model of the catalogue."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    licence: str
+    origin: str
+    input: tuple[int, int] | None = None
+    """Width and height of what the network sees, pixels."""
+    head: Head
+    person: int
+    files: tuple[ModelFile, ...]
+    """The first is the one to load; the others lie beside it."""
+
+    @property
+    def reading(self) -> Reading:
+        """How its output is read."""
+        return Reading(head=self.head, person=self.person)
+
+
+@cached
+def catalogue() -> Mapping[str, Entry]:
+    """All models of the catalogue, by name."""
+    table = tomllib.loads(files(__package__).joinpath("catalogue.toml").read_text(encoding="utf-8"))
+    return MappingProxyType({name: Entry.model_validate(entry) for name, entry in table.items()})
+
+
+def in_cache(name: str, entry: Entry, cache: Path) -> Path | None:
+    """The file to load, where a cache has all of a model as it was published."""
+    try:
+        whole = all(file.matches(cache / name / file.name) for file in entry.files)
+    except OSError:  # it may not be read
+        return None
+    return cache / name / entry.files[0].name if whole else None
+
+
+def download(name: str, entry: Entry, *, cache: Path, progress: Progress | None = None) -> Path:
+    """Make sure that a model's files lie in the cache, as they were published.
+
+    Returns:
+        The file to load.
+
+    Raises:
+        ModelUnavailable: they cannot be had, or are not what was published.
+    """
+    folder = cache / name
+    try:
+        first, *_ = [fetch(file, folder, progress=progress) for file in entry.files]
+    except DownloadFailed as failed:
+        wanted = " and ".join(file.name for file in entry.files)
+        raise ModelUnavailable(
+            f"The model {name} is not here and could not be downloaded: {failed}. "
+            f"Let this machine reach {entry.files[0].address}, or put {wanted} into {folder}, "
+            f"or into {name}/ in the folder that METRICA_MODELS names, "
+            f"or choose MODEL={MOTION}, which needs no download."
+        ) from failed
+    return first
