@@ -9,8 +9,8 @@ import asyncpg
 from services.api.configuration import CameraSetup
 from services.kit.local_time import DAY, instant
 from services.kit.zones import local_day, zone
-from services.persistence.invention import Shop
-from services.persistence.seeding import Seed, sow
+from services.persistence.demo.seed import Seed, sow
+from services.persistence.demo.shops import Shop
 
 ORGANIZATION, NAME = "demo", "Demo"
 STORE, STORE_NAME = "demo", "Demo shop"

@@ -12,8 +12,8 @@ import numpy as np
 from services.cli.errors import Refused
 from services.cli.mot_metrics import Fit, fit, together
 from services.cli.mot_text import Boxes, Sequence, find_sequences, read_sequence
-from services.tracker.kalman import MIN_SIZE
-from services.tracker.tracker import Tracker
+from services.tracker.tracking.kalman import MIN_SIZE
+from services.tracker.tracking.tracker import Tracker
 
 ALL = "all"
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from services.cli.errors import Refused
 from services.cli.mot_text import Boxes, Numbers, Truth
-from services.tracker.association import assign, overlaps
-from services.tracker.kalman import Floats
-from services.tracker.table import Mask
+from services.tracker.tracking.association import assign, overlaps
+from services.tracker.tracking.kalman import Floats
+from services.tracker.tracking.track_table import Mask
 
 FITS: Final = 0.5
 

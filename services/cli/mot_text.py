@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.cli.errors import Refused
-from services.tracker.kalman import Floats
+from services.tracker.tracking.kalman import Floats
 
 COMMON_FPS: Final = 25.0
 """Of a sequence that does not say."""

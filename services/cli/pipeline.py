@@ -18,7 +18,7 @@ from services.detector.models.loading import open_detector
 from services.ingest.session import Frame, file_frames, session_of
 from services.ingest.sources import FrameSource
 from services.kit.codec import published_size
-from services.tracker.counting import CameraCounter, Step
+from services.tracker.counting.camera_counter import CameraCounter, Step
 
 COMMON_FPS = 25.0
 

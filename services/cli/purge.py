@@ -21,7 +21,7 @@ def purge(
     ] = 24,
 ) -> None:
     """Remove what is older than its organization keeps, as Metrica does by itself every hour."""
-    from services.persistence.faults import UNABLE, in_words
+    from services.persistence.database_errors import UNABLE, in_words
 
     if not database_url:
         raise Refused("METRICA_PERSISTENCE_DATABASE_URL is not set: the database as persistence reaches it")

@@ -13,7 +13,7 @@ from services.cli.errors import Refused
 from services.cli.options import PersistenceUrl
 
 if TYPE_CHECKING:
-    from services.persistence.seeding import Seed
+    from services.persistence.demo.seed import Seed
 
 ORGANIZATION, NAME = "demo-chain", "Demo chain"
 SHOPS = 200
@@ -29,8 +29,8 @@ def seed(
     database_url: PersistenceUrl = "",
 ) -> None:
     """Write invented history into the database: an organization of its own, marked as a demonstration."""
-    from services.persistence.faults import UNABLE, in_words
-    from services.persistence.seeding import AlreadyThere, sow
+    from services.persistence.database_errors import UNABLE, in_words
+    from services.persistence.demo.seed import AlreadyThere, sow
 
     if not database_url:
         raise Refused("METRICA_PERSISTENCE_DATABASE_URL is not set: the database as persistence reaches it")
@@ -46,8 +46,8 @@ def seed(
 
 def wanted(scale: float, years: int, chance: int, now: datetime) -> Seed:
     """What the options mean, until now."""
-    from services.persistence.invention import chain
-    from services.persistence.seeding import Seed
+    from services.persistence.demo.seed import Seed
+    from services.persistence.demo.shops import chain
 
     return Seed(
         organization=ORGANIZATION,

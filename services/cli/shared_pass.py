@@ -21,7 +21,7 @@ from services.ingest.pacing import Decimator
 from services.ingest.session import session_of
 from services.ingest.sources import FrameSource
 from services.kit.codec import Encoded, Image, encode, published_size
-from services.tracker.counting import CameraCounter
+from services.tracker.counting.camera_counter import CameraCounter
 
 Look = tuple[int, int, int]
 """Width, height and JPEG quality: captures that agree in them make the same bytes of a picture."""

@@ -32,9 +32,9 @@ from services.kit.nats.runs import Runs
 from services.kit.service import Health, serve
 from services.kit.tasks import cancel_and_wait
 from services.persistence import metrics
-from services.persistence.faults import UNABLE, in_words, stay_cancelled
+from services.persistence.database_errors import UNABLE, in_words, stay_cancelled
+from services.persistence.decoding import MalformedEvent, Record, read
 from services.persistence.health import keep_health
-from services.persistence.incoming import MalformedEvent, Record, read
 from services.persistence.retention import LOG_MONTHS_KEPT, Purged, purge
 from services.persistence.rollups import MINUTES_KEPT
 from services.persistence.settings import PersistenceSettings

@@ -20,7 +20,7 @@ from services.kit.logs import logger
 from services.kit.nats.bus import Bus
 from services.kit.nats.camera_status import EVERY_STATUS, read_status
 from services.kit.nats.consumer import Reader
-from services.persistence.faults import in_words, write_all
+from services.persistence.database_errors import in_words, write_all
 
 FROM_THE_BEGINNING = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, filter_subject=EVERY_STATUS)
 BATCH = 200

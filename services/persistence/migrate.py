@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 from services.kit.logs import configure, logger
 from services.kit.nats.bus import Backoff
 from services.kit.settings import DatabaseSettings
-from services.persistence.faults import AWAY, in_words
+from services.persistence.database_errors import AWAY, in_words
 
 SCRIPTS = Path(__file__).parent / "migrations"
 API_ROLE = "metrica_api"

@@ -16,12 +16,12 @@ from contracts.events import Crossing, SessionEnd
 from contracts.identity import LIVE, to_datetime
 from services.kit.database.totals import Key
 from services.kit.logs import logger
-from services.persistence.faults import in_words, write_all
+from services.persistence.crossings import delete_run, insert_crossings, insert_ends
+from services.persistence.database_errors import in_words, write_all
+from services.persistence.decoding import Record
 from services.persistence.fold import fold
-from services.persistence.incoming import Record
 from services.persistence.metrics import DATABASE_UP
 from services.persistence.partitions import Partitions
-from services.persistence.record import delete_run, insert_crossings, insert_ends
 from services.persistence.rollups import add, moved, raise_versions
 
 log = logger()

@@ -19,8 +19,8 @@ from services.kit.nats.runs import Runs
 from services.kit.service import Health, serve
 from services.kit.settings import ServiceSettings
 from services.tracker.checkpoint import Fenced
-from services.tracker.feed import Feed
 from services.tracker.partition import Partition
+from services.tracker.source import Feed
 
 LIVE_PIECES = frozenset(str(number) for number in range(PARTITIONS))
 

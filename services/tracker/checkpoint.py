@@ -24,7 +24,7 @@ from contracts.subjects import Kind, crossings, parse, paths
 from services.kit.logs import logger
 from services.kit.nats.bus import Backoff, Bus
 from services.kit.nats.stream_position import Place, newest_that_holds
-from services.tracker.counting import CounterState
+from services.tracker.counting.camera_counter import CounterState
 from services.tracker.ordering import OrderState
 
 log = logger()

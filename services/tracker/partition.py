@@ -24,9 +24,9 @@ from services.kit.nats.dead_letters import bury
 from services.kit.nats.stream_position import Place, remember
 from services.kit.tasks import cancel_and_wait
 from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, load, publish, recognise
-from services.tracker.counting import CameraCounter, Step
-from services.tracker.feed import Feed
+from services.tracker.counting.camera_counter import CameraCounter, Step
 from services.tracker.ordering import Arrival, Sequencer
+from services.tracker.source import Feed
 
 SERVICE = "tracker"
 CHECKPOINT_EVERY = 1.0

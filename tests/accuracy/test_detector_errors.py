@@ -12,7 +12,7 @@ import random
 import numpy as np
 import pytest
 
-from services.tracker.kalman import Floats, centred
+from services.tracker.tracking.kalman import Floats, centred
 from tests.support.detector_errors import MEASURED, FlawedDetector
 from tests.support.seen_door import count
 

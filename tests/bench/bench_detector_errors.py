@@ -24,9 +24,9 @@ from services.detector.backends.protocol import Detector
 from services.detector.inference import analyze
 from services.ingest.session import file_frames
 from services.ingest.videofile import open_video
-from services.tracker.association import assign, overlaps
-from services.tracker.kalman import Floats, centred, size
-from services.tracker.pairing import GOOD_SCORE, WEAK_SCORE
+from services.tracker.tracking.association import assign, overlaps
+from services.tracker.tracking.kalman import Floats, centred, size
+from services.tracker.tracking.matching import GOOD_SCORE, WEAK_SCORE
 from tests.support.detector_errors import COVERED, ErrorPattern, Four, Quantiles, covered
 
 MODELS = ("person-detection-0200", "person-detection-retail-0013", "yolox_nano", "yolo11n-int8-openvino")

@@ -28,8 +28,8 @@ from infra.local.postgres import API, PERSISTENCE, ROLES, PostgresServer
 from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.cli.seed import ORGANIZATION, wanted
+from services.persistence.demo.seed import AlreadyThere, sow
 from services.persistence.migrate import upgrade
-from services.persistence.seeding import AlreadyThere, sow
 from tests.api.asked import asking
 from tests.api.served import BROWSER
 

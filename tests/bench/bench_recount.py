@@ -35,9 +35,9 @@ from services.cli.replaying.appending import Appender
 from services.ingest.door.walks import Spacing, script
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
-from services.tracker import trace
-from services.tracker.counting import CameraCounter
-from services.tracker.recount import Recount
+from services.tracker.counting import path_simplification
+from services.tracker.counting.camera_counter import CameraCounter
+from services.tracker.counting.recount import Recount
 from tests.support import hour
 from tests.support.detector_errors import MEASURED
 from tests.support.scene import ROOT
@@ -157,7 +157,7 @@ def equality() -> None:
         frames.append(frames[-1].model_copy(update=end))
         for wider in sorted({wider for wider, _ in VARIANTS.values()}):
             counter = CameraCounter("live", spec.store, spec.camera)
-            with mock.patch.object(trace, "TOLERANCE", tuple(part * wider for part in trace.TOLERANCE)):
+            with mock.patch.object(trace, "TOLERANCE", tuple(part * wider for part in path_simplification.TOLERANCE)):
                 steps = [counter.step(frame, spec) for frame in frames]
             true = [crossing for step in steps for crossing in step.crossings]
             paths = [path for step in steps for path in step.paths]

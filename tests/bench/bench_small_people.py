@@ -25,7 +25,7 @@ from services.detector.models.loading import open_detector
 from services.ingest.session import file_frames
 from services.ingest.videofile import open_video
 from services.kit.codec import Image, decode, encode
-from services.tracker.counting import CameraCounter
+from services.tracker.counting.camera_counter import CameraCounter
 
 GREY = 110
 

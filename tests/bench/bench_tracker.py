@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from services.tracker.tracker import Tracker
+from services.tracker.tracking.tracker import Tracker
 from tests.tracker.scenes import box_at
 
 FRAMES, WARM_UP = 240, 20

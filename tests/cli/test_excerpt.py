@@ -15,7 +15,7 @@ from contracts.frames import EndReason, FrameHeader
 from contracts.identity import Policy
 from contracts.runs import Run, RunCamera, RunKind, Stretch
 from services.cli.replaying.excerpt import AFTER, DetectionsExcerpt, FramesExcerpt
-from services.tracker.counting import CameraCounter
+from services.tracker.counting.camera_counter import CameraCounter
 from services.tracker.ordering import Arrival, Sequencer
 from tests.support.hour import seen, spec
 

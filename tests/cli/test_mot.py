@@ -12,7 +12,7 @@ import pytest
 
 from services.cli.mot_metrics import Fit, fit, together
 from services.cli.mot_text import Boxes, Truth, read_sequence
-from services.tracker.association import assign, overlaps
+from services.tracker.tracking.association import assign, overlaps
 from tests.cli.command import Outcome, metrica
 
 DETECTED = "{frame},-1,{x},100,60,150,0.9,-1,-1,-1"

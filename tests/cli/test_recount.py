@@ -28,7 +28,7 @@ from services.cli.replaying.recounting import lines_over
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.kit.zones import zone
-from services.tracker.counting import CameraCounter
+from services.tracker.counting.camera_counter import CameraCounter
 from tests.cli.command import Outcome, metrica
 from tests.persistence.builders import crossing
 from tests.support import hour

@@ -27,7 +27,7 @@ from services.cli.replaying.playing import Replay
 from services.cli.replaying.rows import Counted, between
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
-from services.tracker.counting import CameraCounter
+from services.tracker.counting.camera_counter import CameraCounter
 from tests.cli.command import Outcome, metrica
 from tests.support import hour
 from tests.support.at_work import counting

@@ -28,7 +28,7 @@ from services.ingest.simulation import open_simulation
 from services.ingest.sources import open_source
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
-from services.tracker.counting import CameraCounter
+from services.tracker.counting.camera_counter import CameraCounter
 from tests.cli.command import Outcome, metrica
 from tests.support.at_work import counting
 from tests.support.broker import connected

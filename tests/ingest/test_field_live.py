@@ -34,7 +34,7 @@ from services.ingest.pacing import SECOND
 from services.ingest.sources import SourceError, SourceLost, frames
 from services.ingest.videofile import open_video
 from services.kit.codec import Encoded, Image, decode, encode
-from services.tracker.counting import CameraCounter
+from services.tracker.counting.camera_counter import CameraCounter
 from tests.conftest import no_footage
 from tests.ingest.test_field import combing
 from tests.support.between import Bend, between

@@ -20,7 +20,7 @@ from services.cli.replaying.appending import Appender
 from services.cli.replaying.rows import Counted, between, holds
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
-from services.tracker.counting import CameraCounter
+from services.tracker.counting.camera_counter import CameraCounter
 from tests.cli.command import METRICA
 from tests.support import hour
 from tests.support.broker import eventually

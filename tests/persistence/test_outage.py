@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 from infra.local.postgres import PostgresServer
-from services.persistence.faults import in_words
-from services.persistence.incoming import Record
+from services.persistence.database_errors import in_words
+from services.persistence.decoding import Record
 from services.persistence.writer import Outcome, Writer
 from tests.persistence.builders import crossing, crowd, end
 from tests.persistence.conftest import Stored, locked, until

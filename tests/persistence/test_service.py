@@ -26,7 +26,7 @@ from services.kit.nats.dead_letters import HEADER
 from services.kit.settings import ServiceSettings
 from services.persistence import app
 from services.persistence.app import CONSUMER, Persistence, open_pool
-from services.persistence.incoming import Record
+from services.persistence.decoding import Record
 from tests.persistence.builders import NOON, crossing, crowd, end
 from tests.persistence.conftest import Stored, locked, until
 

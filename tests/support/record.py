@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from services.persistence.faults import UNABLE
+from services.persistence.database_errors import UNABLE
 
 END = "SELECT session, reason, frames, skipped, missed, count FROM run_session WHERE camera = $1"
 

@@ -13,7 +13,7 @@ from services.cli.matching import Instant, Matching, match
 from services.ingest.door.geometry import DOOR_LEFT, DOOR_RIGHT, DOOR_TOP, HEIGHT, THRESHOLD, WIDTH, height_at
 from services.ingest.door.walks import Spacing, Walk, script
 from services.ingest.simulation import open_simulation
-from services.tracker.counting import CameraCounter
+from services.tracker.counting.camera_counter import CameraCounter
 from tests.support.detector_errors import ErrorPattern, FlawedDetector
 
 START = 1_764_000_000_000_000_000

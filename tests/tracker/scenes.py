@@ -9,7 +9,7 @@ from contracts.events import Box, Crossing, Detections
 from contracts.frames import EndReason
 from contracts.identity import Policy
 from contracts.spec import CameraSpec, CountingLine, Side
-from services.tracker.counting import CameraCounter, Step
+from services.tracker.counting.camera_counter import CameraCounter, Step
 
 START = 1_764_000_000_000_000_000
 WIDTH, HEIGHT = 1280, 720

@@ -27,9 +27,9 @@ from services.kit.settings import ServiceSettings
 from services.tracker import ordering
 from services.tracker import partition as module
 from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, load
-from services.tracker.counting import CameraCounter
-from services.tracker.feed import Feed
+from services.tracker.counting.camera_counter import CameraCounter
 from services.tracker.partition import Partition
+from services.tracker.source import Feed
 from tests.support.broker import Write, connected, eventually, intercept, stored
 from tests.tracker.scenes import MIDDLE, film, seen, spec, walk
 

@@ -14,7 +14,7 @@ from contracts.events import Box
 from contracts.identity import Direction
 from contracts.spec import CountingLine
 from services.cli.diagnosis.walks import Floats, Walk
-from services.tracker.lines import Gate, Passage
+from services.tracker.counting.crossing_rule import Gate, Passage
 
 NEAR: Final = 1.2
 """Widths from the line within which somebody has come to it."""

@@ -20,7 +20,7 @@ from services.detector.backends.protocol import Detector
 from services.detector.inference import analyze
 from services.detector.motion.detector import MotionDetector
 from services.kit.codec import BrokenFrame, Image, decode
-from services.tracker.counting import CameraCounter
+from services.tracker.counting.camera_counter import CameraCounter
 
 MOST_FPS: Final = 10.0
 """Frames per second that tell enough of how people walk."""

@@ -29,7 +29,7 @@ from services.cli.replaying.planning import moment, revised
 from services.cli.replaying.rows import have_ended
 from services.kit.nats.bus import Bus
 from services.kit.nats.consumer import Reader
-from services.tracker.recount import Recount
+from services.tracker.counting.recount import Recount
 
 LEAD = 300_000_000_000
 """Who is in the picture when a period begins came into it, as a rule, less long ago; and what was begun in it is

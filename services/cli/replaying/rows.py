@@ -16,7 +16,7 @@ from contracts.runs import Stretch
 from services.cli.database import checked
 from services.cli.errors import Refused
 from services.kit.zones import zone
-from services.persistence.faults import UNABLE, stay_cancelled
+from services.persistence.database_errors import UNABLE, stay_cancelled
 
 CONNECT_TIMEOUT = 5.0
 

@@ -16,9 +16,9 @@ from typing import Final
 
 import numpy as np
 
-from services.tracker.association import assign, costs, overlaps
-from services.tracker.kalman import Floats, Motion, centred, cornered
-from services.tracker.table import Mask, Rows
+from services.tracker.tracking.association import assign, costs, overlaps
+from services.tracker.tracking.kalman import Floats, Motion, centred, cornered
+from services.tracker.tracking.track_table import Mask, Rows
 
 GOOD_SCORE: Final = 0.4
 """Boxes below are weak: they go on with a track, but begin none."""

@@ -16,7 +16,7 @@ import asyncpg
 from contracts.identity import LIVE, to_ns
 from services.kit.local_time import DAY, stretches
 from services.kit.zones import zone
-from services.persistence.invention import HOURS, Shop, days_of
+from services.persistence.demo.shops import HOURS, Shop, days_of
 from services.persistence.partitions import Month, attach, create, exists
 from services.persistence.rollups import MINUTES_KEPT
 

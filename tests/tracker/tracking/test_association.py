@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from services.tracker.association import assign, costs, overlaps
-from services.tracker.kalman import Floats, Motion
-from services.tracker.pairing import distinct, pair
+from services.tracker.tracking.association import assign, costs, overlaps
+from services.tracker.tracking.kalman import Floats, Motion
+from services.tracker.tracking.matching import distinct, pair
 
 STANDING = np.array([[100.0, 100.0, 160.0, 250.0], [400.0, 100.0, 460.0, 250.0]])
 

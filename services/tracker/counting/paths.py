@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, Self
 
-from services.tracker import trace as tracing
-from services.tracker.trace import Piece, Trace
-from services.tracker.tracker import Gone, Sighting
+from services.tracker.counting import path_simplification as tracing
+from services.tracker.counting.path_simplification import Piece, Trace
+from services.tracker.tracking.tracker import Gone, Sighting
 
 
 class Walked(NamedTuple):

@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict
 from contracts.events import Crossing, Detections, Path, SessionEnd, TrackBox, Tracks
 from contracts.frames import EndReason
 from contracts.spec import CameraSpec, CountingLine
-from services.tracker.kalman import MIN_SIZE, Floats
-from services.tracker.paths import PathRecorder, Walked
-from services.tracker.trace import Trace
-from services.tracker.tracker import Gone, Sighting, Tracker, TrackerState
-from services.tracker.watch import LineState, LineWatch, crossings_of
+from services.tracker.counting.line_counter import LineState, LineWatch, crossings_of
+from services.tracker.counting.path_simplification import Trace
+from services.tracker.counting.paths import PathRecorder, Walked
+from services.tracker.tracking.kalman import MIN_SIZE, Floats
+from services.tracker.tracking.tracker import Gone, Sighting, Tracker, TrackerState
 
 MIN_STEP: Final = 0.001
 """Seconds that pass between two frames at least, where the camera's clock stands still or jumps back."""

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.events import Box
-from services.tracker.trace import PIECE_NS, PIECE_POINTS, TOLERANCE, Piece, begin, extend, finish
+from services.tracker.counting.path_simplification import (
+    PIECE_NS,
+    PIECE_POINTS,
+    TOLERANCE,
+    Piece,
+    begin,
+    extend,
+    finish,
+)
 from tests.tracker.scenes import START, box_at
 
 FRAME = 100_000_000

@@ -17,9 +17,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from contracts.events import Box
-from services.tracker.kalman import Floats, centred, cornered
-from services.tracker.pairing import distinct, pair
-from services.tracker.table import Mask, Rows, TrackState, TrackTable
+from services.tracker.tracking.kalman import Floats, centred, cornered
+from services.tracker.tracking.matching import distinct, pair
+from services.tracker.tracking.track_table import Mask, Rows, TrackState, TrackTable
 
 CONFIRM_HITS: Final = 2
 CONFIRM_EVIDENCE: Final = 1.5

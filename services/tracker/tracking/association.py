@@ -12,7 +12,7 @@ import lap
 import numpy as np
 from numpy.typing import NDArray
 
-from services.tracker.kalman import Floats, Motion, size
+from services.tracker.tracking.kalman import Floats, Motion, size
 
 SHAPE_CAP = 12.0
 """Most that a box's shape adds to the squared distance: a shelf that hides the legs halves the box, not the person."""

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.events import Crossing, SessionEnd
 from contracts.subjects import crossings, edge
-from services.persistence.incoming import MalformedEvent, read
+from services.persistence.decoding import MalformedEvent, read
 from tests.persistence.builders import crossing, end
 
 SUBJECT = crossings("live", "shop", "door")

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from contracts.events import Crossing, Model
 from contracts.identity import Direction
 from contracts.spec import CountingLine
-from services.tracker.lines import Decision, Gate, Passage, conclude
-from services.tracker.tracker import Gone, Sighting
+from services.tracker.counting.crossing_rule import Decision, Gate, Passage, conclude
+from services.tracker.tracking.tracker import Gone, Sighting
 
 BREAK_SECONDS: Final = 0.5
 """A track that was seen this lately may be the one that goes on under another number."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from services.tracker.kalman import Floats, Motion, centred
+from services.tracker.tracking.kalman import Floats, Motion, centred
 
 Rows = NDArray[np.intp]
 Mask = NDArray[np.bool_]

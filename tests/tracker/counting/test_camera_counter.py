@@ -14,8 +14,8 @@ from contracts.events import Detections
 from contracts.frames import EndReason
 from contracts.identity import Direction, crossing_id
 from contracts.spec import CountingLine, Side
-from services.tracker.counting import CameraCounter, CounterState, Step
-from services.tracker.tracker import MAX_TRACKS
+from services.tracker.counting.camera_counter import CameraCounter, CounterState, Step
+from services.tracker.tracking.tracker import MAX_TRACKS
 from tests.tracker.scenes import (
     HEIGHT,
     MIDDLE,

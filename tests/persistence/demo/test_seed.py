@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 from contracts.identity import Direction
-from services.persistence.invention import chain
-from services.persistence.seeding import AlreadyThere, Seed, sow
+from services.persistence.demo.seed import AlreadyThere, Seed, sow
+from services.persistence.demo.shops import chain
 from services.persistence.writer import Writer
 from tests.persistence.builders import crossing
 from tests.persistence.conftest import Stored

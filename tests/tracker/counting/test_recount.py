@@ -11,12 +11,12 @@ import pytest
 from contracts.events import Box, Crossing, Detections, Path
 from contracts.frames import EndReason
 from contracts.spec import Anchor, CameraSpec, CountingLine, Side
-from services.tracker.counting import CameraCounter
-from services.tracker.recount import LATEST, WALK_EVERY, Recount
+from services.tracker.counting.camera_counter import CameraCounter
+from services.tracker.counting.recount import LATEST, WALK_EVERY, Recount
 from tests.support import hour
 from tests.support.seen_door import SPEC
+from tests.tracker.counting.test_camera_counter import LEFTWARDS, RIGHTWARDS, crowd
 from tests.tracker.scenes import HEIGHT, MIDDLE, START, WIDTH, Place, box_at, film, hidden, seen, walk
-from tests.tracker.test_counting import LEFTWARDS, RIGHTWARDS, crowd
 
 Totals = Counter[tuple[str, str]]
 """How many crossings, by line and direction."""

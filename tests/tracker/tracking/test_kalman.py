@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.tracker.kalman import Motion, centred, cornered
+from services.tracker.tracking.kalman import Motion, centred, cornered
 
 
 def walker(fps: float, seconds: float, speed: float = 100.0) -> Motion:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.tracker.kalman import Floats
-from services.tracker.tracker import Gone, Tracker, TrackerState
+from services.tracker.tracking.kalman import Floats
+from services.tracker.tracking.tracker import Gone, Tracker, TrackerState
 from tests.tracker.scenes import box_at
 
 

@@ -20,8 +20,8 @@ from pydantic import TypeAdapter
 from contracts.events import Box, Detections
 from contracts.identity import Direction
 from contracts.spec import Anchor, CountingLine, Side
-from services.tracker.counting import CameraCounter, CounterState
-from services.tracker.lines import Gate, Passage
+from services.tracker.counting.camera_counter import CameraCounter, CounterState
+from services.tracker.counting.crossing_rule import Gate, Passage
 from tests.support.detector_errors import MEASURED, FlawedDetector
 from tests.tracker.scenes import (
     HEIGHT,

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from contracts.events import Box
 from contracts.identity import Direction
 from contracts.spec import Anchor, CountingLine, Side
-from services.tracker.lines import BAND, CORE, Decision, Gate, Passage, conclude
+from services.tracker.counting.crossing_rule import BAND, CORE, Decision, Gate, Passage, conclude
 
 IN, OUT = Direction.IN, Direction.OUT
 SIZE = 1000

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from contracts.events import Crossing, Path
 from contracts.spec import CountingLine
-from services.tracker.kalman import Floats
-from services.tracker.tracker import LOST_SECONDS, Gone, Sighting
-from services.tracker.watch import LineWatch, crossings_of
+from services.tracker.counting.line_counter import LineWatch, crossings_of
+from services.tracker.tracking.kalman import Floats
+from services.tracker.tracking.tracker import LOST_SECONDS, Gone, Sighting
 
 Times = NDArray[np.int64]
 """ns UTC, rising."""

@@ -1,0 +1,1 @@
+"""Invented history, for demonstrations and tests."""

@@ -1,0 +1,1 @@
+"""Tracking by detection: joins the boxes of successive frames into tracks. Pure."""
