@@ -29,7 +29,7 @@ from services.cli.options import (
 if TYPE_CHECKING:
     from contracts.spec import Capture, CountingLine
     from services.cli.report import Truth
-    from services.ingest.sources import FrameSource
+    from services.ingest.sources.source import FrameSource
 
 STORE, LINE = "store", "line"
 
@@ -142,8 +142,9 @@ def count(
 def _open(address: str, capture: Capture) -> FrameSource:
     from contracts.address import redact
     from contracts.identity import Policy
-    from services.ingest.simulation import SimulatedDoor
-    from services.ingest.sources import SourceRefused, open_source
+    from services.ingest.sources.opening import open_source
+    from services.ingest.sources.simulation import SimulatedDoor
+    from services.ingest.sources.source import SourceRefused
 
     source = open_source(address, track=capture.track, rate=capture.rate)
     if isinstance(source, SimulatedDoor):
@@ -160,7 +161,7 @@ def _open(address: str, capture: Capture) -> FrameSource:
 
 def _lines(source: FrameSource, words: LineWords) -> tuple[CountingLine, ...]:
     from contracts.spec import CountingLine
-    from services.ingest.simulation import SimulatedDoor
+    from services.ingest.sources.simulation import SimulatedDoor
 
     if words.lines:
         if not words.sides:
@@ -175,7 +176,7 @@ def _lines(source: FrameSource, words: LineWords) -> tuple[CountingLine, ...]:
 def _truth(source: FrameSource) -> Truth | None:
     from contracts.identity import Direction
     from services.cli.report import Truth
-    from services.ingest.simulation import SimulatedDoor
+    from services.ingest.sources.simulation import SimulatedDoor
 
     if not isinstance(source, SimulatedDoor):
         return None

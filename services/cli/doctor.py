@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from services.cli.diagnosis.examination import Diagnosis
     from services.cli.diagnosis.observing import Observed
     from services.ingest.decoding.facts import Facts
-    from services.ingest.sources import FrameSource
+    from services.ingest.sources.source import FrameSource
 
 MOST_SECONDS = 60.0
 _COLOURS = {"problem": "red", "warning": "yellow", "question": "cyan", "fine": "green"}
@@ -70,8 +70,8 @@ def doctor(
         from services.cli.diagnosis.stretch import Stretch
         from services.cli.pipeline import open_model
         from services.cli.progress import Progress
-        from services.ingest.sources import open_source
-        from services.ingest.videofile import VideoFile
+        from services.ingest.sources.opening import open_source
+        from services.ingest.sources.video_file import VideoFile
 
         address, spec = _subject(source)
         frames = open_source(address)
@@ -132,7 +132,7 @@ def _as_asked(
 ) -> CameraSpec:
     """The spec with what was said on the command line."""
     from contracts.spec import Anchor, CountingLine, Side
-    from services.ingest.simulation import SimulatedDoor
+    from services.ingest.sources.simulation import SimulatedDoor
 
     lines = spec.lines
     if line is not None:

@@ -105,7 +105,7 @@ def _evaluate(path: Path, clip: Clip, models: Mapping[Setting, Detector], progre
     from contracts.spec import CameraSpec
     from services.cli.score import score
     from services.cli.shared_pass import Count, count_together
-    from services.ingest.videofile import open_video
+    from services.ingest.sources.video_file import open_video
 
     with closing(open_video(path)) as source:
         counts = {

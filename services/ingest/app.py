@@ -14,9 +14,9 @@ from contracts.spec import CameraSpec, Source
 from contracts.streams import CAMERAS, FRAMES, KEPT, PREVIEW, SOURCES, STATUS, Bucket, Owner
 from services.ingest.camera import CameraWorker
 from services.ingest.decoding import hardware
-from services.ingest.probing import Prober
+from services.ingest.probe import Prober
+from services.ingest.progress import ProgressStore
 from services.ingest.settings import IngestSettings
-from services.ingest.state import ProgressStore
 from services.kit.logs import logger
 from services.kit.nats.assignment import Share
 from services.kit.nats.bus import Bus

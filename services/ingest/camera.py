@@ -15,15 +15,16 @@ from contracts.events import State
 from contracts.frames import EndReason, FrameHeader
 from contracts.identity import LIVE, Policy
 from contracts.spec import CameraSpec, Source
-from services.ingest.dating import WallClock
-from services.ingest.filesessions import FileSessions
+from services.ingest.file_sessions import FileSessions
+from services.ingest.progress import Progress, ProgressStore
 from services.ingest.publishing import Publisher
-from services.ingest.reclaiming import Stranded, discard, find_stranded
-from services.ingest.reporting import Reporter
+from services.ingest.requeue import Stranded, discard, find_stranded
 from services.ingest.session import Frame, file_frames
 from services.ingest.settings import IngestSettings
-from services.ingest.sources import FrameSource, SourceClosed, SourceLost, SourceRefused, kept, open_source
-from services.ingest.state import Progress, ProgressStore
+from services.ingest.sources.dating import WallClock
+from services.ingest.sources.opening import open_source
+from services.ingest.sources.source import FrameSource, SourceClosed, SourceLost, SourceRefused, kept
+from services.ingest.status import Reporter
 from services.ingest.threads import in_thread
 from services.kit.codec import Encoded, encode
 from services.kit.logs import bound_contextvars, logger

@@ -32,7 +32,7 @@ KINDS: dict[str, tuple[str, str, tuple[int, int]]] = {
 
 def by_ingest(path: str, frames: int, result: Connection) -> None:
     """As ingest does it."""
-    from services.ingest.videofile import open_video
+    from services.ingest.sources.video_file import open_video
 
     video = open_video(Path(path))
     video.grab()

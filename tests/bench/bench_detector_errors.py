@@ -23,7 +23,7 @@ from services.cli.pipeline import open_model
 from services.detector.backends.protocol import Detector
 from services.detector.inference import analyze
 from services.ingest.session import file_frames
-from services.ingest.videofile import open_video
+from services.ingest.sources.video_file import open_video
 from services.tracker.tracking.association import assign, overlaps
 from services.tracker.tracking.kalman import Floats, centred, size
 from services.tracker.tracking.matching import GOOD_SCORE, WEAK_SCORE

@@ -25,7 +25,7 @@ from contracts.events import CROSSING_EVENT, Counts, Crossing, Detections
 from contracts.identity import LIVE
 from infra.local.stack import Stack
 from services.api.configuration import CameraSetup, ensure_camera
-from services.ingest.simulation import open_simulation
+from services.ingest.sources.simulation import open_simulation
 from tests.api.served import BROWSER
 from tests.support.broker import connected, eventually, settings_of
 from tests.support.onlooker import Onlooker, onlooking

@@ -32,7 +32,7 @@ from contracts.subjects import paths as paths_subject
 from infra.local.stack import Stack
 from services.cli.matching import Instant, match
 from services.cli.replaying.appending import Appender
-from services.ingest.door.walks import Spacing, script
+from services.ingest.simulator.trajectories import Spacing, script
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.tracker.counting import path_simplification
@@ -157,7 +157,9 @@ def equality() -> None:
         frames.append(frames[-1].model_copy(update=end))
         for wider in sorted({wider for wider, _ in VARIANTS.values()}):
             counter = CameraCounter("live", spec.store, spec.camera)
-            with mock.patch.object(trace, "TOLERANCE", tuple(part * wider for part in path_simplification.TOLERANCE)):
+            with mock.patch.object(
+                path_simplification, "TOLERANCE", tuple(part * wider for part in path_simplification.TOLERANCE)
+            ):
                 steps = [counter.step(frame, spec) for frame in frames]
             true = [crossing for step in steps for crossing in step.crossings]
             paths = [path for step in steps for path in step.paths]

@@ -23,7 +23,7 @@ from services.detector.backends.protocol import Detector
 from services.detector.inference import analyze
 from services.detector.models.loading import open_detector
 from services.ingest.session import file_frames
-from services.ingest.videofile import open_video
+from services.ingest.sources.video_file import open_video
 from services.kit.codec import Image, decode, encode
 from services.tracker.counting.camera_counter import CameraCounter
 

@@ -28,7 +28,7 @@ Read = Callable[[str, int, threading.Barrier], None]
 
 def through_the_relay(address: str, frames: int, all_there: threading.Barrier) -> None:
     """As ingest does it."""
-    from services.ingest.sources import open_source
+    from services.ingest.sources.opening import open_source
 
     source = open_source(address)
     source.grab()

@@ -26,7 +26,7 @@ from contracts.streams import CAMERAS, CROSSINGS, DETECTIONS, Owner
 from contracts.subjects import crossings, detections
 from infra.local.stack import Stack
 from services.ingest.publishing import Publisher
-from services.ingest.sources import open_source
+from services.ingest.sources.opening import open_source
 from services.kit.codec import Encoded, Image, encode
 from services.kit.nats.bus import Bus
 from tests.persistence.builders import NOON, crowd

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import psutil
 
-from services.ingest.door.walks import Spacing, Walk, script
+from services.ingest.simulator.trajectories import Spacing, Walk, script
 from services.tracker.counting.camera_counter import CameraCounter
 from tests.support.detector_errors import MEASURED
 from tests.support.seen_door import SPEC, detections, present

@@ -11,7 +11,7 @@ import pytest
 from contracts.events import Crossing
 from contracts.spec import Capture
 from services.ingest.session import session_of
-from services.ingest.sources import open_source
+from services.ingest.sources.opening import open_source
 from tests.cli.command import Outcome, metrica, metrica_process
 from tests.support.clips import write_clip
 

@@ -24,8 +24,8 @@ from services.cli.replaying.life import remove_run
 from services.cli.replaying.rows import Counted, between
 from services.detector.inference import analyze
 from services.ingest.session import Frame, file_frames, session_of
-from services.ingest.simulation import open_simulation
-from services.ingest.sources import open_source
+from services.ingest.sources.opening import open_source
+from services.ingest.sources.simulation import open_simulation
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.tracker.counting.camera_counter import CameraCounter

@@ -17,8 +17,8 @@ from services.cli.pipeline import Pipeline
 from services.cli.shared_pass import Count, count_together
 from services.cli.sweep import Setting, Sweep
 from services.detector.backends.protocol import Found, Image
-from services.ingest.sources import kept
-from services.ingest.videofile import open_video
+from services.ingest.sources.source import kept
+from services.ingest.sources.video_file import open_video
 from tests.cli.command import metrica
 from tests.support.clips import write_clip
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from contracts.streams import DETECTIONS
-from services.ingest.simulation import open_simulation
+from services.ingest.sources.simulation import open_simulation
 from tests.conftest import FOOTAGE
 from tests.support.engine import Project, project
 from tests.support.record import counted

@@ -18,7 +18,7 @@ from services.detector import views as module
 from services.detector.backends.protocol import Found, Image
 from services.detector.motion.detector import MotionDetector
 from services.detector.views import Views
-from services.ingest.simulation import open_simulation
+from services.ingest.sources.simulation import open_simulation
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from tests.detector.scenes import HEIGHT, WIDTH, Scene

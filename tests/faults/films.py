@@ -10,7 +10,7 @@ from pathlib import Path
 from contracts.identity import to_ns
 from services.api.configuration import CameraSetup
 from services.cli.pipeline import Pipeline
-from services.ingest.sources import open_source
+from services.ingest.sources.opening import open_source
 from tests.support.lanes import LINE, MODEL, LaneReader, walkers, write_film
 from tests.support.record import Row
 from tests.support.scene import STORE, today_at_noon

@@ -18,7 +18,7 @@ from infra.local.nats import NatsServer
 from infra.local.postgres import PostgresServer
 from infra.local.service import Service
 from infra.local.stack import Stack
-from services.ingest.sources import open_source
+from services.ingest.sources.opening import open_source
 from tests.faults.conftest import PATIENCE, make_stack, run
 from tests.support.broker import jetstream
 from tests.support.record import Row

@@ -21,11 +21,11 @@ from infra.local.nats import NatsServer
 from services.ingest import camera as camera_module
 from services.ingest.app import IngestService
 from services.ingest.camera import ABANDONED
-from services.ingest.pacing import SECOND
+from services.ingest.progress import Progress
 from services.ingest.session import Frame, file_frames, session_of
 from services.ingest.settings import IngestSettings
-from services.ingest.simulation import open_simulation
-from services.ingest.state import Progress
+from services.ingest.sources.decimator import SECOND
+from services.ingest.sources.simulation import open_simulation
 from services.kit.nats.bus import Bus
 from services.kit.nats.consumer import Reader
 from services.kit.settings import ServiceSettings

@@ -12,10 +12,10 @@ from contracts.frames import FrameHeader
 from contracts.identity import Policy
 from contracts.spec import CameraSpec, Capture, Source
 from services.ingest.camera import ABANDONED, CameraWorker
-from services.ingest.reclaiming import Stranded
+from services.ingest.progress import Progress, ProgressStore
+from services.ingest.requeue import Stranded
 from services.ingest.settings import IngestSettings
-from services.ingest.sources import open_source
-from services.ingest.state import Progress, ProgressStore
+from services.ingest.sources.opening import open_source
 from services.kit.nats.bus import Bus
 from services.kit.nats.lease import Lease
 

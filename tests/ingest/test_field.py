@@ -19,9 +19,10 @@ from pydantic import ValidationError
 
 from contracts.spec import Capture
 from services.ingest.decoding.timestamps import Timestamps
-from services.ingest.pacing import SECOND
-from services.ingest.sources import SourceRefused, frames, open_source
-from services.ingest.videofile import VideoFile, open_video
+from services.ingest.sources.decimator import SECOND
+from services.ingest.sources.opening import open_source
+from services.ingest.sources.source import SourceRefused, frames
+from services.ingest.sources.video_file import VideoFile, open_video
 from services.kit.codec import Image
 from tests.cli.command import metrica
 from tests.support.films import DV_SIZE, moving_box, shift_times, write, write_interlaced, write_tracks

@@ -9,8 +9,8 @@ import pytest
 from contracts.spec import CameraSpec, Capture, Source
 from services.ingest import app
 from services.ingest.app import IngestService
+from services.ingest.progress import ProgressStore
 from services.ingest.settings import IngestSettings
-from services.ingest.state import ProgressStore
 from services.kit.nats.bus import Bus
 from services.kit.nats.lease import Lease
 

@@ -23,7 +23,7 @@ from contracts.subjects import detections, kept
 from infra.local.ports import free_port
 from infra.local.stack import Stack
 from services.api.configuration import CameraSetup, ensure_camera
-from services.ingest.simulation import open_simulation
+from services.ingest.sources.simulation import open_simulation
 from services.kit.nats.dead_letters import HEADER
 from tests.api.served import BROWSER
 from tests.support.broker import jetstream

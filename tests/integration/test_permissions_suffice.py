@@ -15,7 +15,7 @@ from infra.local.nats import NatsServer
 from infra.local.service import Service
 from infra.local.stack import Stack
 from services.api.configuration import CameraSetup, ensure_camera, remove_camera
-from services.ingest.simulation import open_simulation
+from services.ingest.sources.simulation import open_simulation
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from tests.api.served import BROWSER

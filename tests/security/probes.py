@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from services.ingest.probing import Prober
+from services.ingest.fair_turns import FairTurns
+from services.ingest.probe import Prober
 from services.ingest.settings import IngestSettings
-from services.ingest.turns import FairTurns
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from tests.api.served import SECRET_KEY

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from services.ingest.decoding import decoder
-from services.ingest.sources import SourceError, SourceRefused, frames, open_source
-from services.ingest.videofile import open_video
+from services.ingest.sources.opening import open_source
+from services.ingest.sources.source import SourceError, SourceRefused, frames
+from services.ingest.sources.video_file import open_video
 from tests.support import bombs
 from tests.support.site import Site, site
 
@@ -23,7 +24,8 @@ MOST_GROWTH = 128
 """MB. A picture of 16000×16000 takes 384 MB when it is unpacked, and 768 MB more as BGR."""
 _LOOK = """
 import itertools, sys
-from services.ingest.sources import SourceError, frames, open_source
+from services.ingest.sources.opening import open_source
+from services.ingest.sources.source import SourceError, frames
 
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) // 1024

@@ -10,7 +10,7 @@ import numpy as np
 
 from contracts.events import Model
 from services.detector.backends.protocol import Found, Image
-from services.ingest.sources import open_source
+from services.ingest.sources.opening import open_source
 
 DIFFERENT = 40
 SMALLEST = 600

@@ -8,7 +8,7 @@ from heapq import merge
 from contracts.events import Detections
 from contracts.frames import EndReason
 from contracts.spec import CameraSpec
-from services.ingest.door.walks import Spacing, script
+from services.ingest.simulator.trajectories import Spacing, script
 from tests.support.detector_errors import MEASURED
 from tests.support.seen_door import SPEC, START, detections, present
 

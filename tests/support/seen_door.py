@@ -10,9 +10,9 @@ from contracts.events import Box, Detections
 from contracts.identity import Policy
 from contracts.spec import CameraSpec
 from services.cli.matching import Instant, Matching, match
-from services.ingest.door.geometry import DOOR_LEFT, DOOR_RIGHT, DOOR_TOP, HEIGHT, THRESHOLD, WIDTH, height_at
-from services.ingest.door.walks import Spacing, Walk, script
-from services.ingest.simulation import open_simulation
+from services.ingest.simulator.geometry import DOOR_LEFT, DOOR_RIGHT, DOOR_TOP, HEIGHT, THRESHOLD, WIDTH, height_at
+from services.ingest.simulator.trajectories import Spacing, Walk, script
+from services.ingest.sources.simulation import open_simulation
 from services.tracker.counting.camera_counter import CameraCounter
 from tests.support.detector_errors import ErrorPattern, FlawedDetector
 

@@ -20,8 +20,8 @@ from services.ingest.decoding.limits import limit_memory
 from services.ingest.decoding.picture import Converter, Deinterlacer
 from services.ingest.decoding.timestamps import TimeBase
 from services.ingest.decoding.track import FASTEST, PacketTimes, Track, are_impossible, choose_track, tracks_of
-from services.ingest.pacing import SECOND
-from services.ingest.sources import SourceClosed, SourceRefused
+from services.ingest.sources.decimator import SECOND
+from services.ingest.sources.source import SourceClosed, SourceRefused
 from services.kit.codec import MAX_PIXELS, Image
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import itertools
 import pickle
 import sys
 
-from services.ingest.door.walks import Spacing, script
+from services.ingest.simulator.trajectories import Spacing, script
 from services.tracker.counting.camera_counter import CameraCounter
 from tests.support.detector_errors import MEASURED
 from tests.support.seen_door import SPEC, detections, present

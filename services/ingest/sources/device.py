@@ -1,0 +1,135 @@
+"""Cameras of this machine, by V4L2."""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from pathlib import Path
+
+from av.error import FFmpegError
+
+from services.ingest.decoding.decoder import Decoder
+from services.ingest.decoding.limits import OF_DEVICE
+from services.ingest.decoding.remarks import INTERLACED, slow_decoding
+from services.ingest.sources.live_camera import LiveCamera
+from services.ingest.sources.opening import OPEN_TIMEOUT, READ_TIMEOUT
+from services.ingest.sources.source import SourceLost
+from services.kit.codec import Image
+
+_CLOSE_TIMEOUT = 1.0
+
+
+class Device:
+    """A device that is being read. Its driver waits for ever: it is asked only for what is there.
+
+    Args:
+        stream: its video.
+        path: of it, `/dev/video…`.
+        read_timeout: seconds for a frame.
+    """
+
+    def __init__(self, stream: Decoder, path: Path, read_timeout: float) -> None:
+        self._stream, self._read_timeout = stream, read_timeout
+        self._descriptors = select.poll()
+        for descriptor in _descriptors_of(path):
+            self._descriptors.register(descriptor, select.POLLIN)
+
+    @property
+    def fps(self) -> float:
+        """Frames per second that it announces; 0 where it says nothing."""
+        return self._stream.fps
+
+    def stop_if_closed(self) -> None:
+        """Raise SourceClosed where `close` was called."""
+        self._stream.stop_if_closed()
+
+    def grab(self) -> bool:
+        """Go to the next frame: False at the end, on an error or time-out, or once closed."""
+        deadline = time.monotonic() + self._read_timeout
+        while not self._stream.closed and (left := deadline - time.monotonic()) > 0:
+            # By steps: nothing wakes this up when `close` is called.
+            if self._descriptors.poll(1000 * min(left, _CLOSE_TIMEOUT)):
+                return self._stream.grab()
+        return False
+
+    @property
+    def arrival(self) -> int:
+        """Moment at which the grabbed frame had come."""
+        return self._stream.arrival
+
+    @property
+    def outdated(self) -> bool:
+        """Never: frames that waited in the driver come in a burst."""
+        return False
+
+    @property
+    def remarks(self) -> list[str]:
+        """Words on what is unusual about it."""
+        said = (INTERLACED if self._stream.interlaced else None, slow_decoding(self._stream))
+        return [remark for remark in said if remark]
+
+    def retrieve(self) -> Image | None:
+        """The picture of the frame that was grabbed: None where it cannot be unpacked."""
+        return self._stream.retrieve()
+
+    def close(self) -> None:
+        """Give it back; a driver that does not take it is left alone with it."""
+        closing = threading.Thread(target=self._stream.close, daemon=True)
+        closing.start()
+        closing.join(_CLOSE_TIMEOUT)
+
+
+def open_device(
+    number: int, *, open_timeout: float = OPEN_TIMEOUT, read_timeout: float = READ_TIMEOUT, folder: Path = Path("/dev")
+) -> LiveCamera:
+    """Open a camera of this machine.
+
+    Args:
+        number: of it.
+        open_timeout: seconds until its form is known.
+        read_timeout: seconds for a frame.
+        folder: of devices.
+
+    Raises:
+        SourceLost: it is not plugged in, in use by somebody else, or sends nothing.
+        SourceRefused: its pictures are too large.
+    """
+    path, name = folder / f"video{number}", f"camera {number}"
+    if not path.exists():
+        raise SourceLost(f"there is no {name} on this machine ({path} is missing): plug it in")
+    opening: Future[Decoder] = Future()
+
+    def open_stream() -> None:
+        try:
+            stream = Decoder(name, str(path), OF_DEVICE, timeout=(open_timeout, read_timeout), form="v4l2")
+        except Exception as error:  # noqa: BLE001  # carried over to the one who waits
+            with suppress(InvalidStateError):
+                opening.set_exception(error)
+            return
+        try:
+            opening.set_result(stream)
+        except InvalidStateError:  # nobody waits any more
+            stream.close()
+
+    # FFmpeg looks at the first pictures, and the driver of one that sends none waits for ever.
+    threading.Thread(target=open_stream, daemon=True).start()
+    try:
+        stream = opening.result(open_timeout)
+    except (TimeoutError, FFmpegError) as error:
+        if opening.cancel():
+            raise SourceLost(f"{name} ({path}) sends no picture") from error
+        raise SourceLost(f"{name} ({path}) will not open: another program uses it, or it may not be read") from error
+    return LiveCamera(name, Device(stream, path, read_timeout), read_timeout)
+
+
+def _descriptors_of(path: Path) -> list[int]:
+    """Descriptors by which this process has a file open: FFmpeg does not say which is its own."""
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            if entry.samefile(path):
+                found.append(int(entry.name))
+    return found

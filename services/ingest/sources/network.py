@@ -1,0 +1,270 @@
+"""RTSP and HTTP cameras: FFmpeg reads them, and never connects to them itself."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from av.error import FFmpegError
+
+from contracts.address import host_only
+from services.ingest.decoding.decoder import Decoder, IoOpen
+from services.ingest.decoding.limits import OF_HTTP, OF_RTSP, OF_RTSP_BY_UDP
+from services.ingest.decoding.remarks import INTERLACED, choice, slow_decoding
+from services.ingest.decoding.timestamps import Timestamps
+from services.ingest.egress import Egress
+from services.ingest.egress.authentication import Login
+from services.ingest.egress.connections import Connections
+from services.ingest.egress.dialing import Unreachable, dial
+from services.ingest.egress.http import Fetcher, Resource
+from services.ingest.egress.rtsp import RtspRelay
+from services.ingest.egress.tls import encrypt
+from services.ingest.sources.connection_error import explain
+from services.ingest.sources.dating import Dating
+from services.ingest.sources.decimator import SECOND
+from services.ingest.sources.live_camera import LiveCamera
+from services.ingest.sources.location import Location
+from services.ingest.sources.playout import Playout
+from services.ingest.sources.source import SourceLost, SourceRefused
+from services.kit.codec import Image
+
+MOST_MOVES = 3
+"""How often an RTSP camera may say that the stream is elsewhere."""
+_ASSUMED_FPS = 25.0
+_FORMS = {
+    "multipart/x-mixed-replace": "mpjpeg",
+    "application/vnd.apple.mpegurl": "hls",
+    "application/x-mpegurl": "hls",
+    "audio/mpegurl": "hls",
+    "audio/x-mpegurl": "hls",
+}
+"""What a camera says it sends, where FFmpeg would have to guess."""
+_WHOLE = 0.9
+"""Pictures of one stream are about as large: when so much of the next one is there, it is as good as whole."""
+
+
+class _Deadline:
+    """The end of the time that a stream has to open; what is told is the whole of it, whatever went by before."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._at = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until then; 0 afterwards."""
+        return max(0.0, self._at - time.monotonic())
+
+
+class NetworkCamera:
+    """A stream and the connections that it comes by, as one.
+
+    A frame is dated by its arrival, whatever the camera's clock does. Where many come at once, as segments of HLS, that
+    says little: they are shown and dated as far apart as they were recorded.
+    """
+
+    def __init__(
+        self, stream: Decoder, connections: Connections, read_timeout: float, resource: Resource | None = None
+    ) -> None:
+        self._stream, self._connections, self._read_timeout = stream, connections, read_timeout
+        self._resource = resource
+        interval = round(SECOND / (stream.fps or _ASSUMED_FPS))
+        self._times = Timestamps(interval, ignored=stream.unstamped, jumps_are_faults=True)
+        in_bursts = resource is not None and (stream.form == "hls" or resource.ends) and not stream.unstamped
+        self._playout = Playout(interval) if in_bursts else None
+        self._dating = Dating()
+        self._arrival = 0
+        self._closed = threading.Event()
+
+    @property
+    def fps(self) -> float:
+        """Frames per second that it announces; 0 where it says nothing."""
+        return self._stream.fps
+
+    def stop_if_closed(self) -> None:
+        """Raise SourceClosed where `close` was called."""
+        self._stream.stop_if_closed()
+
+    def grab(self) -> bool:
+        """Go to the next frame: False at the end, on an error or time-out, or once closed.
+
+        Raises:
+            SourceRefused: the camera led to where it may not be, or sends pictures that are too large.
+            SourceLost: the reason why there is none is known.
+        """
+        self._connections.wait_at_most(self._read_timeout)
+        if self._stream.grab():
+            self._connections.frame_came()
+            return self._show()
+        if self._connections.failure is not None and not self._stream.closed:
+            raise self._connections.failure
+        return False
+
+    def _show(self) -> bool:
+        """Date the frame, and wait until it is due: False where `close` was called meanwhile."""
+        stamp = self._times.next(self._stream.time)
+        if self._playout is not None:
+            now = time.monotonic_ns()
+            self._arrival, shown = self._playout.place(stamp, now)
+            return not self._closed.wait((shown - now) / SECOND)
+        self._arrival = self._dating.date(None if self._stream.unstamped else stamp, self._stream.arrival)
+        return True
+
+    @property
+    def arrival(self) -> int:
+        """Moment that the grabbed frame is dated by."""
+        return self._arrival
+
+    @property
+    def remarks(self) -> list[str]:
+        """Words on what is unusual about the stream, as far as it was read."""
+        repairs = self._times.repairs
+        remarks = [said for said in (choice(self._stream), slow_decoding(self._stream)) if said]
+        if self._stream.interlaced:
+            remarks.append(INTERLACED)
+        if repairs.jumps:
+            remarks.append(f"its clock was set while it was read, {repairs.jumps}×: times go on at the frame rate")
+        return remarks
+
+    @property
+    def outdated(self) -> bool:
+        """Tell whether a whole frame waits behind the one that was grabbed. Motion JPEG alone is looked at."""
+        packet = self._stream.packet
+        if self._resource is None or packet is None or not self._stream.unstamped:
+            return False
+        begin, size = packet
+        return self._resource.waiting(begin + size) >= size * _WHOLE
+
+    def retrieve(self) -> Image | None:
+        """The picture of the frame that was grabbed: None where it cannot be unpacked."""
+        return self._stream.retrieve()
+
+    def close(self) -> None:
+        """Hang up: a read or a wait under way ends at once."""
+        self._closed.set()
+        self._stream.close()
+        self._connections.close()
+
+
+def open_stream(
+    address: str,
+    *,
+    egress: Egress,
+    open_timeout: float,
+    read_timeout: float,
+    track: int | None = None,
+) -> LiveCamera:
+    """Open an RTSP or HTTP stream.
+
+    Args:
+        address: as it was given.
+        egress: what may be connected to.
+        open_timeout: seconds until the stream is there.
+        read_timeout: seconds for a frame.
+        track: the number of the video track to read, from 1; None is the main one.
+
+    Raises:
+        SourceRefused: the address, user name or password is wrong, or a camera may not be there.
+        SourceLost: the camera does not answer, or sends nothing.
+    """
+    camera = Location.parse(address, host_only(address))
+    deadline = _Deadline(open_timeout)
+    opened = _open_http if camera.scheme in ("http", "https") else _open_rtsp
+    stream = opened(camera, egress, deadline, read_timeout, track)
+    with _ended_by_failure(stream):
+        return LiveCamera(camera.name, stream, read_timeout)
+
+
+def _open_http(
+    camera: Location, egress: Egress, deadline: _Deadline, read_timeout: float, track: int | None
+) -> NetworkCamera:
+    fetcher = Fetcher(
+        camera.name,
+        egress,
+        login=Login.parse(camera.login.removesuffix("@")),
+        host=camera.host,
+        secure=camera.scheme == "https",
+        timeout=deadline.left,
+    )
+    with _ended_by_failure(fetcher):
+        resource = fetcher.open(camera.at(camera.scheme, camera.host, camera.port, login=""))
+        form = _FORMS.get(resource.kind)
+        stream = _read(camera, fetcher, resource, OF_HTTP, deadline, read_timeout, track, form, fetcher.io_open)
+        return NetworkCamera(stream, fetcher, read_timeout, resource)
+
+
+def _open_rtsp(
+    camera: Location, egress: Egress, deadline: _Deadline, read_timeout: float, track: int | None
+) -> NetworkCamera:
+    for _ in range(1 + MOST_MOVES):
+        relay = _call(camera, egress, deadline.left)
+        try:
+            # Within the relay the camera is spoken to in plain RTSP: TLS, if any, is the relay's.
+            with _ended_by_failure(relay):
+                door = camera.at("rtsp", "127.0.0.1", relay.port, login=camera.login)
+                options = OF_RTSP_BY_UDP if camera.scheme == "rtspu" else OF_RTSP
+                stream = _read(camera, relay, door, options, deadline, read_timeout, track)
+                return NetworkCamera(stream, relay, read_timeout)
+        except (SourceLost, SourceRefused):
+            if relay.moved is None:
+                raise
+            camera = camera.moved(relay.moved)
+    raise SourceLost(f"{camera.name}: the camera says again and again that the stream is elsewhere")
+
+
+@contextmanager
+def _ended_by_failure(connections: Connections | NetworkCamera) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connections.close()
+        raise
+
+
+def _call(camera: Location, egress: Egress, timeout: float) -> RtspRelay:
+    try:
+        connection = dial(camera.host, camera.port, egress, timeout=timeout)
+    except Unreachable as error:
+        raise error.of(camera.name) from error
+    if camera.scheme == "rtsps":
+        try:
+            connection = encrypt(connection, camera.host, timeout=timeout)
+        except OSError as error:
+            connection.close()
+            raise SourceLost(f"{camera.name} does not answer in TLS") from error
+    return RtspRelay(camera.name, connection, timeout=timeout, udp=egress if camera.scheme == "rtspu" else None)
+
+
+def _read(
+    camera: Location,
+    connections: Connections,
+    door: str | Resource,
+    options: dict[str, str],
+    deadline: _Deadline,
+    read_timeout: float,
+    track: int | None,
+    form: str | None = None,
+    io_open: IoOpen | None = None,
+) -> Decoder:
+    try:
+        return Decoder(
+            camera.name,
+            door,
+            options,
+            timeout=(max(0.1, deadline.left), read_timeout),
+            form=form,
+            io_open=io_open,
+            track=track,
+        )
+    except FFmpegError:
+        # The relay and FFmpeg give up a little early or late, each by its own clock.
+        if connections.failure is None and deadline.left <= deadline.seconds * 0.1:
+            if connections.status is None:
+                raise SourceLost(f"{camera.name} did not answer within {deadline.seconds:g} s") from None
+            if connections.asked:
+                raise SourceLost(
+                    f"{camera.name} answers, but not to {connections.asked}: nothing came within {deadline.seconds:g} s"
+                ) from None
+        raise explain(camera.name, connections, logged_in=bool(camera.login)) from None

@@ -1,0 +1,104 @@
+"""Opens a source by its address: a video file, a camera on the network or of this machine, or the simulation."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from services.ingest.sources.source import FrameSource, SourceRefused
+
+if TYPE_CHECKING:
+    from services.ingest.egress import Egress
+
+OPEN_TIMEOUT = 10.0
+"""Seconds until a camera that does not answer is given up. Waking a battery camera takes up to 8."""
+READ_TIMEOUT = 10.0
+"""Seconds without a frame after which a stream counts as broken."""
+
+_SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+
+
+def open_source(
+    address: str,
+    *,
+    egress: Egress | None = None,
+    open_timeout: float = OPEN_TIMEOUT,
+    read_timeout: float = READ_TIMEOUT,
+    track: int | None = None,
+    rate: float | None = None,
+) -> FrameSource:
+    """Open a source and wait for its first frame.
+
+    Args:
+        address: a video file, an `rtsp://`, `rtsps://` (TLS), `rtspu://` (pictures by UDP), `http://` or `https://`
+            address, the number of a camera on this machine (`0`, or `/dev/video0`), or `sim://door?…`.
+        egress: what may be connected to; everything where nothing is said, as for the operator at a command line.
+        open_timeout: seconds a camera may take to answer.
+        read_timeout: seconds a camera may take over a frame.
+        track: of a source with several video tracks, the number of the one to read, from 1.
+        rate: of a video file whose times are wrong or missing, frames per second.
+
+    Raises:
+        SourceRefused: it cannot work until somebody changes it.
+        SourceLost: it gives nothing now.
+    """
+    # OpenCV takes a quarter of a second to import, and a bad address needs none of it.
+    from services.ingest.egress import TRUSTED
+    from services.ingest.sources import device as devices
+    from services.ingest.sources import simulation, video_file
+    from services.ingest.sources.mistyped import meant_camera, unknown_scheme
+
+    address = address.strip()
+    scheme = _SCHEME.match(address)
+    device = re.fullmatch(r"(?:/dev/video)?(\d{1,3})", address)
+    if device and Path(address).is_file():
+        device = None
+    kind = "device" if device else scheme[1].lower() if scheme else "file"
+    if rate is not None and kind != "file":
+        raise SourceRefused("a rate is for video files: a camera and a simulation have their own; leave it out")
+    if track is not None and kind in ("device", "sim"):
+        raise SourceRefused("a track is for files and streams: what this shows has one alone; leave it out")
+    if scheme:
+        match scheme[1].lower():
+            case "sim":
+                return simulation.open_simulation(address)
+            case "rtsp" | "rtspu" | "rtsps" | "http" | "https":
+                from services.ingest.sources import network
+
+                return network.open_stream(
+                    address,
+                    egress=egress or TRUSTED,
+                    open_timeout=open_timeout,
+                    read_timeout=read_timeout,
+                    track=track,
+                )
+            case "file":
+                return video_file.open_video(_path_of(address), track=track, rate=rate)
+            case other:
+                raise SourceRefused(unknown_scheme(other))
+    if device:
+        return devices.open_device(int(device[1]))
+    if not address:
+        raise SourceRefused(
+            "the source is empty: give a video file, an rtsp:// address, a camera's number or sim://door"
+        )
+    if address == "-":
+        raise SourceRefused(
+            "- is standard input, which can be read only once: save the video as a file first, and give its name"
+        )
+    path = Path(address)
+    if (camera := meant_camera(address)) and not path.exists():
+        raise SourceRefused(camera)
+    return video_file.open_video(path, track=track, rate=rate)
+
+
+def _path_of(url: str) -> Path:
+    """The path that a `file://` address names; a file of that very name wins over what its percent signs stand for."""
+    rest = url[len("file://") :]
+    if rest.startswith("localhost/"):
+        rest = rest.removeprefix("localhost")
+    if Path(rest).exists() or "%" not in rest:
+        return Path(rest)
+    return Path(unquote(rest))
