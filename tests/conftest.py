@@ -17,8 +17,8 @@ import hypothesis
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from infra.local.nats import NatsServer
-from infra.local.postgres import API, PERSISTENCE, PostgresServer
+from infra.local.processes.nats import NatsServer
+from infra.local.processes.postgres import API, PERSISTENCE, PostgresServer
 from services.kit.settings import ServiceSettings
 from services.persistence.migrate import upgrade
 from tests.support.engine import no_engine

@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from contracts.streams import Owner
+from infra.local.data_dir.data_dir import check_unused
 from infra.local.errors import LocalError
-from infra.local.home import check_unused
 from infra.local.ports import is_free, unprivileged_ports
-from infra.local.unprivileged import is_root
+from infra.local.processes.unprivileged import is_root
 
 if TYPE_CHECKING:
     from infra.local.options import Options
@@ -35,8 +35,8 @@ def main() -> None:
 
 def up(arguments: Sequence[str]) -> int:
     """Run until a signal comes, and return the exit code."""
+    from infra.local.data_dir.ownership import become_owner
     from infra.local.options import read_options  # brings pydantic: half a second in which Ctrl-C would be a traceback
-    from infra.local.ownership import become_owner
     from services.kit.http.descriptors import raise_limit
 
     try:
@@ -62,9 +62,9 @@ async def _run(options: Options) -> None:
 
     # Only now, so that a wrong option or a taken port is told at once: this brings the database's libraries.
     from infra.local.camera import check, configure_camera
-    from infra.local.news import tell_news
     from infra.local.outside import check_readable, named
     from infra.local.stack import ADMIN_EMAIL, Aborted, Stack
+    from infra.local.status_lines import tell_news
 
     check(options)
     check_readable(options.camera, options.model)

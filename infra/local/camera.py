@@ -13,7 +13,7 @@ from contracts.spec import CountingLine, Side
 from infra.local import demo
 from infra.local.errors import LocalError
 from infra.local.options import Options, Points
-from services.api.configuration import CameraSetup, NoSuchCamera, ensure_camera, find_camera, in_words
+from services.api.cameras.repository import CameraSetup, NoSuchCamera, ensure_camera, find_camera, in_words
 from services.kit.vault import Vault
 
 CAMERA, LINE, STORE = "camera", "line", "store"

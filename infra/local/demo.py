@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time
 
 import asyncpg
 
-from services.api.configuration import CameraSetup
+from services.api.cameras.repository import CameraSetup
 from services.kit.local_time import DAY, instant
 from services.kit.zones import local_day, zone
 from services.persistence.demo.seed import Seed, sow

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from contracts.spec import MAX_RATE, CountingLine, Side, default_policy
 from infra.local.errors import LocalError
-from infra.local.unprivileged import ROOT
+from infra.local.processes.unprivileged import ROOT
 from services.kit.settings import is_loopback
 
 NAMES = {

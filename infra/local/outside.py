@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.local.errors import LocalError
-from infra.local.unprivileged import device_usable, is_root
+from infra.local.processes.unprivileged import device_usable, is_root
 from infra.local.view import closed_to_others
-from services.api.configuration import list_cameras
+from services.api.cameras.repository import list_cameras
 from services.kit.vault import Vault
 
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from contracts.streams import Owner
-from infra.local.child import kill_session, spawn, tail
 from infra.local.errors import LocalError
-from infra.local.unprivileged import (
+from infra.local.processes.process import kill_session, spawn, tail
+from infra.local.processes.unprivileged import (
     check_programs,
     is_root,
     nats_user,

@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from contracts.streams import Owner
-from infra.local.disk import DiskWatch
+from infra.local.data_dir.data_dir import Home
+from infra.local.data_dir.disk import DiskWatch
+from infra.local.data_dir.passwords import load_passwords, write_private
 from infra.local.errors import LocalError
-from infra.local.home import Home
-from infra.local.nats import DEVELOPER, USERS, NatsServer
 from infra.local.outside import Outside, named_by_cameras
-from infra.local.passwords import load_passwords, write_private
 from infra.local.ports import free_port
-from infra.local.postgres import API, PERSISTENCE, ROLES, PostgresServer
+from infra.local.processes.nats import DEVELOPER, USERS, NatsServer
+from infra.local.processes.postgres import API, PERSISTENCE, ROLES, PostgresServer
+from infra.local.processes.service import Service
+from infra.local.processes.supervisor import Supervisor
+from infra.local.processes.unprivileged import is_root, without_roots_own
 from infra.local.rehearsal import rehearse
-from infra.local.service import Service
-from infra.local.supervisor import Supervisor
-from infra.local.unprivileged import is_root, without_roots_own
 from services.api.auth.first_admin import ensure_first_admin
 from services.kit.vault import Vault
 from services.persistence.migrate import upgrade

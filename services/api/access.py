@@ -18,7 +18,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
-from services.api.problems import Forbidden, NotFound, Unauthorized
+from services.api.http.problems import Forbidden, NotFound, Unauthorized
 from services.kit.database.tables import Camera, Organization, Store
 
 

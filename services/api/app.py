@@ -13,28 +13,29 @@ from starlette.responses import RedirectResponse
 from starlette.staticfiles import StaticFiles
 
 from contracts.streams import CAMERAS, SOURCES, Owner
-from services.api import description, health, problems, security
+from services.api import health
+from services.api.audit.endpoints import router as changes
 from services.api.auth.endpoints import router as auth
 from services.api.auth.endpoints import well_known
 from services.api.auth.first_admin import ensure_first_admin
-from services.api.auth.jwks import RemoteKeys
-from services.api.auth.passwords import Passwords
-from services.api.auth.second_factor import SecondFactors
-from services.api.auth.second_factor_endpoints import router as second_factors
+from services.api.auth.passwords.hashing import Passwords
+from services.api.auth.passwords.strength import Judge
+from services.api.auth.second_factor.endpoints import router as second_factors
+from services.api.auth.second_factor.factors import SecondFactors
 from services.api.auth.service import SignIns
 from services.api.auth.sign_in_endpoints import router as sign_ins
-from services.api.auth.signing import SigningKeys
-from services.api.auth.strength import Judge
-from services.api.auth.tokens import BUILT_IN, Issuer, Verifier
+from services.api.auth.tokens.access_tokens import BUILT_IN, Issuer, Verifier
+from services.api.auth.tokens.jwks import RemoteKeys
+from services.api.auth.tokens.signing_keys import SigningKeys
 from services.api.cameras.endpoints import router as cameras
-from services.api.changes.endpoints import router as changes
-from services.api.changing import Changes
+from services.api.change_quota import Changes
 from services.api.clock import Clock, utc_now
 from services.api.counts.endpoints import router as counts
 from services.api.database import open_engine, open_sessions, ping
 from services.api.edge.endpoints import router as edge
 from services.api.history.endpoints import router as history
 from services.api.history.export_endpoints import router as exports
+from services.api.http import openapi, problems, security
 from services.api.invitations.endpoints import links as invitation_links
 from services.api.invitations.endpoints import router as invitations
 from services.api.keys.endpoints import router as keys
@@ -46,11 +47,11 @@ from services.api.mail.outbox import Outbox
 from services.api.members.endpoints import router as members
 from services.api.occupancy.endpoints import router as occupancy
 from services.api.organizations.endpoints import router as organizations
-from services.api.parts import Parts
 from services.api.projection import Projection
 from services.api.resets.endpoints import router as resets
 from services.api.resets.service import prepare
 from services.api.settings import ApiSettings
+from services.api.state import Parts
 from services.api.stores.endpoints import router as stores
 from services.kit.logs import logger
 from services.kit.nats.bus import Backoff, Bus
@@ -134,7 +135,7 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
     )
     problems.install(app)
     security.install(app, settings.other_hosts)
-    description.install(app)
+    openapi.install(app)
     accounts = (auth, sign_ins, second_factors, invitation_links, resets)
     configured = (*accounts, organizations, members, invitations, keys, changes, stores, cameras)
     for router in (*configured, counts, history, exports, occupancy, live, edge):

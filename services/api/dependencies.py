@@ -11,14 +11,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.identity import TOKEN_PATTERN
 from services.api.access import LOCAL, Principal
-from services.api.auth.keys import Worker
 from services.api.auth.principal import identify, identify_worker
+from services.api.auth.tokens.api_keys import Worker
 from services.api.clock import Clock
+from services.api.http.problems import Unauthorized
 from services.api.live.statuses import Statuses
-from services.api.parts import Parts
-from services.api.problems import Unauthorized
 from services.api.quotas import Kind
-from services.api.writing import writing
+from services.api.state import Parts
+from services.api.transaction import writing
 from services.kit.http.addresses import client_network
 
 BeginWriting = Callable[[], AbstractAsyncContextManager[AsyncSession]]

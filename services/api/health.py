@@ -10,8 +10,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
 from services.api.dependencies import PartsDep
-from services.api.parts import Parts
-from services.api.problems import Unauthorized, describe
+from services.api.http.problems import Unauthorized, describe
+from services.api.state import Parts
 from services.kit.http.local import NOT_SHOWN, may_look_inside
 from services.kit.service import in_lines
 

@@ -16,11 +16,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal
 from services.api.dependencies import PartsDep, PrincipalDep
-from services.api.etags import etag
-from services.api.parts import Parts
-from services.api.problems import Conflict, Invalid, Unavailable
+from services.api.http.etags import etag
+from services.api.http.problems import Conflict, Invalid, Unavailable
 from services.api.quotas import holder
-from services.api.writing import writing
+from services.api.state import Parts
+from services.api.transaction import writing
 from services.kit.database.account_tables import RememberedAnswer
 from services.kit.vault import CannotOpen
 
@@ -57,7 +57,7 @@ class Creation:
 
         Args:
             wanted: the request's body.
-            make: makes it, in a transaction of `services.api.writing`, and gives what the answer shows.
+            make: makes it, in a transaction of `services.api.transaction`, and gives what the answer shows.
             may: raises where the principal may not make it now, whatever was answered before.
             tagged: whether the answer carries an ETag.
 

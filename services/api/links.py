@@ -14,7 +14,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from services.api.auth.digest import digest
+from services.api.auth.tokens.digest import digest
 
 PAGE = "account.html"
 

@@ -22,13 +22,13 @@ from contracts.events import State, Status
 from contracts.identity import LIVE, to_ns, token
 from contracts.spec import CameraSpec, Source, current_key, spec_key
 from contracts.streams import CAMERAS, SOURCES
+from services.api.cameras.repository import in_words, read_spec, renumber
+from services.api.cameras.sealing import seal_addresses
 from services.api.clock import Clock
-from services.api.configuration import in_words, read_spec, renumber
 from services.api.database import CONNECT_TIMEOUT, Sessions
+from services.api.http.problems import DATABASE_ERRORS
 from services.api.live.statuses import Statuses
-from services.api.problems import DATABASE_ERRORS
-from services.api.sealing import seal_addresses
-from services.api.writing import CHANNEL
+from services.api.transaction import CHANNEL
 from services.kit.database.tables import Camera, Line
 from services.kit.logs import logger
 from services.kit.nats.bus import Backoff, Bus

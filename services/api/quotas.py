@@ -18,7 +18,7 @@ from enum import StrEnum
 from prometheus_client import Counter as Metric
 
 from services.api.access import Principal
-from services.api.problems import TooMany, Unavailable
+from services.api.http.problems import TooMany, Unavailable
 
 RETRY_AFTER = 10
 REFUSED = Metric("metrica_api_over_quota", "Requests refused because a share was used up.", ["kind", "share"])

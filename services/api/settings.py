@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from services.api.http.texts import without_hidden
 from services.api.mail.settings import MailSettings
 from services.api.quotas import Kind, Quotas, Shares
-from services.api.texts import without_hidden
 from services.kit.network.source_networks import SourceNetworks
 from services.kit.settings import DatabaseSettings, is_loopback
 

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from services.cli import (
+from services.cli.commands import (
     camera,
     count,
     dlq,
@@ -26,9 +26,9 @@ from services.cli import (
     tail,
     user,
 )
-from services.cli.errors import Refused
-from services.cli.interrupt import Terminated
-from services.cli.output import written_out
+from services.cli.console.errors import Refused
+from services.cli.console.output import written_out
+from services.cli.console.signals import Terminated
 
 app = typer.Typer(
     name="metrica",

@@ -16,8 +16,8 @@ from contracts.events import Crossing
 from contracts.identity import Direction
 from services.api.access import Principal, Role
 from services.api.app import create_app
+from services.api.cameras.repository import CameraSetup, ensure_camera
 from services.api.clock import Clock
-from services.api.configuration import CameraSetup, ensure_camera
 from services.api.dependencies import principal
 from services.api.settings import ApiSettings
 from services.persistence.writer import Writer

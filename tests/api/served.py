@@ -19,10 +19,10 @@ from contracts import subjects
 from contracts.events import Counts, Crossing, Status, TrackBox, Tracks
 from contracts.identity import LIVE, Direction, to_ns
 from services.api.app import create_app
-from services.api.configuration import CameraSetup, ensure_camera
+from services.api.cameras.repository import CameraSetup, ensure_camera
 from services.api.database import open_engine
-from services.api.parts import Parts
 from services.api.settings import ApiSettings
+from services.api.state import Parts
 from services.kit.database.totals import totals
 from services.kit.http.limits import Limits
 from services.kit.http.server import Server

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from typer.testing import CliRunner, Result
 
-from services.cli.camera import app
-from services.cli.errors import Refused
+from services.cli.commands.camera import app
+from services.cli.console.errors import Refused
 from tests.api.served import SECRET_KEY
 
 

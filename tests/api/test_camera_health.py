@@ -9,7 +9,7 @@ import pytest
 
 from contracts.events import State
 from services.api.cameras.health import uptime
-from services.api.configuration import remove_camera
+from services.api.cameras.repository import remove_camera
 from services.persistence.health import write_health
 from tests.api.asked import Asked
 from tests.persistence.builders import NOON, status

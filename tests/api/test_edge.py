@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from contracts.streams import Owner
-from infra.local.nats import NatsServer
+from infra.local.processes.nats import NatsServer
 from services.api.edge.schemas import MAX_EVENTS
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts import subjects
 from contracts.frames import FrameHeader
 from contracts.identity import LIVE, Policy
-from infra.local.nats import NatsServer
+from infra.local.processes.nats import NatsServer
 from tests.api.served import Served
 
 URL = "/v1/cameras/door/frame.jpg"

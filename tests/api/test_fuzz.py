@@ -39,7 +39,7 @@ from contracts.probe import Probed
 from contracts.streams import Owner
 from contracts.subjects import PROBE
 from services.api.app import create_app
-from services.api.problems import MEDIA_TYPE
+from services.api.http.problems import MEDIA_TYPE
 from services.api.settings import ApiSettings
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from infra.local.nats import NatsServer
 from infra.local.ports import free_port
-from infra.local.postgres import PostgresServer
+from infra.local.processes.nats import NatsServer
+from infra.local.processes.postgres import PostgresServer
 from services.api import database
 from services.api.settings import ApiSettings
 from services.kit.settings import ServiceSettings

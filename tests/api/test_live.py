@@ -11,8 +11,8 @@ from contracts import subjects
 from contracts.events import State, Status
 from contracts.identity import LIVE, Direction, to_ns
 from contracts.streams import STATUS
-from infra.local.nats import NatsServer
-from infra.local.postgres import PostgresServer
+from infra.local.processes.nats import NatsServer
+from infra.local.processes.postgres import PostgresServer
 from services.kit.settings import ServiceSettings
 from tests.api.served import BROWSER, FakeClock, Served, boxes, serving, until_ready
 

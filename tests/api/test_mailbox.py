@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from services.api.http.problems import NotFound
 from services.api.live.hub import EVERY, Hub
 from services.api.live.mailbox import Mailbox, Message
-from services.api.live.pace import Pace
 from services.api.live.stream import Watch, events
-from services.api.problems import NotFound
+from services.api.live.throttle import Pace
 
 
 def message(key: str, body: str) -> Message:

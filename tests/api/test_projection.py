@@ -13,8 +13,8 @@ from nats.js.errors import KeyNotFoundError
 from contracts.events import State, Status
 from contracts.spec import CameraSpec, Source, current_key, spec_key
 from contracts.streams import CAMERAS, SOURCES
-from infra.local.nats import NatsServer
-from services.api.configuration import remove_camera
+from infra.local.processes.nats import NatsServer
+from services.api.cameras.repository import remove_camera
 from services.api.projection import Projection
 from services.kit.nats.kv_watch import Entry, watch
 from tests.api.served import VAULT, Served

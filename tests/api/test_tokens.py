@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from services.api.auth.jwks import FRESH_SECONDS, PAUSE_SECONDS, RemoteKeys
-from services.api.auth.signing import make_key
-from services.api.auth.tokens import LEEWAY, Issuer, Verifier
-from services.api.problems import Unauthorized, Unavailable
+from services.api.auth.tokens.access_tokens import LEEWAY, Issuer, Verifier
+from services.api.auth.tokens.jwks import FRESH_SECONDS, PAUSE_SECONDS, RemoteKeys
+from services.api.auth.tokens.signing_keys import make_key
+from services.api.http.problems import Unauthorized, Unavailable
 from tests.api.served import FakeClock
 from tests.support.key_server import KeyServer
 

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from services.api.clock import utc_now
-from services.cli.errors import Refused
-from services.cli.user import app
+from services.cli.commands.user import app
+from services.cli.console.errors import Refused
 from tests.api.mailing import GOOD, Guest, invite
 from tests.api.seeded import Seed
 from tests.api.served import Served

@@ -25,7 +25,7 @@ from contracts.events import Detections
 from contracts.identity import LIVE
 from contracts.spec import Capture, CountingLine
 from infra.local.stack import Stack
-from services.api.configuration import CameraSetup, ensure_camera, remove_camera
+from services.api.cameras.repository import CameraSetup, ensure_camera, remove_camera
 from tests.support.broker import connected, eventually, settings_of
 from tests.support.onlooker import Onlooker, SeenFrame, onlooking
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from contracts.spec import CameraSpec
-from services.cli.pipeline import open_model
+from services.cli.counting.pipeline import open_model
 from services.detector.backends.protocol import Detector
 from services.detector.inference import analyze
 from services.ingest.session import file_frames

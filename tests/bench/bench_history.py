@@ -24,10 +24,10 @@ import httpx
 import uvicorn
 
 from infra.local.ports import free_port
-from infra.local.postgres import API, PERSISTENCE, ROLES, PostgresServer
+from infra.local.processes.postgres import API, PERSISTENCE, ROLES, PostgresServer
 from services.api.app import create_app
 from services.api.settings import ApiSettings
-from services.cli.seed import ORGANIZATION, wanted
+from services.cli.commands.seed import ORGANIZATION, wanted
 from services.persistence.demo.seed import AlreadyThere, sow
 from services.persistence.migrate import upgrade
 from tests.api.asked import asking

@@ -19,7 +19,7 @@ from pathlib import Path
 from contracts.identity import partition
 from contracts.spec import CameraSpec, Capture, Source, current_key, spec_key
 from contracts.streams import CAMERAS, SOURCES, Owner
-from infra.local.service import Service
+from infra.local.processes.service import Service
 from infra.local.stack import Stack
 from services.kit.nats.bus import Bus
 from tests.support.broker import connected, eventually, settings_of

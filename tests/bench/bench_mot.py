@@ -23,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from services.cli.mot import HEADINGS, cells, track
-from services.cli.mot_metrics import Fit, fit, together
-from services.cli.mot_text import Boxes, Sequence, find_sequences, read_sequence, read_tracks
+from services.cli.evaluation.mot import HEADINGS, cells, track
+from services.cli.evaluation.mot_metrics import Fit, fit, together
+from services.cli.evaluation.mot_text import Boxes, Sequence, find_sequences, read_sequence, read_tracks
 from services.tracker.tracking.tracker import Tracker
 
 PINNED = ("trackers==2.6.1", "ultralytics-opencv-headless==8.4.190", "torch==2.13.0", "lap==0.5.13")

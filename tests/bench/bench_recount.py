@@ -30,8 +30,8 @@ from contracts.spec import Anchor, CameraSpec, CountingLine, current_key, spec_k
 from contracts.streams import CAMERAS, PATHS
 from contracts.subjects import paths as paths_subject
 from infra.local.stack import Stack
-from services.cli.matching import Instant, match
-from services.cli.replaying.appending import Appender
+from services.cli.evaluation.matching import Instant, match
+from services.cli.replaying.ordered_publish import Appender
 from services.ingest.simulator.trajectories import Spacing, script
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings

@@ -20,8 +20,8 @@ import psutil
 from contracts.streams import DETECTIONS, Owner
 from contracts.subjects import detections
 from infra.local.stack import Stack
-from services.api.configuration import CameraSetup, ensure_camera
-from services.cli.replaying.appending import Appender
+from services.api.cameras.repository import CameraSetup, ensure_camera
+from services.cli.replaying.ordered_publish import Appender
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from tests.support.hour import seen, side_by_side, spec

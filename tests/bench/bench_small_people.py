@@ -16,9 +16,9 @@ import numpy as np
 
 from contracts.events import Crossing
 from contracts.spec import CameraSpec, Capture, CountingLine
-from services.cli.matching import Instant, match
-from services.cli.options import ModelPlaces
-from services.cli.truth import Clip, read_truth
+from services.cli.console.options import ModelPlaces
+from services.cli.evaluation.matching import Instant, match
+from services.cli.evaluation.truth import Clip, read_truth
 from services.detector.backends.protocol import Detector
 from services.detector.inference import analyze
 from services.detector.models.loading import open_detector

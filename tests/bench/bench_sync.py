@@ -19,7 +19,7 @@ from nats.js.kv import KeyValue
 
 from contracts.streams import CHECKPOINTS, Owner
 from contracts.subjects import detections
-from infra.local.nats import DEVELOPER, NatsServer
+from infra.local.processes.nats import DEVELOPER, NatsServer
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 

@@ -13,7 +13,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from infra.local.postgres import PERSISTENCE, PostgresServer
+from infra.local.processes.postgres import PERSISTENCE, PostgresServer
 from services.persistence.app import open_pool
 from services.persistence.migrate import upgrade
 from services.persistence.writer import Writer

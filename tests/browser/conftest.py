@@ -25,10 +25,10 @@ from contracts.events import State, Status, TrackBox, Tracks
 from contracts.frames import FrameHeader
 from contracts.identity import LIVE, Direction, Policy, to_ns
 from contracts.streams import Owner
-from infra.local.nats import NatsServer
 from infra.local.ports import free_port
+from infra.local.processes.nats import NatsServer
 from services.api.auth.first_admin import set_password
-from services.api.configuration import CameraSetup, ensure_camera
+from services.api.cameras.repository import CameraSetup, ensure_camera
 from services.kit.database.totals import totals
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from contracts.events import State
 from contracts.identity import Direction
-from infra.local.nats import NatsServer
+from infra.local.processes.nats import NatsServer
 from tests.browser.conftest import LINE, Shop
 
 LONG = 15_000  # ms: a start of the API on a busy machine

@@ -13,7 +13,7 @@ from contracts.frames import FrameHeader
 from contracts.identity import Policy
 from contracts.spec import CameraSpec
 from contracts.streams import VIEWS
-from services.cli.pipeline import Pipeline
+from services.cli.counting.pipeline import Pipeline
 from services.detector import views as module
 from services.detector.backends.protocol import Found, Image
 from services.detector.motion.detector import MotionDetector

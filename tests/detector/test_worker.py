@@ -19,7 +19,7 @@ from contracts.spec import CameraSpec, current_key, spec_key
 from contracts.streams import CAMERAS, DETECTIONS, KEPT
 from contracts.subjects import frames as frames_subject
 from contracts.subjects import kept
-from infra.local.nats import NatsServer
+from infra.local.processes.nats import NatsServer
 from services.detector import worker as module
 from services.detector.app import DetectorService
 from services.detector.settings import DetectorSettings

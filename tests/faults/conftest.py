@@ -14,7 +14,7 @@ import pytest
 
 from contracts.streams import Owner
 from infra.local.stack import Stack
-from services.api.configuration import ensure_camera
+from services.api.cameras.repository import ensure_camera
 from tests.conftest import FOOTAGE
 from tests.faults.films import UNHURRIED, Films, count_alone, make_films
 from tests.support.lanes import LINE, MODEL

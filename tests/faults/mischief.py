@@ -15,9 +15,9 @@ from typing import Final
 import psutil
 
 from infra.local.errors import LocalError
-from infra.local.nats import NatsServer
-from infra.local.postgres import PostgresServer
-from infra.local.service import Service
+from infra.local.processes.nats import NatsServer
+from infra.local.processes.postgres import PostgresServer
+from infra.local.processes.service import Service
 from infra.local.stack import Stack
 from tests.support.freezing import freeze, thaw
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import httpx
 
-from infra.local import home
+from infra.local.data_dir import data_dir
 from infra.local.stack import Stack
-from services.api.configuration import CameraSetup, ensure_camera
+from services.api.cameras.repository import CameraSetup, ensure_camera
 from tests.api.served import BROWSER
 from tests.faults.films import UNHURRIED, count_alone
 from tests.faults.history import difference
@@ -24,7 +24,7 @@ from tests.support.record import crossings, wait_for_end
 
 MIB = 1024 * 1024
 SIZE = 320 * MIB
-home.ENOUGH_DISK = 200 * MIB  # of a disk that is as small as this
+data_dir.ENOUGH_DISK = 200 * MIB  # of a disk that is as small as this
 PATIENCE = 60.0
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from contracts.streams import CROSSINGS
 from infra.local.stack import Stack
-from services.api.configuration import ensure_camera
+from services.api.cameras.repository import ensure_camera
 from tests.api.served import BROWSER
 from tests.faults.films import UNHURRIED, Films
 from tests.faults.history import History, difference

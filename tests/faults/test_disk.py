@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from contracts.streams import CROSSINGS
-from infra.local.nats import NatsServer
+from infra.local.processes.nats import NatsServer
 from services.kit.nats.bus import Bus
 from services.kit.service import Health
 from services.kit.settings import ServiceSettings

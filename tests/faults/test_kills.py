@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from contracts.streams import DETECTIONS
-from infra.local.nats import NatsServer
-from infra.local.postgres import PostgresServer
-from infra.local.service import Service
+from infra.local.processes.nats import NatsServer
+from infra.local.processes.postgres import PostgresServer
+from infra.local.processes.service import Service
 from infra.local.stack import Stack
 from services.ingest.sources.opening import open_source
 from tests.faults.conftest import PATIENCE, make_stack, run

@@ -14,7 +14,7 @@ from contracts.identity import LIVE
 from contracts.streams import FRAMES, PREVIEW
 from contracts.subjects import tracks
 from infra.local.stack import Stack
-from services.api.configuration import ensure_camera
+from services.api.cameras.repository import ensure_camera
 from tests.api.served import BROWSER
 from tests.faults.films import UNHURRIED
 from tests.faults.streets import Street, streets

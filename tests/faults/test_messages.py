@@ -12,7 +12,7 @@ from contracts.identity import LIVE
 from contracts.streams import CROSSINGS, DETECTIONS, KEPT
 from contracts.subjects import ROOT, Kind
 from infra.local.stack import Stack
-from services.api.configuration import ensure_camera
+from services.api.cameras.repository import ensure_camera
 from tests.faults.films import UNHURRIED, Films
 from tests.faults.history import History, difference
 from tests.support.broker import eventually, jetstream

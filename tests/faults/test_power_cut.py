@@ -19,7 +19,7 @@ import pytest
 
 from contracts.streams import DETECTIONS, Owner
 from infra.local.stack import Stack
-from services.api.configuration import ensure_camera
+from services.api.cameras.repository import ensure_camera
 from tests.faults.films import UNHURRIED, Films
 from tests.faults.history import History, difference
 from tests.support.broker import eventually, jetstream

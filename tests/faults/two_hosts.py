@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from contracts.streams import DETECTIONS, Owner
-from infra.local import postgres
-from infra.local.nats import NatsServer
-from infra.local.postgres import PostgresServer
-from infra.local.service import Service
+from infra.local.processes import postgres
+from infra.local.processes.nats import NatsServer
+from infra.local.processes.postgres import PostgresServer
+from infra.local.processes.service import Service
+from infra.local.processes.unprivileged import ROOT
 from infra.local.stack import Stack
-from infra.local.unprivileged import ROOT
-from services.api.configuration import CameraSetup, ensure_camera
+from services.api.cameras.repository import CameraSetup, ensure_camera
 from tests.faults.films import UNHURRIED, count_alone
 from tests.faults.history import History, difference
 from tests.faults.mischief import last_words

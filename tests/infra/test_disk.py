@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.disk import NEARLY_FULL, ROOM_AGAIN, DiskWatch
+from infra.local.data_dir.disk import NEARLY_FULL, ROOM_AGAIN, DiskWatch
 
 
 class Disk:

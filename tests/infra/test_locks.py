@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.local.unprivileged import ROOT
+from infra.local.processes.unprivileged import ROOT
 
 LOCKS = sorted(ROOT.glob("requirements*.lock"))
 REQUIREMENT = re.compile(

@@ -17,7 +17,7 @@ from nats.js.api import StreamConfig
 
 from contracts import streams
 from contracts.subjects import Kind, inbox
-from infra.local.nats import DEVELOPER, USERS, NatsServer
+from infra.local.processes.nats import DEVELOPER, USERS, NatsServer
 from services.kit.nats.connection import NotPermitted, SturdyClient
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected

@@ -11,8 +11,8 @@ from nats.aio.client import Client
 
 from contracts.subjects import inbox
 from infra.local.errors import LocalError
-from infra.local.nats import NatsServer
-from infra.local.postgres import PostgresServer
+from infra.local.processes.nats import NatsServer
+from infra.local.processes.postgres import PostgresServer
 
 
 async def _connect(server: NatsServer, user: str = "developer", password: str | None = None) -> Client:

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from contracts.streams import Owner
+from infra.local.processes.supervisor import Supervised
 from infra.local.stack import Stack
-from infra.local.supervisor import Supervised
 
 
 def test_each_process_can_be_killed_alone_and_comes_back_where_it_was(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 
 from infra.local.errors import LocalError
-from infra.local.supervisor import Supervisor
+from infra.local.processes.supervisor import Supervisor
 
 PATIENCE = 10.0
 

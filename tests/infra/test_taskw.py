@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.unprivileged import ROOT
+from infra.local.processes.unprivileged import ROOT
 
 TOOLS = ("sh", "dirname", "readlink", "cat", "grep", "head")
 

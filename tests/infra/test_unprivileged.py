@@ -16,14 +16,13 @@ import pytest
 
 from contracts.streams import Owner
 from infra.local import __main__ as command
-from infra.local import unprivileged
-from infra.local.child import kill_session, spawn
+from infra.local.data_dir.data_dir import Home
 from infra.local.errors import LocalError
-from infra.local.home import Home
 from infra.local.outside import check_readable, named
 from infra.local.ports import unprivileged_ports
-from infra.local.rehearsal import rehearse
-from infra.local.unprivileged import (
+from infra.local.processes import unprivileged
+from infra.local.processes.process import kill_session, spawn
+from infra.local.processes.unprivileged import (
     FIRST_UID_SETTING,
     is_root,
     named_files,
@@ -34,6 +33,7 @@ from infra.local.unprivileged import (
     service_user,
     without_roots_own,
 )
+from infra.local.rehearsal import rehearse
 
 as_root = pytest.mark.skipif(not is_root(), reason="an ordinary user has no other users to start processes as")
 WITHOUT = """
@@ -104,7 +104,7 @@ class TestProcess:
     def test_it_dies_with_who_started_it_although_it_changed_its_user(self, tmp_path: Path) -> None:
         starter = (
             "import sys, time; from pathlib import Path; from contracts.streams import Owner; "
-            "from infra.local.child import spawn; from infra.local.unprivileged import *; "
+            "from infra.local.processes.process import spawn; from infra.local.processes.unprivileged import *; "
             "child = spawn([sys.executable, '-c', 'print(\"up\", flush=True); import time; time.sleep(600)'], "
             "log=Path(sys.argv[1]), user=service_user(Owner.API), reads=program_folders()); "
             "print(child.pid, flush=True); time.sleep(600)"

@@ -17,7 +17,7 @@ from contracts.events import State, Status
 from contracts.frames import EndReason, FrameHeader
 from contracts.spec import CameraSpec, Capture, CountingLine, Source, current_key
 from contracts.streams import CAMERAS, CHECKPOINTS, INGEST_STATE, KEPT, LEASES, PREVIEW, SOURCES, STATUS
-from infra.local.nats import NatsServer
+from infra.local.processes.nats import NatsServer
 from services.ingest import camera as camera_module
 from services.ingest.app import IngestService
 from services.ingest.camera import ABANDONED

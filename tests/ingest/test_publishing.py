@@ -13,7 +13,7 @@ from contracts.frames import FrameHeader
 from contracts.identity import LIVE, Policy
 from contracts.spec import CameraSpec
 from contracts.streams import KEPT, PREVIEW, Owner
-from infra.local.nats import NatsServer
+from infra.local.processes.nats import NatsServer
 from services.ingest.publishing import Publisher
 from services.kit.nats.bus import Bus
 from services.kit.nats.consumer import Reader

@@ -11,10 +11,10 @@ import pytest
 from contracts.spec import CameraSpec, current_key
 from contracts.streams import CAMERAS, DLQ, Owner
 from contracts.subjects import detections
-from infra.local.nats import NatsServer
-from infra.local.service import Service
+from infra.local.processes.nats import NatsServer
+from infra.local.processes.service import Service
 from infra.local.stack import Stack
-from services.api.configuration import CameraSetup, ensure_camera, remove_camera
+from services.api.cameras.repository import CameraSetup, ensure_camera, remove_camera
 from services.ingest.sources.simulation import open_simulation
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings

@@ -15,9 +15,9 @@ from contracts.identity import LIVE
 from contracts.streams import BUCKETS, DETECTIONS, STREAMS
 from contracts.subjects import detections
 from infra.local.stack import Stack
-from services.api.configuration import CameraSetup, ensure_camera
-from services.cli.replaying.appending import Appender
-from services.cli.replaying.rows import Counted, between, holds
+from services.api.cameras.repository import CameraSetup, ensure_camera
+from services.cli.replaying.ordered_publish import Appender
+from services.cli.replaying.results import Counted, between, holds
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.tracker.counting.camera_counter import CameraCounter

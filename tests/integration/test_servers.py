@@ -15,8 +15,8 @@ from contracts.events import Crossing, SessionEnd
 from contracts.identity import Direction
 from contracts.streams import Owner
 from contracts.subjects import crossings
-from infra.local.postgres import API, PERSISTENCE
-from services.api.configuration import CameraSetup, ensure_camera
+from infra.local.processes.postgres import API, PERSISTENCE
+from services.api.cameras.repository import CameraSetup, ensure_camera
 from services.kit.nats.bus import Bus
 from services.persistence.app import Persistence, open_pool
 from services.persistence.migrate import upgrade

@@ -12,9 +12,9 @@ from playwright.async_api import async_playwright
 from contracts.identity import Direction, to_ns
 from contracts.streams import Owner
 from infra.local.stack import Stack
-from services.api.configuration import ensure_camera
-from services.cli.matching import Instant, Matching, match
-from services.cli.truth import Clip, read_truth
+from services.api.cameras.repository import ensure_camera
+from services.cli.evaluation.matching import Instant, Matching, match
+from services.cli.evaluation.truth import Clip, read_truth
 from tests.conftest import CHROMIUM_FLAGS
 from tests.support.machine import chromium
 from tests.support.record import counted, crossings, rolled_up, wait_for_end

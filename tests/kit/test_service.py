@@ -15,10 +15,10 @@ from subprocess import Popen
 import pytest
 
 from contracts.streams import Owner
-from infra.local.child import kill_session, spawn
-from infra.local.nats import NatsServer
 from infra.local.ports import free_port
-from infra.local.unprivileged import program_folders, service_user
+from infra.local.processes.nats import NatsServer
+from infra.local.processes.process import kill_session, spawn
+from infra.local.processes.unprivileged import program_folders, service_user
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually, stored
 

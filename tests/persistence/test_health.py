@@ -13,7 +13,7 @@ from contracts import subjects
 from contracts.events import State, Status
 from contracts.identity import LIVE
 from contracts.streams import Owner
-from infra.local.postgres import PostgresServer
+from infra.local.processes.postgres import PostgresServer
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.persistence.health import write_health

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from contracts.streams import Owner
-from infra.local.postgres import PostgresServer
+from infra.local.processes.postgres import PostgresServer
 from services.kit.nats import bus as bus_module
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings

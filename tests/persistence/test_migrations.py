@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from contracts.events import State
-from infra.local.postgres import PERSISTENCE, PostgresServer
+from infra.local.processes.postgres import PERSISTENCE, PostgresServer
 from services.kit.settings import DatabaseSettings
 from services.persistence.health import write_health
 from services.persistence.migrate import check, downgrade, upgrade

@@ -7,7 +7,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from infra.local.postgres import PostgresServer
+from infra.local.processes.postgres import PostgresServer
 from services.persistence.database_errors import in_words
 from services.persistence.decoding import Record
 from services.persistence.writer import Outcome, Writer

@@ -19,8 +19,8 @@ from contracts import streams
 from contracts.events import Counts, DeadLetter
 from contracts.streams import CROSSINGS, Owner
 from contracts.subjects import counts, crossings, dead_letter
-from infra.local.nats import NatsServer
-from infra.local.postgres import PostgresServer
+from infra.local.processes.nats import NatsServer
+from infra.local.processes.postgres import PostgresServer
 from services.kit.nats.bus import Bus
 from services.kit.nats.dead_letters import HEADER
 from services.kit.settings import ServiceSettings

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from services.api.auth.repository import find_user_of_issuer
+from services.api.http.problems import Unauthorized
 from services.api.invitations import service as invitations
-from services.api.problems import Unauthorized
 from services.api.resets import service as resets
 from tests.api.mailing import GOOD, Guest, invite, unproven
 from tests.api.seeded import Seed

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from services.api.access import Principal
-from services.api.audit import LONGEST_SIDE
-from services.api.changing import WINDOW, Changes
-from services.api.problems import TooMany
+from services.api.audit.recorder import LONGEST_SIDE
+from services.api.change_quota import WINDOW, Changes
+from services.api.http.problems import TooMany
 from services.kit.settings import ServiceSettings
 from services.persistence.retention import LOG_MONTHS_KEPT, purge
 from tests.api.seeded import Seed
@@ -39,7 +39,7 @@ class TestChanges:
         changes.count(alice)
 
     def test_of_those_who_are_long_gone_are_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("services.api.changing.REMEMBERED", 5)
+        monkeypatch.setattr("services.api.change_quota.REMEMBERED", 5)
         clock = FakeClock(NOW)
         changes = Changes(3, clock)
         for number in range(20):

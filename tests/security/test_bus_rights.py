@@ -13,7 +13,7 @@ import pytest
 from nats.errors import Error as NatsError
 
 from contracts.subjects import inbox
-from infra.local.nats import NatsServer
+from infra.local.processes.nats import NatsServer
 from services.kit.settings import ServiceSettings
 from tests.infra.test_permissions import SERVICES, arrived, entered, everything_is_there
 from tests.security.raw import send

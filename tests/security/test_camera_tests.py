@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 from contracts.probe import Probe, Probed
 from contracts.subjects import PROBE, PROBE_CANCEL
 from services.api.quotas import RETRY_AFTER
+from services.ingest import probe as probe_module
 from services.ingest.fair_turns import FairTurns
 from services.ingest.sources.opening import open_source
 from services.ingest.sources.source import FrameSource, SourceLost
@@ -56,7 +57,7 @@ class Hanging:
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
     stand_in = Hanging()
-    monkeypatch.setattr(probe, "open_source", stand_in)
+    monkeypatch.setattr(probe_module, "open_source", stand_in)
     yield stand_in
     stand_in.end.set()
 
@@ -246,7 +247,7 @@ async def test_a_test_that_ends_while_the_source_reads_closes_it(
         opened.set()
         return Reading()
 
-    monkeypatch.setattr(probe, "open_source", open_reading)
+    monkeypatch.setattr(probe_module, "open_source", open_reading)
     async with answering(settings, guarded.bus):
         probe = Probe(address=DOOR, organization="acme", id="reading")
         await guarded.bus.client.publish(PROBE, probe.model_dump_json().encode(), reply="_INBOX_nobody.1")
@@ -266,7 +267,7 @@ async def test_what_a_source_breaks_with_is_told_without_the_address(
     def break_down(address: str, **_: object) -> FrameSource:
         raise RuntimeError(f"cannot make sense of {address}")
 
-    monkeypatch.setattr(probe, "open_source", break_down)
+    monkeypatch.setattr(probe_module, "open_source", break_down)
     answer = await attempt("manager@acme", "rtsp://me:tlJwpbo6@10.0.0.5/live")
 
     assert answer.json()["message"].startswith("Unexpected: RuntimeError")

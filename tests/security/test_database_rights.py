@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from infra.local.postgres import ADMIN, API, PERSISTENCE, PostgresServer
+from infra.local.processes.postgres import ADMIN, API, PERSISTENCE, PostgresServer
 
 COUNTED = ("crossing", "count_hour", "count_day", "run_session", "camera_health", "alembic_version")
 """What persistence alone writes."""

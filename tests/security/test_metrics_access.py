@@ -16,8 +16,8 @@ import pytest
 from pydantic import ValidationError
 
 from contracts.streams import Owner
-from infra.local.nats import NatsServer
 from infra.local.ports import free_port
+from infra.local.processes.nats import NatsServer
 from services.kit.http.local import may_look_inside
 from services.kit.settings import ServiceSettings
 from tests.api.seeded import Seed

@@ -6,16 +6,16 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from services.api.auth.schemas import SignInIn
+from services.api.cameras.repository import CameraSetup, with_tidy_names
 from services.api.cameras.schemas import CameraIn, CameraPatch, LineIn, ProbeIn, ZoneIn
-from services.api.configuration import CameraSetup, with_tidy_names
 from services.api.edge.schemas import EdgeCrossing
+from services.api.http.texts import checked, cleaned, tidy, without_hidden
 from services.api.invitations.schemas import InvitationIn
 from services.api.keys.schemas import KeyIn
 from services.api.members.schemas import UserPatch
 from services.api.organizations.schemas import OrganizationIn, OrganizationPatch
 from services.api.settings import ApiSettings
 from services.api.stores.schemas import StoreIn, StorePatch
-from services.api.texts import checked, cleaned, tidy, without_hidden
 from tests.cli.command import metrica
 
 LINE: dict[str, object] = {"id": "entrance", "x1": 0.5, "y1": 0, "x2": 0.5, "y2": 1}

@@ -21,14 +21,14 @@ import pytest
 
 from contracts.streams import Owner
 from infra.local.camera import configure_camera
-from infra.local.child import kill_session, spawn
 from infra.local.errors import LocalError
-from infra.local.nats import NatsServer
 from infra.local.options import Options
 from infra.local.ports import free_port
-from infra.local.postgres import PostgresServer
+from infra.local.processes.nats import NatsServer
+from infra.local.processes.postgres import PostgresServer
+from infra.local.processes.process import kill_session, spawn
+from infra.local.processes.unprivileged import ROOT, give_all, is_root, postgres_user, program_folders, service_user
 from infra.local.stack import Stack
-from infra.local.unprivileged import ROOT, give_all, is_root, postgres_user, program_folders, service_user
 from infra.local.view import User
 
 SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")

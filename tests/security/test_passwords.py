@@ -9,9 +9,9 @@ import pytest
 from argon2 import extract_parameters
 
 from services.api.auth.first_admin import set_password
-from services.api.auth.keys import draw_key
-from services.api.auth.passwords import LONGEST, SHORTEST, Passwords
-from services.api.auth.second_factor import RECOVERY_BYTES
+from services.api.auth.passwords.hashing import LONGEST, SHORTEST, Passwords
+from services.api.auth.second_factor.factors import RECOVERY_BYTES
+from services.api.auth.tokens.api_keys import draw_key
 from tests.api.seeded import PASSWORD, Seed
 from tests.api.served import FakeClock, Served
 

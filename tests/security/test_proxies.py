@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from pydantic import ValidationError
 
-from services.api.auth.limits import PER_ADDRESS
+from services.api.auth.sign_in_limits import PER_ADDRESS
 from services.kit.http.addresses import network_of
 from services.kit.http.proxies import ANEW, TrustedProxies, read_proxies
 from services.kit.settings import ServiceSettings

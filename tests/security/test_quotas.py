@@ -15,7 +15,7 @@ import pytest
 
 from services.api.access import LOCAL, Principal
 from services.api.history import export_endpoints
-from services.api.problems import TooMany, Unavailable
+from services.api.http.problems import TooMany, Unavailable
 from services.api.quotas import AllTaken, Kind, Quotas, Shares, UsedUp
 from services.api.settings import ApiSettings
 from services.kit.http.limits import Limits

@@ -10,7 +10,7 @@ from time import perf_counter
 
 import pytest
 
-from services.api.auth.passwords import Passwords
+from services.api.auth.passwords.hashing import Passwords
 from tests.api.seeded import PASSWORD, Seed
 from tests.api.served import Served
 

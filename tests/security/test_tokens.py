@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from services.api.auth.signing import make_key
-from services.api.auth.tokens import own_claims
+from services.api.auth.tokens.access_tokens import own_claims
+from services.api.auth.tokens.signing_keys import make_key
 from tests.api.seeded import KID, PASSWORD, PRIVATE, ROOT, Seed
 from tests.api.served import Served
 from tests.support.key_server import KeyServer

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from infra.local.errors import LocalError
-from infra.local.postgres import ADMIN, API, DATABASE, PERSISTENCE, PostgresServer, programs
+from infra.local.processes.postgres import ADMIN, API, DATABASE, PERSISTENCE, PostgresServer, programs
 
 _PASSWORD = "metrica-tests"
 """Of both roles: workers that run at a time must agree about it."""

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from infra.local.nats import NatsServer
+from infra.local.processes.nats import NatsServer
 
 
 def keep_stream(server: NatsServer, stream: str, to: Path) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contracts.events import Box, Detections
 from contracts.identity import Policy
 from contracts.spec import CameraSpec
-from services.cli.matching import Instant, Matching, match
+from services.cli.evaluation.matching import Instant, Matching, match
 from services.ingest.simulator.geometry import DOOR_LEFT, DOOR_RIGHT, DOOR_TOP, HEIGHT, THRESHOLD, WIDTH, height_at
 from services.ingest.simulator.trajectories import Spacing, Walk, script
 from services.ingest.sources.simulation import open_simulation

@@ -14,8 +14,8 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from contracts.streams import Owner
-from infra.local.nats import NatsServer
-from infra.local.postgres import ADMIN, API, DATABASE, PERSISTENCE, ROLES, PostgresServer
+from infra.local.processes.nats import NatsServer
+from infra.local.processes.postgres import ADMIN, API, DATABASE, PERSISTENCE, ROLES, PostgresServer
 from infra.nats.configuration import FILE, password_variable, quoted
 from infra.nats.permissions import USERS
 from services.kit.settings import ServiceSettings

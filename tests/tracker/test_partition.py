@@ -20,7 +20,7 @@ from contracts.identity import Policy, partition
 from contracts.spec import CameraSpec, spec_key
 from contracts.streams import CAMERAS, CHECKPOINTS, CROSSINGS, DETECTIONS
 from contracts.subjects import detections
-from infra.local.nats import NatsServer
+from infra.local.processes.nats import NatsServer
 from services.kit.nats import camera_specs as specs_module
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings

@@ -12,7 +12,7 @@ from contracts.checkpoints import Taken, checkpoint_key
 from contracts.events import CROSSING_EVENT, Detections, SessionEnd
 from contracts.identity import Policy
 from contracts.streams import CHECKPOINTS, CROSSINGS, DETECTIONS
-from infra.local.nats import NatsServer
+from infra.local.processes.nats import NatsServer
 from services.kit.nats.bus import Bus
 from services.kit.nats.stream_position import MOST, Place, newest_that_holds, remember
 from services.kit.settings import ServiceSettings

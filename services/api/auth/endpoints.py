@@ -7,16 +7,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response
 
-from services.api.auth import cookies, repository, second_factor
-from services.api.auth.entered import Tokens
-from services.api.auth.proving import put_password
+from services.api.auth import cookies, repository
+from services.api.auth.passwords.choosing import put_password
 from services.api.auth.rights import rights_of
 from services.api.auth.schemas import KeySetOut, MeOut, PasswordIn, RefreshIn, SignInIn, TokensOut
+from services.api.auth.second_factor import factors
+from services.api.auth.signed_in import Tokens
 from services.api.auth.visitor import address_of, visitor_of
 from services.api.dependencies import PartsDep, PrincipalDep, SessionDep, WritingDep
-from services.api.parts import Parts
-from services.api.problems import Forbidden, Unauthorized, describe
+from services.api.http.problems import Forbidden, Unauthorized, describe
 from services.api.resets.service import tell_of_change
+from services.api.state import Parts
 
 router = APIRouter(prefix="/auth", tags=["sign-in"])
 well_known = APIRouter(tags=["sign-in"])
@@ -115,7 +116,7 @@ async def show_me(principal: PrincipalDep, session: SessionDep, of: PartsDep) ->
         user=principal.user,
         superadmin=principal.superadmin,
         roles=dict(principal.roles),
-        second_factor=user is not None and await second_factor.find(session, user.id) is not None,
+        second_factor=user is not None and await factors.find(session, user.id) is not None,
         second_factor_needed_in=list(rights.waiting) if rights else [],
         second_factor_needed_as_superadmin=rights is not None and rights.superadmin_waits,
         everywhere=principal.everywhere,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sqlmodel import select
 
-from services.api.auth.passwords import Passwords
-from services.api.auth.proving import put_password
+from services.api.auth.passwords.choosing import put_password
+from services.api.auth.passwords.hashing import Passwords
 from services.api.auth.repository import end_sign_ins, find_user_by_email
 from services.api.clock import utc_now
-from services.api.texts import without_hidden
-from services.api.writing import writing_at
+from services.api.http.texts import without_hidden
+from services.api.transaction import writing_at
 from services.kit.database.account_tables import User
 
 

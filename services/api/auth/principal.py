@@ -12,11 +12,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import LOCAL, Principal
 from services.api.auth import cookies, repository, sign_ins
-from services.api.auth.keys import Worker, is_key, principal_of_key, principal_of_known_key, worker_of_key
 from services.api.auth.rights import rights_of
-from services.api.auth.tokens import BUILT_IN, Claims
-from services.api.parts import Parts
-from services.api.problems import Unauthorized
+from services.api.auth.tokens.access_tokens import BUILT_IN, Claims
+from services.api.auth.tokens.api_keys import Worker, is_key, principal_of_key, principal_of_known_key, worker_of_key
+from services.api.http.problems import Unauthorized
+from services.api.state import Parts
 from services.kit.database.account_tables import User
 from services.kit.database.sign_in_tables import SignIn
 from services.kit.http.local import is_browsers, is_of_this_machine

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Role
 from services.api.auth import sign_ins
-from services.api.problems import Unauthorized
+from services.api.http.problems import Unauthorized
 from services.kit.database.account_tables import ApiKey, Membership, RefreshToken, User
 from services.kit.database.sign_in_tables import SignIn
 from services.kit.database.tables import Organization

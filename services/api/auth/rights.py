@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Role
-from services.api.auth import repository, second_factor
+from services.api.auth import repository
+from services.api.auth.second_factor import factors
 from services.api.settings import ApiSettings
 from services.kit.database.account_tables import User
 
@@ -49,7 +50,7 @@ async def rights_of(session: AsyncSession, user: User, settings: ApiSettings, *,
     """A user's rights; `signed_in_here` is false of who comes with the token of another issuer."""
     roles, organizations = await repository.roles_of(session, user.id)
     asked = Asked(organizations, _superadmins_asked(user, settings))
-    if not (signed_in_here and asked) or await second_factor.find(session, user.id) is not None:
+    if not (signed_in_here and asked) or await factors.find(session, user.id) is not None:
         return Rights(roles, user.superadmin)
     left = {organization: role for organization, role in roles.items() if organization not in organizations}
     return Rights(left, user.superadmin and not asked.as_superadmin, organizations, asked.as_superadmin)

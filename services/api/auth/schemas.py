@@ -9,9 +9,9 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from services.api.access import Role
-from services.api.auth.passwords import LONGEST, SHORTEST
-from services.api.incoming import Incoming
-from services.api.texts import without_hidden
+from services.api.auth.passwords.hashing import LONGEST, SHORTEST
+from services.api.http.bodies import Incoming
+from services.api.http.texts import without_hidden
 from services.kit.database.sign_in_tables import SignIn
 
 Email = Annotated[

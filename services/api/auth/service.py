@@ -10,18 +10,19 @@ from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.auth import devices, limits, repository, second_factor, sign_ins
-from services.api.auth.digest import digest
-from services.api.auth.entered import Entered, Tokens
-from services.api.auth.limits import Counter
-from services.api.auth.passwords import Passwords
-from services.api.auth.second_factor import SecondFactorNeeded, SecondFactors, WrongCode
-from services.api.auth.signing import SigningKeys
-from services.api.auth.tokens import LIFE, own_claims
+from services.api.auth import repository, sign_in_limits, sign_ins, trusted_browsers
+from services.api.auth.passwords.hashing import Passwords
+from services.api.auth.second_factor import factors
+from services.api.auth.second_factor.factors import SecondFactorNeeded, SecondFactors, WrongCode
+from services.api.auth.sign_in_limits import Counter
+from services.api.auth.signed_in import Entered, Tokens
+from services.api.auth.tokens.access_tokens import LIFE, own_claims
+from services.api.auth.tokens.digest import digest
+from services.api.auth.tokens.signing_keys import SigningKeys
 from services.api.auth.visitor import Visitor
 from services.api.clock import Clock
 from services.api.database import Sessions
-from services.api.problems import TooMany, Unauthorized
+from services.api.http.problems import TooMany, Unauthorized
 from services.kit.database.account_tables import RefreshToken, User
 from services.kit.database.sign_in_tables import SignIn
 from services.kit.logs import logger
@@ -90,7 +91,7 @@ class SignIns:
         """
         known = await self._check(email.lower(), password, visitor)
         if code is not None and not known.trusted and await self._has_second_factor(known.user.id):
-            codes = limits.of_codes(known.user.id)
+            codes = sign_in_limits.of_codes(known.user.id)
             await self._count([codes], visitor, known.user.id)
             known = Known(known.user, visitor, [*known.counters, codes], trusted=False)
         try:
@@ -147,7 +148,11 @@ class SignIns:
             Unauthorized: the password is another.
             TooMany: it was tried too often.
         """
-        counters = limits.of_stranger(user.email, address) if sign_in is None else (limits.of_sign_in(sign_in),)
+        counters = (
+            sign_in_limits.of_stranger(user.email, address)
+            if sign_in is None
+            else (sign_in_limits.of_sign_in(sign_in),)
+        )
         await self._count(counters, Visitor(address), user.id)
         if not await self._passwords.matches(password, user.password_hash):
             _log_refused(user.id, Visitor(address), "a wrong password of somebody who is signed in")
@@ -156,7 +161,7 @@ class SignIns:
     async def forget_tries(self, sign_in: UUID) -> None:
         """The right answers were given: the sign-in's tries begin anew."""
         async with self._sessions() as session, session.begin():
-            await limits.forget(session, [limits.of_sign_in(sign_in)])
+            await sign_in_limits.forget(session, [sign_in_limits.of_sign_in(sign_in)])
 
     async def count_code(self, user: UUID, address: str, sign_in: UUID | None) -> None:
         """Count a try of a code by somebody who is signed in, whose password was not asked for.
@@ -165,7 +170,9 @@ class SignIns:
             TooMany: it was tried too often.
         """
         await self._count(
-            [limits.of_codes(user) if sign_in is None else limits.of_sign_in(sign_in)], Visitor(address), user
+            [sign_in_limits.of_codes(user) if sign_in is None else sign_in_limits.of_sign_in(sign_in)],
+            Visitor(address),
+            user,
         )
 
     async def _check(self, email: str, password: str, visitor: Visitor) -> Known:
@@ -173,8 +180,8 @@ class SignIns:
         async with self._sessions() as session:
             user = await repository.find_user_by_email(session, email)
             whose = _NOBODY if user is None else user.id
-            own = await devices.own_counter(session, whose, visitor.device, visitor.refresh, now)
-        counters = limits.of_stranger(email, visitor.address) if own is None else (own,)
+            own = await trusted_browsers.own_counter(session, whose, visitor.device, visitor.refresh, now)
+        counters = sign_in_limits.of_stranger(email, visitor.address) if own is None else (own,)
         await self._count(counters, visitor, None if user is None else user.id)
         # No connection is held while the password is looked at: that takes its time, and its turn.
         right = await self._passwords.matches(password, user.password_hash if user else None)
@@ -192,15 +199,15 @@ class SignIns:
             user = await repository.lock_user(session, known.user.id)
             if user is None or user.password_hash != known.user.password_hash:
                 raise Unauthorized(WRONG)
-            if await second_factor.find(session, user.id) is not None:
+            if await factors.find(session, user.id) is not None:
                 if not code:
                     raise SecondFactorNeeded(NEEDED)
                 shown = await self._factors.take(session, user.id, code, now)
-            await limits.forget(session, known.counters)
+            await sign_in_limits.forget(session, known.counters)
             device, cookie = None, None
             if visitor.browser:
                 await self._end_replaced(session, visitor)
-                device, cookie = await devices.trust(session, user.id, visitor.device, now)
+                device, cookie = await trusted_browsers.trust(session, user.id, visitor.device, now)
             sign_in = await sign_ins.begin(session, user.id, visitor, device, now)
             refresh = self._add_token(session, sign_in)
             tokens = await self._tokens(sign_in, refresh)
@@ -260,13 +267,13 @@ class SignIns:
 
     async def _has_second_factor(self, user: UUID) -> bool:
         async with self._sessions() as session:
-            return await second_factor.find(session, user) is not None
+            return await factors.find(session, user) is not None
 
     async def _count(self, counters: Sequence[Counter], visitor: Visitor, user: UUID | None) -> None:
         refused: TooMany | None = None
         async with self._sessions() as session, session.begin():
             try:
-                await limits.count(session, counters, self._clock())
+                await sign_in_limits.count(session, counters, self._clock())
             except TooMany as error:
                 refused = error  # the count stays
         if refused is not None:
@@ -276,7 +283,7 @@ class SignIns:
     async def _forget_old(self) -> None:
         async with self._sessions() as session, session.begin():
             await sign_ins.forget_ended(session, self._clock())
-            await devices.forget_unused(session, self._clock())
+            await trusted_browsers.forget_unused(session, self._clock())
 
 
 def _log_refused(user: UUID | None, visitor: Visitor, reason: str, *, worth_a_warning: bool = False) -> None:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path
 from services.api.auth import sign_ins
 from services.api.auth.schemas import SignInOut
 from services.api.dependencies import PartsDep, PrincipalDep, SessionDep
-from services.api.problems import Forbidden, NotFound, describe
+from services.api.http.problems import Forbidden, NotFound, describe
 
 router = APIRouter(prefix="/auth/sign-ins", tags=["sign-in"])
 

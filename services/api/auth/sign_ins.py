@@ -14,7 +14,7 @@ from sqlalchemy import delete, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.auth import devices
+from services.api.auth import trusted_browsers
 from services.api.auth.visitor import Visitor
 from services.api.database import Sessions
 from services.kit.database.sign_in_tables import SignIn
@@ -89,7 +89,7 @@ async def end(session: AsyncSession, sign_in: UUID, user: UUID | None, why: str)
 
 async def end_all(session: AsyncSession, user: UUID, *, but: UUID | None = None) -> None:
     """End all of a user's and trust none of their browsers any more, but for one sign-in and its browser."""
-    await devices.end_trust(session, user, but=but)
+    await trusted_browsers.end_trust(session, user, but=but)
     query = delete(SignIn).where(col(SignIn.user) == user)
     if but is not None:
         query = query.where(col(SignIn.id) != but)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from services.api.auth import cookies
-from services.api.texts import cleaned
+from services.api.http.texts import cleaned
 
 LONGEST_AGENT = 200
 

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime
 
 from services.api.access import Role, readable_camera, readable_store
 from services.api.cameras import service
+from services.api.cameras.camera_test import try_out
 from services.api.cameras.health import HealthPage, period, read_health
 from services.api.cameras.preview import newest_picture
 from services.api.cameras.schemas import (
@@ -22,7 +23,6 @@ from services.api.cameras.schemas import (
     ZonesIn,
     who_may,
 )
-from services.api.cameras.trying import try_out
 from services.api.dependencies import (
     CameraID,
     ClockDep,
@@ -34,12 +34,12 @@ from services.api.dependencies import (
     StoreID,
     WritingDep,
 )
-from services.api.etags import IfMatch, tagged
+from services.api.http.etags import IfMatch, tagged
+from services.api.http.pagination import Page, PageDep
+from services.api.http.problems import CHANGING, CREATING, READING, describe
 from services.api.idempotency import CreationDep
-from services.api.pages import Page, PageDep
-from services.api.parts import Parts
-from services.api.problems import CHANGING, CREATING, READING, describe
 from services.api.quotas import Kind
+from services.api.state import Parts
 
 router = APIRouter(tags=["cameras"])
 TRYING = (*CREATING, HTTPStatus.TOO_MANY_REQUESTS)

@@ -11,8 +11,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.events import State
-from services.api.pages import Asked, Page
-from services.api.problems import Invalid
+from services.api.http.pagination import Asked, Page
+from services.api.http.problems import Invalid
 from services.kit.database.tables import Camera, CameraHealth
 
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)

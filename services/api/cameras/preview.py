@@ -12,7 +12,7 @@ from contracts import subjects
 from contracts.frames import FrameHeader, MalformedFrame
 from contracts.identity import LIVE
 from contracts.streams import PREVIEW
-from services.api.problems import NotFound, Unavailable
+from services.api.http.problems import NotFound, Unavailable
 from services.kit.database.tables import Camera
 from services.kit.nats.bus import Bus
 

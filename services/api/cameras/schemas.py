@@ -11,9 +11,9 @@ from contracts.area import DetectionArea, Point
 from contracts.identity import Nanoseconds, Policy, Token
 from contracts.spec import Anchor, Capture, Side
 from services.api.access import Role
-from services.api.configuration import CameraSetup
-from services.api.etags import Versioned
-from services.api.incoming import Incoming, Label, Patch
+from services.api.cameras.repository import CameraSetup
+from services.api.http.bodies import Incoming, Label, Patch
+from services.api.http.etags import Versioned
 from services.api.stores.schemas import LineOut, ZoneOut
 from services.kit.database.tables import Camera, Line, ZoneRow
 from services.kit.vault import is_sealed

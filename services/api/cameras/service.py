@@ -11,8 +11,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.address import HIDDEN
-from services.api import etags
 from services.api.access import Principal, Role, readable_camera, readable_store
+from services.api.cameras.repository import CameraSetup, delete_camera, read_lines, read_setup, read_zones, write_camera
 from services.api.cameras.schemas import (
     CameraIn,
     CameraPatch,
@@ -22,10 +22,10 @@ from services.api.cameras.schemas import (
     said,
     who_may,
 )
-from services.api.configuration import CameraSetup, delete_camera, read_lines, read_setup, read_zones, write_camera
-from services.api.naming import free_id
-from services.api.pages import Asked
-from services.api.problems import Invalid, Unavailable
+from services.api.http import etags
+from services.api.http.ids import free_id
+from services.api.http.pagination import Asked
+from services.api.http.problems import Invalid, Unavailable
 from services.kit.database.tables import Camera, Store
 from services.kit.network import literal_hosts
 from services.kit.network.source_networks import SourceNetworks

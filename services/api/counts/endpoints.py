@@ -16,7 +16,7 @@ from services.api.counts.repository import QuarterRow, by_bucket, by_line, read_
 from services.api.counts.schemas import BucketOut, DayCounts, DayTotals, Now, Period
 from services.api.database import driver
 from services.api.dependencies import ClockDep, PrincipalDep, SessionDep, StoreID
-from services.api.problems import READING, describe
+from services.api.http.problems import READING, describe
 from services.kit.database.totals import totals
 from services.kit.zones import local_day, zone
 

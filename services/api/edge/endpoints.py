@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from services.api.dependencies import ClockDep, PartsDep, WorkerDep
 from services.api.edge import service
 from services.api.edge.schemas import EdgeAnswers, EdgeBatch
-from services.api.problems import describe
+from services.api.http.problems import describe
 
 router = APIRouter(tags=["edge"])
 

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.identity import LIVE
-from services.api.auth.keys import Worker
+from services.api.auth.tokens.api_keys import Worker
 from services.kit.database.tables import Camera, CrossingRow, Line
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 
 from contracts.identity import Token
-from services.api.incoming import Incoming
+from services.api.http.bodies import Incoming
 
 MAX_EVENTS = 500
 

@@ -14,12 +14,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts import subjects
 from contracts.events import Crossing
 from contracts.identity import LIVE, Direction, edge_id, to_datetime, to_ns
-from services.api.auth.keys import Worker
-from services.api.configuration import in_words
+from services.api.auth.tokens.api_keys import Worker
+from services.api.cameras.repository import in_words
 from services.api.edge.repository import LineRevisions, Stored, lines_of, stored_crossings
 from services.api.edge.schemas import EdgeAnswer, EdgeAnswers, EdgeCrossing
-from services.api.incoming import is_storable
-from services.api.problems import Unavailable
+from services.api.http.bodies import is_storable
+from services.api.http.problems import Unavailable
 from services.kit.nats.bus import Bus, StreamFull
 
 EARLIEST, LATEST = timedelta(days=400), timedelta(minutes=5)

@@ -22,7 +22,7 @@ from services.api.history.schemas import (
     OrganizationFootfallQuery,
     StoreFootfallQuery,
 )
-from services.api.problems import READING, Invalid, describe
+from services.api.http.problems import READING, Invalid, describe
 from services.kit.database.tables import Store
 from services.kit.zones import local_day, zone
 

@@ -19,9 +19,9 @@ from services.api.history.export import crossings_csv, exporting, footfall_csv
 from services.api.history.period import Period
 from services.api.history.repository import Reading
 from services.api.history.schemas import DatesQuery, FootfallExportQuery
-from services.api.parts import Parts
-from services.api.problems import READING, describe
+from services.api.http.problems import READING, describe
 from services.api.quotas import Kind
+from services.api.state import Parts
 from services.kit.database.tables import Store
 from services.kit.logs import logger
 

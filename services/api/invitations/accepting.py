@@ -7,14 +7,14 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, Role
-from services.api.auth.passwords import checked_length
-from services.api.auth.proving import prove
+from services.api.auth.passwords.choosing import prove
+from services.api.auth.passwords.hashing import checked_length
 from services.api.auth.repository import find_user_by_email
+from services.api.http.problems import Conflict, Forbidden, Gone, NotFound, Unauthorized
 from services.api.invitations import repository
 from services.api.invitations.schemas import AcceptedOut, AcceptIn, InvitationLook, Needs
-from services.api.parts import Parts
-from services.api.problems import Conflict, Forbidden, Gone, NotFound, Unauthorized
-from services.api.writing import writing
+from services.api.state import Parts
+from services.api.transaction import writing
 from services.kit.database.account_tables import Invitation, Membership, User
 from services.kit.database.tables import Organization
 

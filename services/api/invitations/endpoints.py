@@ -18,6 +18,8 @@ from services.api.dependencies import (
     SessionDep,
     WritingDep,
 )
+from services.api.http.pagination import Page, PageDep
+from services.api.http.problems import CREATING, READING, describe
 from services.api.idempotency import CreationDep
 from services.api.invitations import accepting, service
 from services.api.invitations.schemas import (
@@ -29,8 +31,6 @@ from services.api.invitations.schemas import (
     LinkIn,
     NewInvitationOut,
 )
-from services.api.pages import Page, PageDep
-from services.api.problems import CREATING, READING, describe
 
 router = APIRouter(tags=["members"])
 links = APIRouter(prefix="/auth/invitations", tags=["sign-in"])

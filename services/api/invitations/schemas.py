@@ -10,8 +10,8 @@ from uuid import UUID
 from pydantic import BaseModel, Field, SecretStr
 
 from services.api.access import Role
-from services.api.auth.passwords import LONGEST
-from services.api.incoming import Incoming, Label
+from services.api.auth.passwords.hashing import LONGEST
+from services.api.http.bodies import Incoming, Label
 from services.api.links import Token
 from services.api.mail.addresses import MailAddress
 from services.kit.database.account_tables import Invitation

@@ -14,13 +14,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, Role, readable_organization
 from services.api.clock import Clock
+from services.api.http.pagination import Asked
+from services.api.http.problems import Conflict, NotFound, TooMany
 from services.api.invitations import repository
 from services.api.invitations.schemas import InvitationIn, InvitationOut, NewInvitationOut
 from services.api.links import Link, Purpose
 from services.api.mail import messages
 from services.api.mail.outbox import Outbox, withdraw
-from services.api.pages import Asked
-from services.api.problems import Conflict, NotFound, TooMany
 from services.api.settings import ApiSettings
 from services.kit.database.account_tables import Invitation
 from services.kit.database.tables import Organization

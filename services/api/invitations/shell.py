@@ -11,13 +11,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.api.access import Role
 from services.api.auth.repository import find_user_by_email
 from services.api.clock import utc_now
+from services.api.http.problems import Conflict, NotFound
 from services.api.invitations import repository, service
 from services.api.invitations.schemas import InvitationIn
 from services.api.links import Link
 from services.api.mail.addresses import plain_address
-from services.api.problems import Conflict, NotFound
 from services.api.resets.service import make as make_reset
-from services.api.writing import COMMAND_LINE, writing_at
+from services.api.transaction import COMMAND_LINE, writing_at
 from services.kit.database.account_tables import Membership, User
 from services.kit.database.tables import Organization
 

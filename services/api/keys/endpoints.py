@@ -10,11 +10,11 @@ from fastapi import APIRouter, Path, Response
 
 from services.api.access import Role, readable_organization
 from services.api.dependencies import ClockDep, OrganizationID, PrincipalDep, SessionDep, WritingDep
+from services.api.http.pagination import Page, PageDep
+from services.api.http.problems import CHANGING, CREATING, READING, describe
 from services.api.idempotency import CreationDep
 from services.api.keys import service
 from services.api.keys.schemas import KeyIn, KeyOut, NewKeyOut
-from services.api.pages import Page, PageDep
-from services.api.problems import CHANGING, CREATING, READING, describe
 
 router = APIRouter(tags=["keys"])
 

@@ -9,8 +9,8 @@ from uuid import UUID
 from pydantic import BaseModel, Field, model_validator
 
 from contracts.identity import Token
-from services.api.auth.keys import WORKER
-from services.api.incoming import Incoming, Name
+from services.api.auth.tokens.api_keys import WORKER
+from services.api.http.bodies import Incoming, Name
 from services.kit.database.account_tables import ApiKey
 
 KeyRole = Literal["viewer", "manager", "admin", "worker"]

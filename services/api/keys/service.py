@@ -8,11 +8,11 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, Role, readable_organization, readable_store
-from services.api.auth.keys import draw_key
+from services.api.auth.tokens.api_keys import draw_key
 from services.api.clock import Clock
+from services.api.http.pagination import Asked
+from services.api.http.problems import Invalid, NotFound
 from services.api.keys.schemas import KeyIn, KeyOut, NewKeyOut
-from services.api.pages import Asked
-from services.api.problems import Invalid, NotFound
 from services.kit.database.account_tables import ApiKey
 
 

@@ -13,13 +13,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.api.access import Principal, readable_camera, readable_store
 from services.api.auth.principal import ask_again
 from services.api.dependencies import CameraID, Hold, HoldDep, OrganizationID, PartsDep, PrincipalDep, StoreID
+from services.api.http.problems import NotFound, describe
 from services.api.live import descriptions, messages
 from services.api.live.hub import EVERY, Listener
 from services.api.live.organization import OrganizationView
 from services.api.live.stream import LiveStream, Watch
-from services.api.parts import Parts
-from services.api.problems import NotFound, describe
 from services.api.quotas import Kind
+from services.api.state import Parts
 
 router = APIRouter(tags=["live"])
 

@@ -21,12 +21,12 @@ from services.api.access import SERVICE, readable_stores
 from services.api.clock import Clock
 from services.api.counts.buckets import day_bounds
 from services.api.database import Sessions
+from services.api.http.problems import DATABASE_ERRORS
 from services.api.live import messages
 from services.api.live.hub import Hub, Room
 from services.api.live.mailbox import Message
-from services.api.live.pace import Pace
 from services.api.live.statuses import Statuses
-from services.api.problems import DATABASE_ERRORS
+from services.api.live.throttle import Pace
 from services.api.stores.repository import StoreRecord, read_stores, read_versions
 from services.kit.database.occupancy import resets_around
 from services.kit.logs import logger

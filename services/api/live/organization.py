@@ -12,7 +12,7 @@ from services.api.auth.principal import ask_again
 from services.api.live import messages
 from services.api.live.hub import Listener
 from services.api.live.mailbox import Message
-from services.api.parts import Parts
+from services.api.state import Parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from sse_starlette.sse import SendTimeoutError
 from starlette.types import Message as AsgiMessage
 from starlette.types import Receive, Scope, Send
 
+from services.api.http.problems import DATABASE_ERRORS, NotFound, Unauthorized
 from services.api.live import messages
 from services.api.live.hub import Hub, Listener
 from services.api.live.mailbox import Mailbox
-from services.api.problems import DATABASE_ERRORS, NotFound, Unauthorized
 from services.kit.logs import logger
 
 SEND_TIMEOUT = 30.0

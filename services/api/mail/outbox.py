@@ -18,10 +18,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.clock import Clock
 from services.api.database import Sessions
+from services.api.http.problems import DATABASE_ERRORS
 from services.api.mail.messages import Letter, write
 from services.api.mail.settings import MailSettings
 from services.api.mail.smtp import TIMEOUT, Away, Refused, Send, sender
-from services.api.problems import DATABASE_ERRORS
 from services.kit.database.account_tables import OutgoingMail
 from services.kit.logs import logger
 from services.kit.nats.bus import Backoff

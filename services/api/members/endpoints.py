@@ -9,11 +9,11 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Response
 
 from services.api.dependencies import ClockDep, OrganizationID, PrincipalDep, SessionDep, WritingDep
-from services.api.etags import IfMatch, tagged
+from services.api.http.etags import IfMatch, tagged
+from services.api.http.pagination import Page, PageDep
+from services.api.http.problems import CHANGING, READING, describe
 from services.api.members import service
 from services.api.members.schemas import MemberOut, MemberPatch, UserOut, UserPatch
-from services.api.pages import Page, PageDep
-from services.api.problems import CHANGING, READING, describe
 
 router = APIRouter(tags=["members"])
 

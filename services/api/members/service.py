@@ -7,14 +7,14 @@ from uuid import UUID
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api import etags
 from services.api.access import Principal, Role, readable_organization, require_superadmin
-from services.api.auth.keys import revoke_keys_of
 from services.api.auth.repository import end_sign_ins, roles_of
+from services.api.auth.tokens.api_keys import revoke_keys_of
 from services.api.clock import Clock
+from services.api.http import etags
+from services.api.http.pagination import Asked
+from services.api.http.problems import Conflict, NotFound
 from services.api.members.schemas import MemberOut, MemberPatch, UserOut, UserPatch
-from services.api.pages import Asked
-from services.api.problems import Conflict, NotFound
 from services.kit.database.account_tables import Membership, User
 from services.kit.database.tables import Organization
 

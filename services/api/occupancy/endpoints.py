@@ -15,9 +15,9 @@ from services.api.counts.endpoints import Day
 from services.api.database import driver
 from services.api.dependencies import ChangeCounted, ClockDep, PrincipalDep, SessionDep, StoreID
 from services.api.history.period import Period, Size, Slot, slots
+from services.api.http.problems import READING, describe
 from services.api.occupancy.repository import DayInside, correct, last_correction, read_day
 from services.api.occupancy.schemas import CorrectionIn, CorrectionOut, InsideNow, InsideThen, OccupancyOut
-from services.api.problems import READING, describe
 from services.kit.database.occupancy import resets_around
 from services.kit.database.tables import Store
 from services.kit.database.totals import totals

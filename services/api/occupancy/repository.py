@@ -10,7 +10,7 @@ from typing import NamedTuple
 import asyncpg
 
 from contracts.identity import LIVE
-from services.api.writing import CHANNEL
+from services.api.transaction import CHANNEL
 from services.kit.database.effective_counts import standing
 from services.kit.database.occupancy import Base, corrected, over, resets
 from services.kit.database.tables import Store

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from services.api.history.schemas import Tally
-from services.api.incoming import Incoming
+from services.api.http.bodies import Incoming
 
 # JSON Schema's "time" has an offset; this is what a clock on the wall shows.
 WallTime = Annotated[time, WithJsonSchema({"type": "string", "pattern": r"^\d\d:\d\d:\d\d", "examples": ["04:00:00"]})]

@@ -9,12 +9,12 @@ from sqlmodel import col
 
 from services.api.access import readable_organization, readable_organizations, superadmins_only
 from services.api.dependencies import OrganizationID, PrincipalDep, SessionDep, WritingDep
-from services.api.etags import IfMatch, tagged
+from services.api.http.etags import IfMatch, tagged
+from services.api.http.pagination import Page, PageDep
+from services.api.http.problems import CHANGING, CREATING, READING, describe
 from services.api.idempotency import CreationDep
 from services.api.organizations import service
 from services.api.organizations.schemas import OrganizationIn, OrganizationOut, OrganizationPatch
-from services.api.pages import Page, PageDep
-from services.api.problems import CHANGING, CREATING, READING, describe
 from services.kit.database.tables import Organization
 
 router = APIRouter(tags=["organizations"])

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from contracts.identity import Token
-from services.api.incoming import Incoming, Name, Patch
+from services.api.http.bodies import Incoming, Name, Patch
 from services.kit.database.tables import Organization
 
 Months = Annotated[

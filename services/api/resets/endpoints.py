@@ -7,8 +7,8 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request
 
 from services.api.dependencies import PartsDep
+from services.api.http.problems import describe
 from services.api.invitations.schemas import LinkIn
-from services.api.problems import describe
 from services.api.resets import service
 from services.api.resets.schemas import ResetAskedOut, ResetIn, ResetLook, StrengthIn, StrengthOut, UseIn
 from services.kit.http.addresses import client_network

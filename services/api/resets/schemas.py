@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from services.api.auth.schemas import Email
-from services.api.incoming import Incoming
+from services.api.http.bodies import Incoming
 from services.api.invitations.schemas import ChosenPassword
 from services.api.links import Token
 

@@ -11,23 +11,23 @@ from datetime import datetime, timedelta
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.auth.allowances import take
-from services.api.auth.digest import digest
-from services.api.auth.passwords import checked_length
-from services.api.auth.proving import prove
+from services.api.auth.passwords.choosing import prove
+from services.api.auth.passwords.hashing import checked_length
+from services.api.auth.passwords.strength import Strength
+from services.api.auth.rate_limits import take
 from services.api.auth.repository import find_user_by_email
-from services.api.auth.strength import Strength
+from services.api.auth.tokens.digest import digest
 from services.api.clock import Clock
+from services.api.http.problems import Gone, NotFound, TooMany
 from services.api.invitations.accepting import standing as standing_invitation
 from services.api.links import Link, Purpose
 from services.api.mail import messages
 from services.api.mail.addresses import plain_address
 from services.api.mail.messages import Letter
 from services.api.mail.outbox import Prepare
-from services.api.parts import Parts
-from services.api.problems import Gone, NotFound, TooMany
 from services.api.resets.schemas import ResetLook, StrengthIn, UseIn
-from services.api.writing import writing
+from services.api.state import Parts
+from services.api.transaction import writing
 from services.kit.database.account_tables import OutgoingMail, PasswordReset, User
 from services.kit.database.tables import Organization
 

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Response
 
 from services.api.access import Role, readable_organization, readable_store, readable_stores
 from services.api.dependencies import ClockDep, PrincipalDep, SessionDep, StatusesDep, StoreID, WritingDep
-from services.api.etags import IfMatch, tagged
+from services.api.http.etags import IfMatch, tagged
+from services.api.http.problems import CHANGING, CREATING, READING, describe
 from services.api.idempotency import CreationDep
-from services.api.problems import CHANGING, CREATING, READING, describe
 from services.api.stores import service
 from services.api.stores.repository import read_stores
 from services.api.stores.schemas import StoreIn, StoreOut, StorePatch, StoreSettings

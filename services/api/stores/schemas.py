@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from contracts.events import Counts, State, Status
 from contracts.identity import Policy, Token
 from contracts.spec import Anchor, Side
-from services.api.incoming import Incoming, Name, Patch, TimeZone
+from services.api.http.bodies import Incoming, Name, Patch, TimeZone
 from services.api.stores.opening_hours import OpeningHours
 from services.kit.database.tables import Line, Store, ZoneRow
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api import etags
 from services.api.access import Principal, Role, readable_organization, readable_store
-from services.api.naming import free_id
-from services.api.problems import Conflict
+from services.api.http import etags
+from services.api.http.ids import free_id
+from services.api.http.problems import Conflict
 from services.api.stores.opening_hours import OpeningHours
 from services.api.stores.schemas import StoreIn, StorePatch, StoreSettings
 from services.kit.database.account_tables import ApiKey

@@ -13,7 +13,7 @@ import numpy as np
 from contracts.events import Box
 from contracts.identity import Direction
 from contracts.spec import CountingLine
-from services.cli.diagnosis.walks import Floats, Walk
+from services.cli.diagnosis.trajectories import Floats, Walk
 from services.tracker.counting.crossing_rule import Gate, Passage
 
 NEAR: Final = 1.2

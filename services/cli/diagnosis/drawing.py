@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 
 from contracts.spec import CountingLine, Side
-from services.cli.annotation import IN_COLOUR
+from services.cli.counting.annotation import IN_COLOUR
 from services.cli.diagnosis.examination import Diagnosis, Observation
-from services.cli.diagnosis.walks import STEP, Floats, Walk
+from services.cli.diagnosis.trajectories import STEP, Floats, Walk
 from services.kit.codec import Image
 
 Colour = tuple[int, int, int]

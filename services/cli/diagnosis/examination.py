@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from contracts.identity import Direction
 from contracts.spec import CountingLine
-from services.cli.diagnosis.about_line import about_line
-from services.cli.diagnosis.about_people import about_people, nobody_walks
-from services.cli.diagnosis.about_view import DARK, about_view
 from services.cli.diagnosis.approach import crossings_of
+from services.cli.diagnosis.checks_line import about_line
+from services.cli.diagnosis.checks_people import about_people, nobody_walks
+from services.cli.diagnosis.checks_view import DARK, about_view
 from services.cli.diagnosis.findings import Code, Finding, Severity, ranked
 from services.cli.diagnosis.proposal import Proposal, propose
+from services.cli.diagnosis.trajectories import Walk
 from services.cli.diagnosis.view import View
-from services.cli.diagnosis.walks import Walk
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from typing import Final
 from contracts.events import Detections, Path
 from contracts.identity import LIVE
 from contracts.spec import CameraSpec
+from services.cli.console.errors import Refused
+from services.cli.console.progress import Progress
+from services.cli.counting.pipeline import Looked, Pipeline
+from services.cli.diagnosis.clip import Stretch
 from services.cli.diagnosis.examination import Observation
-from services.cli.diagnosis.stretch import Stretch
+from services.cli.diagnosis.trajectories import walks_of
 from services.cli.diagnosis.view import ViewMeter
-from services.cli.diagnosis.walks import walks_of
-from services.cli.errors import Refused
-from services.cli.pipeline import Looked, Pipeline
-from services.cli.progress import Progress
 from services.detector.backends.openvino import OpenVinoDetector
 from services.detector.backends.protocol import Detector
 from services.detector.inference import analyze

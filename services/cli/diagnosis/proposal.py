@@ -16,7 +16,7 @@ import numpy as np
 from contracts.identity import Direction
 from contracts.spec import Anchor, CountingLine, Side
 from services.cli.diagnosis.approach import crossings_of
-from services.cli.diagnosis.walks import Floats, Walk
+from services.cli.diagnosis.trajectories import Floats, Walk
 
 DIRECTIONS: Final = 12
 PLACES: Final = 32

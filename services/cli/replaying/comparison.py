@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timezone, tzinfo
 
 from contracts.events import Crossing
 from contracts.identity import Direction, to_datetime
-from services.cli.replaying.rows import Counted
+from services.cli.replaying.results import Counted
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from functools import partial
 from contracts.identity import to_datetime
 from contracts.runs import Run, RunCamera, RunKind
 from contracts.spec import CameraSpec, CountingLine
-from services.cli.errors import Refused
-from services.cli.options import LineWords
-from services.cli.replaying.past import Held, Past
+from services.cli.console.errors import Refused
+from services.cli.console.options import LineWords
+from services.cli.replaying.history import Held, Past
 
 
 @dataclass(frozen=True, slots=True)

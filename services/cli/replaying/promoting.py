@@ -10,8 +10,8 @@ import asyncpg
 
 from contracts.identity import to_datetime
 from contracts.runs import Run, RunState
-from services.api.writing import CHANNEL
-from services.cli.errors import Refused
+from services.api.transaction import CHANNEL
+from services.cli.console.errors import Refused
 from services.cli.replaying.planning import moment
 
 QUARTER = 900_000_000_000

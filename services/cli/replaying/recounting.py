@@ -20,13 +20,13 @@ from contracts.runs import Run, RunKind, RunState
 from contracts.spec import CameraSpec, CountingLine
 from contracts.streams import PATHS, run_streams
 from contracts.subjects import crossings, paths
-from services.cli.errors import Refused
-from services.cli.options import LineWords
-from services.cli.replaying.appending import Appender
-from services.cli.replaying.life import close_run, open_run, remove_run
-from services.cli.replaying.past import AROUND
+from services.cli.console.errors import Refused
+from services.cli.console.options import LineWords
+from services.cli.replaying.history import AROUND
+from services.cli.replaying.lifecycle import close_run, open_run, remove_run
+from services.cli.replaying.ordered_publish import Appender
 from services.cli.replaying.planning import moment, revised
-from services.cli.replaying.rows import have_ended
+from services.cli.replaying.results import have_ended
 from services.kit.nats.bus import Bus
 from services.kit.nats.consumer import Reader
 from services.tracker.counting.recount import Recount

@@ -27,8 +27,8 @@ from contracts.events import Detections
 from contracts.frames import FrameHeader
 from contracts.runs import RunKind
 from contracts.spec import CameraSpec
-from services.cli.errors import Refused
-from services.cli.replaying.past import AROUND, Held
+from services.cli.console.errors import Refused
+from services.cli.replaying.history import AROUND, Held
 
 MARK, VERSION = "segment", 1
 AT_ONCE = 64
@@ -104,7 +104,7 @@ class _Record(NamedTuple):
 
 
 class SegmentPast:
-    """A segment's file as a source of runs; see `services.cli.replaying.past.Past`.
+    """A segment's file as a source of runs; see `services.cli.replaying.history.Past`.
 
     Raises:
         Refused: the file cannot be read, or is no segment.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from contracts.streams import Bucket, Owner
-from infra.local.nats import NatsServer
+from infra.local.processes.nats import NatsServer
 from services.kit.nats.assignment import Share
 from services.kit.nats.bus import Bus
 from services.kit.nats.lease import Lease

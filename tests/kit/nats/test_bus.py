@@ -12,7 +12,7 @@ from nats.js.errors import NotFoundError, ServerError
 
 from contracts.streams import CROSSINGS, FRAMES, LEASES, Owner
 from contracts.subjects import crossings, frames, kept
-from infra.local.nats import NatsServer
+from infra.local.processes.nats import NatsServer
 from services.kit.nats.bus import Bus, StreamFull
 from services.kit.nats.stream_config import to_config
 from services.kit.settings import ServiceSettings

@@ -11,7 +11,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from contracts.streams import CROSSINGS, Owner
 from contracts.subjects import crossings
-from infra.local.nats import NatsServer
+from infra.local.processes.nats import NatsServer
 from services.kit.nats import consumer as reading
 from services.kit.nats.bus import Bus
 from services.kit.nats.consumer import Reader

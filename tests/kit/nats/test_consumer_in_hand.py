@@ -10,7 +10,7 @@ from nats.js.api import AckPolicy, ConsumerConfig
 
 from contracts.streams import PATHS, Owner
 from contracts.subjects import paths
-from infra.local.nats import NatsServer
+from infra.local.processes.nats import NatsServer
 from services.kit.nats.bus import Bus
 from services.kit.nats.consumer import Reader
 from services.kit.settings import ServiceSettings

@@ -9,7 +9,7 @@ import pytest
 from nats.js.kv import KeyValue
 
 from contracts.streams import CAMERAS, Owner
-from infra.local.nats import NatsServer
+from infra.local.processes.nats import NatsServer
 from services.kit.nats.bus import Bus
 from services.kit.nats.kv_watch import Entry, watch
 from services.kit.settings import ServiceSettings

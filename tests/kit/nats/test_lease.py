@@ -11,7 +11,7 @@ import pytest
 from nats.js.errors import KeyNotFoundError
 
 from contracts.streams import Bucket, Owner
-from infra.local.nats import NatsServer
+from infra.local.processes.nats import NatsServer
 from services.kit.nats.bus import Bus
 from services.kit.nats.lease import Lease, hold
 from services.kit.settings import ServiceSettings

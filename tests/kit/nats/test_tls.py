@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from contracts.streams import Owner
-from infra.local.nats import DEVELOPER, NatsServer
+from infra.local.processes.nats import DEVELOPER, NatsServer
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from tests.cli.command import metrica

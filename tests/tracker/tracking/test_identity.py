@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.mot import track
-from services.cli.mot_metrics import fit
-from services.cli.mot_text import read_sequence
+from services.cli.evaluation.mot import track
+from services.cli.evaluation.mot_metrics import fit
+from services.cli.evaluation.mot_text import read_sequence
 
 
 @pytest.mark.footage

@@ -1,0 +1,1 @@
+"""Passwords: hashing, their strength, and choosing a new one."""

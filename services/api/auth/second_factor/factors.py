@@ -1,0 +1,199 @@
+"""Second factors: codes of an authenticator app (TOTP, RFC 6238), and recovery codes in its place.
+
+A code is good once. That holds across replicas: the time step of the last one is moved on by a statement that only one
+of two requests can win, and a recovery code is its row, which only one can remove.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+import pyotp
+from sqlalchemy import delete, func, or_, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.api.auth.tokens.digest import digest
+from services.api.http.problems import Conflict, Unauthorized, Unavailable
+from services.kit.database.sign_in_tables import RecoveryCode, SecondFactor
+from services.kit.vault import CannotOpen, Vault
+
+ISSUER = "Metrica"
+AROUND = 1
+"""Time steps (30 s) by which a phone's clock may differ."""
+PENDING_LIFE = timedelta(minutes=15)
+"""In which a new secret has to be confirmed by a code."""
+RECOVERY_CODES, RECOVERY_BYTES = 10, 20
+"""Ten codes of 160 bit: too many to try out, so that a plain hash may keep them."""
+NEEDED, WRONG = "second_factor_needed", "second_factor_wrong"
+
+_OF_APP = re.compile(r"[0-9]{6}")
+
+
+class Kind(StrEnum):
+    """What was shown as a second factor."""
+
+    APP = "app"
+    RECOVERY = "recovery code"
+
+
+class SecondFactorNeeded(Unauthorized):
+    """The password is right, and a code is needed besides."""
+
+    code = NEEDED
+
+
+class WrongCode(Unauthorized):
+    """The code is another one, or was used before."""
+
+    code = WRONG
+
+    def __init__(self) -> None:
+        super().__init__("The code is wrong, or was used before. Wait for the next one, or use a recovery code.")
+
+
+class SecondFactors:
+    """Everybody's second factors.
+
+    Args:
+        vault: seals the secrets.
+    """
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    async def begin(self, session: AsyncSession, user: UUID, now: datetime) -> str:
+        """A new secret (base32), which comes into force once a code of it was given. One in force stays until then.
+
+        Raises:
+            Unavailable: nothing can be sealed here.
+        """
+        secret = pyotp.random_base32()
+        row = await _locked(session, user) or SecondFactor(user=user)
+        row.pending, row.pending_at = self._seal(secret), now
+        session.add(row)
+        await session.flush()
+        return secret
+
+    async def confirm(self, session: AsyncSession, user: UUID, code: str, now: datetime) -> list[str]:
+        """Put the new secret in force, and draw its recovery codes.
+
+        Raises:
+            Conflict: none was begun, or too long ago.
+            WrongCode: the code is not of the new secret.
+        """
+        row = await _locked(session, user)
+        if row is None or row.pending is None or row.pending_at is None or now > row.pending_at + PENDING_LIFE:
+            raise Conflict("No second factor was begun in the last quarter of an hour: begin anew.")
+        step = _step_of(self._open(row.pending), code, now)
+        if step is None:
+            raise WrongCode
+        row.sealed, row.confirmed_at, row.last_step = row.pending, now, step
+        row.pending = row.pending_at = None
+        session.add(row)
+        await session.flush()
+        return await draw_recovery_codes(session, user)
+
+    async def take(self, session: AsyncSession, user: UUID, code: str, now: datetime) -> Kind:
+        """Use a code up.
+
+        Args:
+            session: a transaction; the code is used once it commits.
+            user: who has a second factor.
+            code: of the app, or a recovery code; blanks and dashes do not matter.
+            now: the time.
+
+        Raises:
+            WrongCode: it is none of theirs, or was used before.
+            Unavailable: the secret cannot be read here.
+        """
+        plain = re.sub(r"[\s-]", "", code)
+        if _OF_APP.fullmatch(plain) is None:
+            if not await _take_recovery_code(session, user, plain):
+                raise WrongCode
+            return Kind.RECOVERY
+        row = await find(session, user)
+        step = None if row is None or row.sealed is None else _step_of(self._open(row.sealed), plain, now)
+        if step is None:
+            raise WrongCode
+        used = col(SecondFactor.last_step)
+        move_on = update(SecondFactor).where(col(SecondFactor.user) == user, or_(used.is_(None), used < step))
+        moved = await session.exec(move_on.values(last_step=step).returning(col(SecondFactor.user)))
+        if moved.first() is None:
+            raise WrongCode
+        return Kind.APP
+
+    def _seal(self, secret: str) -> str:
+        try:
+            return self._vault.seal(secret)
+        except CannotOpen as error:
+            raise Unavailable(f"There are no second factors here: {error}.") from error
+
+    def _open(self, sealed: str) -> str:
+        try:
+            return self._vault.open(sealed)
+        except CannotOpen as error:
+            raise Unavailable(
+                f"Your authenticator app's secret cannot be read: {error}. A recovery code works; or whoever runs "
+                "Metrica removes the second factor: `metrica user reset-second-factor`."
+            ) from error
+
+
+def uri(secret: str, email: str) -> str:
+    """What an authenticator app reads from the picture (otpauth://)."""
+    return pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name=ISSUER)
+
+
+async def find(session: AsyncSession, user: UUID) -> SecondFactor | None:
+    """A user's second factor, where it is in force."""
+    query = select(SecondFactor).where(SecondFactor.user == user, col(SecondFactor.confirmed_at).is_not(None))
+    return (await session.exec(query)).first()
+
+
+async def remove(session: AsyncSession, user: UUID) -> bool:
+    """Take a user's second factor away; tells whether there was one in force."""
+    row = await _locked(session, user)
+    if row is None:
+        return False
+    await session.exec(delete(RecoveryCode).where(col(RecoveryCode.user) == user))
+    was_on = row.confirmed_at is not None
+    await session.delete(row)
+    await session.flush()
+    return was_on
+
+
+async def draw_recovery_codes(session: AsyncSession, user: UUID) -> list[str]:
+    """Ten new recovery codes in the place of all before; only their hashes stay."""
+    await session.exec(delete(RecoveryCode).where(col(RecoveryCode.user) == user))
+    drawn = [base64.b32encode(secrets.token_bytes(RECOVERY_BYTES)).decode() for _ in range(RECOVERY_CODES)]
+    session.add_all(RecoveryCode(user=user, hash=digest(code)) for code in drawn)
+    await session.flush()
+    return ["-".join(code[at : at + 4] for at in range(0, len(code), 4)) for code in drawn]
+
+
+async def recovery_codes_left(session: AsyncSession, user: UUID) -> int:
+    """How many are not used yet."""
+    return (await session.exec(select(func.count()).select_from(RecoveryCode).where(RecoveryCode.user == user))).one()
+
+
+async def _take_recovery_code(session: AsyncSession, user: UUID, code: str) -> bool:
+    taken = delete(RecoveryCode).where(col(RecoveryCode.user) == user, col(RecoveryCode.hash) == digest(code.upper()))
+    return (await session.exec(taken.returning(col(RecoveryCode.user)))).first() is not None
+
+
+async def _locked(session: AsyncSession, user: UUID) -> SecondFactor | None:
+    return (await session.exec(select(SecondFactor).where(SecondFactor.user == user).with_for_update())).first()
+
+
+def _step_of(secret: str, code: str, now: datetime) -> int | None:
+    """The time step that a code is of, around the present one."""
+    app = pyotp.TOTP(secret)
+    try:
+        return app.verify_and_get_timecode(code, for_time=now, valid_window=AROUND)
+    except pyotp.OTPVerificationError:
+        return None

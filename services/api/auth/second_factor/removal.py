@@ -1,0 +1,36 @@
+"""Removing a second factor that its owner has lost: by a superadmin, or by the operator."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.api.auth import repository
+from services.api.auth.second_factor import factors
+from services.api.transaction import writing_at
+from services.kit.logs import logger
+
+log = logger()
+
+
+async def remove_and_sign_out(session: AsyncSession, user: UUID) -> bool:
+    """Remove a user's second factor and end their sign-ins; tells whether there was one."""
+    await repository.lock_user(session, user, changing=True)
+    if not await factors.remove(session, user):
+        return False
+    await repository.end_sign_ins(session, user)
+    log.warning("a second factor was removed for its owner", user=str(user))
+    return True
+
+
+async def remove_lost_factor(database_url: str, email: str) -> bool:
+    """The same from outside of the API.
+
+    Args:
+        database_url: postgresql://user:password@host:port/database
+        email: what they sign in with.
+    """
+    async with writing_at(database_url) as session:
+        user = await repository.find_user_by_email(session, email)
+        return user is not None and await remove_and_sign_out(session, user.id)

@@ -1,0 +1,123 @@
+"""Keys of machines: `mk_…` reads and changes as its role allows, `mw_…` (a worker's) sends crossings."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import or_, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.api.access import Principal, Role
+from services.api.auth import repository
+from services.api.auth.tokens.digest import digest
+from services.api.database import Sessions
+from services.api.http.problems import Unauthorized
+from services.kit.database.account_tables import ApiKey
+
+WORKER = "worker"
+"""The role of a key that sends crossings and does nothing else."""
+_NOTED_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key that was just drawn: `text` is shown once and kept nowhere."""
+
+    text: str
+    prefix: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker at the edge, known by its key."""
+
+    key: UUID
+    store: str
+
+
+def draw_key(role: str) -> NewKey:
+    """A new key for a role."""
+    prefix = f"{'mw' if role == WORKER else 'mk'}_{secrets.token_hex(6)}"
+    text = f"{prefix}_{secrets.token_urlsafe(32)}"
+    return NewKey(text, prefix, digest(text))
+
+
+def is_key(text: str) -> bool:
+    """Whether a bearer's token is a key and no JWT."""
+    return text.startswith(("mk_", "mw_"))
+
+
+async def principal_of_key(sessions: Sessions, text: str, now: datetime) -> Principal:
+    """Whom a key stands for.
+
+    Raises:
+        Unauthorized: there is no such key, it was revoked, or it is a worker's.
+    """
+    key = await _use(sessions, text, now)
+    if key.role == WORKER:
+        raise Unauthorized("This is a worker's key: it goes into X-Worker-Key, and sends crossings.")
+    return _principal(key)
+
+
+async def principal_of_known_key(session: AsyncSession, key: UUID) -> Principal | None:
+    """Whom a key stands for that was shown before; None where it was revoked since."""
+    found = await session.get(ApiKey, key)
+    return None if found is None or found.revoked_at is not None else _principal(found)
+
+
+async def worker_of_key(sessions: Sessions, text: str, now: datetime) -> Worker:
+    """Which worker a key stands for.
+
+    Raises:
+        Unauthorized: there is no such key, it was revoked, or it is no worker's.
+    """
+    key = await _use(sessions, text, now)
+    if key.role != WORKER or key.store is None:
+        raise Unauthorized("This is no worker's key: make one of the role worker for the store.")
+    return Worker(key.id, key.store)
+
+
+async def revoke_keys_of(
+    session: AsyncSession, user: UUID, now: datetime, organization: str | None = None, but: Collection[str] = ()
+) -> None:
+    """Revoke what a person made and may make no longer. Workers' keys stay: they send crossings, and read nothing.
+
+    Args:
+        session: a transaction of `services.api.transaction`.
+        user: whose keys.
+        now: when.
+        organization: only of this one.
+        but: organizations in which they still may.
+    """
+    query = select(ApiKey).where(ApiKey.made_by == user, ApiKey.role != WORKER, col(ApiKey.revoked_at).is_(None))
+    if organization is not None:
+        query = query.where(ApiKey.organization == organization)
+    for key in (await session.exec(query.where(col(ApiKey.organization).not_in(but)))).all():
+        key.revoked_at = now
+        session.add(key)
+
+
+async def _use(sessions: Sessions, text: str, now: datetime) -> ApiKey:
+    prefix = "_".join(text.split("_", 2)[:2])  # what follows may hold more of them
+    async with sessions() as session:
+        key = await repository.find_key(session, prefix)
+    if key is None or not hmac.compare_digest(key.hash, digest(text)) or key.revoked_at is not None:
+        raise Unauthorized("There is no such key, or it was revoked.")
+    if key.last_used_at is None or now - key.last_used_at >= _NOTED_EVERY:
+        async with sessions() as session, session.begin():
+            used = col(ApiKey.last_used_at)
+            stale = or_(used.is_(None), used <= now - _NOTED_EVERY)
+            await session.exec(update(ApiKey).where(col(ApiKey.id) == key.id, stale).values(last_used_at=now))
+    return key
+
+
+def _principal(key: ApiKey) -> Principal:
+    roles = {key.organization: Role(key.role)}
+    return Principal(f"key {key.name} ({key.prefix})", roles=roles, store=key.store, key=key.id)

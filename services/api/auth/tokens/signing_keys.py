@@ -1,0 +1,116 @@
+"""The keys that the API signs its own tokens with: in the database, sealed, so that replicas share them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt import PyJWK
+from jwt.algorithms import ECAlgorithm
+from sqlalchemy import text
+from sqlmodel import col, select
+
+from services.api.auth.tokens.access_tokens import ALGORITHM
+from services.api.auth.tokens.jwks import PAUSE_SECONDS, read_keys
+from services.api.clock import Clock
+from services.api.database import Sessions
+from services.api.http.problems import Unavailable
+from services.kit.database.account_tables import SigningKey
+from services.kit.logs import logger
+from services.kit.vault import CannotOpen, Vault
+
+_LOCK = 0x6D657472_7369676E  # "metrsign": two replicas that start on an empty database make one key
+
+log = logger()
+
+
+class SigningKeys:
+    """Signs, and knows the public halves of what any replica signed.
+
+    Args:
+        sessions: of READ COMMITTED transactions.
+        vault: seals the private halves.
+        clock: dates a new key.
+        monotonic: seconds, for how often an unknown key is looked for.
+    """
+
+    def __init__(
+        self, sessions: Sessions, vault: Vault, clock: Clock, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._sessions, self._vault, self._clock, self._monotonic = sessions, vault, clock, monotonic
+        self._rows: list[SigningKey] = []
+        self._public: dict[str, PyJWK] = {}
+        self._signer: tuple[str, str] | None = None
+        self._read_at = float("-inf")
+        self._busy = asyncio.Lock()
+
+    async def find(self, kid: str) -> PyJWK | None:
+        """The public half of that id. Another replica may have made it a moment ago."""
+        if kid not in self._public:
+            async with self._busy:
+                if self._monotonic() - self._read_at >= PAUSE_SECONDS:
+                    await self._read()
+        return self._public.get(kid)
+
+    async def published(self) -> list[dict[str, object]]:
+        """All public halves, as JWKs."""
+        async with self._busy:
+            await self._read()
+        return [row.public for row in self._rows]
+
+    async def sign(self, claims: Mapping[str, Any]) -> str:
+        """A token.
+
+        Raises:
+            Unavailable: there is no secret key, without which nothing is kept that signs.
+        """
+        if self._signer is None:
+            async with self._busy:
+                self._signer = self._signer or await self._find_or_make()
+        kid, private = self._signer
+        return jwt.encode(dict(claims), private, ALGORITHM, headers={"kid": kid})
+
+    async def _read(self) -> None:
+        async with self._sessions() as session:
+            query = select(SigningKey).order_by(col(SigningKey.created_at).desc(), col(SigningKey.kid))
+            self._rows = list((await session.exec(query)).all())
+        self._read_at = self._monotonic()
+        self._public = read_keys(row.public for row in self._rows)
+
+    async def _find_or_make(self) -> tuple[str, str]:
+        if not self._vault.usable:
+            raise Unavailable("Nobody can sign in here: METRICA_SECRET_KEY, which seals what signs, is not set.")
+        async with self._sessions() as session, session.begin():
+            await (await session.connection()).execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            await self._read()
+            for row in self._rows:
+                try:
+                    return row.kid, self._vault.open(row.sealed)
+                except CannotOpen:
+                    log.warning("a signing key was sealed with another METRICA_SECRET_KEY; another one is made")
+            kid, private, public = make_key()
+            row = SigningKey(kid=kid, sealed=self._vault.seal(private), public=public, created_at=self._clock())
+            session.add(row)
+        self._rows = [row, *self._rows]
+        self._public = read_keys(row.public for row in self._rows)
+        return kid, private
+
+
+def make_key() -> tuple[str, str, dict[str, object]]:
+    """A new key: its id (RFC 7638), the private half as PEM, the public half as a JWK."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    public = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    thumb = json.dumps({name: public[name] for name in ("crv", "kty", "x", "y")}, separators=(",", ":"))
+    kid = base64.urlsafe_b64encode(hashlib.sha256(thumb.encode()).digest()).rstrip(b"=").decode()
+    return kid, private, {**public, "kid": kid, "use": "sig", "alg": ALGORITHM}

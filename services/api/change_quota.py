@@ -1,0 +1,49 @@
+"""How many changes one principal may make: a program that runs wild, or somebody who fills the log, is told to wait."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime, timedelta
+
+from services.api.access import Principal
+from services.api.clock import Clock
+from services.api.http.problems import TooMany
+from services.api.quotas import holder
+
+WINDOW = timedelta(minutes=10)
+REMEMBERED = 10_000
+"""Principals; beyond them, those whose window has passed are forgotten."""
+
+
+class Changes:
+    """What each principal has changed of late, in this process: replicas count for themselves.
+
+    Args:
+        most: changes of one principal in `WINDOW`, those that were refused too.
+        clock: tells the time.
+    """
+
+    def __init__(self, most: int, clock: Clock) -> None:
+        self._most, self._clock = most, clock
+        self._made: dict[str, deque[datetime]] = {}
+
+    def count(self, principal: Principal) -> None:
+        """Count one more.
+
+        Raises:
+            TooMany: it is one too many.
+        """
+        now, name = self._clock(), holder(principal)
+        if len(self._made) >= REMEMBERED and name not in self._made:
+            self._made = {who: made for who, made in self._made.items() if made[-1] > now - WINDOW}
+        made = self._made.setdefault(name, deque())
+        while made and made[0] <= now - WINDOW:
+            made.popleft()
+        if len(made) >= self._most:
+            left = int((made[0] + WINDOW - now).total_seconds()) + 1
+            minutes = int(WINDOW.total_seconds()) // 60
+            raise TooMany(
+                f"You made {len(made)} changes within {minutes} minutes, the most that one may (METRICA_MAX_CHANGES).",
+                retry_after=left,
+            )
+        made.append(now)

@@ -1,0 +1,52 @@
+"""One transaction that changes the configuration: alone among writers, written down, and announced at its commit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.pool import NullPool
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.api.audit import recorder
+from services.api.clock import Clock, utc_now
+from services.api.database import Sessions, open_engine, open_sessions
+
+CHANNEL = "metrica_config"
+COMMAND_LINE = "command line"
+_LOCK = 0x6D657472_636F6E66  # "metrconf": one writer at a time, so that two revisions never become one
+
+
+@asynccontextmanager
+async def writing(sessions: Sessions, who: str, clock: Clock = utc_now) -> AsyncIterator[AsyncSession]:
+    """A transaction for changes. What fails in it leaves everything as it was.
+
+    Args:
+        sessions: whose transactions are READ COMMITTED: each statement sees what the writer before has committed.
+        who: is written into the log of changes.
+        clock: says when.
+    """
+    async with sessions() as session, session.begin():
+        connection = await session.connection()
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        recorder.watch(session, who, clock)
+        yield session
+        await session.flush()
+        await connection.execute(text(f"NOTIFY {CHANNEL}"))
+
+
+@asynccontextmanager
+async def writing_at(database_url: str, who: str = COMMAND_LINE) -> AsyncIterator[AsyncSession]:
+    """The same from outside of the API, which is told all the same.
+
+    Args:
+        database_url: postgresql://user:password@host:port/database
+        who: is written into the log of changes.
+    """
+    engine = open_engine(database_url, isolation_level="READ COMMITTED", poolclass=NullPool)
+    try:
+        async with writing(open_sessions(engine), who) as session:
+            yield session
+    finally:
+        await engine.dispose()

@@ -1,0 +1,187 @@
+"""`metrica dlq list | show | retry | drop`: what the services could not handle, why, and another try."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.cli.console.broker import running_bus
+from services.cli.console.errors import Refused
+
+if TYPE_CHECKING:
+    from contracts.events import DeadLetter
+    from services.kit.nats.bus import Bus
+
+app = typer.Typer(help="Look at what the services could not handle, and try it again.", no_args_is_help=True)
+
+SHOWN_BYTES = 2000
+
+Act = Callable[["Bus", "Filed"], Awaitable[None]]
+Numbers = Annotated[list[int] | None, typer.Argument(help="Letters by number, as `list` shows them.")]
+All = Annotated[bool, typer.Option("--all", help="All letters; with --service those of one service.")]
+Service = Annotated[str | None, typer.Option(help="Only this service's, such as tracker.", show_default=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A dead letter with its number in the stream."""
+
+    number: int
+    letter: DeadLetter
+    headers: dict[str, str]
+    body: bytes
+
+    def as_json(self) -> dict[str, str | int]:
+        """One line of `--json`."""
+        return {"number": self.number, **self.letter.model_dump(mode="json"), "bytes": len(self.body)}
+
+
+@app.command("list")
+def list_letters(
+    *,
+    service: Service = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List dead letters, the newest last."""
+
+    async def newest() -> list[Filed]:
+        async with running_bus() as bus:
+            return list(deque([letter async for letter in _letters(bus, service)], limit))
+
+    found = asyncio.run(newest())
+    if as_json:
+        for filed in found:
+            print(json.dumps(filed.as_json()))
+    else:
+        _show_table(found)
+
+
+@app.command("show")
+def show_letter(number: Annotated[int, typer.Argument(help="As `list` shows it.")]) -> None:
+    """Show one dead letter whole: where it came from, its headers, and its body as far as it can be read."""
+
+    async def read() -> Filed:
+        async with running_bus() as bus:
+            return await _letter(bus, number)
+
+    filed = asyncio.run(read())
+    print(json.dumps({**filed.as_json(), "headers": filed.headers}, indent=2))
+    print(filed.body[:SHOWN_BYTES].decode(errors="backslashreplace"))
+
+
+@app.command("retry")
+def retry_letters(numbers: Numbers = None, *, everything: All = False, service: Service = None) -> None:
+    """Send letters where they came from once more, and take them out of the dead ones.
+
+    What fails again becomes a new letter. What was handled meanwhile is recognised by its id, and done once.
+    """
+
+    async def retry(bus: Bus, filed: Filed) -> None:
+        await bus.publish(
+            filed.letter.subject,
+            filed.body,
+            headers=filed.headers or None,
+            msg_id=f"{filed.letter.run}/retry/{filed.number}",
+        )
+        await _remove(bus, filed.number)
+
+    _each(numbers, everything, service, retry, "sent once more")
+
+
+@app.command("drop")
+def drop_letters(numbers: Numbers = None, *, everything: All = False, service: Service = None) -> None:
+    """Delete letters for good."""
+
+    async def drop(bus: Bus, filed: Filed) -> None:
+        await _remove(bus, filed.number)
+
+    _each(numbers, everything, service, drop, "deleted")
+
+
+def _each(numbers: list[int] | None, everything: bool, service: str | None, act: Act, done: str) -> None:
+    if bool(numbers) == everything:
+        raise Refused("say which letters: their numbers, or --all")
+
+    async def work() -> int:
+        async with running_bus() as bus:
+            chosen = (
+                [letter async for letter in _letters(bus, service)]
+                if everything
+                else [await _letter(bus, number) for number in numbers or ()]
+            )
+            for filed in chosen:
+                await act(bus, filed)
+            return len(chosen)
+
+    count = asyncio.run(work())
+    print(f"{count} {'letter' if count == 1 else 'letters'} {done}")
+
+
+async def _letters(bus: Bus, service: str | None) -> AsyncIterator[Filed]:
+    """All letters, the oldest first."""
+    from nats.js.api import ConsumerConfig
+
+    from contracts.streams import DLQ
+    from contracts.subjects import DEAD_LETTERS
+    from services.kit.nats.consumer import Reader
+
+    pattern = f"{DEAD_LETTERS}.{service or '*'}.>"
+    state = (await bus.js.stream_info(DLQ.name, subjects_filter=pattern)).state
+    left = sum((state.subjects or {}).values())
+    if not left:
+        return
+    async with Reader(bus, DLQ.name, ConsumerConfig(filter_subject=pattern)) as reader:
+        async for msg in reader:
+            yield _filed(msg.metadata.sequence.stream, msg.headers, msg.data)
+            if msg.metadata.num_pending == 0:
+                return
+
+
+async def _letter(bus: Bus, number: int) -> Filed:
+    from nats.js.errors import NotFoundError
+
+    from contracts.streams import DLQ
+
+    try:
+        msg = await bus.js.get_msg(DLQ.name, number)
+    except NotFoundError as error:
+        raise Refused(f"there is no dead letter {number}; `metrica dlq list` shows those there are") from error
+    return _filed(number, msg.headers, msg.data)
+
+
+async def _remove(bus: Bus, number: int) -> None:
+    from contracts.streams import DLQ
+
+    await bus.js.delete_msg(DLQ.name, number)
+
+
+def _filed(number: int, headers: dict[str, str] | None, body: bytes | None) -> Filed:
+    from contracts.events import DeadLetter
+    from services.kit.nats.dead_letters import HEADER
+
+    theirs = dict(headers or {})
+    letter = DeadLetter.model_validate_json(theirs.pop(HEADER))
+    own = {name: value for name, value in theirs.items() if not name.startswith("Nats-")}
+    return Filed(number, letter, own, body or b"")
+
+
+def _show_table(found: list[Filed]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if not found:
+        print("There are no dead letters.")
+        return
+    table = Table("number", "when (UTC)", "service", "subject", "reason")
+    for filed in found:
+        when = datetime.fromtimestamp(filed.letter.at / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(str(filed.number), when, filed.letter.service, filed.letter.subject, filed.letter.reason)
+    Console().print(table)

@@ -1,0 +1,152 @@
+"""`metrica eval`: how right the counts are, on clips with known truth, in one setting or in many."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.cli.console.errors import Refused, plainly
+
+if TYPE_CHECKING:
+    from services.cli.console.progress import Progress
+    from services.cli.evaluation.score import Score
+    from services.cli.evaluation.sweep import Setting, Sweep
+    from services.cli.evaluation.truth import Clip
+    from services.detector.backends.protocol import Detector
+
+
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="Holds the clips and truth.json, or MOT text.", show_default=False)],
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            help="A model's name, an .xml or .onnx file, or motion. \\[default: person-detection-0200]",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+    clip: Annotated[list[str] | None, typer.Option(help="Only this clip; may be repeated.", show_default=False)] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="Look at so many frames a second. \\[default: all]", show_default=False)
+    ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Try each of these: fps=1,2,5,10,25; rate=1,1/2,1/4 (of the clip's own); width=320,640; "
+            "quality=50,85; detector=NAME,NAME. May be repeated: all combinations are tried.",
+            show_default=False,
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the sweep into this .png or .svg. Needs metrica\\[eval].", show_default=False),
+    ] = None,
+) -> None:
+    """Count the clips that FOLDER/truth.json describes, and compare with their truth.
+
+    A counted crossing matches a true one of its direction that is at most 6 frames away, 12 in clips of more than 10
+    frames a second; each is used once. "wrong" are false ones that have a missed one of the other direction near them.
+    Of a clip that is longer than a quarter of an hour, each quarter is shown too.
+
+    A FOLDER of MOT text (det/det.txt and gt/gt.txt, or folders that hold them) tests the tracker alone: MOTA, IDF1,
+    HOTA, ID switches. --fps is then the sequences' frame rate; without it, that of seqinfo.ini, or 25.
+    """
+    with plainly():
+        from services.cli.evaluation.mot import evaluate_mot, is_mot
+
+        if is_mot(folder):
+            if detector or clip or sweep or plot:
+                raise Refused(f"{folder} holds MOT text: of the options, --fps and --json alone mean something there")
+            evaluate_mot(folder, fps=fps, as_json=as_json)
+            return
+        from services.cli.console.progress import Progress
+        from services.cli.evaluation.sweep import Setting, Sweep
+        from services.cli.evaluation.sweep_plot import SweepPlot
+        from services.cli.evaluation.truth import read_truth
+
+        clips = read_truth(folder)
+        chosen = clip or list(clips)
+        if unknown := [name for name in chosen if name not in clips]:
+            raise Refused(f"--clip {unknown[0]}: {folder / 'truth.json'} describes {', '.join(clips) or 'no clip'}")
+        tried = Sweep.parse(sweep or [])
+        tried.refuse(detector=detector, fps=fps)
+        drawing = SweepPlot(plot, tried) if plot is not None else None
+        settings = tried.settings(Setting(fps=fps) if detector is None else Setting(detector, fps=fps))
+        with Progress() as progress:
+            models = _open(settings, progress)
+            by_clip = [_evaluate(folder / name, clips[name], models, progress) for name in chosen]
+        results = {setting: tuple(scores[setting] for scores in by_clip) for setting in settings}
+        if drawing is not None:
+            drawing.draw(results)
+    _report(results, tried, as_json=as_json)
+
+
+def _open(settings: Sequence[Setting], progress: Progress) -> dict[Setting, Detector]:
+    """The detector of each setting: the same for all that name its model, unless it is stateful."""
+    from services.cli.counting.pipeline import open_model
+
+    opened: dict[str, Detector] = {}
+    found = {}
+    for setting in settings:
+        detector = opened.get(setting.detector)
+        if detector is None or detector.stateful:
+            detector = opened[setting.detector] = open_model(setting.detector, progress.download)
+        found[setting] = detector
+    return found
+
+
+def _evaluate(path: Path, clip: Clip, models: Mapping[Setting, Detector], progress: Progress) -> dict[Setting, Score]:
+    from contracts.spec import CameraSpec
+    from services.cli.evaluation.score import score
+    from services.cli.evaluation.shared_pass import Count, count_together
+    from services.ingest.sources.video_file import open_video
+
+    with closing(open_video(path)) as source:
+        counts = {
+            setting: Count(
+                source,
+                CameraSpec(
+                    store="store",
+                    camera="camera",
+                    model=setting.detector,
+                    policy=source.policy,
+                    capture=setting.capture(source.fps or clip.fps),
+                    lines=(clip.counting_line,),
+                ),
+                detector,
+            )
+            for setting, detector in models.items()
+        }
+        together = count_together(source, list(counts.values()))
+        last_ns = deque(progress.over(together, length=source.length, what=path.name), maxlen=1).pop()
+    return {
+        setting: score(
+            path.name,
+            clip,
+            count.tally.crossings,
+            fps=count.spec.capture.fps,
+            seconds=last_ns / 1e9,
+        )
+        for setting, count in counts.items()
+    }
+
+
+def _report(results: Mapping[Setting, Sequence[Score]], tried: Sweep, *, as_json: bool) -> None:
+    from services.cli.evaluation import score_report, sweep_report
+
+    if tried.values and as_json:
+        print(json.dumps(sweep_report.as_json(results)))
+    elif tried.values:
+        sweep_report.show(results, tried)
+    else:
+        ((setting, scores),) = results.items()
+        if as_json:
+            print(json.dumps({"clips": [score.as_json() for score in scores]}))
+        else:
+            score_report.show(scores, setting.detector)

@@ -1,0 +1,185 @@
+"""`metrica runs list | show | diff | drop`: the runs beside the live one, and what they counted otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from services.cli.console.broker import running_bus
+from services.cli.console.database import DatabaseUrl
+from services.cli.console.errors import Refused
+
+if TYPE_CHECKING:
+    from contracts.runs import Run
+    from services.cli.replaying.comparison import Comparison
+    from services.cli.replaying.results import Counted, Total
+    from services.kit.nats.bus import Bus
+
+app = typer.Typer(help="Look at the runs that were made beside the live one, and compare them.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="As `metrica runs list` shows it.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON document.")]
+
+
+@app.command("list")
+def list_all(*, as_json: AsJson = False) -> None:
+    """List the runs, the newest last."""
+    from services.cli.replaying.lifecycle import list_runs
+
+    async def read() -> list[Run]:
+        async with running_bus() as bus:
+            return await list_runs(bus)
+
+    found = asyncio.run(read())
+    if as_json:
+        print(json.dumps([run.model_dump(mode="json") for run in found], indent=2))
+        return
+    for run in found:
+        print(f"{run.name}  {_in_short(run)}")
+    if not found:
+        print("There are no runs: metrica replay detections --since -1h --as NAME makes one")
+
+
+@app.command("show")
+def show(name: Name, *, database_url: DatabaseUrl = "", as_json: AsJson = False) -> None:
+    """Show a run, and what it counted."""
+    from services.cli.replaying.results import database, totals
+
+    async def read() -> tuple[Run, list[Total]]:
+        async with running_bus() as bus, database(database_url) as connection:
+            return await _run(bus, name), await totals(connection, name)
+
+    run, counted = asyncio.run(read())
+    if as_json:
+        lines = [{"camera": one.camera, "line": one.line, "in": one.ins, "out": one.outs} for one in counted]
+        print(json.dumps({**run.model_dump(mode="json"), "counted": lines}, indent=2))
+        return
+    print(f"{run.name}  {_in_short(run)}")
+    for stretch in run.covered:
+        print(f"{stretch.camera}  session {stretch.session}  frames {stretch.first} to {stretch.last}")
+    for one in counted:
+        print(f"{one.camera}/{one.line}  in {one.ins}  out {one.outs}")
+
+
+@app.command("diff")
+def diff(
+    name: Name,
+    other: Annotated[str, typer.Argument(help="Another run.")] = "live",
+    *,
+    database_url: DatabaseUrl = "",
+    as_json: AsJson = False,
+) -> None:
+    """Compare what a run counted with the live counts, or with another run's, over the same frames.
+
+    Exit code 1 says that they differ.
+    """
+    from services.cli.replaying.comparison import compare
+    from services.cli.replaying.results import between, covered, database
+
+    async def read() -> Comparison:
+        async with running_bus() as bus, database(database_url) as connection:
+            run = await _run(bus, name)
+            if other != "live":
+                await _run(bus, other)
+            if run.covered:
+                return compare(*[await covered(connection, one, run.covered) for one in (name, other)])
+            cameras = [one.camera for one in run.cameras]
+            return compare(*[await between(connection, one, cameras, run.since, run.until) for one in (name, other)])
+
+    comparison = asyncio.run(read())
+    if as_json:
+        print(json.dumps(_as_json(name, other, comparison), indent=2))
+    else:
+        _show_difference(name, other, comparison)
+    if not comparison.same:
+        raise typer.Exit(1)
+
+
+@app.command("drop")
+def drop(
+    names: Annotated[list[str], typer.Argument(help="As `metrica runs list` shows them.", show_default=False)],
+    *,
+    database_url: DatabaseUrl = "",
+) -> None:
+    """Delete runs with all that belongs to them: their counts, streams and specs. A running one is ended by that."""
+    from services.cli.replaying.lifecycle import remove_run
+    from services.cli.replaying.promoting import check_not_promoted
+    from services.cli.replaying.results import database
+
+    async def remove() -> None:
+        async with running_bus() as bus, database(database_url) as connection:
+            for name in names:
+                await _run(bus, name)
+                await check_not_promoted(connection, name)
+                if await remove_run(bus, connection, name):
+                    print(f"run {name}: dropped")
+                else:
+                    print(f"run {name}: dropped; its rows are deleted as soon as persistence is back")
+
+    asyncio.run(remove())
+
+
+async def _run(bus: Bus, name: str) -> Run:
+    from services.cli.replaying.lifecycle import find_run
+
+    run = await find_run(bus, name)
+    if run is None:
+        raise Refused(f"there is no run {name!r}; `metrica runs list` shows those there are")
+    return run
+
+
+def _in_short(run: Run) -> str:
+    from services.cli.replaying.planning import moment
+
+    cameras = ", ".join(one.camera for one in run.cameras)
+    said = [run.state.value, run.kind.value, cameras, f"{moment(run.since)} to {moment(run.until)}"]
+    if run.lines is not None:
+        said += [f"{line.id}={line.x1:g},{line.y1:g},{line.x2:g},{line.y2:g} in={line.in_side}" for line in run.lines]
+    if run.model is not None:
+        said.append(f"model {run.model}")
+    return "  ".join(said)
+
+
+def _as_json(name: str, other: str, comparison: Comparison) -> dict[str, Any]:  # any JSON
+    return {
+        "run": name,
+        "other": other,
+        "equal": comparison.equal,
+        "changed": [[_crossing(one), _crossing(two)] for one, two in comparison.changed],
+        "only_in_run": [_crossing(one) for one in comparison.only_one],
+        "only_in_other": [_crossing(one) for one in comparison.only_other],
+        "hours": [
+            {
+                "hour": hour.hour.isoformat(),
+                "camera": hour.camera,
+                "line": hour.line,
+                "in": {name: hour.ins[0], other: hour.ins[1]},
+                "out": {name: hour.outs[0], other: hour.outs[1]},
+            }
+            for hour in comparison.hours
+        ],
+    }
+
+
+def _crossing(counted: Counted) -> dict[str, Any]:  # any JSON
+    return {field: str(value) if field == "id" else value for field, value in counted._asdict().items()}
+
+
+def _show_difference(name: str, other: str, comparison: Comparison) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    print(
+        f"{comparison.equal} crossings are equal, {len(comparison.changed)} are in both but changed, "
+        f"{len(comparison.only_one)} are only in {name}, {len(comparison.only_other)} only in {other}"
+    )
+    if not comparison.hours:
+        return
+    table = Table("hour (UTC)", "line", f"in {name}", f"in {other}", f"out {name}", f"out {other}")
+    for hour in comparison.hours:
+        counts = [str(count) for count in (*hour.ins, *hour.outs)]
+        table.add_row(f"{hour.hour:%Y-%m-%d %H}", f"{hour.camera}/{hour.line}", *counts)
+    Console().print(table)

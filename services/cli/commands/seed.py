@@ -1,0 +1,60 @@
+"""`metrica seed`: three years of invented history of a chain of shops, for benchmarks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.cli.console.errors import Refused
+from services.cli.console.options import PersistenceUrl
+
+if TYPE_CHECKING:
+    from services.persistence.demo.seed import Seed
+
+ORGANIZATION, NAME = "demo-chain", "Demo chain"
+SHOPS = 200
+"""At a scale of 1."""
+
+
+def seed(
+    *,
+    scale: Annotated[float, typer.Option(min=0, help="1 is 200 shops, about 50 million crossings.")] = 0.01,
+    years: Annotated[int, typer.Option(min=1, max=10, help="How many years, until now.")] = 3,
+    chance: Annotated[int, typer.Option("--seed", help="The same number makes the same history.")] = 7,
+    workers: Annotated[int, typer.Option(min=1, max=16, help="How many months are written at a time.")] = 2,
+    database_url: PersistenceUrl = "",
+) -> None:
+    """Write invented history into the database: an organization of its own, marked as a demonstration."""
+    from services.persistence.database_errors import UNABLE, in_words
+    from services.persistence.demo.seed import AlreadyThere, sow
+
+    if not database_url:
+        raise Refused("METRICA_PERSISTENCE_DATABASE_URL is not set: the database as persistence reaches it")
+    began, invented = time.monotonic(), wanted(scale, years, chance, datetime.now(UTC))
+    try:
+        rows = asyncio.run(sow(database_url, invented, workers=workers, tell=print))
+    except AlreadyThere as error:
+        raise Refused(f"there is an organization {error} already: it can be seeded once") from error
+    except UNABLE as error:
+        raise Refused(f"the database does not take it: {in_words(error)}") from error
+    print(f"{len(invented.shops)} shops, {rows:,} crossings in {time.monotonic() - began:.0f} s")
+
+
+def wanted(scale: float, years: int, chance: int, now: datetime) -> Seed:
+    """What the options mean, until now."""
+    from services.persistence.demo.seed import Seed
+    from services.persistence.demo.shops import chain
+
+    return Seed(
+        organization=ORGANIZATION,
+        name=NAME,
+        shops=chain(max(1, round(SHOPS * scale)), chance),
+        first=now.date() - timedelta(days=365 * years),
+        last=now.date() + timedelta(days=1),
+        until=now,
+        seed=chance,
+    )

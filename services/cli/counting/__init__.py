@@ -1,0 +1,1 @@
+"""Counting a video in one process, as the services would."""

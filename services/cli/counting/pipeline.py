@@ -1,0 +1,117 @@
+"""The services in one process, without the bus: a source's frames, encoded and decoded, detected, tracked, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from contracts.events import Crossing, Model
+from contracts.identity import LIVE, Direction
+from contracts.spec import CameraSpec
+from services.cli.console.options import ModelPlaces, threads_of_environment
+from services.cli.counting.prefetch import ahead
+from services.detector.backends.protocol import Detector
+from services.detector.inference import analyze
+from services.detector.models.download import Progress
+from services.detector.models.loading import open_detector
+from services.ingest.session import Frame, file_frames, session_of
+from services.ingest.sources.source import FrameSource
+from services.kit.codec import published_size
+from services.tracker.counting.camera_counter import CameraCounter, Step
+
+COMMON_FPS = 25.0
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A frame, and what came of it."""
+
+    frame: Frame
+    step: Step
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a session came to, as far as it has gone.
+
+    Attributes:
+        session: its name.
+        model: the weights that counted.
+        frames: seen; `skipped` of them could not be read.
+        crossings: in the order in which they were decided.
+    """
+
+    session: str
+    model: Model
+    frames: int = 0
+    skipped: int = 0
+    crossings: list[Crossing] = field(default_factory=list)
+
+    def count(self, direction: Direction, line: str | None = None) -> int:
+        """The crossings of one direction, over one line or over all."""
+        return sum(
+            crossing.direction is direction for crossing in self.crossings if line is None or crossing.line == line
+        )
+
+
+def open_model(name: str, progress: Progress) -> Detector:
+    """The detector of a model's name, looked for where the environment says.
+
+    Raises:
+        ModelUnavailable: what is wrong, and what to do.
+        Refused: METRICA_THREADS is no number of threads.
+    """
+    places = ModelPlaces.of_environment()
+    threads = threads_of_environment()
+    return open_detector(
+        name,
+        folders=places.folders,
+        cache=places.cache,
+        precision=places.precision,
+        threads=threads,
+        device=places.device,
+        closer=places.closer,
+        progress=progress,
+    )
+
+
+class Pipeline:
+    """Counts the people of one source, from its first frame to its last."""
+
+    def __init__(self, source: FrameSource, spec: CameraSpec, detector: Detector, *, start: int) -> None:
+        """Prepare the count.
+
+        Args:
+            source: freshly opened.
+            spec: the camera's, with its line.
+            detector: of the model that the spec names.
+            start: captured_at of the source's first instant, ns UTC.
+        """
+        self._source, self._spec, self._detector, self._start = source, spec, detector, start
+        self._counter = CameraCounter(LIVE, spec.store, spec.camera)
+        self.tally = Tally(session_of(source, spec.capture, start), detector.model)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frames that are looked at, pixels."""
+        return published_size(*self._source.size, self._spec.capture)
+
+    @property
+    def rate(self) -> float:
+        """Frames that are looked at per second of the source; where it does not say, a common rate."""
+        rates = [rate for rate in (self._source.fps, self._spec.capture.fps) if rate]
+        return min(rates, default=COMMON_FPS)
+
+    def run(self) -> Iterator[Looked]:
+        """Look at every frame; `tally` grows along."""
+        tally = self.tally
+        with closing(ahead(file_frames(self._source, self._spec, session=tally.session, start=self._start))) as frames:
+            for frame in frames:
+                detections = analyze(frame.header, frame.jpeg, self._detector, self._spec)
+                step = self._counter.step(detections, self._spec)
+                tally.crossings += step.crossings
+                if frame.header.end is None:
+                    tally.frames += 1
+                    tally.skipped += detections.skipped is not None
+                yield Looked(frame, step)

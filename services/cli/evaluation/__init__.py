@@ -1,0 +1,1 @@
+"""Comparison of counts and tracks with the truth."""

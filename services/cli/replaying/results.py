@@ -1,0 +1,149 @@
+"""What a run left in the database. Functions take a connection of asyncpg, or a pool."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from contracts.identity import to_datetime
+from contracts.runs import Stretch
+from services.cli.console.database import checked
+from services.cli.console.errors import Refused
+from services.kit.zones import zone
+from services.persistence.database_errors import UNABLE, stay_cancelled
+
+CONNECT_TIMEOUT = 5.0
+
+_ENDED = "SELECT camera, session FROM run_session WHERE run = $1"
+_TOTALS = """
+SELECT camera, line, count(*) FILTER (WHERE direction = 'in') AS ins, count(*) FILTER (WHERE direction = 'out') AS outs
+FROM crossing WHERE run = $1 GROUP BY camera, line ORDER BY camera, line
+"""
+_HOLDS = """
+SELECT EXISTS (SELECT 1 FROM crossing WHERE run = $1) OR EXISTS (SELECT 1 FROM run_session WHERE run = $1)
+    OR EXISTS (SELECT 1 FROM store_version WHERE run = $1) OR EXISTS (SELECT 1 FROM session_count WHERE run = $1)
+    OR EXISTS (SELECT 1 FROM count_minute WHERE run = $1) OR EXISTS (SELECT 1 FROM count_quarter WHERE run = $1)
+    OR EXISTS (SELECT 1 FROM count_day WHERE run = $1)
+"""
+_CROSSINGS = """
+SELECT id, camera, line, line_revision, direction, session, seq, at_ns, place, spec_revision, store, model,
+       model_sha256, model_precision
+FROM crossing WHERE run = $1 AND at >= $2 AND at < $3 AND camera = ANY($4::text[]) ORDER BY at_ns, id
+"""
+_COVERED = """
+SELECT c.id, c.camera, c.line, c.line_revision, c.direction, c.session, c.seq, c.at_ns, c.place, c.spec_revision,
+       c.store, c.model, c.model_sha256, c.model_precision
+FROM crossing c
+JOIN unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) AS s (camera, session, first, last)
+  ON c.camera = s.camera AND c.session = s.session AND c.seq BETWEEN s.first AND s.last
+WHERE c.run = $1 ORDER BY c.at_ns, c.id
+"""
+
+
+class Counted(NamedTuple):
+    """A crossing as the database has it: every field of the event but its run."""
+
+    id: UUID
+    camera: str
+    line: str
+    line_revision: int
+    direction: str
+    session: str
+    seq: int
+    at: int
+    """ns UTC."""
+    place: float
+    spec_revision: int
+    store: str
+    model: str | None
+    model_sha256: str | None
+    model_precision: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """INs and OUTs of a line in a run."""
+
+    camera: str
+    line: str
+    ins: int
+    outs: int
+
+
+@asynccontextmanager
+async def database(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the database of METRICA_DATABASE_URL.
+
+    Raises:
+        Refused: no address is given, or the database does not answer.
+    """
+    try:
+        connection = await asyncpg.connect(checked(url), timeout=CONNECT_TIMEOUT)
+    except UNABLE as error:
+        raise Refused(f"the database does not answer: {error}. Is Metrica running (./taskw up)?") from error
+    try:
+        yield connection
+    finally:
+        connection.terminate()
+
+
+@asynccontextmanager
+async def lasting_database(url: str) -> AsyncIterator[asyncpg.Pool]:
+    """The same for a command that takes a while: where the connection breaks, the next call makes another.
+
+    Raises:
+        Refused: no address is given, or the database does not answer.
+    """
+    async with database(url):
+        pass
+    async with asyncpg.create_pool(url, min_size=0, max_size=2, timeout=CONNECT_TIMEOUT) as pool:
+        yield pool
+
+
+async def time_zone(connection: asyncpg.Connection, store: str) -> ZoneInfo:
+    """A store's time zone; UTC where there is no such store."""
+    return zone(await connection.fetchval("SELECT time_zone FROM store WHERE id = $1", store))
+
+
+async def have_ended(connection: asyncpg.Connection, run: str, sessions: Iterable[tuple[str, str]]) -> bool:
+    """Whether all crossings of these sessions of a run are in, by (camera, session): each is closed by a row then.
+
+    While the database is away, they are not, as far as is known: persistence waits for it, too.
+    """
+    try:
+        rows = await connection.fetch(_ENDED, run)
+    except UNABLE:
+        stay_cancelled()
+        return False
+    return {(row["camera"], row["session"]) for row in rows}.issuperset(sessions)
+
+
+async def totals(connection: asyncpg.Connection, run: str) -> list[Total]:
+    """What a run counted, by line."""
+    return [Total(**row) for row in await connection.fetch(_TOTALS, run)]
+
+
+async def holds(connection: asyncpg.Connection, run: str) -> bool:
+    """Whether there is any row of a run."""
+    return bool(await connection.fetchval(_HOLDS, run))
+
+
+async def covered(connection: asyncpg.Connection, run: str, stretches: Sequence[Stretch]) -> list[Counted]:
+    """A run's crossings that were decided by frames of these stretches, by time."""
+    columns = zip(*((one.camera, one.session, one.first, one.last) for one in stretches), strict=True)
+    rows = await connection.fetch(_COVERED, run, *(list(column) for column in columns)) if stretches else []
+    return [Counted(*row) for row in rows]
+
+
+async def between(
+    connection: asyncpg.Connection, run: str, cameras: Sequence[str], since: int, until: int
+) -> list[Counted]:
+    """A run's crossings of some cameras in a time, ns UTC, by time."""
+    rows = await connection.fetch(_CROSSINGS, run, to_datetime(since), to_datetime(until), list(cameras))
+    return [Counted(*row) for row in rows]
