@@ -118,8 +118,8 @@ def default_line(address: str) -> CountingLine:
     """
     if not is_simulated(address):
         return _line(MIDDLE, Side.RIGHT)
+    from services.ingest.source import SourceRefused
     from services.ingest.sources.simulation import open_simulation  # brings OpenCV, a quarter of a second
-    from services.ingest.sources.source import SourceRefused
 
     try:
         return open_simulation(address).line.model_copy(update={"id": LINE})

@@ -21,9 +21,9 @@ from services.ingest.publishing import Publisher
 from services.ingest.requeue import Stranded, discard, find_stranded
 from services.ingest.session import Frame, file_frames
 from services.ingest.settings import IngestSettings
+from services.ingest.source import FrameSource, SourceClosed, SourceLost, SourceRefused, kept
 from services.ingest.sources.dating import WallClock
 from services.ingest.sources.opening import open_source
-from services.ingest.sources.source import FrameSource, SourceClosed, SourceLost, SourceRefused, kept
 from services.ingest.status import Reporter
 from services.ingest.threads import in_thread
 from services.kit.codec import Encoded, encode

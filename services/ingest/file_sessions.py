@@ -7,7 +7,7 @@ import time
 from contracts.spec import Capture, Source
 from services.ingest.progress import Progress, choose_start
 from services.ingest.session import session_of
-from services.ingest.sources.source import FrameSource
+from services.ingest.source import FrameSource
 from services.ingest.threads import in_thread
 
 

@@ -19,8 +19,8 @@ from contracts.streams import Owner
 from contracts.subjects import PROBE, PROBE_CANCEL
 from services.ingest.fair_turns import FairTurns
 from services.ingest.settings import IngestSettings
+from services.ingest.source import FrameSource, SourceError, SourceRefused
 from services.ingest.sources.opening import open_source
-from services.ingest.sources.source import FrameSource, SourceError, SourceRefused
 from services.ingest.threads import in_thread
 from services.kit.codec import BrokenFrame, encode
 from services.kit.logs import logger

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from contracts.frames import EndReason, FrameHeader
 from contracts.identity import LIVE, file_session
 from contracts.spec import CameraSpec, Capture
-from services.ingest.sources.source import FrameSource, kept
+from services.ingest.source import FrameSource, kept
 from services.kit.codec import encode, published_size
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from services.ingest.decoding.hardware import Hardware
 from services.ingest.egress import TRUSTED, Egress, Guarded, SourceNetworks
 from services.ingest.egress.setting import parse_endpoints
-from services.ingest.sources.opening import OPEN_TIMEOUT, READ_TIMEOUT
+from services.ingest.source import OPEN_TIMEOUT, READ_TIMEOUT
 from services.kit.settings import SealedSettings
 
 

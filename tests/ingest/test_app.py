@@ -21,10 +21,10 @@ from infra.local.processes.nats import NatsServer
 from services.ingest import camera as camera_module
 from services.ingest.app import IngestService
 from services.ingest.camera import ABANDONED
+from services.ingest.decimator import SECOND
 from services.ingest.progress import Progress
 from services.ingest.session import Frame, file_frames, session_of
 from services.ingest.settings import IngestSettings
-from services.ingest.sources.decimator import SECOND
 from services.ingest.sources.simulation import open_simulation
 from services.kit.nats.bus import Bus
 from services.kit.nats.consumer import Reader

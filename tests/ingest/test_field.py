@@ -18,10 +18,10 @@ import pytest
 from pydantic import ValidationError
 
 from contracts.spec import Capture
+from services.ingest.decimator import SECOND
 from services.ingest.decoding.timestamps import Timestamps
-from services.ingest.sources.decimator import SECOND
+from services.ingest.source import SourceRefused, frames
 from services.ingest.sources.opening import open_source
-from services.ingest.sources.source import SourceRefused, frames
 from services.ingest.sources.video_file import VideoFile, open_video
 from services.kit.codec import Image
 from tests.cli.command import metrica

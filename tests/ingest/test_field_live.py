@@ -25,13 +25,13 @@ from contracts.identity import LIVE, Direction, Policy
 from contracts.spec import CameraSpec, Capture, CountingLine, Side
 from services.detector.inference import analyze
 from services.detector.models.loading import open_detector
+from services.ingest.decimator import SECOND
 from services.ingest.decoding.remarks import INTERLACED
 from services.ingest.egress import TRUSTED
+from services.ingest.source import SourceError, SourceLost, frames
 from services.ingest.sources.dating import WallClock
-from services.ingest.sources.decimator import SECOND
 from services.ingest.sources.live_camera import LiveCamera
 from services.ingest.sources.network import open_stream
-from services.ingest.sources.source import SourceError, SourceLost, frames
 from services.ingest.sources.video_file import open_video
 from services.kit.codec import Encoded, Image, decode, encode
 from services.tracker.counting.camera_counter import CameraCounter

@@ -10,8 +10,8 @@ from contracts.frames import EndReason
 from contracts.identity import Policy
 from contracts.spec import CameraSpec, Capture
 from services.ingest.session import Frame, file_frames, session_of
+from services.ingest.source import FrameSource, SourceClosed
 from services.ingest.sources.opening import open_source
-from services.ingest.sources.source import FrameSource, SourceClosed
 from tests.support.clips import write_clip
 
 START = 1_700_000_000_000_000_000

@@ -19,8 +19,8 @@ import pytest
 import trustme
 
 from services.ingest.egress import TRUSTED, Guarded, SourceNetworks
+from services.ingest.source import SourceError, SourceLost, SourceRefused, frames
 from services.ingest.sources.opening import open_source
-from services.ingest.sources.source import SourceError, SourceLost, SourceRefused, frames
 from tests.support.bombs import encoded
 from tests.support.rtsp import RtspCamera
 from tests.support.scripted_rtsp import USUAL, reply, scripted_rtsp

@@ -18,8 +18,8 @@ from contracts.subjects import PROBE, PROBE_CANCEL
 from services.api.quotas import RETRY_AFTER
 from services.ingest import probe as probe_module
 from services.ingest.fair_turns import FairTurns
+from services.ingest.source import FrameSource, SourceLost
 from services.ingest.sources.opening import open_source
-from services.ingest.sources.source import FrameSource, SourceLost
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from tests.api.seeded import ROOT, Seed

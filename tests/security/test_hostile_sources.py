@@ -14,8 +14,8 @@ from typing import Self
 
 import pytest
 
+from services.ingest.source import SourceError
 from services.ingest.sources.opening import open_source
-from services.ingest.sources.source import SourceError
 from tests.api.seeded import Seed
 from tests.api.served import Served
 from tests.support.clips import write_clip

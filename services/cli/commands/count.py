@@ -29,7 +29,7 @@ from services.cli.console.signals import ending_in_order
 if TYPE_CHECKING:
     from contracts.spec import Capture, CountingLine
     from services.cli.counting.report import Truth
-    from services.ingest.sources.source import FrameSource
+    from services.ingest.source import FrameSource
 
 STORE, LINE = "store", "line"
 
@@ -142,9 +142,9 @@ def count(
 def _open(address: str, capture: Capture) -> FrameSource:
     from contracts.address import redact
     from contracts.identity import Policy
+    from services.ingest.source import SourceRefused
     from services.ingest.sources.opening import open_source
     from services.ingest.sources.simulation import SimulatedDoor
-    from services.ingest.sources.source import SourceRefused
 
     source = open_source(address, track=capture.track, rate=capture.rate)
     if isinstance(source, SimulatedDoor):

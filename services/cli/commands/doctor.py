@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from services.cli.diagnosis.examination import Diagnosis
     from services.cli.diagnosis.observing import Observed
     from services.ingest.decoding.facts import Facts
-    from services.ingest.sources.source import FrameSource
+    from services.ingest.source import FrameSource
 
 MOST_SECONDS = 60.0
 _COLOURS = {"problem": "red", "warning": "yellow", "question": "cyan", "fine": "green"}

@@ -16,7 +16,7 @@ def plainly() -> Iterator[None]:
     from pydantic import ValidationError
 
     from services.detector.backends.protocol import ModelUnavailable
-    from services.ingest.sources.source import SourceError
+    from services.ingest.source import SourceError
 
     try:
         yield

@@ -16,7 +16,7 @@ from services.detector.inference import analyze
 from services.detector.models.download import Progress
 from services.detector.models.loading import open_detector
 from services.ingest.session import Frame, file_frames, session_of
-from services.ingest.sources.source import FrameSource
+from services.ingest.source import FrameSource
 from services.kit.codec import published_size
 from services.tracker.counting.camera_counter import CameraCounter, Step
 

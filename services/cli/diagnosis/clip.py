@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from contracts.identity import Policy
-from services.ingest.sources.source import FrameSource, Note
+from services.ingest.source import FrameSource, Note
 from services.kit.codec import Image
 
 SECOND = 1_000_000_000

@@ -17,9 +17,9 @@ from services.cli.counting.pipeline import Tally
 from services.cli.counting.prefetch import ahead
 from services.detector.backends.protocol import Detector
 from services.detector.inference import analyze
+from services.ingest.decimator import Decimator
 from services.ingest.session import session_of
-from services.ingest.sources.decimator import Decimator
-from services.ingest.sources.source import FrameSource
+from services.ingest.source import FrameSource
 from services.kit.codec import Encoded, Image, encode, published_size
 from services.tracker.counting.camera_counter import CameraCounter
 

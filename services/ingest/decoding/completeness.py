@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services.ingest.sources.decimator import SECOND
+from services.ingest.decimator import SECOND
 
 if TYPE_CHECKING:
     from av.container import InputContainer

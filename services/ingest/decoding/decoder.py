@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, cast
 import av
 from av.error import FFmpegError
 
+from services.ingest.decimator import SECOND
 from services.ingest.decoding.completeness import Extent, said_seconds
 from services.ingest.decoding.hardware import accelerator
 from services.ingest.decoding.limits import limit_memory
 from services.ingest.decoding.picture import Converter, Deinterlacer
 from services.ingest.decoding.timestamps import TimeBase
 from services.ingest.decoding.track import FASTEST, PacketTimes, Track, are_impossible, choose_track, tracks_of
-from services.ingest.sources.decimator import SECOND
-from services.ingest.sources.source import SourceClosed, SourceRefused
+from services.ingest.source import SourceClosed, SourceRefused
 from services.kit.codec import MAX_PIXELS, Image
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from services.ingest.sources.decimator import SECOND
+from services.ingest.decimator import SECOND
 
 LONGEST_JUMP = 10 * SECOND
 """A longer step ahead is a fault, in streams whose clock may be set while they run."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from av.error import FFmpegError
 from av.stream import Disposition
 
-from services.ingest.sources.source import SourceRefused
+from services.ingest.source import SourceRefused
 
 if TYPE_CHECKING:
     from av.container import InputContainer

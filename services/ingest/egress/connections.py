@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 from typing import TypeVar
 
-from services.ingest.sources.source import SourceError
+from services.ingest.source import SourceError
 
 MOST_WITHOUT_A_FRAME = 64 * 1024 * 1024
 """Bytes that may come before a frame does: one that is never finished would fill the memory otherwise."""

@@ -8,7 +8,7 @@ from ipaddress import IPv6Address
 
 from services.ingest.egress.policy import Egress
 from services.ingest.egress.resolving import UnknownHost, resolve
-from services.ingest.sources.source import SourceError, SourceLost, SourceRefused
+from services.ingest.source import SourceError, SourceLost, SourceRefused
 from services.kit.network.ip_addresses import IPAddress
 
 MOST_ADDRESSES = 4

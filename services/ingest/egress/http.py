@@ -20,7 +20,7 @@ from services.ingest.egress.connections import Connections, Exhausted
 from services.ingest.egress.dialing import Unreachable, dial
 from services.ingest.egress.policy import Egress
 from services.ingest.egress.tls import decrypted, encrypt
-from services.ingest.sources.source import SourceError, SourceLost, SourceRefused
+from services.ingest.source import SourceError, SourceLost, SourceRefused
 
 MOST_MOVES = 5
 MOST_REQUESTS = 100

@@ -19,7 +19,7 @@ from services.ingest.egress.connections import Connections, Exhausted
 from services.ingest.egress.heads import Head, Malformed, Wire
 from services.ingest.egress.policy import Egress
 from services.ingest.egress.rtp_over_udp import UdpPorts, UdpRefused
-from services.ingest.sources.source import SourceLost, SourceRefused
+from services.ingest.source import SourceLost, SourceRefused
 
 BUFFER = 256 * 1024
 MOST_MESSAGES = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.ingest.egress.connections import Connections
 from services.ingest.egress.http import refusal
-from services.ingest.sources.source import SourceError, SourceLost
+from services.ingest.source import SourceError, SourceLost
 
 
 def explain(name: str, connections: Connections, *, logged_in: bool) -> SourceError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from services.ingest.sources.decimator import SECOND
+from services.ingest.decimator import SECOND
 
 _WINDOW = 2 * SECOND
 """Time for which the quickest frame is looked for, and after which it is compared with that of the time before."""

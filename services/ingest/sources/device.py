@@ -14,9 +14,8 @@ from av.error import FFmpegError
 from services.ingest.decoding.decoder import Decoder
 from services.ingest.decoding.limits import OF_DEVICE
 from services.ingest.decoding.remarks import INTERLACED, slow_decoding
+from services.ingest.source import OPEN_TIMEOUT, READ_TIMEOUT, SourceLost
 from services.ingest.sources.live_camera import LiveCamera
-from services.ingest.sources.opening import OPEN_TIMEOUT, READ_TIMEOUT
-from services.ingest.sources.source import SourceLost
 from services.kit.codec import Image
 
 _CLOSE_TIMEOUT = 1.0

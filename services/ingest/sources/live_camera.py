@@ -6,7 +6,7 @@ import time
 from typing import Protocol
 
 from contracts.identity import Policy
-from services.ingest.sources.source import Note, SourceLost, SourceRefused
+from services.ingest.source import Note, SourceLost, SourceRefused
 from services.kit.codec import Image
 
 BURST_NS = 15_000_000

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from services.ingest.source import SourceLost, SourceRefused
 from services.ingest.sources.mistyped import unescaped_login
-from services.ingest.sources.source import SourceLost, SourceRefused
 
 _PORTS = {"rtsp": 554, "rtspu": 554, "rtsps": 322, "http": 80, "https": 443}
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from av.error import FFmpegError
 
 from contracts.address import host_only
+from services.ingest.decimator import SECOND
 from services.ingest.decoding.decoder import Decoder, IoOpen
 from services.ingest.decoding.limits import OF_HTTP, OF_RTSP, OF_RTSP_BY_UDP
 from services.ingest.decoding.remarks import INTERLACED, choice, slow_decoding
@@ -21,13 +22,12 @@ from services.ingest.egress.dialing import Unreachable, dial
 from services.ingest.egress.http import Fetcher, Resource
 from services.ingest.egress.rtsp import RtspRelay
 from services.ingest.egress.tls import encrypt
+from services.ingest.source import SourceLost, SourceRefused
 from services.ingest.sources.connection_error import explain
 from services.ingest.sources.dating import Dating
-from services.ingest.sources.decimator import SECOND
 from services.ingest.sources.live_camera import LiveCamera
 from services.ingest.sources.location import Location
 from services.ingest.sources.playout import Playout
-from services.ingest.sources.source import SourceLost, SourceRefused
 from services.kit.codec import Image
 
 MOST_MOVES = 3

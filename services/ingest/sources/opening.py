@@ -7,15 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from services.ingest.sources.source import FrameSource, SourceRefused
+from services.ingest.source import OPEN_TIMEOUT, READ_TIMEOUT, FrameSource, SourceRefused
 
 if TYPE_CHECKING:
     from services.ingest.egress import Egress
-
-OPEN_TIMEOUT = 10.0
-"""Seconds until a camera that does not answer is given up. Waking a battery camera takes up to 8."""
-READ_TIMEOUT = 10.0
-"""Seconds without a frame after which a stream counts as broken."""
 
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.ingest.sources.decimator import SECOND
+from services.ingest.decimator import SECOND
 
 _HOLE = 4
 """Usual steps between two frames; a longer one, of more than a second, is a hole: what was there is lost."""

@@ -26,11 +26,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from contracts.identity import Policy
 from contracts.spec import CountingLine, Side
+from services.ingest.decimator import SECOND
 from services.ingest.simulator.geometry import HEIGHT, LINE_LEFT, LINE_RIGHT, LINE_Y, WIDTH
 from services.ingest.simulator.rendering import Renderer
 from services.ingest.simulator.trajectories import Spacing, TrueCrossing, Walk, script
-from services.ingest.sources.decimator import SECOND
-from services.ingest.sources.source import Note, SourceClosed, SourceRefused
+from services.ingest.source import Note, SourceClosed, SourceRefused
 from services.kit.codec import Image
 
 RECIPE = 2

@@ -10,6 +10,7 @@ from av.error import FFmpegError
 
 from contracts.address import host_only
 from contracts.identity import Policy
+from services.ingest.decimator import SECOND
 from services.ingest.decoding.completeness import broken_end
 from services.ingest.decoding.decoder import Decoder, open_container
 from services.ingest.decoding.facts import Facts, facts_of
@@ -17,8 +18,7 @@ from services.ingest.decoding.limits import OF_FILE
 from services.ingest.decoding.remarks import INTERLACED, choice, slow_decoding
 from services.ingest.decoding.timestamps import Timestamps
 from services.ingest.decoding.track import PacketTimes, Track, first_packets, tracks_of
-from services.ingest.sources.decimator import SECOND
-from services.ingest.sources.source import Note, SourceLost, SourceRefused
+from services.ingest.source import Note, SourceLost, SourceRefused
 from services.ingest.sources.unreadable import explain, is_encrypted, is_picture
 from services.kit.codec import Image
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from services.cli.diagnosis.clip import Stretch
+from services.ingest.source import frames
 from services.ingest.sources.simulation import open_simulation
-from services.ingest.sources.source import frames
 from tests.cli.command import Outcome, metrica
 from tests.support.clips import write_clip
 from tests.support.films import moving_box, write_interlaced

@@ -9,8 +9,8 @@ import cv2
 import pytest
 
 from contracts.identity import Direction
+from services.ingest.source import frames
 from services.ingest.sources.simulation import open_simulation
-from services.ingest.sources.source import frames
 from tests.cli.command import metrica
 
 DOOR = "sim://door?people=3&pace=max&spacing=clear&seed=4&people_per_min=24&width=320&height=180"

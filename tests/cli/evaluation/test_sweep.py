@@ -17,7 +17,7 @@ from services.cli.counting.pipeline import Pipeline
 from services.cli.evaluation.shared_pass import Count, count_together
 from services.cli.evaluation.sweep import Setting, Sweep
 from services.detector.backends.protocol import Found, Image
-from services.ingest.sources.source import kept
+from services.ingest.source import kept
 from services.ingest.sources.video_file import open_video
 from tests.cli.command import metrica
 from tests.support.clips import write_clip

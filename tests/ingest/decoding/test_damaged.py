@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.ingest.sources.source import SourceRefused, frames
+from services.ingest.source import SourceRefused, frames
 from services.ingest.sources.video_file import open_video
 from services.kit.codec import Image
 from tests.cli.command import metrica

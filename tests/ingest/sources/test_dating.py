@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from services.ingest.decimator import SECOND
 from services.ingest.decoding.timestamps import Timestamps
 from services.ingest.sources.dating import Dating, WallClock
-from services.ingest.sources.decimator import SECOND
 from services.ingest.sources.playout import Playout
 
 STEP = SECOND // 10

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from services.ingest.source import SourceLost
 from services.ingest.sources.device import open_device
-from services.ingest.sources.source import SourceLost
 
 
 def test_a_camera_that_is_not_plugged_in(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ import pytest
 import trustme
 
 from services.ingest.egress import TRUSTED
+from services.ingest.source import SourceClosed, SourceLost, SourceRefused, frames
 from services.ingest.sources.live_camera import LiveCamera
 from services.ingest.sources.network import open_stream
-from services.ingest.sources.source import SourceClosed, SourceLost, SourceRefused, frames
 from services.kit.codec import Image
 from tests.support.between import between
 from tests.support.http_camera import http_camera

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from services.ingest.source import SourceError, SourceRefused
 from services.ingest.sources.mistyped import meant_camera, unescaped_login
 from services.ingest.sources.opening import open_source
-from services.ingest.sources.source import SourceError, SourceRefused
 from services.kit.network.ip_addresses import IPAddress
 
 

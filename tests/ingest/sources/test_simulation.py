@@ -13,8 +13,8 @@ from contracts.identity import Direction, Policy
 from contracts.spec import Side
 from services.ingest.simulator.geometry import LINE_Y, centre_at
 from services.ingest.simulator.trajectories import Spacing, script
+from services.ingest.source import SourceRefused, frames, kept
 from services.ingest.sources.simulation import SimulatedDoor, open_simulation
-from services.ingest.sources.source import SourceRefused, frames, kept
 
 SMALL = "width=320&height=180"
 

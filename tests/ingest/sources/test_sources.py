@@ -12,8 +12,8 @@ import pytest
 
 from contracts.address import redact
 from contracts.identity import Policy
+from services.ingest.source import FrameSource, SourceClosed, SourceLost, SourceRefused, frames, kept
 from services.ingest.sources.opening import open_source
-from services.ingest.sources.source import FrameSource, SourceClosed, SourceLost, SourceRefused, frames, kept
 from tests.support.clips import write_clip
 from tests.support.rtsp import RtspCamera
 

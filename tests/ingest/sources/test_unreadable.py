@@ -17,8 +17,8 @@ import pytest
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 
+from services.ingest.source import SourceRefused
 from services.ingest.sources.opening import open_source
-from services.ingest.sources.source import SourceRefused
 from tests.support.films import moving_box, write
 
 

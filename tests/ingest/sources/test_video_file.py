@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from services.ingest.sources.source import SourceRefused, frames, kept
+from services.ingest.source import SourceRefused, frames, kept
 from services.ingest.sources.video_file import open_video
 from tests.support.clips import numbered_picture, write_clip
 

@@ -14,8 +14,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from contracts.identity import Policy
-from services.ingest.sources.decimator import Decimator
+from services.ingest.decimator import Decimator
 from services.kit.codec import Image
+
+OPEN_TIMEOUT = 10.0
+"""Seconds until a camera that does not answer is given up. Waking a battery camera takes up to 8."""
+READ_TIMEOUT = 10.0
+"""Seconds without a frame after which a stream counts as broken."""
 
 
 class SourceError(Exception):

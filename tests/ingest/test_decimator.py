@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.ingest.sources.decimator import SECOND, Decimator
+from services.ingest.decimator import SECOND, Decimator
 
 
 def kept(times_ms: list[float], fps: float | None) -> list[float]:
