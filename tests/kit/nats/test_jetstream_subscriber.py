@@ -160,7 +160,7 @@ class TestConsumer:
 
         async def all_acknowledged() -> bool:
             info = await bus.js.consumer_info(CROSSINGS.name, "test")
-            return info.num_ack_pending == info.num_pending == 0
+            return (info.num_ack_pending, info.num_pending) == (0, 0)
 
         await eventually(all_acknowledged)
 
