@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
-from starlette.responses import RedirectResponse
+from starlette.responses import FileResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 
 from contracts.streams import CAMERAS, SOURCES, Owner
@@ -62,6 +62,8 @@ log = logger()
 DASHBOARD = Path(__file__).parents[2] / "dashboards" / "live"
 """Beside `services`, in a checkout as where it is installed."""
 DOCS = Path(__file__).parent / "docs"
+EVENTS = Path(__file__).parents[2] / "contracts" / "asyncapi.json"
+"""Written by `infra.nats.asyncapi`."""
 
 
 def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngine | None = None) -> FastAPI:
@@ -142,6 +144,7 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
         app.include_router(router, prefix="/v1")
     app.include_router(well_known)
     app.include_router(health.router)
+    app.add_route("/asyncapi.json", lambda _request: FileResponse(EVENTS), include_in_schema=False)
     app.add_route("/docs", lambda _request: RedirectResponse("/docs/"), include_in_schema=False)
     app.mount("/docs/", StaticFiles(directory=DOCS, html=True), name="docs")
     app.mount("/", StaticFiles(directory=DASHBOARD, html=True), name="dashboard")

@@ -28,6 +28,7 @@ from services.kit.logs import logger
 from services.kit.nats.bus import Backoff, Bus
 from services.kit.nats.consumer import Reader
 from services.kit.nats.dead_letters import bury
+from services.kit.nats.jetstream_subscriber import Messages, jetstream_subscriber
 from services.kit.nats.runs import Runs
 from services.kit.service import Health, serve
 from services.kit.tasks import cancel_and_wait
@@ -119,10 +120,15 @@ class Persistence:
         await self._read(run_streams(run.name).crossings, run.name)
 
     async def _read(self, stream: Stream, run: str) -> None:
-        async with Reader(self._bus, stream.name, CONSUMER, ahead=2 * BATCH) as reader:
+        subscriber = jetstream_subscriber(self._bus.broker, stream, run)
+
+        @subscriber
+        async def store(messages: Messages) -> None:
+            await self._handle(messages, run)
+
+        async with subscriber, Reader(self._bus, stream.name, CONSUMER, ahead=2 * BATCH) as reader:
             while True:
-                msgs = await reader.batch(BATCH)
-                await self._finish(self._handle(msgs, run))
+                await self._finish(subscriber.deliver(await reader.batch(BATCH)))
 
     async def _finish(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

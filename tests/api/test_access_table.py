@@ -68,6 +68,7 @@ TABLE = [
     Row(T.NOTHING, "GET", "/readyz"),
     Row(T.NOTHING, "GET", "/metrics"),
     Row(T.NOTHING, "GET", "/openapi.json"),
+    Row(T.NOTHING, "GET", "/asyncapi.json"),
     Row(T.NOTHING, "GET", "/docs", answers=307),
     Row(T.NOTHING, "GET", "/.well-known/jwks.json"),
     Row(T.NOTHING, "POST", "/v1/auth/sign-in", SIGN_IN),
@@ -225,7 +226,11 @@ async def test_every_route_is_in_the_table() -> None:
     app = create_app(ApiSettings.model_validate({"database_url": "postgresql://nowhere"}))
     described = {(method.upper(), path) for path, methods in app.openapi()["paths"].items() for method in methods}
 
-    assert described == {row.route for row in TABLE} - {("GET", "/openapi.json"), ("GET", "/docs")}
+    assert described == {row.route for row in TABLE} - {
+        ("GET", "/openapi.json"),
+        ("GET", "/asyncapi.json"),
+        ("GET", "/docs"),
+    }
     assert len(TABLE) == len({row.route for row in TABLE})
 
 
@@ -234,4 +239,4 @@ async def test_every_route_is_described_or_known_to_be_none() -> None:
     app = create_app(ApiSettings.model_validate({"database_url": "postgresql://nowhere"}))
     hidden = {getattr(route, "path", "") for route in app.routes if not getattr(route, "include_in_schema", True)}
 
-    assert hidden <= {"/openapi.json", "/docs"}
+    assert hidden <= {"/openapi.json", "/asyncapi.json", "/docs"}

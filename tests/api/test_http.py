@@ -128,7 +128,7 @@ async def test_every_route_is_described(served: Served) -> None:
 
 
 async def test_the_pages_ask_nobody_else(served: Served) -> None:
-    for path in ("/", "/docs/"):
+    for path in ("/", "/docs/", "/docs/events/"):
         page = await served.client.get(path)
         assert page.headers["content-type"].startswith("text/html")
         assert "http://" not in page.text.replace("http://www.w3.org", "")

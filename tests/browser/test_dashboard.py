@@ -228,3 +228,13 @@ def test_several_stores_can_be_chosen_from(shop: Shop, page: Page) -> None:
     page.goto(f"{shop.url}/docs")
     described = page.get_by_test_id("route").filter(has_text="/v1/stores/{store}/events")
     expect(described).to_contain_text("Follow a store live")
+
+
+def test_every_subject_is_shown_with_its_senders_and_receivers(shop: Shop, page: Page) -> None:
+    page.goto(f"{shop.url}/docs/events")
+
+    crossings = page.get_by_test_id("channel").filter(has_text="metrica.{run}.crossings.{store}.{camera}")
+    expect(crossings).to_contain_text("tracker → persistence")
+    crossings.locator("summary").click()
+    expect(crossings).to_contain_text("RUN_{run}_CROSSINGS")
+    expect(page.get_by_test_id("channel").filter(has_text="$KV.checkpoints.")).to_have_count(1)

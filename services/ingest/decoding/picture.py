@@ -37,11 +37,8 @@ class Deinterlacer:
     def __init__(self, frame: VideoFrame) -> None:
         """Prepare for frames of the size and format of one of them."""
         self._form = _form(frame)
-        # It halves the unit of time, which all frames of a stream are to have in common.
-        unit = frame.time_base or _MILLISECOND
-        self._graph = _graph(
-            frame, bwdif="mode=send_frame:deint=interlaced", settb=f"{unit.numerator}/{unit.denominator}"
-        )
+        self._time_base = frame.time_base
+        self._graph = _graph(frame, bwdif="mode=send_frame:deint=interlaced")
 
     def suits(self, frame: VideoFrame) -> bool:
         """Tell whether a frame has the size and format that this was made for."""
@@ -53,9 +50,13 @@ class Deinterlacer:
         found: list[VideoFrame] = []
         while True:
             try:
-                found.append(cast("VideoFrame", self._graph.pull()))
+                whole = cast("VideoFrame", self._graph.pull())
             except (NothingYet, NoMore):
                 return found
+            # The filter halves the unit of time, which all frames of a stream have in common here. FFmpeg's own settb
+            # would make a time of the mark for none.
+            whole.pts, whole.time_base = None if whole.pts is None else whole.pts // 2, self._time_base
+            found.append(whole)
 
 
 class Converter:

@@ -1,0 +1,181 @@
+"""Batches that our consumer pulls go through FastStream's pipeline; guards what this relies on in FastStream."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, Any
+
+import pytest
+from faststream import Context
+from faststream.nats import NatsBroker, TestNatsBroker
+from faststream.nats.prometheus import NatsPrometheusMiddleware
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig
+from prometheus_client import CollectorRegistry
+
+from contracts.streams import CROSSINGS, run_streams
+from contracts.subjects import crossings
+from services.kit.nats.bus import Bus
+from services.kit.nats.consumer import Reader
+from services.kit.nats.jetstream_subscriber import JetStreamSubscriber, Messages, jetstream_subscriber
+from services.kit.settings import ServiceSettings
+from tests.support.broker import connected, eventually
+
+SUBJECT = crossings("live", "shop", "door")
+
+
+def message(data: bytes = b"{}") -> Msg:
+    return Msg(_client=None, subject=SUBJECT, data=data)  # type: ignore[arg-type]  # nothing is sent by it
+
+
+def subscribed(broker: NatsBroker) -> JetStreamSubscriber:
+    return jetstream_subscriber(broker, CROSSINGS)
+
+
+@pytest.fixture
+async def bus(settings: ServiceSettings) -> AsyncIterator[Bus]:
+    async with connected(settings, everything=True) as bus:
+        yield bus
+
+
+class TestPipeline:
+    async def test_the_handler_gets_the_messages_of_a_batch_as_they_are(self) -> None:
+        broker = NatsBroker(logger=None)
+        subscriber = subscribed(broker)
+        batches: list[list[bytes]] = []
+
+        @subscriber
+        async def store(messages: Messages) -> None:
+            batches.append([each.data for each in messages])
+
+        async with TestNatsBroker(broker):
+            await subscriber.deliver([message(b"\xff\xd8 a picture"), message(b"not JSON"), message(b"")])
+
+        assert batches == [[b"\xff\xd8 a picture", b"not JSON", b""]]
+
+    async def test_an_error_of_the_handler_reaches_whoever_delivers(self) -> None:
+        broker = NatsBroker(logger=None)
+        subscriber = subscribed(broker)
+
+        @subscriber
+        async def store(messages: Messages) -> None:
+            raise LookupError(len(messages))
+
+        async with TestNatsBroker(broker):
+            with pytest.raises(LookupError):
+                await subscriber.deliver([message()])
+
+    async def test_dependencies_are_injected(self) -> None:
+        broker = NatsBroker(logger=None)
+        subscriber = subscribed(broker)
+        seen: list[object] = []
+
+        @subscriber
+        async def store(messages: Messages, writer: Annotated[str, Context()]) -> None:
+            seen.append((writer, len(messages)))
+
+        broker.context.set_global("writer", "the writer")
+        async with TestNatsBroker(broker):
+            await subscriber.deliver([message()])
+
+        assert seen == [("the writer", 1)]
+
+    async def test_a_test_broker_calls_it_without_a_server(self) -> None:
+        broker = NatsBroker(logger=None)
+        subscriber = subscribed(broker)
+        bodies: list[bytes] = []
+
+        @subscriber
+        async def store(messages: Messages) -> None:
+            bodies.extend(each.data for each in messages)
+
+        async with TestNatsBroker(broker) as tested:
+            await tested.publish(b"one", SUBJECT)
+            await tested.publish(b"elsewhere", "metrica.live.paths.shop.door")
+
+        assert bodies == [b"one"]
+
+    async def test_metrics_of_faststream_count_batches_messages_and_errors(self) -> None:
+        registry = CollectorRegistry()
+        broker = NatsBroker(logger=None, middlewares=[NatsPrometheusMiddleware(registry=registry)])
+        subscriber = subscribed(broker)
+
+        @subscriber
+        async def store(messages: Messages) -> None:
+            if len(messages) == 1:
+                raise LookupError
+
+        async with TestNatsBroker(broker):
+            await subscriber.deliver([message()] * 3)
+            with pytest.raises(LookupError):
+                await subscriber.deliver([message()])
+
+        labels = {"broker": "nats", "handler": SUBJECT, "app_name": "faststream"}
+        count = registry.get_sample_value
+        assert count("faststream_received_messages_total", labels) == 4
+        assert count("faststream_received_processed_messages_total", labels | {"status": "error"}) == 1
+
+    def test_it_is_one_of_the_brokers_subscribers(self) -> None:
+        broker = NatsBroker(logger=None)
+        subscriber = subscribed(broker)
+
+        assert broker.subscribers == [subscriber]
+
+    def test_a_run_that_is_over_leaves_none_behind(self) -> None:
+        broker = NatsBroker(logger=None)
+        subscriber = jetstream_subscriber(broker, run_streams("night").crossings, "night")
+        assert broker.subscribers == [subscriber]
+
+        del subscriber
+        gc.collect()
+
+        assert broker.subscribers == []
+
+
+class TestConsumer:
+    async def test_what_our_consumer_pulls_is_handled_and_acknowledged_by_the_handler(self, bus: Bus) -> None:
+        subscriber = subscribed(bus.broker)
+        handled: asyncio.Queue[bytes] = asyncio.Queue()
+
+        @subscriber
+        async def store(messages: Messages) -> None:
+            for each in messages:
+                await each.ack()
+                handled.put_nowait(each.data)
+
+        await subscriber.start()
+        for number in range(5):
+            await bus.publish(SUBJECT, b"%d" % number)
+        config = ConsumerConfig(durable_name="test", ack_policy=AckPolicy.EXPLICIT)
+        async with Reader(bus, CROSSINGS.name, config) as reader:
+            working = asyncio.create_task(_deliver(reader, subscriber.deliver))
+            try:
+                async with asyncio.timeout(20):
+                    assert [await handled.get() for _ in range(5)] == [b"%d" % number for number in range(5)]
+            finally:
+                working.cancel()
+                await asyncio.wait([working])
+
+        async def all_acknowledged() -> bool:
+            info = await bus.js.consumer_info(CROSSINGS.name, "test")
+            return info.num_ack_pending == info.num_pending == 0
+
+        await eventually(all_acknowledged)
+
+    async def test_faststream_makes_no_consumer_of_its_own(self, bus: Bus) -> None:
+        subscriber = subscribed(bus.broker)
+
+        @subscriber
+        async def store(messages: Messages) -> None:
+            raise AssertionError(messages)
+
+        await subscriber.start()
+
+        assert await bus.js.consumers_info(CROSSINGS.name) == []
+
+
+async def _deliver(reader: Reader, deliver: Callable[[Any], Awaitable[None]]) -> None:
+    while True:
+        await deliver(await reader.batch(2))
