@@ -104,7 +104,7 @@ def test_what_is_looked_for_by_a_pattern_is_escaped() -> None:
 def test_secrets_are_drawn_by_the_systems_generator() -> None:
     """`random` can be guessed. It makes people and history of the demo, delays between tries, and finds free ports."""
     allowed = re.compile(
-        r"services/(ingest/(door/|simulation|camera)|persistence/(invention|seeding)|kit/|cli/)|infra/local/(demo|ports)"
+        r"services/(ingest/(simulator/|sources/simulation|camera)|persistence/demo/|kit/|cli/)|infra/local/(demo|ports)"
     )
     assert {name for name in importing(FILES, "random", "numpy.random") if not allowed.match(name)} == set()
     drawn = calling(FILES, lambda what, _: what.startswith("secrets."))
@@ -112,7 +112,7 @@ def test_secrets_are_drawn_by_the_systems_generator() -> None:
     assert not [one for one in drawn if re.search(r"secrets\.(choice|randbelow|randbits)", one)]
     short = [one for one in drawn if (size := re.search(r"token_\w+\((\d+)\)", one)) and int(size[1]) < 16]
     # A key's prefix says which key is meant, and what ends an id tells two apart: neither lets anybody in.
-    names = ("auth/keys.py", "api/naming.py")
+    names = ("tokens/api_keys.py", "http/ids.py")
     assert not [one for one in short if "api/" in one and not any(name in one for name in names)]
 
 
@@ -128,7 +128,7 @@ def test_no_hash_or_cipher_is_used_that_is_broken() -> None:
 
 
 def test_the_sums_of_models_are_of_no_broken_hash() -> None:
-    modules = "".join(path.read_text() for path in (ROOT / "services" / "detector").glob("*.py"))
+    modules = "".join(path.read_text() for path in (ROOT / "services" / "detector").rglob("*.py"))
 
     assert set(re.findall(r"\b(md5|sha1|sha\d\d+)\b", modules)) <= {"sha256", "sha384", "sha512"}
 
