@@ -9,10 +9,10 @@ function kept(channel) {
   const { name, ...limits } = channel["x-jetstream"] ?? {};
   const { bucket, ...settings } = channel["x-kv"] ?? {};
   const rows = Object.entries(name ? limits : settings).map(([limit, value]) => [limit, String(value)]);
+  rows.unshift([name ? "stream" : "bucket", code(name ?? bucket ?? "")]);
   const runs = channel["x-jetstream-of-runs"];
   if (runs) rows.push(["stream of another run", code(runs)]);
-  const head = name ? ["Stream", code(name)] : ["Bucket", code(bucket ?? "")];
-  return name || bucket ? table(head, rows) : make("p", { text: "At most once: no stream keeps it (core NATS)." });
+  return name || bucket ? table(["Setting", "Value"], rows) : make("p", { text: "At most once: no stream keeps it (core NATS)." });
 }
 
 function message(one) {
