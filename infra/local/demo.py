@@ -7,8 +7,7 @@ from datetime import UTC, datetime, time
 import asyncpg
 
 from services.api.cameras.repository import CameraSetup
-from services.kit.local_time import DAY, instant
-from services.kit.zones import local_day, zone
+from services.kit.local_time import DAY, instant, local_day, time_zone_named
 from services.persistence.demo.seed import Seed, sow
 from services.persistence.demo.shops import Shop
 
@@ -41,7 +40,7 @@ async def prepare_demo(database_url: str, setup: CameraSetup, *, fresh: bool) ->
 
 def _history(setup: CameraSetup, now: datetime) -> Seed:
     """What came before today: today's numbers are those that are really counted."""
-    where = zone(setup.time_zone)
+    where = time_zone_named(setup.time_zone)
     today = local_day(now, where)
     lines = tuple((setup.camera, line.id) for line in setup.lines)
     shop = Shop(STORE, STORE_NAME, where.key, lines, VISITORS, opens=time(8))

@@ -38,13 +38,13 @@ from services.kit.logs import bound_contextvars, logger
 from services.kit.nats.bus import Bus
 from services.kit.nats.camera_specs import Specs
 from services.kit.nats.consumer import Reader
-from services.kit.nats.dead_letters import bury
+from services.kit.nats.dead_letters import dead_letter
 from services.kit.nats.runs import Runs
 
 SERVICE = "detector"
 ACK_WAIT = 5.0
 """A replica of which nothing was heard for this time, in seconds, has lost its frames to another."""
-HOLD = 12.0
+WORK_LIMIT = 12.0
 """Seconds after which a frame goes to another although its replica lives: it hangs. Three such waits are shorter than
 the tracker's."""
 MOST_ATTEMPTS = 3
@@ -89,7 +89,7 @@ class PoolWorker:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read_live(FRAMES, Kind.FRAMES))
             group.create_task(self._read_live(KEPT, Kind.KEPT))
-            group.create_task(self._runs.each(self._read_run, wanted=lambda run: asks_for(run, self._pool)))
+            group.create_task(self._runs.each(self._read_run, matching=lambda run: asks_for(run, self._pool)))
 
     async def _read_live(self, stream: Stream, kind: Kind) -> None:
         async def look(reader: Reader) -> list[Answer]:
@@ -124,7 +124,7 @@ class PoolWorker:
             ack_wait=ACK_WAIT,
             max_ack_pending=1024,
         )
-        return Reader(self._bus, stream.name, config, ahead=ahead * self._batch, hold=HOLD)
+        return Reader(self._bus, stream.name, config, ahead=ahead * self._batch, work_limit=WORK_LIMIT)
 
     async def _keep_looking(self, look: Callable[[], Awaitable[list[Answer]]]) -> None:
         publishing: asyncio.Task[None] | None = None
@@ -159,7 +159,7 @@ class PoolWorker:
             header = FrameHeader.from_headers(msg.headers)
             _verify(header, msg.subject)
         except ValueError as error:
-            await bury(self._bus, SERVICE, msg, str(error), run=run)
+            await dead_letter(self._bus, SERVICE, msg, str(error), run=run)
             await msg.ack()
             return None
         return Look(header, msg.data, await self._specs[run].get(header.camera, header.spec_revision))
@@ -209,7 +209,7 @@ class PoolWorker:
     async def _note(self, msg: Msg, event: Detections) -> None:
         if event.skipped is not None:
             FRAMES_SKIPPED.labels(self._pool).inc()
-            await bury(self._bus, SERVICE, msg, event.skipped, run=event.run)
+            await dead_letter(self._bus, SERVICE, msg, event.skipped, run=event.run)
         FRAMES_SEEN.labels(self._pool).inc()
         if event.policy is Policy.LATEST:
             FRAME_AGE.labels(self._pool).set((time.time_ns() - event.captured_at) / 1e9)

@@ -27,7 +27,7 @@ from services.kit.database.totals import Key, all_totals
 from services.kit.logs import logger
 from services.kit.nats.bus import Backoff, Bus
 from services.kit.nats.consumer import Reader
-from services.kit.nats.dead_letters import bury
+from services.kit.nats.dead_letters import dead_letter
 from services.kit.nats.runs import Runs
 from services.kit.service import Health, serve
 from services.kit.tasks import cancel_and_wait
@@ -151,7 +151,7 @@ class Persistence:
         await self._announce(outcome.changed)
         await self._answer(records, outcome, run)
         for msg, reason in malformed:
-            await self._bury(msg, "malformed", reason, run)
+            await self._dead_letter(msg, "malformed", reason, run)
 
     async def _overdue(self, records: Sequence[tuple[Msg, Record]]) -> set[SessionEnd]:
         """Ends that have been waited for long enough, of whose sessions nothing is on its way any more."""
@@ -176,15 +176,15 @@ class Persistence:
         incomplete = set(outcome.incomplete)
         for msg, record in records:
             if record in outcome.refused:
-                await self._bury(msg, "refused", outcome.refused[record], run)
+                await self._dead_letter(msg, "refused", outcome.refused[record], run)
             elif record in incomplete:
                 pause = FIRST_PAUSE * 2 ** min(msg.metadata.num_delivered - 1, 10)
                 await _say(msg.nak(delay=min(pause, LONGEST_PAUSE)))
             else:
                 await _say(msg.ack())
 
-    async def _bury(self, msg: Msg, why: str, reason: str, run: str) -> None:
-        await bury(self._bus, SERVICE, msg, reason, run=run)
+    async def _dead_letter(self, msg: Msg, why: str, reason: str, run: str) -> None:
+        await dead_letter(self._bus, SERVICE, msg, reason, run=run)
         metrics.DEAD_LETTERS.labels(why).inc()
         await _say(msg.ack())
 

@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 
 from contracts.events import Crossing
 from contracts.identity import Direction, to_datetime
-from services.kit.local_time import quarter_of
-from services.kit.zones import local_day
+from services.kit.local_time import local_day, quarter_of
 
 
 class LineKey(NamedTuple):

@@ -13,8 +13,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from services.kit.database.totals import Key
-from services.kit.local_time import DAY
-from services.kit.zones import UTC_NAME, local_day, zone
+from services.kit.local_time import DAY, UTC_NAME, local_day, time_zone_named
 from services.persistence.fold import Counted, CountedDays, Folded, LineKey, Tally, days_of
 
 MINUTES_KEPT = timedelta(hours=48)
@@ -76,7 +75,7 @@ async def raise_versions(connection: asyncpg.Connection, last: Mapping[Key, date
         name = names.get(version["store"], UTC_NAME)
         if version["time_zone"] != name:
             await _rebuild_days(connection, version["run"], version["store"], name)
-    return {store: zone(names.get(store)) for store in stores}
+    return {store: time_zone_named(names.get(store)) for store in stores}
 
 
 async def add(connection: asyncpg.Connection, folded: Folded) -> None:
@@ -97,7 +96,7 @@ async def moved(connection: asyncpg.Connection) -> list[Key]:
 async def _rebuild_days(connection: asyncpg.Connection, run: str, store: str, name: str) -> None:
     quarters = await _quarters(connection, run, store, *_EVER)
     await connection.execute("DELETE FROM count_day WHERE run = $1 AND store = $2", run, store)
-    await connection.execute(_ADD_DAYS, *_columns(days_of(quarters, zone(name))))
+    await connection.execute(_ADD_DAYS, *_columns(days_of(quarters, time_zone_named(name))))
     await connection.execute("UPDATE store_version SET time_zone = $3 WHERE run = $1 AND store = $2", run, store, name)
 
 
@@ -110,12 +109,12 @@ async def cut(connection: asyncpg.Connection, run: str, store: str, name: str, b
         name: the time zone by which the store's days are folded.
         before: the moment, UTC.
     """
-    day = local_day(before, zone(name))
+    day = local_day(before, time_zone_named(name))
     for statement in _CUT:
         await connection.execute(statement, run, store, before)
     await connection.execute("DELETE FROM count_day WHERE run = $1 AND store = $2 AND day <= $3", run, store, day)
     quarters = await _quarters(connection, run, store, before, before + 2 * DAY)
-    left = {key: tally for key, tally in days_of(quarters, zone(name)).items() if key[1] == day}
+    left = {key: tally for key, tally in days_of(quarters, time_zone_named(name)).items() if key[1] == day}
     await connection.execute(_ADD_DAYS, *_columns(left))
 
 

@@ -12,7 +12,7 @@ from contracts.identity import PARTITIONS
 from contracts.runs import Run, RunKind
 from contracts.streams import CROSSINGS, DETECTIONS, PATHS, Owner
 from services.kit.logs import logger
-from services.kit.nats.assignment import Share
+from services.kit.nats.assignment import Assignment
 from services.kit.nats.bus import Bus
 from services.kit.nats.lease import Lease
 from services.kit.nats.runs import Runs
@@ -34,7 +34,7 @@ class TrackerService:
         self._bus, self._replica = bus, replica
         self._live = Feed.live(bus)
         self._runs = Runs()
-        self._share = Share(bus, Owner.TRACKER.value, replica, self._keep)
+        self._assignment = Assignment(bus, Owner.TRACKER.value, replica, self._keep)
 
     async def run(self) -> None:
         """Work on this replica's part until cancelled; then hand it over."""
@@ -42,7 +42,7 @@ class TrackerService:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._runs.follow(self._bus))
             group.create_task(self._follow_runs())
-            group.create_task(self._share.run())
+            group.create_task(self._assignment.run())
 
     async def _follow_runs(self) -> None:
         async for _ in self._runs.changes():
@@ -52,7 +52,7 @@ class TrackerService:
                 if _is_tracked(run)
                 for number in run.partitions
             }
-            self._share.want(LIVE_PIECES | beside)
+            self._assignment.set_items(LIVE_PIECES | beside)
 
     async def _keep(self, piece: str, lease: Lease) -> None:
         name, _, number = piece.rpartition(".")

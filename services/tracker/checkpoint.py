@@ -23,7 +23,7 @@ from contracts.streams import CHECKPOINTS
 from contracts.subjects import Kind, crossings, parse, paths
 from services.kit.logs import logger
 from services.kit.nats.bus import Backoff, Bus
-from services.kit.nats.stream_position import Place, newest_that_holds
+from services.kit.nats.stream_position import StreamPosition, newest_valid
 from services.tracker.counting.camera_counter import CounterState
 from services.tracker.ordering import OrderState
 
@@ -34,7 +34,7 @@ class Fenced(Exception):
     """Another tracker has taken this camera over: drop it, publish nothing."""
 
 
-class Outgoing(BaseModel):
+class OutboxEvent(BaseModel):
     """An event on its way out."""
 
     model_config = ConfigDict(frozen=True)
@@ -49,7 +49,7 @@ class Outgoing(BaseModel):
         return parse(self.subject).kind is Kind.CROSSINGS
 
     @classmethod
-    def of(cls, event: Crossing | SessionEnd | Path) -> Outgoing:
+    def of(cls, event: Crossing | SessionEnd | Path) -> OutboxEvent:
         """An event with its subject and its deduplication key."""
         subject = paths if isinstance(event, Path) else crossings
         return cls(
@@ -75,10 +75,10 @@ class Checkpoint(BaseModel):
     camera: str
     owner: str
     low_water: int
-    places: tuple[Place, ...] = ()
+    places: tuple[StreamPosition, ...] = ()
     order: OrderState = OrderState()
     counter: CounterState = CounterState()
-    outbox: tuple[Outgoing, ...] = ()
+    outbox: tuple[OutboxEvent, ...] = ()
 
 
 @dataclass(slots=True)
@@ -159,8 +159,8 @@ async def recognise(bus: Bus, stream: str, checkpoint: Checkpoint) -> Checkpoint
         nats.errors.Error, TimeoutError, OSError: the server does not say.
     """
     low = checkpoint.low_water
-    places = checkpoint.places or (Place(seq=low),)
-    holds = await newest_that_holds(bus, stream, places)
+    places = checkpoint.places or (StreamPosition(seq=low),)
+    holds = await newest_valid(bus, stream, places)
     if holds == places[0]:
         return checkpoint
     if holds is None:
@@ -176,7 +176,7 @@ async def recognise(bus: Bus, stream: str, checkpoint: Checkpoint) -> Checkpoint
     return checkpoint.model_copy(update={"low_water": position, "places": places[places.index(holds) :]})
 
 
-async def publish(bus: Bus, outbox: Sequence[Outgoing]) -> None:
+async def publish(bus: Bus, outbox: Sequence[OutboxEvent]) -> None:
     """Publish an outbox, in order."""
     for event in outbox:
         await bus.publish(event.subject, event.payload.encode(), msg_id=event.msg_id)

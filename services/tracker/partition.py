@@ -20,10 +20,10 @@ from contracts.subjects import parse, partition_filter, tracks
 from services.kit.logs import bound_contextvars, logger
 from services.kit.nats.bus import Backoff, Bus
 from services.kit.nats.consumer import Reader
-from services.kit.nats.dead_letters import bury
-from services.kit.nats.stream_position import Place, remember
+from services.kit.nats.dead_letters import dead_letter
+from services.kit.nats.stream_position import StreamPosition, remember
 from services.kit.tasks import cancel_and_wait
-from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, load, publish, recognise
+from services.tracker.checkpoint import Checkpoint, Fenced, OutboxEvent, Slot, load, publish, recognise
 from services.tracker.counting.camera_counter import CameraCounter, Step
 from services.tracker.ordering import Arrival, Sequencer
 from services.tracker.source import Feed
@@ -62,14 +62,14 @@ class CameraWork:
         self._bus, self._feed, self._slot, self._saved, self._held = bus, feed, slot, checkpoint, held
         self.order = Sequencer(checkpoint.order)
         self._counter = CameraCounter.restore(checkpoint.run, checkpoint.store, checkpoint.camera, checkpoint.counter)
-        self._outbox: list[Outgoing] = []
+        self._outbox: list[OutboxEvent] = []
         self._sent = [(time.monotonic(), event) for event in checkpoint.outbox]
         self._dirty = False
         self._torn = False
         """Whether the order has let events go that the counter has not taken yet: nothing to be saved."""
         self._saved_at = time.monotonic()
 
-    async def take(self, ready: Iterable[Detections], position: Place) -> None:
+    async def take(self, ready: Iterable[Detections], position: StreamPosition) -> None:
         """Track what is in order; a crossing or an end is saved, then published, at once.
 
         Raises:
@@ -86,13 +86,13 @@ class CameraWork:
                 )
             self._dirty = True
             urgent = urgent or bool(step.crossings) or step.end is not None
-            self._outbox += [Outgoing.of(event) for event in _in_order(step)]
+            self._outbox += [OutboxEvent.of(event) for event in _in_order(step)]
             await self._show(event, step)
         self._torn = False
         if urgent or (self._dirty and time.monotonic() - self._saved_at > CHECKPOINT_EVERY):
             await self.save(position)
 
-    async def save(self, position: Place) -> None:
+    async def save(self, position: StreamPosition) -> None:
         """Store a checkpoint, then publish what it holds.
 
         Raises:
@@ -115,7 +115,7 @@ class CameraWork:
         self._sent += [(time.monotonic(), event) for event in self._outbox if event.counts]
         self._outbox.clear()
 
-    async def save_if_due(self, position: Place) -> None:
+    async def save_if_due(self, position: StreamPosition) -> None:
         """Checkpoint a camera that has gone quiet."""
         age = time.monotonic() - self._saved_at
         if (self._dirty and age > CHECKPOINT_EVERY) or (
@@ -123,7 +123,7 @@ class CameraWork:
         ):
             await self.save(position)
 
-    async def leave(self, position: Place) -> None:
+    async def leave(self, position: StreamPosition) -> None:
         """Save what is whole; what is not is read again from the last checkpoint.
 
         Raises:
@@ -172,7 +172,7 @@ class Partition:
         self._bus, self._feed, self._number, self._token = bus, feed, number, token
         self._held = held
         self._cameras: dict[str, CameraWork] = {}
-        self._position = Place(seq=0)
+        self._position = StreamPosition(seq=0)
         self._looked_at = time.monotonic()
         self._deaf = False
         self._behind = False
@@ -190,7 +190,7 @@ class Partition:
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=start,
         )
-        self._position = Place(seq=start - 1)
+        self._position = StreamPosition(seq=start - 1)
         async with Reader(self._bus, self._feed.stream, config) as reader:
             try:
                 while True:
@@ -270,13 +270,13 @@ class Partition:
             await self._handle(msg)
 
     async def _handle(self, msg: Msg) -> None:
-        place = Place.of(msg)
+        place = StreamPosition.of(msg)
         if self._feed.beside is None:
             LAG.labels(self._number).set(msg.metadata.num_pending)
         try:
             event, stored_at = _read(msg), self._feed.stored_at(msg)
         except ValueError as error:
-            await bury(self._bus, SERVICE, msg, str(error), run=self._feed.name)
+            await dead_letter(self._bus, SERVICE, msg, str(error), run=self._feed.name)
             self._position = place
             return
         camera = self._cameras.get(event.camera) or await self._admit(event, place.seq)

@@ -15,7 +15,7 @@ from contracts.identity import Direction
 from contracts.streams import CHECKPOINTS
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
-from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, load
+from services.tracker.checkpoint import Checkpoint, Fenced, OutboxEvent, Slot, load
 from tests.support.broker import Write, connected, intercept
 
 KEY = checkpoint_key("live", 9, "entrance")
@@ -148,7 +148,7 @@ def test_a_checkpoint_survives_json_and_its_outbox_travels_as_it_is() -> None:
         place=0.1,
         spec_revision=1,
     )
-    outgoing = Outgoing.of(crossing)
+    outgoing = OutboxEvent.of(crossing)
     saved = checkpoint(4).model_copy(update={"outbox": (outgoing,)})
 
     assert Checkpoint.model_validate_json(saved.model_dump_json(exclude_defaults=True)) == saved
@@ -174,4 +174,4 @@ def test_paths_go_to_the_paths() -> None:
         points=(),
     )
 
-    assert Outgoing.of(path).subject == "metrica.live.paths.shop.entrance"
+    assert OutboxEvent.of(path).subject == "metrica.live.paths.shop.entrance"

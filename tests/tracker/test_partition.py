@@ -26,7 +26,7 @@ from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.tracker import ordering
 from services.tracker import partition as module
-from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, load
+from services.tracker.checkpoint import Checkpoint, Fenced, OutboxEvent, Slot, load
 from services.tracker.counting.camera_counter import CameraCounter
 from services.tracker.partition import Partition
 from services.tracker.source import Feed
@@ -273,7 +273,7 @@ class TestTakeOver:
         slot = checkpoint_key("live", NUMBER, "cam")
         bucket = await bus.bucket(CHECKPOINTS)
         saved = Checkpoint.model_validate_json((await bucket.get(slot)).value or b"")
-        lost = Outgoing.of(end).model_copy(update={"msg_id": "live/lost on the way"})
+        lost = OutboxEvent.of(end).model_copy(update={"msg_id": "live/lost on the way"})
         await bucket.put(slot, saved.model_copy(update={"outbox": (lost,)}).model_dump_json().encode())
 
         async with tracking(bus, "second"):

@@ -16,13 +16,13 @@ from services.detector.backends.output_layout import Reading
 from services.detector.backends.protocol import ModelUnavailable
 from services.detector.models.download import DownloadFailed, ModelFile, Progress, fetch
 
-__all__ = ["MOTION", "Entry", "ModelUnavailable", "catalogue", "download"]
+__all__ = ["MOTION", "CatalogueEntry", "ModelUnavailable", "catalogue", "download"]
 
 MOTION = "motion"
 """The name of the backend without weights."""
 
 
-class Entry(BaseModel):
+class CatalogueEntry(BaseModel):
     """A model of the catalogue."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,13 +44,13 @@ class Entry(BaseModel):
 
 
 @cached
-def catalogue() -> Mapping[str, Entry]:
+def catalogue() -> Mapping[str, CatalogueEntry]:
     """All models of the catalogue, by name."""
     table = tomllib.loads(files(__package__).joinpath("catalogue.toml").read_text(encoding="utf-8"))
-    return MappingProxyType({name: Entry.model_validate(entry) for name, entry in table.items()})
+    return MappingProxyType({name: CatalogueEntry.model_validate(entry) for name, entry in table.items()})
 
 
-def in_cache(name: str, entry: Entry, cache: Path) -> Path | None:
+def in_cache(name: str, entry: CatalogueEntry, cache: Path) -> Path | None:
     """The file to load, where a cache has all of a model as it was published."""
     try:
         whole = all(file.matches(cache / name / file.name) for file in entry.files)
@@ -59,7 +59,7 @@ def in_cache(name: str, entry: Entry, cache: Path) -> Path | None:
     return cache / name / entry.files[0].name if whole else None
 
 
-def download(name: str, entry: Entry, *, cache: Path, progress: Progress | None = None) -> Path:
+def download(name: str, entry: CatalogueEntry, *, cache: Path, progress: Progress | None = None) -> Path:
     """Make sure that a model's files lie in the cache, as they were published.
 
     Returns:

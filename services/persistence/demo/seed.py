@@ -14,8 +14,7 @@ from datetime import date, datetime
 import asyncpg
 
 from contracts.identity import LIVE, to_ns
-from services.kit.local_time import DAY, stretches
-from services.kit.zones import zone
+from services.kit.local_time import DAY, offset_periods, time_zone_named
 from services.persistence.demo.shops import HOURS, Shop, days_of
 from services.persistence.partitions import Month, attach, create, exists
 from services.persistence.rollups import MINUTES_KEPT
@@ -194,7 +193,7 @@ async def _finish(connection: asyncpg.Connection, seed: Seed) -> None:
     pieces = [
         (shop.id, piece.start, piece.end, int(piece.offset.total_seconds()))
         for shop in seed.shops
-        for piece in stretches(zone(shop.time_zone), seed.first, seed.last)
+        for piece in offset_periods(time_zone_named(shop.time_zone), seed.first, seed.last)
     ]
     await connection.execute(_DAYS, *_columns(pieces, 4), LIVE)
     stores, zones = [shop.id for shop in seed.shops], [shop.time_zone for shop in seed.shops]
@@ -204,7 +203,7 @@ async def _finish(connection: asyncpg.Connection, seed: Seed) -> None:
 
 
 def _months(seed: Seed) -> Iterator[Month]:
-    first = min(stretches(zone(shop.time_zone), seed.first, seed.first)[0].start for shop in seed.shops)
+    first = min(offset_periods(time_zone_named(shop.time_zone), seed.first, seed.first)[0].start for shop in seed.shops)
     month = Month.of(first)
     while month.begin < seed.until and month.begin.date() <= seed.last + DAY:
         yield month

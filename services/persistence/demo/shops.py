@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import NamedTuple
 
-from services.kit.local_time import DAY, instant
-from services.kit.zones import zone
+from services.kit.local_time import DAY, instant, time_zone_named
 
 WEEKDAYS = (0.82, 0.80, 0.86, 0.94, 1.18, 1.55, 0.85)
 """From Monday; 1 on average, as the months are."""
@@ -63,7 +62,7 @@ def chain(shops: int, seed: int) -> list[Shop]:
 def days_of(shops: Sequence[Shop], first: date, last: date, seed: int) -> Iterator[ShopDay]:
     """Each shop's days, from one local date to another, both included."""
     for shop in shops:
-        where = zone(shop.time_zone)
+        where = time_zone_named(shop.time_zone)
         for n in range((last - first).days + 1):
             day = first + n * DAY
             rng = random.Random(f"{seed}/{shop.id}/{day}")  # noqa: S311  # as above

@@ -12,7 +12,7 @@ from services.detector.backends.openvino import OpenVinoDetector
 from services.detector.backends.protocol import ModelUnavailable
 from services.detector.models import catalogue as catalogue_module
 from services.detector.models import download, loading
-from services.detector.models.catalogue import Entry, catalogue
+from services.detector.models.catalogue import CatalogueEntry, catalogue
 from services.detector.models.checksums import PINS
 from services.detector.models.download import ModelFile
 from services.detector.models.loading import open_detector
@@ -182,7 +182,7 @@ def test_what_was_downloaded_is_opened_from_the_cache(tmp_path: Path, monkeypatc
         )
         for file in (weights, weights.with_suffix(".bin"))
     )
-    entry = Entry(title="t", licence="Apache-2.0", origin="o", head=Head.SSD, person=0, files=files)
+    entry = CatalogueEntry(title="t", licence="Apache-2.0", origin="o", head=Head.SSD, person=0, files=files)
     monkeypatch.setattr(loading, "catalogue", lambda: {"tiny": entry})
     assert open_detector("tiny", cache=tmp_path).model.sha256 == _sum(weights)
 
