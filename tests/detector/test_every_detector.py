@@ -11,7 +11,7 @@ import pytest
 from contracts.events import Model
 from services.detector.backends.heads import Head
 from services.detector.backends.openvino import OpenVinoDetector
-from services.detector.backends.output_layout import Reading
+from services.detector.backends.output_layout import OutputLayout
 from services.detector.backends.protocol import LOWEST_SCORE, Detector, Found, Image
 from services.detector.backends.ultralytics import UltralyticsDetector
 from services.detector.models.loading import open_detector
@@ -47,7 +47,7 @@ def _told(head: Head) -> Callable[[Path], Detector]:
         Head.YOLO_END_TO_END: np.array([[[*box, score, label] for *box, label, score in corners]], np.float32),
     }
     return lambda folder: OpenVinoDetector(
-        networks.save(folder / f"{head}.xml", answers[head]), F32, reading=Reading(head=head), threads=1
+        networks.save(folder / f"{head}.xml", answers[head]), F32, layout=OutputLayout(head=head), threads=1
     )
 
 

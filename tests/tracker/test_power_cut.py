@@ -16,7 +16,7 @@ from infra.local.processes.nats import NatsServer
 from services.kit.nats.bus import Bus
 from services.kit.nats.stream_position import MOST, StreamPosition, newest_valid, remember
 from services.kit.settings import ServiceSettings
-from services.tracker.checkpoint import Checkpoint, recognise
+from services.tracker.checkpoint import Checkpoint, rewind_if_restored
 from tests.support.broker import connected, eventually, stored
 from tests.support.power_cut import keep_stream, put_back
 from tests.tracker.scenes import spec
@@ -116,9 +116,9 @@ async def test_a_checkpoint_of_an_earlier_version_is_read_on_from_where_it_says(
     old = (await saved(bus)).model_copy(update={"places": ()})
     assert b"places" not in old.model_dump_json(exclude_defaults=True).encode()
 
-    assert await recognise(bus, DETECTIONS.name, old) == old
+    assert await rewind_if_restored(bus, DETECTIONS.name, old) == old
     beyond = old.model_copy(update={"low_water": 1000})
-    assert (await recognise(bus, DETECTIONS.name, beyond)).low_water == 0
+    assert (await rewind_if_restored(bus, DETECTIONS.name, beyond)).low_water == 0
 
 
 async def test_crossings_stay_in_the_outbox_until_they_are_synced(bus: Bus) -> None:

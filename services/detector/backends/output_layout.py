@@ -1,4 +1,4 @@
-"""How to read a network: which head it has and which label is a person, as told or as its shapes give away."""
+"""Layout of a network's output: its head and the label of a person, from a sidecar file or inferred from shapes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from services.detector.backends.protocol import ModelUnavailable
 COCO_CLASSES = 80
 
 
-class Reading(BaseModel):
-    """How to read a network's output."""
+class OutputLayout(BaseModel):
+    """Layout of a network's output."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,61 +24,61 @@ class Reading(BaseModel):
     """The label of a person."""
 
 
-def told(weights: Path) -> Reading | None:
-    """What `<weights>.toml` beside the weights says: `head = "ssd"` and `person = 1`; None where there is no such file.
+def from_sidecar(weights: Path) -> OutputLayout | None:
+    """Read `<weights>.toml` beside the weights, such as `head = "ssd"` and `person = 1`; None where there is no file.
 
     Raises:
-        ModelUnavailable: the file cannot be read so.
+        ModelUnavailable: the file cannot be read, or has other contents.
     """
-    beside = weights.with_suffix(".toml")
+    sidecar = weights.with_suffix(".toml")
     try:
-        return Reading.model_validate(tomllib.loads(beside.read_text()))
+        return OutputLayout.model_validate(tomllib.loads(sidecar.read_text()))
     except FileNotFoundError:
         return None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError, OSError) as error:
         heads = ", ".join(f'"{head}"' for head in Head)
         problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise ModelUnavailable(
-            f"{beside} does not say how to read the model ({problem}). "
+            f"{sidecar} does not say how to read the model ({problem}). "
             f"It needs a line head = … (one of {heads}) and a line person = … (the label of a person)."
         ) from error
 
 
-def guess(
+def infer(
     outputs: Sequence[tuple[int, ...]], size: tuple[int, int], names: Mapping[int, str] | None, what: str
-) -> Reading:
-    """Tell the head from the shape of the output.
+) -> OutputLayout:
+    """Infer the layout from the shapes of the outputs.
 
     Args:
-        outputs: the shapes of all outputs; -1 for a size that is only known when it runs.
+        outputs: the shapes of all outputs; -1 for a dynamic size.
         size: width and height of the input.
-        names: what the labels mean, where the file says so.
+        names: of the labels, where the file has them.
         what: the model, for the message.
 
     Raises:
-        ModelUnavailable: the head or the label of a person cannot be told, or no label is a person.
+        ModelUnavailable: the head or the label of a person cannot be inferred, or no label is a person.
     """
     head, classes = _head(outputs, size, what)
     if names:
-        return Reading(head=head, person=person_label(names, what))
+        return OutputLayout(head=head, person=person_label(names, what))
     if head is Head.SSD or classes not in (None, 1, COCO_CLASSES):
         raise ModelUnavailable(
             f"{what} does not say which of its labels is a person. "
             "Write a file beside it, of the same name but ending in .toml, with the lines: "
             f'head = "{head}" and person = …'
         )
-    return Reading(head=head)
+    return OutputLayout(head=head)
 
 
 def person_label(names: Mapping[int, str], what: str) -> int:
-    """The label that means a person.
+    """The label of a person.
 
     Args:
-        names: what the labels mean.
+        names: of the labels.
         what: the model, for the message.
 
     Raises:
-        ModelUnavailable: none of them is a person.
+        ModelUnavailable: no label is a person.
     """
     person = next((label for label, name in names.items() if name.lower() in ("person", "pedestrian")), None)
     if person is None:
@@ -88,7 +88,7 @@ def person_label(names: Mapping[int, str], what: str) -> int:
 
 
 def _head(outputs: Sequence[tuple[int, ...]], size: tuple[int, int], what: str) -> tuple[Head, int | None]:
-    """The head and how many classes it has, where the shape says so."""
+    """The head, and its number of classes where the shape gives that."""
     grid = cells(*size)
     match tuple(outputs):
         case ((1, 1, _, 7),):

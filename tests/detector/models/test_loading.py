@@ -65,7 +65,7 @@ def test_the_catalogue_says_how_an_owners_copy_is_read(tmp_path: Path) -> None:
     networks.save(tmp_path / "person-detection-retail-0013.xml", PEOPLE)
     opened = open_detector("person-detection-retail-0013", folders=[tmp_path], cache=tmp_path / "cache")
     assert isinstance(opened, OpenVinoDetector)
-    assert (opened.reading.head, opened.reading.person) == (Head.SSD, 1)
+    assert (opened.layout.head, opened.layout.person) == (Head.SSD, 1)
 
 
 def test_an_owners_own_word_comes_before_the_catalogues(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_an_owners_own_word_comes_before_the_catalogues(tmp_path: Path) -> None:
     (tmp_path / "person-detection-0200.toml").write_text('head = "ssd"\nperson = 5\n')
     opened = open_detector("person-detection-0200", folders=[tmp_path], cache=tmp_path / "cache")
     assert isinstance(opened, OpenVinoDetector)
-    assert opened.reading.person == 5
+    assert opened.layout.person == 5
 
 
 def test_a_path_is_a_name(tmp_path: Path) -> None:
