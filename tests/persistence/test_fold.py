@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from contracts.events import Crossing
 from contracts.identity import Direction, to_datetime
 from services.kit.local_time import local_day, time_zone_named
-from services.persistence.fold import Counted, CountedDays, Tally, days_of, fold
+from services.persistence.fold import Counted, CountedDays, InOutCount, days_of, fold
 from tests.persistence.builders import crossing
 
 ZONES = ["UTC", "Africa/Tunis", "Europe/Paris", "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe"]
@@ -53,7 +53,7 @@ def test_a_batch_folds_to_the_sum_of_its_parts(events: list[Crossing], data: st.
     summed: CountedDays = {}
     for part in parts:
         for key, tally in part.days.items():
-            into = summed.setdefault(key, Tally())
+            into = summed.setdefault(key, InOutCount())
             into.ins, into.outs = into.ins + tally.ins, into.outs + tally.outs
 
     assert summed == fold(events, zones).days
