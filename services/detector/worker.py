@@ -141,7 +141,7 @@ class PoolWorker:
                 publishing.cancel()  # nothing is lost: the frames are redelivered
 
     async def _detect(self, msgs: Sequence[Msg], run: str) -> list[Answer]:
-        """The events of messages, in their order; without frames that are dead-lettered or naked for another try."""
+        """The events of messages, in their order; without dead-lettered frames, and frames to be tried again."""
         opened = [(msg, item) for msg in msgs if (item := await self._open(msg, run)) is not None]
         batch = await self._detect_batch(opened)
         answers: list[Answer] = []
@@ -179,7 +179,7 @@ class PoolWorker:
         return dict(zip(fresh, events, strict=True))
 
     async def _detect_one(self, msg: Msg, item: FrameInput) -> Detections | None:
-        """A frame's event; None where it is naked, to be tried again."""
+        """A frame's event; None after a nak, for another try."""
         attempt = await self._attempts.begin(msg, item.frame)
         if attempt > MOST_ATTEMPTS:
             return self._skip(item, f"given up after {MOST_ATTEMPTS} deliveries without an answer")

@@ -39,7 +39,7 @@ class ServiceSettings(BaseSettings):
     private_network: bool = False
     """True where only Metrica's own services can reach `host`, as in a network of containers: it may be any address."""
     trusted_proxies: str = ""
-    """Addresses, networks and host names, with commas, of the proxies whose forwarded headers are trusted; see
+    """Addresses, networks and host names, with commas, of the proxies with trusted forwarded headers; see
     `services.kit.network.trusted_proxies`. A proxy on this machine must be named, too."""
     metrics_key: SecretStr | None = None
     """Bearer token that other machines need for /metrics and for the details of /readyz; this machine needs none."""

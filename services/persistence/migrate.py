@@ -106,7 +106,7 @@ async def _await_database(connect: Callable[[], Awaitable[asyncpg.Connection]]) 
 
 
 def _grant(connection: Connection) -> None:
-    """Grant the api its rights: read all, write the configuration and the accounts, promote runs; no right to counts.
+    """Grant the api its rights: read all, write configuration and accounts, promote runs. It changes no count.
 
     This runs after every migration, so that a role created later gets them, too.
     """

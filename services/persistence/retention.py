@@ -75,15 +75,15 @@ class Purged:
 async def limits(connection: asyncpg.Connection, now: datetime) -> list[Limit]:
     """The limits to apply now. Deleted stores follow the organization that keeps its history longest."""
     rows = await connection.fetch(_ORGANIZATIONS)
-    found = [
+    applying = [
         Limit(row["id"], _months_before(now, row["months_kept"]), row["stores"])
         for row in rows
         if row["months_kept"] is not None
     ]
-    if found and len(found) == len(rows):
+    if applying and len(applying) == len(rows):
         orphans = [store for (store,) in await connection.fetch(_ORPHANS)]
-        found.append(Limit(None, min(limit.before for limit in found), orphans))
-    return [limit for limit in found if limit.stores]
+        applying.append(Limit(None, min(limit.before for limit in applying), orphans))
+    return [limit for limit in applying if limit.stores]
 
 
 async def survey(connection: asyncpg.Connection, limit: Limit) -> tuple[int, datetime | None]:
@@ -108,10 +108,10 @@ async def purge(pool: asyncpg.Pool, now: datetime, log_months_kept: int = LOG_MO
     async with pool.acquire() as connection:
         status = await connection.execute(_DELETE_LOG, _months_before(now, log_months_kept), timeout=LONG)
         purged.changes = _count(status)
-        found = await limits(connection, now)
-        if not found:
+        applying = await limits(connection, now)
+        if not applying:
             return purged
-        before = {store: limit.before for limit in found for store in limit.stores}
+        before = {store: limit.before for limit in applying for store in limit.stores}
         months = [month for month in await existing(connection) if month.begin < max(before.values())]
         unneeded = [month for month in months if not await _is_needed(connection, month, before)]
         for store, moment in before.items():

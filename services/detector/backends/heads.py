@@ -26,7 +26,7 @@ NMS_IOU = 0.6
 """Boxes that overlap more than this are one person. Above the usual 0.45, as people in a doorway hide each other."""
 
 
-class Head(StrEnum):
+class DetectionHead(StrEnum):
     """Layout of a network's output."""
 
     SSD = "ssd"
@@ -41,12 +41,12 @@ class Head(StrEnum):
     @property
     def fit(self) -> FitMode:
         """The way of fitting frames into the input that these networks are trained with."""
-        return {Head.SSD: FitMode.STRETCH, Head.YOLOX: FitMode.CORNER}.get(self, FitMode.CENTRE)
+        return {DetectionHead.SSD: FitMode.STRETCH, DetectionHead.YOLOX: FitMode.CORNER}.get(self, FitMode.CENTRE)
 
     @property
     def rgb_unit(self) -> bool:
         """True for input as RGB from 0 to 1, rather than BGR from 0 to 255."""
-        return self in (Head.YOLO, Head.YOLO_END_TO_END)
+        return self in (DetectionHead.YOLO, DetectionHead.YOLO_END_TO_END)
 
 
 def cells(width: int, height: int) -> int:
@@ -54,7 +54,7 @@ def cells(width: int, height: int) -> int:
     return sum((width // stride) * (height // stride) for stride in STRIDES)
 
 
-def people(head: Head, output: Floats, size: tuple[int, int], person: int) -> Candidates:
+def people(head: DetectionHead, output: Floats, size: tuple[int, int], person: int) -> Candidates:
     """The people in a network's output.
 
     Args:
@@ -64,13 +64,13 @@ def people(head: Head, output: Floats, size: tuple[int, int], person: int) -> Ca
         person: the label of a person.
     """
     match head:
-        case Head.SSD:
+        case DetectionHead.SSD:
             boxes, scores = ssd(output, size, person)
-        case Head.YOLOX:
+        case DetectionHead.YOLOX:
             boxes, scores = suppress(*yolox(output, size, person))
-        case Head.YOLO:
+        case DetectionHead.YOLO:
             boxes, scores = suppress(*yolo(output, person))
-        case Head.YOLO_END_TO_END:
+        case DetectionHead.YOLO_END_TO_END:
             boxes, scores = yolo_end_to_end(output, person)
     return boxes, scores
 

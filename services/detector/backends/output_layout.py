@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from services.detector.backends.heads import Head, cells
+from services.detector.backends.heads import DetectionHead, cells
 from services.detector.backends.protocol import ModelUnavailable
 
 COCO_CLASSES = 80
@@ -19,7 +19,7 @@ class OutputLayout(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    head: Head
+    head: DetectionHead
     person: int = Field(default=0, ge=0)
     """The label of a person."""
 
@@ -36,7 +36,7 @@ def from_sidecar(weights: Path) -> OutputLayout | None:
     except FileNotFoundError:
         return None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError, OSError) as error:
-        heads = ", ".join(f'"{head}"' for head in Head)
+        heads = ", ".join(f'"{head}"' for head in DetectionHead)
         problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise ModelUnavailable(
             f"{sidecar} does not say how to read the model ({problem}). "
@@ -61,7 +61,7 @@ def infer(
     head, classes = _head(outputs, size, what)
     if names:
         return OutputLayout(head=head, person=person_label(names, what))
-    if head is Head.SSD or classes not in (None, 1, COCO_CLASSES):
+    if head is DetectionHead.SSD or classes not in (None, 1, COCO_CLASSES):
         raise ModelUnavailable(
             f"{what} does not say which of its labels is a person. "
             "Write a file beside it, of the same name but ending in .toml, with the lines: "
@@ -87,18 +87,18 @@ def person_label(names: Mapping[int, str], what: str) -> int:
     return person
 
 
-def _head(outputs: Sequence[tuple[int, ...]], size: tuple[int, int], what: str) -> tuple[Head, int | None]:
+def _head(outputs: Sequence[tuple[int, ...]], size: tuple[int, int], what: str) -> tuple[DetectionHead, int | None]:
     """The head, and its number of classes where the shape gives that."""
     grid = cells(*size)
     match tuple(outputs):
         case ((1, 1, _, 7),):
-            return Head.SSD, None
+            return DetectionHead.SSD, None
         case ((1, n, m),) if n == grid and m > 5:
-            return Head.YOLOX, m - 5
+            return DetectionHead.YOLOX, m - 5
         case ((1, m, n),) if n == grid and m > 4:
-            return Head.YOLO, m - 4
+            return DetectionHead.YOLO, m - 4
         case ((1, _, 6),):
-            return Head.YOLO_END_TO_END, None
+            return DetectionHead.YOLO_END_TO_END, None
     shapes = " and ".join(str(list(shape)) for shape in outputs)
     raise ModelUnavailable(
         f"{what} gives {shapes}, which is none of the layouts read here: SSD [1, 1, N, 7], "

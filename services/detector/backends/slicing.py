@@ -32,7 +32,7 @@ Mask = NDArray[np.bool_]
 SMALL: Final = 24.0
 """Person height (input pixels) below which the quarters around the person are detected, too."""
 SHARE: Final = 1 / 3
-"""Least share of small people in the sum of a frame's scores: below it, the small boxes are distant passers-by."""
+"""Least share of small people in the sum of a frame's scores: below it, people are near, and a small box is distant."""
 LARGE: Final = 48.0
 """Person height (input pixels) at and above which the full-frame detection is preferred over a quarter's."""
 OVERSIZE: Final = 1.25

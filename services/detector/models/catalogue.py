@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict
 
-from services.detector.backends.heads import Head
+from services.detector.backends.heads import DetectionHead
 from services.detector.backends.output_layout import OutputLayout
 from services.detector.backends.protocol import ModelUnavailable
 from services.detector.models.download import DownloadFailed, ModelFile, ProgressCallback, fetch
@@ -32,7 +32,7 @@ class CatalogueEntry(BaseModel):
     origin: str
     input: tuple[int, int] | None = None
     """Width and height of the network's input, pixels."""
-    head: Head
+    head: DetectionHead
     person: int
     files: tuple[ModelFile, ...]
     """The first is the one to load; the others lie beside it."""

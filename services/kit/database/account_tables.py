@@ -23,7 +23,7 @@ class User(SQLModel, table=True):
     """In lower case."""
     name: str = ""
     password_hash: str | None = None
-    """argon2id; None for a person who signs in at another issuer."""
+    """argon2id; None for a person with sign-in at another issuer."""
     subject: str | None = Field(default=None, unique=True)
     """The person's `sub` in tokens of another issuer."""
     superadmin: bool = False

@@ -1,4 +1,4 @@
-"""Effective counts: the run whose counts are shown for a line and a time. All queries of history must use this.
+"""Effective counts: the choice of the run that is shown for a line and a time. All queries of history must use this.
 
 For the live run these are its own counts, except where another run is promoted; see
 `services.kit.database.promotions`.

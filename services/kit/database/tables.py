@@ -49,7 +49,7 @@ class Store(SQLModel, table=True):
     opening_hours: dict[str, object] = Field(default_factory=dict, sa_type=JSON)
     """A `services.api.stores.opening_hours.OpeningHours`; empty is always open."""
     capacity: int | None = None
-    """Most people who may be inside at a time; None where it is not set."""
+    """Most people allowed inside at a time; None where it is not set."""
     occupancy_reset: time = RESET
     """Local time, the beginning of a quarter hour, at which the store is empty (`services.kit.database.occupancy`)."""
 
@@ -78,7 +78,7 @@ class Camera(SQLModel, table=True):
     track: int | None = None
     """The video track to read; None is the main one."""
     rate: float | None = None
-    """Frames per second of a file whose times are wrong; None takes its times."""
+    """Frames per second of a file with wrong times; None takes its times."""
     preview_fps: float = 4.0
     detection: dict[str, object] = Field(default_factory=dict, sa_type=JSON)
     """The region filter, a `contracts.area.DetectionArea`; empty keeps all detections."""

@@ -20,7 +20,7 @@ from services.kit.network.client_addresses import network_of
 from services.kit.network.trusted_proxies import TrustedProxies
 
 STALLED_FOR = 5.0
-"""Seconds without progress after which a connection whose answer is not read may be ended for a new one."""
+"""Seconds without progress after which a connection with an unread answer may be ended for a new one."""
 TICKS = 4
 """Checks of a limit within its own length: it is kept to a quarter of it."""
 

@@ -2,9 +2,9 @@
 
 Every replica renews a lease that says that it is present, and takes leases of as many items as its quota: the number of
 items divided by the number of replicas; the remainder goes to the replicas that hold most. There is no coordinator: all
-watch the same bucket and compute the same quotas. When a replica starts, those above their quota hand items over to it;
-one that stops hands its items over; the items of one that crashed are taken when its leases expire. An item moves only
-where the balance needs it (Kafka's sticky assignor).
+watch the same bucket and compute the same quotas. When a replica starts, replicas above their quota hand items over to
+it; a replica that stops hands its items over; the items of a crashed one are taken when its leases expire. An item
+moves only where the balance needs it (Kafka's sticky assignor).
 
     leases   tracker.replica.1f0c…  =  1f0c…            the replica 1f0c… is present
              tracker.piece.17       =  1f0c…            the replica 1f0c… works on item 17
@@ -35,7 +35,7 @@ _SETTLE: Final = 0.05
 """Seconds for which changes are gathered before rebalancing: leases come and go in bursts."""
 
 _AGAIN: Final = 0.2
-"""Seconds until an item is tried again whose lease was taken although it looked free."""
+"""Seconds until the next try to take an item, after its lease looked free and was taken."""
 
 log = logger()
 

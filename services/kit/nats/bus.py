@@ -30,7 +30,7 @@ from services.kit.nats.stream_config import to_config
 from services.kit.settings import ServiceSettings
 
 PUBLISH_TIMEOUT = 2.0
-"""Seconds for one try: a restarted server never acks what it got before. Message ids make a second try harmless."""
+"""Seconds for one try: a restarted server never acks earlier messages. Message ids make a second try harmless."""
 FIRST_DELAY, LONGEST_DELAY = 0.05, 2.0
 _NAME_IN_USE = 10058
 _BAD_CONFIG = 10052

@@ -121,7 +121,7 @@ class Reader:
         return msgs
 
     async def close(self) -> None:
-        """Stop reading. Prefetched messages are naked, so that the server redelivers them at once."""
+        """Stop reading. Prefetched messages get a nak, so that the server redelivers them at once."""
         self._end_callback()
         if self._opening is not None:
             await cancel_and_wait(self._opening)

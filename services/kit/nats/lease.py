@@ -42,7 +42,7 @@ class Lease:
         self._revision = 0
         self._until = 0.0
         self._taking = False
-        """True after a try to take it whose outcome is unknown."""
+        """True after a try to take it with an unknown outcome."""
         self.epoch = 0
         """Rises when it is held again after another replica may have held it: work of an earlier epoch may be void."""
 
@@ -55,7 +55,7 @@ class Lease:
         return time.monotonic() < self._until
 
     async def take(self) -> bool:
-        """Take it if it is free, or held by an earlier process of this replica, which thus goes on at once when killed.
+        """Take it if it is free, or held by an earlier process of this replica: after a kill it goes on at once.
 
         Returns:
             False where another replica holds it.

@@ -33,7 +33,7 @@ class Runs:
     def __init__(self) -> None:
         self.running: dict[str, Run] = {}
         self.dropped: set[str] = set()
-        """Names of runs whose entries were deleted."""
+        """Names of runs with deleted entries."""
         self._listeners: set[asyncio.Event] = set()
 
     async def follow(self, bus: Bus) -> None:
@@ -43,7 +43,7 @@ class Runs:
             group.create_task(self._look_again(bus))
 
     async def _look_again(self, bus: Bus) -> None:
-        """Remove runs whose entries are gone: a watch that was cut off sees no delete marker once that has expired."""
+        """Remove runs without an entry: a watch that was cut off sees no delete marker once that has expired."""
         while True:
             await asyncio.sleep(LOOK_AGAIN)
             for name in list(self.running):

@@ -166,7 +166,7 @@ class LineGeometry:
 
 
 def conclude(line: CountingLine, state: CrossingState) -> Decision | None:
-    """The crossing of a person whose track has ended: they had gone over the line, and were leaving its core."""
+    """The crossing of a person whose track has ended: gone over the line, and last seen beyond its core."""
     if state.intersection is None or not state.sure or state.leans != -state.side:
         return None
     return Decision(_direction(line, state.leans), state.intersection)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.detector.backends.heads import Head
+from services.detector.backends.heads import DetectionHead
 from services.detector.backends.output_layout import OutputLayout, from_sidecar, infer
 from services.detector.backends.protocol import ModelUnavailable
 
@@ -16,15 +16,15 @@ SIZE = (640, 640)
 @pytest.mark.parametrize(
     ("shape", "head"),
     [
-        ((1, 8400, 85), Head.YOLOX),
-        ((1, 84, 8400), Head.YOLO),
-        ((1, 5, 8400), Head.YOLO),
-        ((1, 300, 6), Head.YOLO_END_TO_END),
-        ((1, -1, 6), Head.YOLO_END_TO_END),
-        pytest.param((1, 8400, 6), Head.YOLOX, id="one class only: the number of cells decides"),
+        ((1, 8400, 85), DetectionHead.YOLOX),
+        ((1, 84, 8400), DetectionHead.YOLO),
+        ((1, 5, 8400), DetectionHead.YOLO),
+        ((1, 300, 6), DetectionHead.YOLO_END_TO_END),
+        ((1, -1, 6), DetectionHead.YOLO_END_TO_END),
+        pytest.param((1, 8400, 6), DetectionHead.YOLOX, id="one class only: the number of cells decides"),
     ],
 )
-def test_the_shape_gives_the_head_away(shape: tuple[int, ...], head: Head) -> None:
+def test_the_shape_gives_the_head_away(shape: tuple[int, ...], head: DetectionHead) -> None:
     assert infer([shape], SIZE, None, "m.onnx") == OutputLayout(head=head, person=0)
 
 
@@ -51,7 +51,7 @@ def test_an_unknown_layout_is_refused_with_those_that_are_known(shapes: list[tup
 
 def test_the_file_beside_the_weights_is_believed(tmp_path: Path) -> None:
     (tmp_path / "m.toml").write_text('head = "ssd"\nperson = 15\n')
-    assert from_sidecar(tmp_path / "m.xml") == OutputLayout(head=Head.SSD, person=15)
+    assert from_sidecar(tmp_path / "m.xml") == OutputLayout(head=DetectionHead.SSD, person=15)
 
 
 def test_without_such_a_file_nothing_is_told(tmp_path: Path) -> None:

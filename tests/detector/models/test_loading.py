@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.detector.backends.heads import Head
+from services.detector.backends.heads import DetectionHead
 from services.detector.backends.openvino import OpenVinoDetector
 from services.detector.backends.protocol import ModelUnavailable
 from services.detector.models import catalogue as catalogue_module
@@ -65,7 +65,7 @@ def test_the_catalogue_says_how_an_owners_copy_is_read(tmp_path: Path) -> None:
     networks.save(tmp_path / "person-detection-retail-0013.xml", PEOPLE)
     opened = open_detector("person-detection-retail-0013", folders=[tmp_path], cache=tmp_path / "cache")
     assert isinstance(opened, OpenVinoDetector)
-    assert (opened.layout.head, opened.layout.person) == (Head.SSD, 1)
+    assert (opened.layout.head, opened.layout.person) == (DetectionHead.SSD, 1)
 
 
 def test_an_owners_own_word_comes_before_the_catalogues(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_what_was_downloaded_is_opened_from_the_cache(tmp_path: Path, monkeypatc
         )
         for file in (weights, weights.with_suffix(".bin"))
     )
-    entry = CatalogueEntry(title="t", licence="Apache-2.0", origin="o", head=Head.SSD, person=0, files=files)
+    entry = CatalogueEntry(title="t", licence="Apache-2.0", origin="o", head=DetectionHead.SSD, person=0, files=files)
     monkeypatch.setattr(loading, "catalogue", lambda: {"tiny": entry})
     assert open_detector("tiny", cache=tmp_path).model.sha256 == _sum(weights)
 
