@@ -7,9 +7,8 @@ from datetime import UTC, datetime, time
 import asyncpg
 
 from services.api.cameras.repository import CameraSetup
-from services.kit.local_time import DAY, instant
-from services.kit.zones import local_day, zone
-from services.persistence.demo.seed import Seed, sow
+from services.kit.local_time import DAY, instant, local_day, time_zone_named
+from services.persistence.demo.seed import DemoHistory, seed_history
 from services.persistence.demo.shops import Shop
 
 ORGANIZATION, NAME = "demo", "Demo"
@@ -33,17 +32,17 @@ async def prepare_demo(database_url: str, setup: CameraSetup, *, fresh: bool) ->
     try:
         counted = await connection.fetchval("SELECT EXISTS (SELECT FROM store_version)")
         if fresh and not counted and setup.store == STORE:
-            await sow(database_url, _history(setup, datetime.now(UTC)))
+            await seed_history(database_url, _history(setup, datetime.now(UTC)))
         await connection.execute(_MARK, ORGANIZATION, NAME)
     finally:
         await connection.close()
 
 
-def _history(setup: CameraSetup, now: datetime) -> Seed:
+def _history(setup: CameraSetup, now: datetime) -> DemoHistory:
     """What came before today: today's numbers are those that are really counted."""
-    where = zone(setup.time_zone)
+    where = time_zone_named(setup.time_zone)
     today = local_day(now, where)
     lines = tuple((setup.camera, line.id) for line in setup.lines)
     shop = Shop(STORE, STORE_NAME, where.key, lines, VISITORS, opens=time(8))
     first, midnight = today - WEEKS * 7 * DAY, instant(today, time(), where)
-    return Seed(ORGANIZATION, NAME, [shop], first, today - DAY, midnight)
+    return DemoHistory(ORGANIZATION, NAME, [shop], first, today - DAY, midnight)

@@ -19,7 +19,7 @@ from services.api.live.statuses import Statuses
 from services.api.quotas import Kind
 from services.api.state import Parts
 from services.api.transaction import writing
-from services.kit.http.addresses import client_network
+from services.kit.network.client_addresses import client_network
 
 BeginWriting = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 Hold = Callable[[Kind, str], AbstractContextManager[None]]

@@ -70,7 +70,7 @@ class Quotas:
             kind: what is held.
             principal: holds it; whoever has not signed in is told apart by the address.
             organization: whose thing it is about, for the organization's share.
-            address: the client's, as `services.kit.http.addresses.client_network` gives it.
+            address: the client's, as `services.kit.network.client_addresses.client_network` gives it.
 
         Raises:
             UsedUp: 429, the principal's or the organization's share is used up.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from services.cli.console.options import ModelPlaces
 from services.detector.backends.protocol import ModelUnavailable
-from services.detector.models.catalogue import MOTION, Entry, catalogue
+from services.detector.models.catalogue import MOTION, CatalogueEntry, catalogue
 from services.detector.models.checksums import check_pins, digest
 from services.detector.models.download import ModelFile
 from services.detector.models.loading import ULTRALYTICS_WEIGHTS, WEIGHTS, own_weights, parts_of
@@ -98,7 +98,7 @@ def verify(places: ModelPlaces, name: str | None = None) -> Iterator[Verdict]:
                 yield _of_folder(own, folder)
 
 
-def _of_catalogue(name: str, entry: Entry, places: ModelPlaces) -> Shelved:
+def _of_catalogue(name: str, entry: CatalogueEntry, places: ModelPlaces) -> Shelved:
     own = _of_owner(name, entry.title, entry.licence, entry.input, places.folders)
     if own.path or own.problem:
         return own

@@ -17,7 +17,7 @@ from contracts.spec import CameraSpec
 from contracts.streams import DETECTIONS, FRAMES, KEPT, Owner
 from contracts.subjects import status
 from services.detector.backends.protocol import Detector, ModelUnavailable
-from services.detector.model_presence import Colleagues
+from services.detector.model_presence import ModelPresence
 from services.detector.models.loading import open_detector
 from services.detector.pools import Demand, run_pools
 from services.detector.settings import DetectorSettings
@@ -30,19 +30,19 @@ from services.kit.service import Health, serve
 from services.kit.tasks import cancel_and_wait
 
 RETRY_MODEL = 20.0
-"""Seconds until a model that cannot be opened is tried again, and cameras that no replica takes are told so again."""
+"""Seconds until a model that cannot be opened is tried again, and between checks for pools that no replica serves."""
 
 log = logger()
 
 
 class DetectorService:
-    """One replica: opens models as cameras ask for them, and tells each camera how that went."""
+    """One replica: opens the models that cameras ask for, and reports a status for each camera."""
 
     def __init__(self, bus: Bus, settings: DetectorSettings) -> None:
         self._bus, self._settings = bus, settings
         self._runs = Runs()
         self._demand = Demand(self._runs)
-        self._colleagues = Colleagues(bus, settings.replica)
+        self._presence = ModelPresence(bus, settings.replica)
         self._backends = _load_backends(settings.backends)
 
     async def run(self) -> None:
@@ -53,7 +53,7 @@ class DetectorService:
             group.create_task(self._demand.follow_runs())
             group.create_task(run_pools(self._demand, self._settings.pools, self._pool))
             if self._settings.pools:
-                group.create_task(self._tell_whom_nobody_takes())
+                group.create_task(self._report_unserved_pools())
 
     async def _pool(self, pool: str, model: str) -> None:
         # A thread of its own: a detector's state belongs to one thread, and inference never blocks the loop.
@@ -62,17 +62,15 @@ class DetectorService:
             detector = await self._open(pool, model, thread)
             worker = PoolWorker(self._bus, pool, detector, thread, self._runs)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._colleagues.tell(pool))
-                group.create_task(self._tell_for_ever(pool, detector))
+                group.create_task(self._presence.announce(pool))
+                group.create_task(self._report_changes(pool, detector))
                 if not detector.stateful:
                     await worker.run()
-                while True:  # a stateful detector's frames must all come to one replica, in order
+                while True:  # one replica must get all frames of a stateful detector, in order
                     async with hold(self._bus, f"pool.{pool}", self._settings.replica) as lost:
                         await _until(lost, worker.run())
         finally:
-            thread.shutdown(
-                wait=False, cancel_futures=True
-            )  # it may be in the midst of a download: not waited for here
+            thread.shutdown(wait=False, cancel_futures=True)  # without waiting, as it may be in a download
 
     async def _open(self, pool: str, model: str, thread: ThreadPoolExecutor) -> Detector:
         settings = self._settings
@@ -91,74 +89,75 @@ class DetectorService:
                 backends=self._backends,
             )
 
-        await self._tell_if_alone(pool, State.STARTING, f"Opening the model {model}.")
+        await self._report_unless_served(pool, State.STARTING, f"Opening the model {model}.")
         while True:
             try:
                 detector = await asyncio.get_running_loop().run_in_executor(thread, open_it)
             except ModelUnavailable as error:
                 log.error("no model", pool=pool, reason=str(error))
-                await self._tell_if_alone(pool, State.NO_MODEL, str(error))
+                await self._report_unless_served(pool, State.NO_MODEL, str(error))
                 await asyncio.sleep(RETRY_MODEL)
-            except Exception as error:  # a backend may raise anything; other cameras' models have no part in it
+            except Exception as error:  # a backend may raise anything; the other pools must go on
                 log.exception("a model cannot be opened", pool=pool)
-                await self._tell_if_alone(pool, State.NO_MODEL, f"The model {model} cannot be opened: {error!r}")
+                await self._report_unless_served(pool, State.NO_MODEL, f"The model {model} cannot be opened: {error!r}")
                 await asyncio.sleep(RETRY_MODEL)
             else:
                 log.info("model open", pool=pool, model=detector.model.model_dump())
                 return detector
 
-    async def _tell_whom_nobody_takes(self) -> None:
-        """Tell the cameras of pools that this replica leaves to others, where there are no others."""
+    async def _report_unserved_pools(self) -> None:
+        """Report "no model" for pools that this replica's settings exclude and no other replica serves."""
         while True:
             await asyncio.sleep(RETRY_MODEL)
             for pool, model in self._demand.models().items():
                 if pool not in self._settings.pools:
                     reason = f"No detector has the model {model}: let one take it (METRICA_POOLS), or choose another."
-                    await self._tell_if_alone(pool, State.NO_MODEL, reason)
+                    await self._report_unless_served(pool, State.NO_MODEL, reason)
 
-    async def _tell_if_alone(self, pool: str, state: State, message: str) -> None:
-        """Tell each camera of the pool how it stands with its model, unless another replica counts with it."""
+    async def _report_unless_served(self, pool: str, state: State, message: str) -> None:
+        """Report a state for each camera of the pool, unless another replica has its model open."""
         try:
-            alone = not await self._colleagues.have(pool)
+            served = await self._presence.anywhere(pool)
         except (NatsError, TimeoutError, OSError):
-            alone = True
-        if alone:
-            await self._tell(pool, state, message)
+            served = False
+        if not served:
+            await self._report_to_all(pool, state, message)
 
-    async def _tell_for_ever(self, pool: str, detector: Detector) -> None:
-        """Tell each camera of the pool which model counts, or what keeps it from counting: now, and at every change."""
-        told: dict[str, str] = {}
+    async def _report_changes(self, pool: str, detector: Detector) -> None:
+        """Report for each camera of the pool that it is running, or why it waits: at once, and at every change."""
+        reported: dict[str, str] = {}
         while True:
             problem = self._bus.unstored or ""
             cameras = {spec.camera: spec for spec in self._demand.cameras(pool)}
             for camera, spec in cameras.items():
-                if told.get(camera) != problem:
-                    await self._say(spec, State.RETRYING if problem else State.RUNNING, problem, detector)
-            told = dict.fromkeys(cameras, problem)
+                if reported.get(camera) != problem:
+                    await self._report(spec, State.RETRYING if problem else State.RUNNING, problem, detector)
+            reported = dict.fromkeys(cameras, problem)
             await asyncio.sleep(1)
 
-    async def _tell_runs(self, pool: str, state: State, message: str) -> None:
-        """Tell who waits for a run, at most once: no stream keeps it."""
+    async def _report_to_runs(self, pool: str, state: State, message: str) -> None:
+        """Report to clients that wait for a run, by core NATS: at most once, as no stream keeps it."""
         for run in self._demand.runs(pool):
-            for one in run.cameras:
+            for camera in run.cameras:
                 event = Status(
                     run=run.name,
-                    store=one.store,
-                    camera=one.camera,
+                    store=camera.store,
+                    camera=camera.camera,
                     service=SERVICE,
                     state=state,
                     message=message,
                     at=time.time_ns(),
                 )
                 with suppress(NatsError):
-                    await self._bus.client.publish(status(run.name, one.store, one.camera, SERVICE), event.encode())
+                    subject = status(run.name, camera.store, camera.camera, SERVICE)
+                    await self._bus.client.publish(subject, event.encode())
 
-    async def _tell(self, pool: str, state: State, message: str) -> None:
-        await self._tell_runs(pool, state, message)
+    async def _report_to_all(self, pool: str, state: State, message: str) -> None:
+        await self._report_to_runs(pool, state, message)
         for spec in self._demand.cameras(pool):
-            await self._say(spec, state, message)
+            await self._report(spec, state, message)
 
-    async def _say(self, spec: CameraSpec, state: State, message: str, detector: Detector | None = None) -> None:
+    async def _report(self, spec: CameraSpec, state: State, message: str, detector: Detector | None = None) -> None:
         event = Status(
             run=LIVE,
             store=spec.store,
@@ -171,13 +170,14 @@ class DetectorService:
         )
         subject = status(LIVE, spec.store, spec.camera, SERVICE)
         if state is State.RETRYING:
-            await self._bus.client.publish(subject, event.encode())  # perhaps not stored either: heard even so
+            # JetStream may be the problem: by core NATS the API hears it even if it is not stored.
+            await self._bus.client.publish(subject, event.encode())
         else:
             await self._bus.publish(subject, event.encode())
 
 
 async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
-    """Run some work until an event is set; what the work raises goes up."""
+    """Run some work until an event is set; the work's exceptions are raised."""
     task = asyncio.create_task(work)
     stopped = asyncio.create_task(stop.wait())
     try:

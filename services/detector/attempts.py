@@ -1,7 +1,7 @@
-"""How often a frame was looked at: what keeps one that kills its detectors from killing them for ever.
+"""Attempts at a frame, so that one that crashes the detector's process is given up after some of them.
 
-How often it was delivered does not tell: with the frame that kills a process go all that were in its hands. So who is
-about to look at a frame that comes again notes it before. A frame that comes for the first time costs nothing.
+The delivery count is not enough: when one frame crashes the process, every prefetched frame is redelivered, too. So a
+worker records an attempt before it processes a redelivered frame. A first delivery costs nothing.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from services.kit.nats.bus import Backoff, Bus
 
 
 class Attempts:
-    """The bucket `attempts`: an entry for each frame that somebody looks at again, or died over."""
+    """The bucket `attempts`: an entry for each redelivered frame that is being processed, or crashed its process."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._bucket: KeyValue | None = None
 
     async def begin(self, msg: Msg, frame: FrameHeader) -> int:
-        """Say that a frame is about to be looked at; waits through an outage of the broker.
+        """Record an attempt at a frame; waits through an outage of the broker.
 
         Returns:
-            which attempt this is. The first is not noted; where there was none, as its replica died over another
-            frame, it is taken for one all the same.
+            the number of this attempt, from 1. A first delivery always counts as an attempt, without a record, even
+            where its replica crashed over another frame before.
         """
-        if not _comes_again(msg):
+        if not _is_redelivered(msg):
             return 1
         backoff = Backoff()
         while True:
@@ -45,9 +45,9 @@ class Attempts:
             else:
                 return attempt
 
-    async def survived(self, msg: Msg, frame: FrameHeader) -> None:
-        """Say that a frame was looked at: if its answer is lost, it was not its fault."""
-        if _comes_again(msg) and self._bucket is not None:
+    async def succeeded(self, msg: Msg, frame: FrameHeader) -> None:
+        """Delete the record of a frame that was processed: if its answer is lost, the frame is not the cause."""
+        if _is_redelivered(msg) and self._bucket is not None:
             with suppress(NatsError, TimeoutError, OSError):
                 await self._bucket.delete(_key(frame))
 
@@ -57,7 +57,7 @@ class Attempts:
         return self._bucket
 
 
-def _comes_again(msg: Msg) -> bool:
+def _is_redelivered(msg: Msg) -> bool:
     return msg.metadata.num_delivered > 1
 
 

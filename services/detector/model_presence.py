@@ -1,6 +1,9 @@
-"""Which pools some replica has the model for: one that has it not must not tell a camera that nobody has.
+"""Presence of models: the pools whose model some replica has open.
 
-leases   pool.yolo26n.open.detector-2  =  detector-2      I have this pool's model open
+A replica without a model reports "no model" to cameras only when no other replica has it. Each replica keeps a lease
+for every pool whose model it has open:
+
+    leases   pool.yolo26n.open.detector-2  =  detector-2
 """
 
 from __future__ import annotations
@@ -16,34 +19,34 @@ from services.kit.nats.bus import Bus
 from services.kit.nats.lease import RENEWALS, Lease
 
 
-class Colleagues:
-    """The replicas of the detector, as far as it matters which models they have."""
+class ModelPresence:
+    """The models that the detector's replicas have open, as seen and announced by one of them."""
 
     def __init__(self, bus: Bus, replica: str) -> None:
         self._bus, self._replica = bus, replica
 
-    async def tell(self, pool: str) -> None:
-        """Let the others know that this replica has the pool's model, until cancelled."""
+    async def announce(self, pool: str) -> None:
+        """Announce that this replica has the pool's model open, until cancelled."""
         lease = Lease(await self._bus.bucket(LEASES), _key(pool, self._replica), self._replica, LEASES.ttl)
         try:
             while True:
-                with suppress(NatsError, TimeoutError, OSError):  # it is said again soon
+                with suppress(NatsError, TimeoutError, OSError):  # the next renewal comes soon
                     await lease.renew()
                 await asyncio.sleep(LEASES.ttl / RENEWALS)
         finally:
             await lease.give_back()
 
-    async def have(self, pool: str) -> bool:
-        """Whether any replica has the pool's model; one that left is believed to for some seconds. Waits for nothing.
+    async def anywhere(self, pool: str) -> bool:
+        """Tell whether any replica has the pool's model open. A replica that crashed counts until its lease expires.
 
         Raises:
-            NatsError, TimeoutError, OSError: the broker does not say.
+            NatsError, TimeoutError, OSError: the broker does not answer.
         """
         keys = f"$KV.{LEASES.name}.{_key(pool, '*')}"
         try:
             return bool((await self._bus.js.stream_info(f"KV_{LEASES.name}", subjects_filter=keys)).state.subjects)
         except NotFoundError:
-            return False  # the tracker has not made the bucket yet
+            return False  # the tracker has not created the bucket yet
 
 
 def _key(pool: str, replica: str) -> str:

@@ -1,4 +1,4 @@
-"""Which pools there is work for: the models that cameras, and runs beside the live one, ask for, as that changes."""
+"""Demand for pools: the models that cameras, and runs beside the live one, ask for, as that changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logger()
 
 
 class Demand:
-    """The cameras and runs that ask for each pool, kept up to date while `follow` and `follow_runs` run."""
+    """The cameras and runs of each pool, kept up to date while `follow` and `follow_runs` run."""
 
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
@@ -28,11 +28,11 @@ class Demand:
         self.changed = asyncio.Event()
 
     def cameras(self, pool: str) -> list[CameraSpec]:
-        """The cameras whose frames come to a pool."""
+        """The cameras of a pool."""
         return [spec for spec in self._specs.values() if spec.pool == pool]
 
     def runs(self, pool: str) -> list[Run]:
-        """The runs beside the live one whose frames come to a pool."""
+        """The runs beside the live one that use a pool."""
         return [run for run in self._runs.running.values() if asks_for(run, pool)]
 
     def models(self) -> dict[str, str]:
@@ -41,7 +41,7 @@ class Demand:
         return beside | {spec.pool: spec.model for spec in self._specs.values()}
 
     async def follow(self, bus: Bus) -> None:
-        """Read the configuration for ever."""
+        """Watch the configuration for ever."""
         async for entry in watch(bus, CAMERAS, "*.current"):
             key = entry.key.removesuffix(".current")
             if entry.value is None:
@@ -54,13 +54,13 @@ class Demand:
             self.changed.set()
 
     async def follow_runs(self) -> None:
-        """Notice every change of the runs."""
+        """Set `changed` at every change of the runs, for ever."""
         async for _ in self._runs.changes():
             self.changed.set()
 
 
 def asks_for(run: Run, pool: str) -> bool:
-    """Whether a run's frames come to a pool."""
+    """Tell whether a run uses a pool."""
     return pool in map(token, _models(run))
 
 
@@ -71,14 +71,20 @@ def _models(run: Run) -> tuple[str, ...]:
 async def run_pools(
     demand: Demand, only: Collection[str], work: Callable[[str, str], Coroutine[None, None, None]]
 ) -> None:
-    """Keep one `work(pool, model)` running for each pool that cameras ask for; what one raises ends them all."""
+    """Keep one `work(pool, model)` running for each pool that is asked for; an exception of one ends them all.
+
+    Args:
+        demand: the pools that are asked for.
+        only: names of pools to serve; empty serves all.
+        work: goes on until it is cancelled.
+    """
     running: dict[str, asyncio.Task[None]] = {}
     async with asyncio.TaskGroup() as group:
         while True:
             await demand.changed.wait()
             demand.changed.clear()
-            wanted = {pool: model for pool, model in demand.models().items() if not only or pool in only}
-            for pool in running.keys() - wanted.keys():
+            models = {pool: model for pool, model in demand.models().items() if not only or pool in only}
+            for pool in running.keys() - models.keys():
                 running.pop(pool).cancel()
-            for pool in wanted.keys() - running.keys():
-                running[pool] = group.create_task(work(pool, wanted[pool]), name=f"pool {pool}")
+            for pool in models.keys() - running.keys():
+                running[pool] = group.create_task(work(pool, models[pool]), name=f"pool {pool}")

@@ -1,4 +1,4 @@
-"""Whose turn it is: live frames are looked at first, those of a replay when none of them waits."""
+"""Priority of live frames: a replay's frames are taken only while no live frame waits or is being processed."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from contextlib import contextmanager
 from services.kit.nats.consumer import Reader
 
 
-class Turns:
-    """One detector's turns. A replay asks before it takes a frame, so that none waits in its hands."""
+class LivePriority:
+    """Live work of one detector. A replay waits here before it fetches a frame, so that it holds none meanwhile."""
 
     def __init__(self) -> None:
-        self._live: list[Reader] = []
-        self._looking = 0
-        self._looked = asyncio.Event()
+        self._readers: list[Reader] = []
+        self._working = 0
+        self._done = asyncio.Event()
 
     def add_live(self, reader: Reader) -> None:
-        """What this reader brings goes first."""
-        self._live.append(reader)
+        """Register a reader of live frames."""
+        self._readers.append(reader)
 
     @contextmanager
     def live(self) -> Iterator[None]:
-        """While live frames are looked at."""
-        self._looking += 1
+        """Mark live frames as being processed while the context lasts."""
+        self._working += 1
         try:
             yield
         finally:
-            self._looking -= 1
-            self._looked.set()
+            self._working -= 1
+            self._done.set()
 
-    async def quiet(self) -> None:
-        """Wait until no live frame is being looked at, nor waits to be."""
-        while self._looking or not all(reader.idle for reader in self._live):
-            self._looked.clear()
-            await self._looked.wait()
+    async def wait_until_idle(self) -> None:
+        """Wait until no live frame is being processed or waits."""
+        while self._working or not all(reader.idle for reader in self._readers):
+            self._done.clear()
+            await self._done.wait()

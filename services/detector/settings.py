@@ -13,22 +13,23 @@ from services.kit.settings import ServiceSettings
 
 
 class DetectorSettings(ServiceSettings):
-    """Where models are, and how they run."""
+    """Settings of models: their folders, device and precision."""
 
     models: Path | None = None
     """A folder searched for models before any download."""
     cache: Path = Path("~/.cache/metrica")
     shared_cache: Path | None = None
-    """A cache that somebody else fills: models that are whole there are not downloaded. Never written."""
+    """A read-only cache that is filled elsewhere: models that are complete there are not downloaded."""
     device: str | None = None
-    """What computes, as cpu, cuda:0 or intel:gpu; by default the CPU, or a GPU of NVIDIA for Ultralytics' weights."""
+    """Device to compute on: cpu, cuda:0, intel:gpu …; by default the CPU, or an NVIDIA GPU for Ultralytics' weights."""
     precision: str = "f32"
     """f32 gives the same detections on every machine; bf16 is faster where the CPU has it, f16 (half) on a GPU."""
     closer: bool = True
-    """Look closer where people are small; see closer.py. False saves the time that takes, up to four times as much."""
+    """Sliced inference where people are small (`backends/slicing.py`). False saves its time, up to four times a frame's
+    own."""
     threads: Annotated[int, Field(ge=1)] | None = None
     pools: Annotated[tuple[str, ...], NoDecode] = ()
-    """Only these models, with commas between; empty takes every one that a camera asks for."""
+    """Models to serve, with commas between; empty serves every model that a camera asks for."""
     backends: dict[str, str] = Field(default_factory=dict)
     """Further detectors by model name, as `package.module:factory`."""
 

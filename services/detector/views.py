@@ -1,6 +1,6 @@
-"""Memory of a detector's views of its cameras, kept so that its successor need not learn them from passers-by.
+"""Learnt backgrounds of cameras, saved so that the next replica need not learn them while people walk through.
 
-It lies in the memory of the broker, and not on its disk: nobody's picture is stored unasked.
+They are saved in the broker's memory, never on its disk: pictures of people are stored only where that is set.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from services.kit.logs import logger
 from services.kit.nats.bus import Bus
 
 EVERY = 5.0
-"""Seconds after which what was learnt is kept once more: what a successor does not know."""
+"""Seconds between saves of one background: so much of it may be lost to the next replica."""
 MOST = 1000
-"""Streams that are remembered; not every session has an end."""
+"""Streams that are remembered at most, as not every session has an end."""
 PATIENCE = 2.0
-"""Seconds for which frames wait to hear of what was kept."""
+"""Seconds for which frames wait for a saved background to be read."""
 
 T = TypeVar("T")
 log = logger()
@@ -39,8 +39,8 @@ class Views:
 
     Args:
         bus: the connection.
-        detector: whose views they are; one thread at a time works with it.
-        thread: that one.
+        detector: has the backgrounds; only `thread` may use it.
+        thread: the detector's own.
     """
 
     def __init__(self, bus: Bus, detector: LearningDetector, thread: ThreadPoolExecutor) -> None:
@@ -49,12 +49,12 @@ class Views:
         self._kept_at: dict[str, float] = {}
 
     async def recall(self, frame: FrameHeader) -> None:
-        """Before a stream's first frame: go on with what was known of the view."""
+        """Give the detector the saved background, before a stream's first frame."""
         stream = stream_of(frame)
         if frame.run != LIVE or frame.end is not None or stream in self._kept_at:
             return
         if len(self._kept_at) >= MOST:
-            self._kept_at.clear()  # those that go on are recalled once more
+            self._kept_at.clear()  # streams that go on are recalled once more
         self._kept_at[stream] = time.monotonic()
         try:
             async with asyncio.timeout(PATIENCE):
@@ -68,7 +68,7 @@ class Views:
             log.info("the camera's background is known from before", camera=frame.camera)
 
     async def keep(self, frame: FrameHeader) -> None:
-        """After a frame: keep what is known of its view, now and then. Where that does not succeed, less is known."""
+        """Save the background after a frame, every `EVERY` seconds. A failure is logged: the next save may succeed."""
         stream, now = stream_of(frame), time.monotonic()
         if frame.end is not None:
             self._kept_at.pop(stream, None)
@@ -94,5 +94,5 @@ class Views:
 
 
 def _key(frame: FrameHeader) -> str:
-    """A live camera shows the same view in its next session; a file is another film."""
+    """Per camera where it is live, as its next session shows the same view; per session where it plays a file."""
     return frame.camera if frame.policy is Policy.LATEST else f"{frame.camera}.{frame.session}"

@@ -18,7 +18,7 @@ from services.ingest.probe import Prober
 from services.ingest.progress import ProgressStore
 from services.ingest.settings import IngestSettings
 from services.kit.logs import logger
-from services.kit.nats.assignment import Share
+from services.kit.nats.assignment import Assignment
 from services.kit.nats.bus import Bus
 from services.kit.nats.kv_watch import watch
 from services.kit.nats.lease import Lease
@@ -40,7 +40,7 @@ class IngestService:
         self._sources: dict[str, Source] = {}
         self._workers: dict[str, tuple[CameraWorker, asyncio.Task[None], tuple[object, ...]]] = {}
         self._leases: dict[str, Lease] = {}
-        self._share = Share(bus, Owner.INGEST.value, settings.replica, self._camera)
+        self._assignment = Assignment(bus, Owner.INGEST.value, settings.replica, self._camera)
         self._prober = Prober(bus, settings)
         self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -52,7 +52,7 @@ class IngestService:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(CAMERAS, "*.current", CameraSpec, self._specs))
             group.create_task(self._follow(SOURCES, "*", Source, self._sources))
-            group.create_task(self._share.run())
+            group.create_task(self._assignment.run())
             group.create_task(self._prober.run())
 
     async def _follow(self, bucket: Bucket, pattern: str, kind: type[M], known: dict[str, M]) -> None:
@@ -66,7 +66,9 @@ class IngestService:
                 except ValidationError as error:
                     wrong = error.errors(include_input=False, include_url=False, include_context=False)
                     log.error("a camera's configuration cannot be read", camera=camera, error=str(wrong))
-            self._share.want([one for one, spec in self._specs.items() if one in self._sources and not spec.paused])
+            self._assignment.set_items(
+                [one for one, spec in self._specs.items() if one in self._sources and not spec.paused]
+            )
             await self._apply(camera)
 
     async def _camera(self, camera: str, lease: Lease) -> None:

@@ -237,7 +237,7 @@ class CameraWorker:
     async def _live(self, source: FrameSource) -> None:
         loop = asyncio.get_running_loop()
         newest = _Newest(self._publisher.drop)
-        session, tenure = _LiveSession(), self._tenure
+        session, epoch = _LiveSession(), self._epoch
 
         def pump() -> None:
             clock = WallClock()
@@ -255,8 +255,8 @@ class CameraWorker:
                 if self._lease is not None and not self._lease.held:
                     self._publisher.drop()  # another replica may show the same people in a session of its own
                     continue
-                if tenure != self._tenure:  # one may have shown them meanwhile: this session is over for the tracker
-                    session, tenure = _LiveSession(), self._tenure
+                if epoch != self._epoch:  # one may have shown them meanwhile: this session is over for the tracker
+                    session, epoch = _LiveSession(), self._epoch
                 captured_at, picture = item
                 header = session.header(self._spec, captured_at, picture)
                 await self._offer(session, header, picture)
@@ -283,8 +283,8 @@ class CameraWorker:
             session.published(header)
 
     @property
-    def _tenure(self) -> int:
-        return 0 if self._lease is None else self._lease.tenure
+    def _epoch(self) -> int:
+        return 0 if self._lease is None else self._lease.epoch
 
 
 def _notes(source: FrameSource) -> str:

@@ -1,4 +1,4 @@
-"""The one frame codec: what ingest publishes, and what `metrica count` analyses, are the very same pixels.
+"""The only frame codec: the service ingest and `metrica count` both use it, so that they analyse the same pixels.
 
 A frame travels as JPEG, BGR, never wider than the camera's `capture.width`. Every box, line and path downstream is in
 the pixels of that JPEG.
@@ -21,11 +21,11 @@ Image = NDArray[np.uint8]
 _JPEG_START = b"\xff\xd8"
 _JPEG_END = b"\xff\xd9"
 MAX_PIXELS = 64_000_000
-"""More than any camera sends; a header that promises more would have us allocate gigabytes for nothing."""
+"""More than any camera sends. A header that claims more is refused, as decoding it would allocate gigabytes."""
 
 
 class BrokenFrame(ValueError):
-    """Bytes that cannot be read as a picture; `reason` says what is wrong with them."""
+    """Bytes that cannot be read as a picture; `reason` is the problem, as part of a sentence."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -34,7 +34,7 @@ class BrokenFrame(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A frame as it travels. `width` and `height` are the pixels of the JPEG, not those of the source."""
+    """A frame as it is published. `width` and `height` are the pixels of the JPEG, not those of the source."""
 
     jpeg: bytes
     width: int
@@ -42,16 +42,16 @@ class Encoded:
 
 
 def encode(image: NDArray[np.uint8], capture: Capture) -> Encoded:
-    """Shrink a picture to `capture.width`, keeping its shape, and press it into JPEG. Smaller pictures keep their size.
+    """Shrink a picture to `capture.width`, keeping its shape, and encode it as JPEG. Smaller pictures keep their size.
 
     Args:
         image: uint8; (height, width) or (height, width, 1) grey, (…, 3) BGR or (…, 4) BGRA, of which alpha is dropped.
         capture: greatest width in pixels and JPEG quality.
 
     Raises:
-        BrokenFrame: the array is no picture.
+        BrokenFrame: the array has another type or shape.
     """
-    picture = _fit(_to_bgr(image), capture)
+    picture = _shrink(_to_bgr(image), capture)
     done, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, capture.quality])
     if not done:
         raise BrokenFrame(f"OpenCV cannot write a picture of {picture.shape[1]}x{picture.shape[0]} pixels as JPEG")
@@ -66,7 +66,7 @@ def published_size(width: int, height: int, capture: Capture) -> tuple[int, int]
 
 
 def decode(jpeg: bytes) -> Image:
-    """The picture of a travelled frame.
+    """The picture of a published frame.
 
     Raises:
         BrokenFrame: it is empty, not a JPEG, cut off, or damaged beyond reading.
@@ -76,16 +76,16 @@ def decode(jpeg: bytes) -> Image:
     if not jpeg.startswith(_JPEG_START):
         raise BrokenFrame(f"the frame is not a JPEG: it begins with {jpeg[:4].hex()} instead of ffd8")
     if not jpeg.rstrip(b"\0").endswith(_JPEG_END):
-        # OpenCV would paint the missing part grey and say nothing; a person there would be lost unseen.
+        # OpenCV would paint the missing part grey without an error, and a person there would be lost.
         raise BrokenFrame(f"the JPEG is cut off: its end mark is missing after {len(jpeg)} bytes")
-    promised = _promised_pixels(jpeg)
-    if promised > MAX_PIXELS:
-        raise BrokenFrame(f"the JPEG claims {promised} pixels, more than the {MAX_PIXELS} that are read")
+    claimed = _claimed_pixels(jpeg)
+    if claimed > MAX_PIXELS:
+        raise BrokenFrame(f"the JPEG claims {claimed} pixels, more than the {MAX_PIXELS} that are read")
     try:
         image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise BrokenFrame(f"the JPEG cannot be decoded: {error.err or error}") from error
-    # The stub says that a picture always comes back; OpenCV returns None for data that it cannot read.
+    # By its type stub imdecode always returns a picture; in fact it returns None for data that it cannot read.
     if cast("object", image) is None:
         raise BrokenFrame("the JPEG is damaged: OpenCV finds no picture in it")
     return cast("Image", image)
@@ -104,17 +104,17 @@ def _to_bgr(image: NDArray[np.uint8]) -> Image:
     raise BrokenFrame(f"a picture of {channels} channels cannot be read: 1 (grey), 3 (BGR) or 4 (BGRA) can")
 
 
-def _fit(image: Image, capture: Capture) -> Image:
+def _shrink(image: Image, capture: Capture) -> Image:
     height, width = image.shape[:2]
     size = published_size(width, height, capture)
     if size == (width, height):
         return image
-    # INTER_AREA averages what it shrinks: a thin person does not flicker between two columns of pixels.
+    # INTER_AREA averages the pixels that it merges, so a thin person does not flicker between two columns.
     return cast("Image", cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
-def _promised_pixels(jpeg: bytes) -> int:
-    """Width × height as the JPEG's frame header (SOFn, ITU T.81 B.2.2) has them; 0 where none is found."""
+def _claimed_pixels(jpeg: bytes) -> int:
+    """Width × height by the JPEG's frame header (SOFn, ITU T.81 B.2.2); 0 where it has none."""
     at = 2
     while at + 9 < len(jpeg) and jpeg[at] == 0xFF:
         marker, length = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4])

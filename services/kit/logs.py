@@ -48,13 +48,13 @@ def configure(service: str, settings: ServiceSettings) -> None:
 
 
 def _keep_to_a_line(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Escape what would begin another line or move the cursor: libraries put into their messages what was sent to them.
+    """Escape the message's line breaks and control characters: libraries put untrusted input into their messages.
 
-    Values are escaped by the renderer, and all of it in JSON.
+    The renderer escapes the values, and in JSON everything.
     """
-    said = event.get("event")
-    if isinstance(said, str) and not said.isprintable():
-        event["event"] = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in said)
+    message = event.get("event")
+    if isinstance(message, str) and not message.isprintable():
+        event["event"] = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in message)
     return event
 
 

@@ -1,7 +1,7 @@
-"""How a service runs: logs, bus, health and metrics around its work, and an orderly end on SIGTERM.
+"""Running a service: logs, NATS, health and metrics around its work, and an orderly end on SIGTERM.
 
 `/livez` answers while the event loop turns; `/readyz` makes a round trip through JetStream to every stream the service
-uses; `/metrics` is Prometheus's.
+uses; `/metrics` is for Prometheus.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from services.kit.tasks import cancel_and_wait
 
 READY_TIMEOUT = 2.0
 Check = Callable[[], Awaitable[None]]
-"""Raises when what it looks at is not in order; its message is shown at /readyz."""
+"""A readiness check: raises where it fails; the message is shown at /readyz."""
 
 log = logger()
 
 
 @dataclass
 class Health:
-    """What readiness asks for: the streams a service uses, and checks of its own."""
+    """Readiness of a service: NATS, the streams that it uses, its permissions, and checks of its own."""
 
     bus: Bus
     streams: Sequence[str]
     checks: dict[str, Check] = field(default_factory=dict)
 
     async def problems(self) -> dict[str, str]:
-        """What is not in order, by name; empty when the service can work."""
+        """Failed checks by name, each with its message; empty when the service can work."""
         problems: dict[str, str] = {}
         for name, check in {"jetstream": self._jetstream, "permissions": self._permitted, **self.checks}.items():
             try:
@@ -64,26 +64,26 @@ class Health:
 
 
 def in_lines(problems: Mapping[str, str], *, inside: bool) -> str:
-    """What /readyz says: to strangers only whether all is in order, not what the parts are and what they say."""
+    """The body of /readyz. Clients from outside (`inside=False`) see only ready or not, without names and messages."""
     if not problems:
         return "ready\n"
     return "".join(f"{name}: {problem}\n" for name, problem in problems.items()) if inside else "not ready\n"
 
 
-class Worker:
-    """A service's work beside its HTTP server. A work that fails ends the process, to be started again."""
+class ServiceWork:
+    """A service's work beside its HTTP server. If the work fails, the process exits, to be started again."""
 
     def __init__(self, work: Callable[[], Awaitable[None]], bus: Bus) -> None:
         self._work, self._bus = work, bus
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Connect, declare what the service owns, and work; returns at once."""
+        """Connect, declare the service's streams and buckets, and work: in a task, so this returns at once."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name="work")
         self._task.add_done_callback(_end_process_on_failure)
 
     async def stop(self) -> None:
-        """End the work in order; the connection stays."""
+        """Cancel the work and wait for its end; the connection stays open."""
         self._bus.leaving()
         if self._task is not None:
             await cancel_and_wait(self._task)
@@ -99,18 +99,18 @@ class Worker:
 def _end_process_on_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         log.critical("the service cannot go on", error=repr(error), exc_info=error)
-        os._exit(1)  # nothing is lost: what was not acknowledged comes again
+        os._exit(1)  # nothing is lost: messages that were not acked are redelivered
 
 
 @asynccontextmanager
 async def working(work: Callable[[], Awaitable[None]], bus: Bus) -> AsyncIterator[None]:
-    """A worker for as long as the context lasts, and the connection with it: FastAPI's lifespan."""
-    worker = Worker(work, bus)
-    await worker.start()
+    """Work and a connection for as long as the context lasts: for FastAPI's lifespan."""
+    running = ServiceWork(work, bus)
+    await running.start()
     try:
         yield
     finally:
-        await worker.stop()
+        await running.stop()
         await bus.stop()
 
 
@@ -120,15 +120,15 @@ def serve(
     """Run a service until SIGTERM or SIGINT.
 
     Args:
-        owner: which service this is.
+        owner: the service.
         settings: its settings.
-        work: runs until it is cancelled, and then leaves things in order.
-        streams: what `/readyz` looks for.
+        work: runs until it is cancelled, and then ends in order.
+        streams: the streams that `/readyz` asks for.
     """
     configure(owner, settings)
     bus = Bus(settings, owner, owner)
     health = Health(bus, streams)
-    worker = Worker(lambda: work(bus, health), bus)
+    running = ServiceWork(lambda: work(bus, health), bus)
 
     @get
     async def livez(_scope: object) -> AsgiResponse:
@@ -137,15 +137,15 @@ def serve(
     @get
     async def readyz(scope: Scope) -> AsgiResponse:
         problems = await health.problems()
-        told = in_lines(problems, inside=may_look_inside(scope, settings.metrics_secret))
-        return AsgiResponse(told.encode(), 503 if problems else 200)
+        body = in_lines(problems, inside=may_look_inside(scope, settings.metrics_secret))
+        return AsgiResponse(body.encode(), 503 if problems else 200)
 
     metrics = Inside(make_asgi_app(), settings.metrics_secret)
     app = AsgiFastStream(
         bus.broker,
         logger=None,
-        after_startup=[worker.start],  # the broker is connected by then
-        on_shutdown=[worker.stop],  # and still is
+        after_startup=[running.start],  # the broker is connected by then
+        on_shutdown=[running.stop],  # and still is
         asgi_routes=[("/livez", livez), ("/readyz", readyz), ("/metrics", metrics)],
     )
     run_http(app, settings)

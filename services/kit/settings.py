@@ -12,14 +12,14 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.identity import token
-from services.kit.http.proxies import TrustedProxies, read_proxies
+from services.kit.network.trusted_proxies import TrustedProxies, read_proxies
 from services.kit.vault import Vault
 
 SHORTEST_KEY = 16
 
 
 class ServiceSettings(BaseSettings):
-    """What every service needs to know. A service adds its own fields in a subclass in its own package."""
+    """Settings that every service has. A service adds its own fields in a subclass in its own package."""
 
     model_config = SettingsConfigDict(env_prefix="METRICA_", extra="ignore", frozen=True)
 
@@ -27,45 +27,45 @@ class ServiceSettings(BaseSettings):
     nats_user: str | None = None
     nats_password: SecretStr | None = None
     nats_tls_ca: Path | None = None
-    """Who must have signed the certificate of NATS. With it, or an address that begins with tls://, the connection is
-    encrypted or does not come about; without it, whoever this machine trusts will do."""
+    """The authority that must have signed the certificate of NATS; by default any that this machine trusts. With it, or
+    with an address that begins with tls://, the connection is encrypted or fails."""
     nats_tls_cert: Path | None = None
-    """The certificate that this service shows, where NATS asks for one."""
+    """The client certificate of this service, where NATS asks for one."""
     nats_tls_key: Path | None = None
-    """Its key, where it is not in the same file."""
+    """The key of the client certificate, where it is not in the same file."""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
-    """Where /livez, /readyz and /metrics (and the API) answer; 0 takes any free port."""
+    """Port of /livez, /readyz and /metrics (and the API); 0 takes any free port."""
     private_network: bool = False
-    """Whether only Metrica's own can reach `host`, as in a network of containers: then it may be any address."""
+    """True where only Metrica's own services can reach `host`, as in a network of containers: it may be any address."""
     trusted_proxies: str = ""
-    """Addresses, networks and host names, with commas, of the proxies that are believed about who asks; see
-    `services.kit.http.proxies`. None is believed unless it is named, not even one on this machine."""
+    """Addresses, networks and host names, with commas, of the proxies with trusted forwarded headers; see
+    `services.kit.network.trusted_proxies`. A proxy on this machine must be named, too."""
     metrics_key: SecretStr | None = None
-    """Lets Prometheus see /metrics, and others what is not in order at /readyz; this machine needs none."""
+    """Bearer token that other machines need for /metrics and for the details of /readyz; this machine needs none."""
     max_connections: Annotated[int, Field(ge=8)] = 2048
     """Connections to the HTTP server at a time; fewer where the system gives fewer file descriptors."""
     max_connections_per_address: Annotated[int, Field(ge=4)] = 256
-    """Of one address, or one /64 of IPv6; trusted proxies have no such bound."""
+    """Connections of one address, or one /64 of IPv6, at a time; trusted proxies have no such limit."""
     replica: str = Field(default_factory=lambda: f"replica-{uuid4().hex[:12]}")
-    """This replica's name among those of its service: nobody else's, and best the same after a restart, so that who was
-    killed takes up at once what it did before."""
+    """This replica's name, unique within its service. If it stays the same over restarts, a replica that was killed
+    takes its leases back at once."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 
     @property
     def nats_tls(self) -> bool:
-        """Whether the connection to NATS must be encrypted."""
+        """True where the connection to NATS must be encrypted."""
         return self.nats_url.startswith("tls://") or self.nats_tls_ca is not None or self.nats_tls_cert is not None
 
     @cached_property
     def proxies(self) -> TrustedProxies:
-        """The proxies that are believed."""
+        """The trusted proxies, parsed."""
         return read_proxies(self.trusted_proxies)
 
     @property
     def metrics_secret(self) -> str | None:
-        """The key to metrics."""
+        """The metrics key in the clear."""
         return None if self.metrics_key is None else self.metrics_key.get_secret_value()
 
     @field_validator("trusted_proxies")
@@ -78,7 +78,7 @@ class ServiceSettings(BaseSettings):
     @classmethod
     def _is_hard_to_guess(cls, key: SecretStr | None) -> SecretStr | None:
         if key is None or not key.get_secret_value():
-            return None  # an empty variable is none
+            return None  # an empty variable counts as unset
         if len(key.get_secret_value()) < SHORTEST_KEY:
             raise ValueError(f"a metrics key has at least {SHORTEST_KEY} characters: draw it by `openssl rand -hex 32`")
         return key
@@ -86,7 +86,7 @@ class ServiceSettings(BaseSettings):
     @field_validator("nats_tls_ca", "nats_tls_cert", "nats_tls_key", mode="before")
     @classmethod
     def _is_given(cls, path: object) -> object:
-        return path or None  # an empty variable, as compose files pass on what is not set, is none
+        return path or None  # an empty variable counts as unset: compose files pass unset ones on as empty
 
     @field_validator("replica")
     @classmethod
@@ -111,10 +111,10 @@ class DatabaseSettings(ServiceSettings):
 
 
 class SealedSettings(ServiceSettings):
-    """Settings of a service that reads what is sealed."""
+    """Settings of a service that reads sealed secrets."""
 
     secret_key: SecretStr | None = None
-    """What passwords of cameras and signing keys are sealed with; see `services.kit.vault`."""
+    """Secret from which the key for sealing is derived; see `services.kit.vault`."""
 
     @field_validator("secret_key")
     @classmethod
@@ -124,7 +124,7 @@ class SealedSettings(ServiceSettings):
 
     @property
     def vault(self) -> Vault:
-        """What opens what is sealed."""
+        """The vault of this secret key."""
         return _vault(self.secret_key)
 
 
@@ -133,7 +133,7 @@ def _vault(secret_key: SecretStr | None) -> Vault:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
+    """Tell whether a host name or address is a loopback one."""
     if host == "localhost":
         return True
     try:

@@ -1,8 +1,8 @@
-"""Sealing what lies in databases and buckets and must not be read there: passwords of cameras, signing keys.
+"""Encryption of secrets at rest, in databases and KV buckets: passwords of cameras, signing keys.
 
-A text is sealed with a key that is made of METRICA_SECRET_KEY, which lies in none of them: a backup of the database or
-of the bus alone gives nothing away. To change it, write the new one before the old one, with a comma between: the first
-seals, all of them open.
+The key is derived from METRICA_SECRET_KEY, which is stored in neither: a backup of the database or of NATS alone gives
+no secret away. To change it, write the new one before the old one, with a comma between: the first seals, all of them
+open.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
 MARK = "sealed:"
-"""What every sealed text begins with."""
+"""Prefix of every sealed text."""
 _SHORTEST = 20
 
 
 class CannotOpen(ValueError):
-    """A text was sealed with another secret key, or there is none here; says what to do."""
+    """A text was sealed with another secret key, or this process has no key. The message says what to do."""
 
 
 class Vault:
     """Seals and opens texts.
 
     Args:
-        secret_key: METRICA_SECRET_KEY; None opens and seals nothing, and leaves alone what is not sealed.
+        secret_key: METRICA_SECRET_KEY. With None, sealing and opening raise `CannotOpen`, and texts that are not
+            sealed pass unchanged.
 
     Raises:
         ValueError: a secret key is too short.
@@ -44,11 +45,11 @@ class Vault:
 
     @property
     def usable(self) -> bool:
-        """Whether there is a secret key."""
+        """True where a secret key is set."""
         return self._fernet is not None
 
     def seal(self, text: str) -> str:
-        """The text, readable only by who has the secret key.
+        """Encrypt a text.
 
         Raises:
             CannotOpen: there is no secret key.
@@ -58,7 +59,7 @@ class Vault:
         return MARK + self._fernet.encrypt(text.encode()).decode()
 
     def mark(self, text: str) -> str:
-        """What tells a text from others, and gives nothing away to who guesses at it without the secret key.
+        """A keyed digest (HMAC-SHA-256) of a text, to compare texts by. Without the key no guess can be checked by it.
 
         Raises:
             CannotOpen: there is no secret key.
@@ -69,11 +70,11 @@ class Vault:
 
     def is_marked(self, text: str, mark: str) -> bool:
         """Tell whether a mark is the text's, made with any of the secret keys."""
-        marks = (hmac.new(key, text.encode(), hashlib.sha256).hexdigest() for key in self._marks)
-        return any(hmac.compare_digest(one, mark) for one in marks)
+        candidates = (hmac.new(key, text.encode(), hashlib.sha256).hexdigest() for key in self._marks)
+        return any(hmac.compare_digest(candidate, mark) for candidate in candidates)
 
     def open(self, text: str) -> str:
-        """What was sealed; a text that was not is given back as it is.
+        """Decrypt a sealed text; any other text is returned unchanged.
 
         Raises:
             CannotOpen: it was sealed with another secret key, or there is none here.
@@ -91,7 +92,7 @@ class Vault:
 
 
 def is_sealed(text: str) -> bool:
-    """Whether a text was sealed."""
+    """Tell whether a text is sealed."""
     return text.startswith(MARK)
 
 

@@ -1,7 +1,7 @@
-"""Persistence at work: batches of crossings from the stream into the database, then the new totals onto the bus.
+"""The persistence service: writes batches of crossings from the stream to the database, then publishes new totals.
 
-A message is acknowledged after the commit that holds it. What cannot be stored goes to the dead letters, and the rest
-goes on. Replicas share one durable consumer per run: the live one, and each that is worked on beside it.
+A message is acked after the commit that holds it. Messages that cannot be stored go to the dead letters, and the rest
+goes on. Replicas share one durable consumer per run: the live one, and each replay.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from services.kit.database.totals import Key, all_totals
 from services.kit.logs import logger
 from services.kit.nats.bus import Backoff, Bus
 from services.kit.nats.consumer import Reader
-from services.kit.nats.dead_letters import bury
+from services.kit.nats.dead_letters import dead_letter
 from services.kit.nats.jetstream_subscriber import Messages, jetstream_subscriber
 from services.kit.nats.runs import Runs
 from services.kit.service import Health, serve
@@ -43,8 +43,8 @@ from services.persistence.writer import Outcome, Writer
 
 SERVICE = Owner.PERSISTENCE
 ACK_WAIT = 10.0
-"""Seconds after which what a dead replica had in hand goes to another. A batch takes milliseconds; while the database
-is away, messages come again in vain, which costs little and adds nothing."""
+"""Seconds after which a crashed replica's messages are redelivered to another. A batch takes milliseconds; during an
+outage of the database the redeliveries are harmless."""
 CONSUMER = ConsumerConfig(
     durable_name=SERVICE,
     deliver_policy=DeliverPolicy.ALL,
@@ -54,12 +54,12 @@ CONSUMER = ConsumerConfig(
 )
 BATCH = 500
 GRACE = 5.0
-"""Seconds that a batch in hand has to be finished in when the service is told to stop."""
+"""Seconds that a begun batch may take after the signal to stop."""
 
 PATIENT_DELIVERIES = 20
-"""An end whose crossings are missing is delivered so often, over about 75 s, and for as long as anything before it is
-in somebody's hands: it comes again after `ACK_WAIT`, or once the database is back. Then the missing ones will not
-come."""
+"""Deliveries of a session's end, over about 75 s, after which missing crossings are given up, provided that every
+earlier message of the stream is acked. Until then, one may be redelivered after `ACK_WAIT`, or once the database is
+back."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 
 BEAT = 60.0
@@ -72,7 +72,7 @@ log = logger()
 
 
 def utc_now() -> datetime:
-    """The present moment."""
+    """The present moment, UTC."""
     return datetime.now(UTC)
 
 
@@ -81,8 +81,9 @@ class Persistence:
 
     Args:
         bus: the connection to NATS.
-        pool: the connections to Postgres; it may be away.
-        clock: tells the present moment, with a time zone.
+        pool: of connections to Postgres, which may be away.
+        clock: gives the present moment, with a time zone.
+        log_months_kept: see `retention.purge`.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class Persistence:
         self._runs = Runs()
 
     async def run(self) -> None:
-        """Work until cancelled; a batch in hand is finished first."""
+        """Work until cancelled; a begun batch is finished first."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read(CROSSINGS, LIVE))
             group.create_task(self._runs.follow(self._bus))
@@ -104,10 +105,10 @@ class Persistence:
             group.create_task(keep_health(self._bus, self._pool))
 
     async def check(self) -> None:
-        """Whether the database can be written.
+        """Check that the database can be written.
 
         Raises:
-            RuntimeError: it cannot; says why.
+            RuntimeError: it cannot; the message is the reason.
         """
         if self._writer.problem is not None:
             raise RuntimeError(self._writer.problem)
@@ -135,7 +136,7 @@ class Persistence:
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
-            if self._writer.problem is None:  # otherwise it would only wait; the batch comes again
+            if self._writer.problem is None:  # otherwise it would only wait; the batch is redelivered
                 await asyncio.wait({task}, timeout=GRACE)
             await cancel_and_wait(task)
             raise
@@ -157,10 +158,10 @@ class Persistence:
         await self._announce(outcome.changed)
         await self._answer(records, outcome, run)
         for msg, reason in malformed:
-            await self._bury(msg, "malformed", reason, run)
+            await self._dead_letter(msg, "malformed", reason, run)
 
     async def _overdue(self, records: Sequence[tuple[Msg, Record]]) -> set[SessionEnd]:
-        """Ends that have been waited for long enough, of whose sessions nothing is on its way any more."""
+        """Ends of sessions that are to be written without their missing crossings, as these will not come."""
         late = {
             record: msg.metadata
             for msg, record in records
@@ -174,28 +175,28 @@ class Persistence:
         except (NatsError, TimeoutError, OSError) as error:
             log.debug("it cannot be seen what other replicas have in hand", reason=in_words(error))
             return set()
-        # All up to this place in the stream is committed or in the dead letters, whichever replica had it.
+        # All replicas' messages up to this position in the stream are committed or in the dead letters.
         handled = consumer.ack_floor.stream_seq
-        return {end for end, place in late.items() if place.sequence.stream <= handled + 1}
+        return {end for end, metadata in late.items() if metadata.sequence.stream <= handled + 1}
 
     async def _answer(self, records: Sequence[tuple[Msg, Record]], outcome: Outcome, run: str) -> None:
         incomplete = set(outcome.incomplete)
         for msg, record in records:
             if record in outcome.refused:
-                await self._bury(msg, "refused", outcome.refused[record], run)
+                await self._dead_letter(msg, "refused", outcome.refused[record], run)
             elif record in incomplete:
                 pause = FIRST_PAUSE * 2 ** min(msg.metadata.num_delivered - 1, 10)
-                await _say(msg.nak(delay=min(pause, LONGEST_PAUSE)))
+                await _send(msg.nak(delay=min(pause, LONGEST_PAUSE)))
             else:
-                await _say(msg.ack())
+                await _send(msg.ack())
 
-    async def _bury(self, msg: Msg, why: str, reason: str, run: str) -> None:
-        await bury(self._bus, SERVICE, msg, reason, run=run)
+    async def _dead_letter(self, msg: Msg, why: str, reason: str, run: str) -> None:
+        await dead_letter(self._bus, SERVICE, msg, reason, run=run)
         metrics.DEAD_LETTERS.labels(why).inc()
-        await _say(msg.ack())
+        await _send(msg.ack())
 
     async def _announce(self, keys: Collection[Key]) -> None:
-        """Publish stores' totals as committed. Best effort: the next commit or a reader's own look mends a lost one."""
+        """Publish stores' totals as committed, at most once: the next commit, or a reader's query, corrects a loss."""
         if not keys:
             return
         try:
@@ -212,7 +213,7 @@ class Persistence:
         metrics.DELAY.observe((self._clock() - msgs[0].metadata.timestamp).total_seconds())
 
     async def _forget(self, run: str) -> None:
-        """Delete all that a dropped run has written, however long the database is away."""
+        """Delete all rows of a dropped run; waits through an outage of the database."""
         backoff = Backoff()
         while True:
             try:
@@ -236,7 +237,7 @@ class Persistence:
             await asyncio.sleep(BEAT)
 
     async def _purge(self) -> None:
-        """Remove what is older than its organization keeps; the first time, that may take minutes."""
+        """Remove data that is older than its organization keeps, every `PURGE_EVERY` seconds. It may take minutes."""
         while True:
             try:
                 purged = await purge(self._pool, self._clock(), self._log_months_kept)
@@ -249,22 +250,22 @@ class Persistence:
             await asyncio.sleep(PURGE_EVERY)
 
 
-async def _say(answer: Coroutine[None, None, None]) -> None:
+async def _send(ack: Coroutine[None, None, None]) -> None:
     try:
-        await answer
+        await ack
     except NatsError as error:
         log.debug("an acknowledgement was lost; the message comes again and adds nothing", reason=in_words(error))
 
 
 def open_pool(database_url: str) -> asyncpg.Pool:
-    """Connections to Postgres, made when needed: the database may be away at the start as at any other time."""
+    """A pool of connections to Postgres, opened when needed, as the database may be away at any time."""
     return asyncpg.create_pool(
         database_url,
         min_size=0,
         max_size=5,
         timeout=5,
         command_timeout=15,
-        # Where the server is set to answer before a commit is safe, an acknowledged message could be lost with it.
+        # On a server that answers before a commit is safe, an acked message could be lost with the commit.
         server_settings={"application_name": f"metrica-{SERVICE}", "synchronous_commit": "on"},
     )
 

@@ -1,4 +1,4 @@
-"""The record in Postgres: crossings and ended sessions, each written once however often it comes."""
+"""The record in Postgres: crossings and ended sessions, each written once, also if its message is redelivered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.kit.logs import logger
 log = logger()
 
 Identity = tuple[str, UUID]
-"""What a crossing is known by: run and id. The table's key has the time, too, as its partitions need it there."""
+"""The key of a crossing: run and id. The table's key has the time, too, as its partitions require that."""
 
 _LOCK_STORES = """
 SELECT pg_advisory_xact_lock(key) FROM (
@@ -44,7 +44,7 @@ ON CONFLICT DO NOTHING
 """
 
 _DELETE_RUN = (
-    "DELETE FROM store_version WHERE run = $1",  # first: whoever writes the run's rows holds its lock
+    "DELETE FROM store_version WHERE run = $1",  # first, as every writer of the run's rows locks this one
     "DELETE FROM crossing WHERE run = $1",
     "DELETE FROM count_minute WHERE run = $1",
     "DELETE FROM count_quarter WHERE run = $1",
@@ -55,21 +55,23 @@ _DELETE_RUN = (
 
 
 def identity(crossing: Crossing) -> Identity:
-    """What a crossing is known by."""
+    """The key of a crossing."""
     return crossing.run, crossing.id
 
 
 async def insert_crossings(connection: asyncpg.Connection, crossings: Iterable[Crossing]) -> list[Crossing]:
-    """Insert crossings; returns those that were new. Their months have partitions.
+    """Insert crossings, of months that have partitions; returns the new ones.
 
-    One that comes with another time than before, from a worker whose clock was set or from another release, is not new.
+    A crossing with a known id and another time, from an edge device whose clock was set or from another release, is not
+    new.
     """
     by_key: dict[Identity, Crossing] = {}
     for crossing in crossings:
         by_key.setdefault(identity(crossing), crossing)
-    # Two writers that have one id with two times would not see each other's: of a store, one writes after the other.
-    await connection.execute(_LOCK_STORES, *zip(*{(one.run, one.store) for one in by_key.values()}, strict=True))
-    # In the order of the key: two writers of the same rows then wait for each other one way only.
+    # Two writers of one id with two times would not see each other's row, so writers of a store take turns.
+    stores = {(crossing.run, crossing.store) for crossing in by_key.values()}
+    await connection.execute(_LOCK_STORES, *zip(*stores, strict=True))
+    # In the order of the key, so that two writers of the same rows cannot deadlock.
     rows = await connection.fetch(_INSERT_CROSSINGS, *_crossing_columns([by_key[key] for key in sorted(by_key)]))
     return [by_key[row["run"], row["id"]] for row in rows]
 
@@ -77,7 +79,13 @@ async def insert_crossings(connection: asyncpg.Connection, crossings: Iterable[C
 async def insert_ends(
     connection: asyncpg.Connection, ends: Sequence[SessionEnd], overdue: Container[SessionEnd]
 ) -> list[SessionEnd]:
-    """Insert the ends of sessions all of whose crossings are in, and those that are overdue; returns the others."""
+    """Insert the ends of complete sessions, and the overdue ones; returns the ends with crossings still missing.
+
+    Args:
+        connection: inside a transaction.
+        ends: in any order.
+        overdue: ends to insert although crossings of their sessions are missing.
+    """
     ends = sorted(ends, key=lambda end: (end.run, end.camera, end.session))
     keys = [end.run for end in ends], [end.camera for end in ends], [end.session for end in ends]
     counts = [row["crossings"] for row in await connection.fetch(_ARRIVED, *keys)]
@@ -97,7 +105,7 @@ async def insert_ends(
 
 
 async def delete_run(connection: asyncpg.Connection, run: str) -> None:
-    """Delete every row of a run. Inside a transaction."""
+    """Delete every row of a run; the connection must be inside a transaction."""
     for statement in _DELETE_RUN:
         await connection.execute(statement, run)
 

@@ -1,8 +1,8 @@
-"""Whose fault a failure is: the row's, or the database's.
+"""Classification of database errors: permanent (a bad row, for the dead letters) or transient (retry).
 
-A bad row fails every time: it goes to the dead letters, alone. Anything else that Postgres or the way to it reports
-(away, restarting, read-only, deadlock, disk full, tables not yet made, a right missing) may pass or be mended, and the
-rows are good: they are tried again for as long as it takes (`write_all`).
+A bad row fails every time: it goes to the dead letters, alone. Any other error of Postgres or of the connection (away,
+restarting, read-only, deadlock, disk full, tables not yet created, a missing permission) can end, and the rows are
+good: they are retried for as long as it takes (`write_all`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ AWAY = (
 """The database cannot be reached now."""
 
 UNABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""The database did not do it now, `BAD_ROW` aside."""
+"""Errors that may pass: check for `BAD_ROW` first, as some of them are among these."""
 
 _HINTS = {
     asyncpg.UndefinedTableError: "run `python -m services.persistence.migrate`",
@@ -51,16 +51,16 @@ async def write_all(
     refuse: Callable[[R, str], None],
     unable: Callable[[Sequence[R], Exception], None],
 ) -> None:
-    """Write a batch in its order. Returns once all that can ever be stored is committed, however long that takes.
+    """Write a batch in its order. Returns once all rows but bad ones are committed, after any outage of the database.
 
     A part with a bad row is halved until the row is alone.
 
     Args:
         batch: the rows.
-        write: commits all of a part, or nothing.
-        refuse: takes a row that can never be stored, and why.
-        unable: is told which part the database does not take now, and why: it may have been committed with only the
-            answer lost, and is tried again.
+        write: commits a whole part, or nothing of it.
+        refuse: called with each bad row and the reason.
+        unable: called with a part that failed for now, and its error, before it is retried. It may have been committed,
+            and only the answer lost.
     """
     backoff = Backoff()
     parts = [batch] if batch else []
@@ -84,9 +84,9 @@ async def write_all(
 
 
 def stay_cancelled() -> None:
-    """Where a failure was caught: go on ending if this task was told to end.
+    """Raise the cancellation that a caught error may have replaced. Call it where errors of asyncpg are caught.
 
-    asyncpg, cancelled on a connection that breaks at that moment, raises its own error in place of the cancellation.
+    If a task is cancelled while its connection breaks, asyncpg raises its own error in place of the cancellation.
 
     Raises:
         asyncio.CancelledError: the task was cancelled.
@@ -97,7 +97,7 @@ def stay_cancelled() -> None:
 
 
 def in_words(error: BaseException) -> str:
-    """What happened, and what to do where that is known, on one line."""
+    """The error's message and, where known, the remedy, on one line."""
     words = " ".join(str(error).split()) or type(error).__name__
     hint = next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), None)
     return f"{words}: {hint}" if hint else words

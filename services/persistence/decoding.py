@@ -1,4 +1,4 @@
-"""From a message to an event that may be stored: read, and held against the subject it came on."""
+"""Decoding of messages to events, with a check of each event against its subject."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contracts.events import CROSSING_EVENT, Crossing, SessionEnd
 from contracts.subjects import Kind, parse
 
 Record = Crossing | SessionEnd
-"""What the crossings' subjects carry."""
+"""An event on the subjects of crossings."""
 
 
 class MalformedEvent(ValueError):
-    """A message that is no crossing and no session's end; says why."""
+    """A message that is neither a valid crossing nor a session's end; the text is the reason."""
 
 
 def read(subject: str, body: bytes) -> Record:
@@ -23,14 +23,14 @@ def read(subject: str, body: bytes) -> Record:
     """
     try:
         event = CROSSING_EVENT.validate_json(body)
-        named = parse(subject)
+        parsed = parse(subject)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"])
         raise MalformedEvent(f"{where}: {problem['msg']}" if where else problem["msg"]) from error
     except ValueError as error:
         raise MalformedEvent(str(error)) from error
-    said, told = (event.run, event.store, event.camera), (named.run, named.store, named.camera)
-    if named.kind not in {Kind.CROSSINGS, Kind.EDGE} or said != told:
-        raise MalformedEvent(f"the event is of {'/'.join(said)}, but its subject is {subject}")
+    camera = event.run, event.store, event.camera
+    if parsed.kind not in {Kind.CROSSINGS, Kind.EDGE} or camera != (parsed.run, parsed.store, parsed.camera):
+        raise MalformedEvent(f"the event is of {'/'.join(camera)}, but its subject is {subject}")
     return event

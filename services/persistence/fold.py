@@ -10,12 +10,11 @@ from zoneinfo import ZoneInfo
 
 from contracts.events import Crossing
 from contracts.identity import Direction, to_datetime
-from services.kit.local_time import quarter_of
-from services.kit.zones import local_day
+from services.kit.local_time import local_day, quarter_of
 
 
 class LineKey(NamedTuple):
-    """Which line of which run."""
+    """A counting line in a run."""
 
     run: str
     store: str
@@ -24,23 +23,23 @@ class LineKey(NamedTuple):
 
 
 @dataclass(slots=True)
-class Tally:
+class InOutCount:
     """INs and OUTs."""
 
     ins: int = 0
     outs: int = 0
 
 
-Counted = dict[tuple[LineKey, datetime], Tally]
-"""By line and the bucket's first instant, UTC."""
-CountedDays = dict[tuple[LineKey, date], Tally]
+Counted = dict[tuple[LineKey, datetime], InOutCount]
+"""Counts by line and the bucket's first instant, UTC."""
+CountedDays = dict[tuple[LineKey, date], InOutCount]
 SessionKey = tuple[str, str, str]
 """Run, camera, session."""
 
 
 @dataclass(slots=True)
-class SessionTally:
-    """Crossings of a session, and when the newest was."""
+class SessionCrossings:
+    """Number of a session's crossings, and the time of the newest."""
 
     store: str
     last_at: datetime
@@ -49,37 +48,39 @@ class SessionTally:
 
 @dataclass(slots=True)
 class Folded:
-    """What a batch adds to each rollup, keys in order: no two writers wait for each other in a ring."""
+    """Additions of a batch to each rollup, in the order of the keys, so that writers cannot deadlock."""
 
     minutes: Counted = field(default_factory=dict)
     quarters: Counted = field(default_factory=dict)
     days: CountedDays = field(default_factory=dict)
-    sessions: dict[SessionKey, SessionTally] = field(default_factory=dict)
+    sessions: dict[SessionKey, SessionCrossings] = field(default_factory=dict)
 
 
-def fold(crossings: Iterable[Crossing], zones: Mapping[str, ZoneInfo]) -> Folded:
-    """What crossings add to the counts.
+def fold(crossings: Iterable[Crossing], time_zones: Mapping[str, ZoneInfo]) -> Folded:
+    """Fold crossings into the rollups.
 
     Args:
-        crossings: none of them counted before.
-        zones: the time zone of each store, by its id.
+        crossings: not counted before.
+        time_zones: of each store, by its id.
     """
     folded = Folded()
     for crossing in crossings:
         line = LineKey(crossing.run, crossing.store, crossing.camera, crossing.line)
         at = to_datetime(crossing.at)
         minute, quarter = at.replace(second=0, microsecond=0), quarter_of(at)
-        for tally in (
-            folded.minutes.setdefault((line, minute), Tally()),
-            folded.quarters.setdefault((line, quarter), Tally()),
-            folded.days.setdefault((line, local_day(quarter, zones[crossing.store])), Tally()),  # as it is rebuilt
+        for count in (
+            folded.minutes.setdefault((line, minute), InOutCount()),
+            folded.quarters.setdefault((line, quarter), InOutCount()),
+            folded.days.setdefault(
+                (line, local_day(quarter, time_zones[crossing.store])), InOutCount()
+            ),  # as in `days_of`
         ):
             if crossing.direction is Direction.IN:
-                tally.ins += 1
+                count.ins += 1
             else:
-                tally.outs += 1
+                count.outs += 1
         key = crossing.run, crossing.camera, crossing.session
-        session = folded.sessions.setdefault(key, SessionTally(crossing.store, at))
+        session = folded.sessions.setdefault(key, SessionCrossings(crossing.store, at))
         session.crossings += 1
         session.last_at = max(session.last_at, at)
     return Folded(
@@ -90,11 +91,11 @@ def fold(crossings: Iterable[Crossing], zones: Mapping[str, ZoneInfo]) -> Folded
     )
 
 
-def days_of(quarters: Counted, zone: ZoneInfo) -> CountedDays:
-    """The counts by local day in a zone, from those by quarter."""
+def days_of(quarters: Counted, time_zone: ZoneInfo) -> CountedDays:
+    """The counts by local day in a time zone, from the counts by quarter."""
     days: CountedDays = {}
     for (line, bucket), quarter in quarters.items():
-        day = days.setdefault((line, local_day(bucket.astimezone(UTC), zone)), Tally())
+        day = days.setdefault((line, local_day(bucket.astimezone(UTC), time_zone)), InOutCount())
         day.ins += quarter.ins
         day.outs += quarter.outs
     return dict(sorted(days.items(), key=lambda item: item[0]))

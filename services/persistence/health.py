@@ -1,9 +1,9 @@
-"""The history of cameras' health: from the STATUS stream into the database, beside the crossings, never in their way.
+"""The history of cameras' health: writes the STATUS stream to the database, independently of the crossings.
 
-Kept is what is news: a state or message that is another than the service's word before. Not news is what a service says
-again, nor that it starts once more what was in trouble: else a camera that is away for a night would fill a page with
-its tries. Each replica reads the whole stream, from its beginning after each start, in its order; what is in already
-adds nothing.
+Only changes are stored: a status with another state or message than the service's previous one. Repeats, and a restart
+after an error state, are skipped; otherwise a camera that is away for a night would fill a page with its tries. Each
+replica reads the whole stream, in its order, from the beginning after each start; statuses that are stored already add
+nothing.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from services.persistence.database_errors import in_words, write_all
 FROM_THE_BEGINNING = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, filter_subject=EVERY_STATUS)
 BATCH = 200
 LINGER = 0.5
-"""Seconds that a word may wait for others, to be written with them."""
+"""Seconds that a status may wait for others, to be written with them."""
 
 TROUBLE = (State.RETRYING, State.REFUSED, State.NO_MODEL)
-"""What is tried again until it works."""
+"""Error states, in which a service tries again."""
 
-# A camera that is no more, or another store's by now, has no history.
+# Statuses of a camera that was deleted, or moved to another store, are dropped.
 _INSERT = """
 INSERT INTO camera_health (camera, service, at, state, message, session)
 SELECT c.id, $3::text, $4::timestamptz, $5::text, $6::text, $7::text FROM camera c
@@ -49,7 +49,7 @@ log = logger()
 
 
 async def keep_health(bus: Bus, pool: asyncpg.Pool) -> None:
-    """Follow the stream for ever. While the database is away it waits, and nothing else with it."""
+    """Follow the stream for ever. During an outage of the database it waits, without delaying other work."""
     async with Reader(bus, STATUS.name, FROM_THE_BEGINNING, ahead=2 * BATCH) as reader:
         while True:
             msgs = await reader.batch(BATCH, linger=LINGER)
@@ -57,11 +57,11 @@ async def keep_health(bus: Bus, pool: asyncpg.Pool) -> None:
 
 
 async def write_health(pool: asyncpg.Pool, statuses: Sequence[Status]) -> None:
-    """Write what is news of statuses, which come in the order in which they were said.
+    """Write the changes among statuses, in the order of the stream.
 
-    Returns once all that can be stored is committed, however long that takes. One that can never be is passed over.
+    Returns once they are committed, after any outage of the database. A status that can never be stored is skipped.
     """
-    told = False
+    logged = False
 
     async def insert(part: Sequence[Status]) -> None:
         await pool.executemany(_INSERT, [_row(status) for status in part])
@@ -70,10 +70,10 @@ async def write_health(pool: asyncpg.Pool, statuses: Sequence[Status]) -> None:
         log.warning("a status cannot be kept", camera=status.camera, reason=reason)
 
     def unable(_: Sequence[Status], error: Exception) -> None:
-        nonlocal told
-        if not told:
+        nonlocal logged
+        if not logged:
             log.warning("the cameras' health waits for the database", reason=in_words(error))
-            told = True
+            logged = True
 
     await write_all(statuses, insert, refuse=refuse, unable=unable)
 

@@ -1,8 +1,8 @@
-"""What persistence measures.
+"""Metrics of persistence.
 
 - `metrica_persistence_crossings_total`: crossings written, each once.
-- `metrica_persistence_duplicates_total`: crossings that came again and were already in: normal after an outage.
-- `metrica_persistence_dead_letters_total`: messages that cannot be stored, by why: `malformed` or `refused`.
+- `metrica_persistence_duplicates_total`: redelivered crossings that were already stored: normal after an outage.
+- `metrica_persistence_dead_letters_total`: messages that cannot be stored, by reason: `malformed` or `refused`.
 - `metrica_persistence_batch_seconds`: a batch from its last message to its commit, outages included.
 - `metrica_persistence_lag_messages`: messages waiting in the stream when the last batch was read.
 - `metrica_persistence_delay_seconds`: from a message's arrival in the stream to its commit.

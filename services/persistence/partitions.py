@@ -1,7 +1,7 @@
-"""The month partitions of `crossing`, made when their first row comes.
+"""The month partitions of `crossing`, created with their first row.
 
-A table of its own is made and then attached, which lets others read and write `crossing` meanwhile; CREATE … PARTITION
-OF would stop them all.
+Each is created as a separate table and then attached, which lets others read and write `crossing` meanwhile; CREATE …
+PARTITION OF would block them.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class Month:
 
     @property
     def table(self) -> str:
-        """Its partition."""
+        """Name of its partition."""
         return f"crossing_y{self.year:04}m{self.month:02}"
 
 
 def is_partition(table: str) -> bool:
-    """Whether a table is one of the month partitions."""
+    """Tell whether a table is one of the month partitions."""
     return _NAME.fullmatch(table) is not None
 
 
@@ -61,22 +61,22 @@ async def existing(connection: asyncpg.Connection) -> list[Month]:
     rows = await connection.fetch(
         "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'crossing'::regclass"
     )
-    found = [_NAME.fullmatch(table) for (table,) in rows]
-    return sorted(Month(int(name[1]), int(name[2])) for name in found if name)
+    names = [_NAME.fullmatch(table) for (table,) in rows]
+    return sorted(Month(int(name[1]), int(name[2])) for name in names if name)
 
 
 async def exists(connection: asyncpg.Connection, month: Month) -> bool:
-    """Whether a month has its partition."""
+    """Tell whether a month has its partition."""
     return await connection.fetchval("SELECT to_regclass($1)", month.table) is not None
 
 
 async def create(connection: asyncpg.Connection, month: Month) -> None:
-    """Make a month's table, which is no partition yet: nobody sees what is written to it."""
+    """Create a month's table, which is no partition yet, so that queries do not see its rows."""
     await connection.execute(f"CREATE TABLE {month.table} (LIKE crossing INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
 
 
 async def attach(connection: asyncpg.Connection, month: Month) -> None:
-    """Make a month's table a partition. Keys and indexes that it lacks are built."""
+    """Attach a month's table as a partition. Postgres builds the keys and indexes that it lacks."""
     await connection.execute(
         f"ALTER TABLE crossing ATTACH PARTITION {month.table}"
         f" FOR VALUES FROM ('{month.first}') TO ('{month.next.first}')"
@@ -84,16 +84,16 @@ async def attach(connection: asyncpg.Connection, month: Month) -> None:
 
 
 class Partitions:
-    """The months that are known to have a partition."""
+    """Cache of the months that have a partition."""
 
     def __init__(self) -> None:
         self._known: set[Month] = set()
 
     async def ensure(self, connection: asyncpg.Connection, moments: Iterable[datetime]) -> None:
-        """Make the partitions that rows of these moments need. Not inside a transaction that holds other locks."""
+        """Create the missing partitions for rows of these moments. Not inside a transaction that holds other locks."""
         for month in sorted({Month.of(moment) for moment in moments} - self._known):
             async with connection.transaction():
-                # Replicas that meet a new month together: the second waits, and finds it made.
+                # Of replicas that reach a new month together, the second waits here, and then finds the partition.
                 await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
                 if not await exists(connection, month):
                     await create(connection, month)
@@ -101,5 +101,5 @@ class Partitions:
             self._known.add(month)
 
     def forget(self) -> None:
-        """Look again: somebody has taken a partition away."""
+        """Clear the cache, as a partition may have been dropped."""
         self._known.clear()

@@ -1,7 +1,7 @@
-"""The rollups in Postgres: what a batch adds, and a store's days built anew when its time zone changes.
+"""The rollups in Postgres: adds batches, and rebuilds a store's days when its time zone changes.
 
-Every writer first locks the stores' rows of `store_version`, in key order, and keeps them until its commit. Versions
-therefore rise in the order of the commits, and no two writers touch a store's rollups at once.
+Every writer first locks the stores' rows of `store_version`, in the order of the key, and holds the locks until its
+commit. So versions rise in the order of the commits, and writers of a store's rollups take turns.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from services.kit.database.totals import Key
-from services.kit.local_time import DAY
-from services.kit.zones import UTC_NAME, local_day, zone
-from services.persistence.fold import Counted, CountedDays, Folded, LineKey, Tally, days_of
+from services.kit.local_time import DAY, UTC_NAME, local_day, time_zone_named
+from services.persistence.fold import Counted, CountedDays, Folded, InOutCount, LineKey, days_of
 
 MINUTES_KEPT = timedelta(hours=48)
-"""Rows of `count_minute` that are older go; quarters and days stay."""
+"""Age at which rows of `count_minute` are removed; quarters and days stay."""
 
 _RAISE_VERSIONS = """
 INSERT INTO store_version AS v (run, store, version, last_at, time_zone)
@@ -58,11 +57,11 @@ WHERE v.time_zone IS DISTINCT FROM coalesce(s.time_zone, $1) ORDER BY v.run, v.s
 
 
 async def raise_versions(connection: asyncpg.Connection, last: Mapping[Key, datetime | None]) -> dict[str, ZoneInfo]:
-    """Lock stores and raise their versions; days folded by another zone than the store's are built anew.
+    """Lock stores and raise their versions; rebuild days that are folded by another time zone than the store's.
 
     Args:
         connection: inside the batch's transaction.
-        last: the time of the newest crossing by run and store, None to leave it.
+        last: the time of the newest crossing by run and store; None leaves it unchanged.
 
     Returns:
         The time zone of each store, by its id.
@@ -70,17 +69,17 @@ async def raise_versions(connection: asyncpg.Connection, last: Mapping[Key, date
     keys = sorted(last)
     runs, stores = [run for run, _ in keys], [store for _, store in keys]
     versions = await connection.fetch(_RAISE_VERSIONS, runs, stores, [last[key] for key in keys], UTC_NAME)
-    # A statement of its own, after the locks: it sees the zones by which those who held them before folded.
+    # A separate statement after the locks, so that it sees the time zones as of the last writer's commit.
     names = {row["id"]: row["time_zone"] for row in await connection.fetch(_ZONES, stores)}
     for version in versions:
         name = names.get(version["store"], UTC_NAME)
         if version["time_zone"] != name:
             await _rebuild_days(connection, version["run"], version["store"], name)
-    return {store: zone(names.get(store)) for store in stores}
+    return {store: time_zone_named(names.get(store)) for store in stores}
 
 
 async def add(connection: asyncpg.Connection, folded: Folded) -> None:
-    """Add what a batch folded to; the stores are locked."""
+    """Add a folded batch to the rollups. The stores must be locked."""
     await connection.execute(_ADD_MINUTES, *_columns(folded.minutes))
     await connection.execute(_ADD_QUARTERS, *_columns(folded.quarters))
     await connection.execute(_ADD_DAYS, *_columns(folded.days))
@@ -90,38 +89,38 @@ async def add(connection: asyncpg.Connection, folded: Folded) -> None:
 
 
 async def moved(connection: asyncpg.Connection) -> list[Key]:
-    """The stores whose days are folded by another time zone than their own."""
+    """Runs and stores with days that are folded by another time zone than the store's."""
     return [(row["run"], row["store"]) for row in await connection.fetch(_MOVED, UTC_NAME)]
 
 
 async def _rebuild_days(connection: asyncpg.Connection, run: str, store: str, name: str) -> None:
     quarters = await _quarters(connection, run, store, *_EVER)
     await connection.execute("DELETE FROM count_day WHERE run = $1 AND store = $2", run, store)
-    await connection.execute(_ADD_DAYS, *_columns(days_of(quarters, zone(name))))
+    await connection.execute(_ADD_DAYS, *_columns(days_of(quarters, time_zone_named(name))))
     await connection.execute("UPDATE store_version SET time_zone = $3 WHERE run = $1 AND store = $2", run, store, name)
 
 
 async def cut(connection: asyncpg.Connection, run: str, store: str, name: str, before: datetime) -> None:
-    """Remove the counts before a moment, a quarter hour's beginning, and count anew the local day that it cuts.
+    """Remove the counts before a moment, and count the local day of the moment again from the rest.
 
     Args:
         connection: inside a transaction that holds the store's lock.
-        run, store: whose counts.
+        run, store: of the counts.
         name: the time zone by which the store's days are folded.
-        before: the moment, UTC.
+        before: the moment, the beginning of a quarter hour, UTC.
     """
-    day = local_day(before, zone(name))
+    day = local_day(before, time_zone_named(name))
     for statement in _CUT:
         await connection.execute(statement, run, store, before)
     await connection.execute("DELETE FROM count_day WHERE run = $1 AND store = $2 AND day <= $3", run, store, day)
     quarters = await _quarters(connection, run, store, before, before + 2 * DAY)
-    left = {key: tally for key, tally in days_of(quarters, zone(name)).items() if key[1] == day}
+    left = {key: count for key, count in days_of(quarters, time_zone_named(name)).items() if key[1] == day}
     await connection.execute(_ADD_DAYS, *_columns(left))
 
 
 async def _quarters(connection: asyncpg.Connection, run: str, store: str, start: datetime, end: datetime) -> Counted:
     return {
-        (LineKey(run, store, row["camera"], row["line"]), row["bucket"]): Tally(row["ins"], row["outs"])
+        (LineKey(run, store, row["camera"], row["line"]), row["bucket"]): InOutCount(row["ins"], row["outs"])
         for row in await connection.fetch(_QUARTERS, run, store, start, end)
     }
 
@@ -131,5 +130,5 @@ def _columns(counted: Counted | CountedDays) -> Iterable[list[str] | list[date] 
     for name in LineKey._fields:
         yield [getattr(line, name) for line in lines]
     yield [bucket for _, bucket in counted]
-    yield [tally.ins for tally in counted.values()]
-    yield [tally.outs for tally in counted.values()]
+    yield [count.ins for count in counted.values()]
+    yield [count.outs for count in counted.values()]

@@ -11,7 +11,7 @@ from services.persistence.retention import LOG_MONTHS_KEPT
 
 
 class PersistenceSettings(DatabaseSettings):
-    """What persistence needs to know."""
+    """Settings of the persistence service."""
 
     log_months_kept: Annotated[int, Field(ge=1, le=1200)] = LOG_MONTHS_KEPT
-    """Whole months before the present one of which the log of changes is kept."""
+    """Whole months before the present one for which the audit log is kept."""

@@ -1,7 +1,7 @@
-"""Writing batches: one transaction each, tried until the database takes it, without what it can never take.
+"""Writing batches: one transaction each, retried until the database accepts it; bad rows are left out.
 
-A batch either stands whole (rows, rollups, versions, ended sessions) or not at all, and a row that comes again adds
-nothing. A batch that a bad row spoils is halved until the row is alone. While the database is away nothing is given up.
+A batch is stored whole (rows, rollups, versions, ended sessions) or not at all, and a repeated row adds nothing
+(idempotent consumer). A batch with a bad row is halved until the row is alone. During an outage nothing is given up.
 """
 
 from __future__ import annotations
@@ -29,33 +29,33 @@ log = logger()
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a batch. All of it is in the database but `refused` and `incomplete`."""
+    """Result of writing a batch. All of it is in the database except `refused` and `incomplete`."""
 
     new: int = 0
     duplicates: int = 0
     changed: set[Key] = field(default_factory=set)
-    """Whose counts are others now."""
+    """Runs and stores with changed counts."""
     refused: dict[Record, str] = field(default_factory=dict)
-    """What the database can never store, and why."""
+    """Records that the database can never store, with the reason."""
     incomplete: list[SessionEnd] = field(default_factory=list)
-    """Ends of sessions of which crossings are missing yet: to be written again later."""
+    """Ends of sessions with crossings still missing: to be written again later."""
 
 
 class Writer:
-    """Writes to the tables of the record. Replicas may write at the same time, also the same rows."""
+    """Writes to the tables of the record. Replicas may write at the same time, even the same rows."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
         self._partitions = Partitions()
         self.problem: str | None = None
-        """Why the database does not take a batch now; None while it does."""
+        """The reason for which the database does not accept batches now; None while it does."""
 
     async def write(self, batch: Sequence[Record], overdue: Collection[SessionEnd] = ()) -> Outcome:
-        """Write a batch. Returns once all that can ever be stored is committed, however long that takes.
+        """Write a batch. Returns once all but bad rows are committed, after any outage of the database.
 
         Args:
-            batch: crossings and ends of sessions; the same one may occur more than once.
-            overdue: ends that are to be written though crossings of their sessions are missing.
+            batch: crossings and ends of sessions; a record may occur more than once.
+            overdue: ends to write although crossings of their sessions are missing.
         """
         outcome = Outcome()
 
@@ -65,17 +65,17 @@ class Writer:
 
         def unable(part: Sequence[Record], error: Exception) -> None:
             self._unable(error)
-            # Where it was committed all the same, its rows are no longer new next time.
+            # If the part was committed in spite of the error, the next try does not report its rows as new.
             outcome.changed |= {(event.run, event.store) for event in part if isinstance(event, Crossing)}
 
         await write_all(batch, commit, refuse=outcome.refused.__setitem__, unable=unable)
         return outcome
 
     async def follow_time_zones(self) -> set[Key]:
-        """Build the days anew of stores whose time zone was changed; returns whose counts are others now.
+        """Rebuild the days of stores with a changed time zone; returns the runs and stores with changed counts.
 
         Raises:
-            asyncpg.PostgresError, OSError: the database cannot now; the next call does it.
+            asyncpg.PostgresError, OSError: the database fails for now; the next call does it.
         """
         async with self._pool.acquire() as connection, connection.transaction():
             keys = await moved(connection)
@@ -83,12 +83,12 @@ class Writer:
         return set(keys)
 
     async def prune_minutes(self, kept: timedelta) -> None:
-        """Forget the counts of minutes that are older than so much, by the database's clock.
+        """Delete counts of minutes that are older than `kept`, by the database's clock.
 
-        Ours may be wrong for a while after a start, and what is forgotten does not come back.
+        This machine's clock may be wrong for a while after a start, and deleted counts cannot be restored.
 
         Raises:
-            asyncpg.PostgresError, OSError: the database cannot now; the next call does it.
+            asyncpg.PostgresError, OSError: the database fails for now; the next call does it.
         """
         await self._pool.execute("DELETE FROM count_minute WHERE bucket < now() - $1::interval", kept)
 
@@ -97,7 +97,7 @@ class Writer:
 
         Raises:
             ValueError: the run is the live one.
-            asyncpg.PostgresError, OSError: the database cannot now; nothing is deleted.
+            asyncpg.PostgresError, OSError: the database fails for now; nothing is deleted.
         """
         if run == LIVE:
             raise ValueError("the live run is never forgotten")
@@ -111,7 +111,7 @@ class Writer:
             try:
                 new, incomplete = await self._transact(connection, crossings, ends, overdue)
             except asyncpg.CheckViolationError:
-                self._partitions.forget()  # one may have been taken away since it was seen
+                self._partitions.forget()  # one may have been dropped since it was seen
                 new, incomplete = await self._transact(connection, crossings, ends, overdue)
         outcome.new += len(new)
         outcome.duplicates += len(crossings) - len(new)
@@ -150,6 +150,6 @@ async def _add(connection: asyncpg.Connection, crossings: Sequence[Crossing]) ->
     for crossing in sorted(new, key=lambda crossing: crossing.at):
         last[crossing.run, crossing.store] = to_datetime(crossing.at)
     if last:
-        zones = await raise_versions(connection, last)
-        await add(connection, fold(new, zones))
+        time_zones = await raise_versions(connection, last)
+        await add(connection, fold(new, time_zones))
     return new

@@ -1,10 +1,10 @@
-"""Checkpoints: a camera's saved state, compare-and-set, with an outbox. The heart of exactly-once.
+"""Checkpoints: a camera's saved state with an outbox, written by compare-and-set. The base of exactly-once counting.
 
-The tracker acknowledges nothing. What it has made of the stream up to `low_water` is in one key-value entry: the order,
-the tracks, and the outbox, the events made since the last checkpoint. An event is published only after the checkpoint
-that holds it is stored. Whoever takes over first rewrites the entry with its own token, which fences the old owner: its
-next compare-and-set fails, so it publishes nothing more. Then the outbox is published again (same ids) and the stream
-is read on from the low water.
+The tracker acks no message. Its state after the stream up to `low_water` is in one key-value entry: the order, the
+tracks, and the outbox, which has the events made since the last checkpoint. An event is published only after the
+checkpoint that holds it is stored. A new owner first rewrites the entry with its own token, which fences the old owner:
+its next compare-and-set fails, so it publishes nothing more. Then the new owner publishes the outbox again (same ids)
+and reads the stream on from the low-water mark.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from contracts.streams import CHECKPOINTS
 from contracts.subjects import Kind, crossings, parse, paths
 from services.kit.logs import logger
 from services.kit.nats.bus import Backoff, Bus
-from services.kit.nats.stream_position import Place, newest_that_holds
+from services.kit.nats.stream_position import StreamPosition, newest_valid
 from services.tracker.counting.camera_counter import CounterState
 from services.tracker.ordering import OrderState
 
@@ -31,11 +31,11 @@ log = logger()
 
 
 class Fenced(Exception):
-    """Another tracker has taken this camera over: drop it, publish nothing."""
+    """Another tracker has taken this camera over: drop it, and publish nothing more."""
 
 
-class Outgoing(BaseModel):
-    """An event on its way out."""
+class OutboxEvent(BaseModel):
+    """An event to be published."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,11 +45,11 @@ class Outgoing(BaseModel):
 
     @property
     def counts(self) -> bool:
-        """Whether counts depend on it: a crossing or the end of a session."""
+        """True where counts depend on it: a crossing or the end of a session."""
         return parse(self.subject).kind is Kind.CROSSINGS
 
     @classmethod
-    def of(cls, event: Crossing | SessionEnd | Path) -> Outgoing:
+    def of(cls, event: Crossing | SessionEnd | Path) -> OutboxEvent:
         """An event with its subject and its deduplication key."""
         subject = paths if isinstance(event, Path) else crossings
         return cls(
@@ -62,9 +62,13 @@ class Outgoing(BaseModel):
 class Checkpoint(BaseModel):
     """One camera's saved state.
 
-    `low_water` is the number in the detections stream up to which everything is in here, `places` are messages that the
-    stream had by then, the newest first: where they are others now, the number means nothing. `owner` is the token of
-    the process that wrote it. `outbox` also has what counts of the last seconds: JetStream may not have synced it.
+    Attributes:
+        owner: token of the process that wrote it.
+        low_water: sequence number in the detections stream up to which all messages are in this state.
+        places: positions of messages in the stream by then, the newest first: if the stream has others there now, it
+            was restored, and `low_water` is void.
+        outbox: events that may not be published yet, and crossings and session ends of the last seconds, which
+            JetStream may not have synced.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -75,15 +79,15 @@ class Checkpoint(BaseModel):
     camera: str
     owner: str
     low_water: int
-    places: tuple[Place, ...] = ()
+    places: tuple[StreamPosition, ...] = ()
     order: OrderState = OrderState()
     counter: CounterState = CounterState()
-    outbox: tuple[Outgoing, ...] = ()
+    outbox: tuple[OutboxEvent, ...] = ()
 
 
 @dataclass(slots=True)
-class Slot:
-    """One camera's entry in the bucket, written by compare-and-set on the revision that this process wrote last."""
+class CheckpointEntry:
+    """One camera's entry in the bucket, written by compare-and-set on the last revision of this process."""
 
     bucket: KeyValue
     key: str
@@ -93,10 +97,10 @@ class Slot:
         """Write the entry; waits through an outage of the broker.
 
         Raises:
-            Fenced: somebody else wrote it since.
+            Fenced: another process has written it since.
         """
         value = checkpoint.model_dump_json(exclude_defaults=True).encode()
-        backoff, told = Backoff(), False
+        backoff, logged = Backoff(), False
         while True:
             try:
                 if self.revision is None:
@@ -104,18 +108,22 @@ class Slot:
                 else:
                     self.revision = await self.bucket.update(self.key, value, last=self.revision)
             except KeyWrongLastSequenceError:
-                await self._recognise(value)
+                await self._confirm(value)
                 return
             except (NatsError, TimeoutError, OSError) as error:
-                if not told:
+                if not logged:
                     log.warning("a checkpoint waits", key=self.key, reason=str(error) or type(error).__name__)
-                    told = True
+                    logged = True
                 await backoff.wait()
             else:
                 return
 
-    async def _recognise(self, value: bytes) -> None:
-        """A refused write may be our own, stored by a broker that died before it could say so."""
+    async def _confirm(self, value: bytes) -> None:
+        """Check whether a refused write is already stored: the broker may have crashed before its answer.
+
+        Raises:
+            Fenced: the entry has another value.
+        """
         backoff = Backoff()
         while True:
             try:
@@ -137,46 +145,46 @@ async def load(bus: Bus, bucket: KeyValue, run: str, partition: int) -> dict[str
     info = await bus.js.stream_info(
         f"KV_{CHECKPOINTS.name}", subjects_filter=prefix + checkpoint_key(run, partition, "*")
     )
-    found: dict[str, tuple[Checkpoint, int]] = {}
+    checkpoints: dict[str, tuple[Checkpoint, int]] = {}
     for subject in info.state.subjects or {}:
         try:
             entry = await bucket.get(subject.removeprefix(prefix))
         except KeyNotFoundError:
-            continue  # somebody deleted it, to have the camera begin anew
+            continue  # an operator deleted it, to have the camera begin anew
         if entry.value is not None and entry.revision is not None:
             checkpoint = Checkpoint.model_validate_json(entry.value)
-            found[checkpoint.camera] = (checkpoint, entry.revision)
-    return found
+            checkpoints[checkpoint.camera] = (checkpoint, entry.revision)
+    return checkpoints
 
 
-async def recognise(bus: Bus, stream: str, checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint, with its low water where the stream is still the one that it knows.
+async def rewind_if_restored(bus: Bus, stream: str, checkpoint: Checkpoint) -> Checkpoint:
+    """Move a checkpoint's low-water mark back to where the stream still has the messages that it had then.
 
-    After a power cut the stream may lack its last messages, and others have their numbers by now. What is read a second
-    time is recognised by the camera's order.
+    After a power cut the stream may lack its last messages, and have given their numbers to others. Messages that are
+    thus read a second time are dropped by the camera's order.
 
     Raises:
-        nats.errors.Error, TimeoutError, OSError: the server does not say.
+        nats.errors.Error, TimeoutError, OSError: the server does not answer.
     """
     low = checkpoint.low_water
-    places = checkpoint.places or (Place(seq=low),)
-    holds = await newest_that_holds(bus, stream, places)
-    if holds == places[0]:
+    positions = checkpoint.places or (StreamPosition(seq=low),)
+    valid = await newest_valid(bus, stream, positions)
+    if valid == positions[0]:
         return checkpoint
-    if holds is None:
+    if valid is None:
         log.warning("the detections stream was made anew; reading it from its beginning", camera=checkpoint.camera)
         return checkpoint.model_copy(update={"low_water": 0, "places": ()})
-    position = min(low, holds.seq)
+    position = min(low, valid.seq)
     log.warning(
         "detections were lost, as in a power cut; reading on from before them",
         camera=checkpoint.camera,
         position=position,
         instead_of=low,
     )
-    return checkpoint.model_copy(update={"low_water": position, "places": places[places.index(holds) :]})
+    return checkpoint.model_copy(update={"low_water": position, "places": positions[positions.index(valid) :]})
 
 
-async def publish(bus: Bus, outbox: Sequence[Outgoing]) -> None:
+async def publish(bus: Bus, outbox: Sequence[OutboxEvent]) -> None:
     """Publish an outbox, in order."""
     for event in outbox:
         await bus.publish(event.subject, event.payload.encode(), msg_id=event.msg_id)

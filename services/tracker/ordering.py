@@ -1,12 +1,12 @@
-"""Order: several detectors answer out of order, the tracker needs each camera's frames by seq, each once.
+"""Resequencer: detectors answer out of order, but the tracker needs each camera's frames by seq, each once.
 
-A frame is next when the one before it was taken. For a source that drops nothing (`every`) the predecessor always
-comes, so it is waited for; for a live one (`latest`) a gap is given up after 200 ms and a late frame ignored. These
-waits are measured on the stream's own clock, the times at which the broker stored the messages: whoever reads the
-same stream again, at any speed, takes the same decisions. A local clock only triggers them when nothing more arrives.
+A frame is next when its predecessor was taken. For a source that drops nothing (`every`) the predecessor always comes,
+so the frame waits for it; for a live one (`latest`) a gap is given up after 200 ms, and a late frame is ignored. These
+waits are measured on the stream's own clock, the times at which the broker stored the messages: each reader of the same
+stream, at any speed, makes the same decisions. The local clock only triggers them when nothing more arrives.
 
-A session ends in band, by its `end` event. Where that never comes (its ingest was killed), the first frames of the next
-session wait out the same patience, and then an end is put in its place.
+A session ends by its `end` event. Where that never comes (its ingest was killed), the first frames of the next session
+wait for the same time, and then an end is inserted.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from contracts.frames import EndReason
 from contracts.identity import Policy
 
 PATIENCE: Final = {Policy.LATEST: 0.2, Policy.EVERY: 60.0}
-"""Seconds of the stream's clock that a gap is waited for. `every`: longer than three deliveries of a frame to detectors
-that die with it."""
+"""Seconds of the stream's clock after which a gap is given up. `every`: longer than three deliveries of a frame to
+detectors that it crashes."""
 SILENCE: Final = {Policy.LATEST: 0.5, Policy.EVERY: 600.0}
-"""Seconds of the local clock after which a gap is given up although nothing more came. `latest`: as much later than its
-patience as a message may be on its way. `every`: nothing is lost while somebody starts the detectors again."""
+"""Seconds of the local clock after which a gap is given up although nothing more arrives. `latest`: its patience, plus
+the longest time that a message may be on its way. `every`: long enough for an operator to start the detectors again."""
 LONGEST_PAUSE: Final = 1.0
-"""What a pause in the stream counts for at most, in seconds: while no detector works, no frame is late."""
+"""Seconds for which a pause in the stream counts at most: while no detector works, no frame is late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Detections as they came: their place in the stream, and when, by the stream's and the local clock (seconds)."""
+    """Detections as read from the stream: the position there, and the times by the stream's and the local clock (s)."""
 
     event: Detections
     stream_seq: int
@@ -44,7 +44,7 @@ class Arrival:
 
 
 class OrderState(BaseModel):
-    """What a camera's order depends on. `last` is the last event taken, less its boxes."""
+    """State of a resequencer. `last` is the last event taken, without its boxes."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,7 +55,7 @@ class OrderState(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """An arrival that is held back, since when by the stream's clock (µs) and by the local one (s)."""
+    """An arrival that is held back; `since` is by the stream's clock (µs), `received_at` by the local one (s)."""
 
     event: Detections
     stream_seq: int
@@ -64,7 +64,7 @@ class _Held:
 
 
 class Sequencer:
-    """Puts one camera's detections in order. Pure: time comes with the arrivals."""
+    """Puts one camera's detections in order. Pure: the times come with the arrivals."""
 
     def __init__(self, state: OrderState | None = None) -> None:
         state = state or OrderState()
@@ -76,14 +76,14 @@ class Sequencer:
 
     @property
     def state(self) -> OrderState:
-        """What to restore from; what is held back is read again from the stream (see `oldest_held`)."""
+        """State to restore from. Held arrivals are not in it: they are read again from the stream (`oldest_held`)."""
         last = None if self._last is None else self._last.model_copy(update={"boxes": (), "scores": ()})
         return OrderState(session=self._session, last=last, ended=tuple(self._ended))
 
     def offer(self, arrival: Arrival) -> Iterator[Detections]:
-        """Take an arrival; yields what is now in order. Arrivals come in stream order."""
+        """Take an arrival, in stream order; yields the events that are now in order."""
         self._tick(arrival.stored_at)
-        # What ran out of patience before this came is given up first: so did whoever waited for it live.
+        # Waits that ended before this arrival are given up first, as they were by a live reader.
         yield from self._release(self._out_of_patience)
         event = arrival.event
         if event.session in self._ended or (event.session == self._session and self._taken(event)):
@@ -92,34 +92,34 @@ class Sequencer:
         self._held.setdefault(event.session, {}).setdefault(event.seq, held)
         yield from self._release(self._out_of_patience)
 
-    def waited(self, now: float) -> Iterator[Detections]:
-        """Nothing arrived until `now` (local clock): yields what need not wait any longer."""
+    def expire(self, now: float) -> Iterator[Detections]:
+        """Give up waits that end by `now` (local clock), as nothing has arrived; yields the events that follow."""
         yield from self._release(lambda held: now - held.received_at >= SILENCE[self._policy])
 
     def finish(self) -> Iterator[Detections]:
-        """Nothing comes any more: yields all that is held back."""
+        """Give up all waits, at the end of the stream; yields all held events."""
         yield from self._release(lambda _: True)
 
-    def wait_anew(self, now: float) -> None:
-        """Until `now` (local clock) nothing could arrive: only from now on does silence mean something."""
+    def restart_waits(self, now: float) -> None:
+        """Count silence only from `now` (local clock) on, as nothing could be read before."""
         for frames in self._held.values():
             for seq, held in frames.items():
                 frames[seq] = replace(held, received_at=now)
 
     @property
     def oldest_held(self) -> int | None:
-        """The lowest place in the stream that is held back and must be read again after a restart."""
+        """The lowest sequence number that is held back, and must be read again after a restart."""
         return min((held.stream_seq for frames in self._held.values() for held in frames.values()), default=None)
 
     @property
     def deadline(self) -> float | None:
-        """The local time at which `waited` has something to do."""
+        """The local time at which `expire` has something to do; None without held arrivals."""
         first = self._first()
         return None if first is None else first.received_at + SILENCE[self._policy]
 
     @property
     def _policy(self) -> Policy:
-        """The patience in force: a live session does not wait for what a file left behind."""
+        """The policy in force: `latest` if any event is live, as a live session must not wait for an earlier file."""
         known = [next(iter(frames.values())).event for frames in self._held.values()]
         if self._last is not None:
             known.append(self._last)
@@ -138,12 +138,12 @@ class Sequencer:
         return self._last is not None and event.seq <= self._last.seq
 
     def _first(self) -> _Held | None:
-        """What is next, if anything is held: of the present session by seq, then of the one that has waited longest."""
+        """The next held arrival: of the present session by seq, or else of the session that has waited longest."""
         present = self._held.get(self._session or "")
         if present:
             return present[min(present)]
         held = [held for frames in self._held.values() for held in frames.values()]
-        return min(held, key=lambda one: one.stream_seq, default=None)
+        return min(held, key=lambda arrival: arrival.stream_seq, default=None)
 
     def _release(self, given_up: Callable[[_Held], bool]) -> Iterator[Detections]:
         while (first := self._first()) is not None:
@@ -175,7 +175,7 @@ class Sequencer:
         yield event
 
     def _close(self) -> Iterator[Detections]:
-        """End the present session, whose own end never came."""
+        """End the present session by an inserted event, as its own end never came."""
         last = self._last
         self._forget()
         if last is not None:

@@ -1,7 +1,7 @@
-"""What a tracker reads: the live run's detections, or those of a run beside it.
+"""The detections that a tracker reads: the live run's, or those of a replay.
 
-A run is what was, once more: the order of its detections is decided by the times at which the originals were stored,
-silence says nothing, and only what its period decides is counted. See docs/decisions/041.
+A replay reads stored data once more. Ordering uses the times at which the original messages were stored, gaps never
+time out, and only crossings decided within the run's period count. See docs/decisions/041.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from services.kit.nats.camera_specs import Specs
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
-    """Where detections come from, and which specs go with them.
+class DetectionSource:
+    """The stream of a run's detections, and the specs of its cameras.
 
     Attributes:
         name: of the run.
-        stream: that its detections are in.
+        stream: of its detections.
         specs: of its cameras.
-        beside: the run's entry; None is the live run.
+        run: the entry of a run beside the live one; None is the live run.
     """
 
     name: str
     stream: str
     specs: Specs
-    beside: Run | None = None
+    run: Run | None = None
 
     @classmethod
     def live(cls, bus: Bus) -> Self:
-        """What cameras and files show now."""
+        """The live run."""
         return cls(LIVE, DETECTIONS.name, Specs(bus))
 
     @classmethod
@@ -45,18 +45,18 @@ class Feed:
         return cls(run.name, run_streams(run.name).detections.name, Specs(bus, run=run.name), run)
 
     def counts(self, captured_at: int) -> bool:
-        """Whether the crossings that a frame decides are counted."""
-        return self.beside is None or self.beside.counts(captured_at)
+        """Tell whether crossings decided by a frame of this time, ns, are counted."""
+        return self.run is None or self.run.counts(captured_at)
 
     def stored_at(self, msg: Msg) -> float:
-        """When detections were stored first, seconds since the epoch.
+        """The time at which detections were first stored, seconds since the epoch.
 
         Raises:
-            ValueError: the message says so in no number.
+            ValueError: the message's header is no number.
         """
-        original = (msg.headers or {}).get(STORED_AT) if self.beside is not None else None
+        original = (msg.headers or {}).get(STORED_AT) if self.run is not None else None
         return (msg.metadata.timestamp if original is None else to_datetime(int(original))).timestamp()
 
     def ends_with(self, msg: Msg) -> bool:
-        """Whether nothing of the camera comes after a message, so that nothing need be waited for."""
-        return self.beside is not None and LAST in (msg.headers or {})
+        """Tell whether a message is the last one of its camera, so that there is nothing to wait for."""
+        return self.run is not None and LAST in (msg.headers or {})

@@ -16,7 +16,7 @@ from contracts.streams import CAMERAS, SOURCES
 from infra.local.processes.nats import NatsServer
 from services.api.cameras.repository import remove_camera
 from services.api.projection import Projection
-from services.kit.nats.kv_watch import Entry, watch
+from services.kit.nats.kv_watch import KeyValueEntry, watch
 from tests.api.served import VAULT, Served
 
 
@@ -217,7 +217,7 @@ async def test_a_revision_never_changes_its_meaning(served: Served) -> None:
 async def test_services_that_watch_see_each_change(served: Served) -> None:
     await served.set_up()
     await until_revision(served, 1)
-    watching: AsyncIterator[Entry] = watch(served.bus, CAMERAS, "*.current")
+    watching: AsyncIterator[KeyValueEntry] = watch(served.bus, CAMERAS, "*.current")
 
     seen = [await anext(watching)]
     await served.set_up(paused=True)

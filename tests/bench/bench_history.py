@@ -28,7 +28,7 @@ from infra.local.processes.postgres import API, PERSISTENCE, ROLES, PostgresServ
 from services.api.app import create_app
 from services.api.settings import ApiSettings
 from services.cli.commands.seed import ORGANIZATION, wanted
-from services.persistence.demo.seed import AlreadyThere, sow
+from services.persistence.demo.seed import AlreadyThere, seed_history
 from services.persistence.migrate import upgrade
 from tests.api.asked import asking
 from tests.api.served import BROWSER
@@ -118,7 +118,7 @@ async def main(folder: Path, scale: float, only: str) -> None:
         await upgrade(server.url(PERSISTENCE))
         seed, began = wanted(scale, years=3, chance=7, now=datetime.now(UTC)), time.monotonic()
         try:
-            rows = await sow(server.url(PERSISTENCE), seed, workers=2)
+            rows = await seed_history(server.url(PERSISTENCE), seed, workers=2)
             print(f"{len(seed.shops)} shops, {rows:,} crossings, seeded in {time.monotonic() - began:.0f} s")
         except AlreadyThere:
             print("the folder is seeded already")

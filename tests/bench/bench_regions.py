@@ -19,7 +19,7 @@ from contracts.area import DetectionArea
 from contracts.spec import CameraSpec
 from services.detector.backends.protocol import Found, Image
 from services.detector.models.loading import open_detector
-from services.detector.region_filter import looked_for
+from services.detector.region_filter import filter_by_region
 from tests.detector.scenes import iou
 
 REGION = ((0, 0.25), (0.6, 0.25), (0.6, 1), (0, 1))
@@ -64,7 +64,7 @@ def compare(models: Path, clip: Path, name: str, step: int) -> None:
     for frame in frames(clip, step):
         height, width = frame.shape[:2]
         whole, part = (
-            looked_for(detector.detect(one, "bench"), spec, width, height) for one in (frame, painted(frame))
+            filter_by_region(detector.detect(one, "bench"), spec, width, height) for one in (frame, painted(frame))
         )
         kept += best(whole, part)
         new += sum(overlap < SURE for overlap in best(part, whole))
@@ -79,7 +79,7 @@ def sort_out(people: int) -> float:
     spec = CameraSpec(store="s", camera="c", detection=DetectionArea(regions=(ring,), ignore=ignore, min_height=0.05))
     corners = np.random.default_rng(1).uniform(0, 300, (people, 2)).astype(np.float32)
     found = Found(np.hstack([corners, corners + np.array([40, 120], np.float32)]), np.ones(people, np.float32))
-    return min(timeit.repeat(lambda: looked_for(found, spec, 960, 540), number=50, repeat=9)) / 50 * 1000
+    return min(timeit.repeat(lambda: filter_by_region(found, spec, 960, 540), number=50, repeat=9)) / 50 * 1000
 
 
 def main() -> None:

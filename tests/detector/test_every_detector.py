@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from contracts.events import Model
-from services.detector.backends.heads import Head
+from services.detector.backends.heads import DetectionHead
 from services.detector.backends.openvino import OpenVinoDetector
-from services.detector.backends.output_layout import Reading
+from services.detector.backends.output_layout import OutputLayout
 from services.detector.backends.protocol import LOWEST_SCORE, Detector, Found, Image
 from services.detector.backends.ultralytics import UltralyticsDetector
 from services.detector.models.loading import open_detector
@@ -38,16 +38,18 @@ FRAMES: dict[str, Image] = {
 Make = Callable[[], Detector]
 
 
-def _told(head: Head) -> Callable[[Path], Detector]:
+def _told(head: DetectionHead) -> Callable[[Path], Detector]:
     corners = [(x - w / 2, y - h / 2, x + w / 2, y + h / 2, label, score) for x, y, w, h, label, score in ROWS]
     answers = {
-        Head.SSD: networks.ssd([[0, c, s, x1 / 64, y1 / 64, x2 / 64, y2 / 64] for x1, y1, x2, y2, c, s in corners]),
-        Head.YOLO: networks.yolo(ROWS, 64),
-        Head.YOLOX: networks.yolox(ROWS, 64),
-        Head.YOLO_END_TO_END: np.array([[[*box, score, label] for *box, label, score in corners]], np.float32),
+        DetectionHead.SSD: networks.ssd(
+            [[0, c, s, x1 / 64, y1 / 64, x2 / 64, y2 / 64] for x1, y1, x2, y2, c, s in corners]
+        ),
+        DetectionHead.YOLO: networks.yolo(ROWS, 64),
+        DetectionHead.YOLOX: networks.yolox(ROWS, 64),
+        DetectionHead.YOLO_END_TO_END: np.array([[[*box, score, label] for *box, label, score in corners]], np.float32),
     }
     return lambda folder: OpenVinoDetector(
-        networks.save(folder / f"{head}.xml", answers[head]), F32, reading=Reading(head=head), threads=1
+        networks.save(folder / f"{head}.xml", answers[head]), F32, layout=OutputLayout(head=head), threads=1
     )
 
 
@@ -56,12 +58,12 @@ def _real(name: str) -> Callable[[Path], Detector]:
 
 
 ANYWHERE: dict[str, Callable[[Path], Detector]] = {"motion": lambda _: MotionDetector()} | {
-    f"openvino {head}": _told(head) for head in Head
+    f"openvino {head}": _told(head) for head in DetectionHead
 }
 ANYWHERE["ultralytics"] = lambda folder: UltralyticsDetector(untrained.save(folder / "untrained.pt"), F32, threads=1)
 REAL = ["person-detection-0200", "person-detection-retail-0013", "yolox_nano"]
 STATELESS = [
-    *(f"openvino {head}" for head in Head),
+    *(f"openvino {head}" for head in DetectionHead),
     pytest.param("ultralytics", marks=needs_extra),
     *(pytest.param(name, marks=pytest.mark.footage) for name in REAL),
 ]

@@ -12,7 +12,7 @@ from contracts.frames import EndReason, FrameHeader
 from contracts.identity import Policy
 from contracts.spec import CameraSpec, Capture
 from services.detector.backends.protocol import NOBODY, Found, Image
-from services.detector.inference import Look, analyze, analyze_batch
+from services.detector.inference import FrameInput, analyze, analyze_batch
 from services.kit.codec import encode
 from tests.detector.stand_ins import Together, jpeg
 from tests.detector.stand_ins import header as small
@@ -113,11 +113,11 @@ def test_together_each_frame_becomes_the_event_that_it_becomes_alone() -> None:
         store="shop", camera="door", detection=DetectionArea(ignore=(((0, 0), (0.3, 0), (0.3, 1), (0, 1)),))
     )
     looks = [
-        Look(small(0), jpeg(20)),
-        Look(small(1), b"no picture"),
-        Look(small(2), jpeg(20), narrow),
-        Look(small(3), jpeg(60), narrow),
-        Look(small(4, end=EndReason.FINISHED), b"", narrow),
+        FrameInput(small(0), jpeg(20)),
+        FrameInput(small(1), b"no picture"),
+        FrameInput(small(2), jpeg(20), narrow),
+        FrameInput(small(3), jpeg(60), narrow),
+        FrameInput(small(4, end=EndReason.FINISHED), b"", narrow),
     ]
     together = analyze_batch(looks, Together(8))
     assert together == [analyze(look.frame, look.jpeg, Together(1), look.spec) for look in looks]

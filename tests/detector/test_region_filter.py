@@ -8,7 +8,7 @@ import pytest
 from contracts.area import DetectionArea, Polygon
 from contracts.spec import Anchor, CameraSpec, CountingLine
 from services.detector.backends.protocol import NOBODY, Found
-from services.detector.region_filter import looked_for
+from services.detector.region_filter import filter_by_region
 
 WIDTH, HEIGHT = 200, 100
 TOP: Polygon = ((0, 0), (1, 0), (1, 0.5), (0, 0.5))
@@ -25,7 +25,7 @@ def seen(area: DetectionArea, *boxes: tuple[float, ...], anchors: tuple[Anchor, 
     lines = tuple(line(anchor, anchor) for anchor in anchors)
     spec = CameraSpec(store="shop", camera="door", detection=area, lines=lines)
     scores = np.linspace(0.9, 0.3, len(boxes), dtype=np.float32)
-    found = looked_for(Found(np.array(boxes, np.float32).reshape(-1, 4), scores), spec, WIDTH, HEIGHT)
+    found = filter_by_region(Found(np.array(boxes, np.float32).reshape(-1, 4), scores), spec, WIDTH, HEIGHT)
     assert found.boxes.dtype == found.scores.dtype == np.float32
     assert found.boxes.shape == (len(found.scores), 4)
     return [tuple(box) for box in found.boxes.tolist()]
@@ -33,7 +33,7 @@ def seen(area: DetectionArea, *boxes: tuple[float, ...], anchors: tuple[Anchor, 
 
 def test_everybody_unless_the_camera_says_otherwise() -> None:
     found = Found(np.array([STANDING, (0, 0, 1, 1)], np.float32), np.array([0.9, 0.1], np.float32))
-    assert looked_for(found, CameraSpec(store="shop", camera="door"), WIDTH, HEIGHT) is found
+    assert filter_by_region(found, CameraSpec(store="shop", camera="door"), WIDTH, HEIGHT) is found
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_the_others_keep_their_order_their_scores_and_every_bit() -> None:
     boxes[:, 2:] += boxes[:, :2] + 1
     found = Found(boxes, np.sort(np.random.default_rng(4).uniform(0.1, 1, 40).astype(np.float32))[::-1])
     spec = CameraSpec(store="shop", camera="door", detection=DetectionArea(regions=(TOP,)))
-    rest = looked_for(found, spec, WIDTH, HEIGHT)
+    rest = filter_by_region(found, spec, WIDTH, HEIGHT)
     inside = (boxes[:, 1] + boxes[:, 3]) / 2 <= HEIGHT / 2
     assert 0 < len(rest) < 40
     np.testing.assert_array_equal(rest.boxes, boxes[inside])
@@ -79,4 +79,4 @@ def test_the_others_keep_their_order_their_scores_and_every_bit() -> None:
 
 def test_nobody_stays_nobody() -> None:
     spec = CameraSpec(store="shop", camera="door", detection=DetectionArea(regions=(TOP,), min_height=0.5))
-    assert len(looked_for(NOBODY, spec, WIDTH, HEIGHT)) == 0
+    assert len(filter_by_region(NOBODY, spec, WIDTH, HEIGHT)) == 0

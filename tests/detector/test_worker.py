@@ -408,7 +408,7 @@ class TestDeaths:
         self, bus: Bus, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(module, "ACK_WAIT", 0.3)
-        monkeypatch.setattr(module, "HOLD", 0.3)
+        monkeypatch.setattr(module, "WORK_LIMIT", 0.3)
         hangs = threading.Event()
         async with connected(settings) as second, detecting(second, StandIn(before=lambda _: hang_until(hangs))):
             await film(bus, range(3))

@@ -195,7 +195,7 @@ class Watched:
 async def test_who_had_lost_the_camera_and_has_it_again_begins_another_session() -> None:
     """Another replica may have shown the same people meanwhile, and the tracker have ended the first one for that."""
     settings, watched, lease = IngestSettings(), Watched(), object.__new__(Lease)
-    lease.tenure, lease._until = 0, math.inf
+    lease.epoch, lease._until = 0, math.inf
     door = Source(camera="door", address="sim://door?fps=20&width=320&height=180")
     spec = SPEC.model_copy(update={"policy": Policy.LATEST})
     work = CameraWorker(Bus(settings, "test"), Remembered(), settings, spec, door, lease)
@@ -209,7 +209,7 @@ async def test_who_had_lost_the_camera_and_has_it_again_begins_another_session()
         while not watched.dropped:  # noqa: ASYNC110  # no event tells it
             await asyncio.sleep(0.01)
         before = len(watched.sessions)
-        lease.tenure, lease._until = 1, math.inf
+        lease.epoch, lease._until = 1, math.inf
         await watched.see(before + 3)
     showing.cancel()
     await asyncio.gather(showing, return_exceptions=True)

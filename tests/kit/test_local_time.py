@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.kit.local_time import QUARTER, instant, next_quarter, quarter_of, stretches
+from services.kit.local_time import QUARTER, instant, next_quarter, offset_periods, quarter_of
 
 ZONES = (
     *("Africa/Tunis", "Europe/Paris", "America/St_Johns", "Pacific/Apia", "Asia/Kathmandu", "Australia/Lord_Howe"),
@@ -19,7 +19,7 @@ ZONES = (
 
 
 def hours(zone: str, first: date, last: date | None = None) -> float:
-    found = stretches(ZoneInfo(zone), first, last or first)
+    found = offset_periods(ZoneInfo(zone), first, last or first)
     return sum((piece.end - piece.start for piece in found), timedelta()) / timedelta(hours=1)
 
 
@@ -50,7 +50,7 @@ def test_a_date_is_as_long_as_it_is(zone: str, day: date, long: float) -> None:
 @given(st.sampled_from(ZONES), st.dates(date(1991, 1, 1), date(2040, 1, 1)), st.integers(0, 500))
 def test_stretches_hold_each_quarter_of_their_dates_once(zone: str, first: date, days: int) -> None:
     where, last = ZoneInfo(zone), first + timedelta(days=days)
-    found = stretches(where, first, last)
+    found = offset_periods(where, first, last)
 
     assert all(one.end <= following.start for one, following in pairwise(found))
     for piece in found:
@@ -81,7 +81,7 @@ def test_a_moment_lies_in_its_quarter(moment: datetime) -> None:
 def test_a_quarter_in_which_clocks_change_belongs_where_it_begins() -> None:
     st_johns = ZoneInfo("America/St_Johns")  # until 2010 its clocks went back at 00:01, to the day before
 
-    before, after = stretches(st_johns, date(2010, 11, 7), date(2010, 11, 7))
+    before, after = offset_periods(st_johns, date(2010, 11, 7), date(2010, 11, 7))
 
     assert (before.start, before.end - before.start) == (datetime(2010, 11, 7, 2, 30, tzinfo=UTC), QUARTER)
     assert after.start == datetime(2010, 11, 7, 3, 30, tzinfo=UTC)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from contracts.events import Crossing
 from contracts.identity import Direction, to_datetime
-from services.kit.zones import local_day, zone
-from services.persistence.fold import Counted, CountedDays, Tally, days_of, fold
+from services.kit.local_time import local_day, time_zone_named
+from services.persistence.fold import Counted, CountedDays, InOutCount, days_of, fold
 from tests.persistence.builders import crossing
 
 ZONES = ["UTC", "Africa/Tunis", "Europe/Paris", "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe"]
@@ -36,7 +36,7 @@ def total(counted: Counted | CountedDays) -> tuple[int, int]:
 @settings(max_examples=40)
 @given(crossings())
 def test_each_crossing_is_in_each_rollup_once(events: list[Crossing]) -> None:
-    folded = fold(events, {store: zone(name) for store, name in STORES.items()})
+    folded = fold(events, {store: time_zone_named(name) for store, name in STORES.items()})
 
     ins = sum(event.direction is Direction.IN for event in events)
     assert total(folded.minutes) == total(folded.quarters) == total(folded.days) == (ins, len(events) - ins)
@@ -46,14 +46,14 @@ def test_each_crossing_is_in_each_rollup_once(events: list[Crossing]) -> None:
 @settings(max_examples=40)
 @given(crossings(), st.data())
 def test_a_batch_folds_to_the_sum_of_its_parts(events: list[Crossing], data: st.DataObject) -> None:
-    zones = {store: zone(name) for store, name in STORES.items()}
+    zones = {store: time_zone_named(name) for store, name in STORES.items()}
     cut = data.draw(st.integers(0, len(events)))
     parts = [fold(events[:cut], zones), fold(events[cut:], zones)]
 
     summed: CountedDays = {}
     for part in parts:
         for key, tally in part.days.items():
-            into = summed.setdefault(key, Tally())
+            into = summed.setdefault(key, InOutCount())
             into.ins, into.outs = into.ins + tally.ins, into.outs + tally.outs
 
     assert summed == fold(events, zones).days
@@ -62,7 +62,7 @@ def test_a_batch_folds_to_the_sum_of_its_parts(events: list[Crossing], data: st.
 @settings(max_examples=40)
 @given(crossings())
 def test_keys_are_in_order(events: list[Crossing]) -> None:
-    folded = fold(events, {store: zone(name) for store, name in STORES.items()})
+    folded = fold(events, {store: time_zone_named(name) for store, name in STORES.items()})
 
     for keys in (list(folded.minutes), list(folded.quarters), list(folded.days), list(folded.sessions)):
         assert keys == sorted(keys)
@@ -71,15 +71,15 @@ def test_keys_are_in_order(events: list[Crossing]) -> None:
 @settings(max_examples=40)
 @given(crossings(), st.sampled_from(ZONES))
 def test_days_can_be_rebuilt_from_quarters_in_any_zone(events: list[Crossing], name: str) -> None:
-    folded = fold(events, dict.fromkeys(STORES, zone(name)))
+    folded = fold(events, dict.fromkeys(STORES, time_zone_named(name)))
 
-    assert days_of(folded.quarters, zone(name)) == folded.days
+    assert days_of(folded.quarters, time_zone_named(name)) == folded.days
 
 
 @given(MOMENTS)
 def test_bucket_holds_its_crossing(at: datetime) -> None:
     event = crossing(at=at)
-    folded = fold([event], {"shop": zone("UTC")})
+    folded = fold([event], {"shop": time_zone_named("UTC")})
 
     ((_, minute),) = folded.minutes
     ((_, quarter),) = folded.quarters
@@ -105,9 +105,9 @@ def test_bucket_holds_its_crossing(at: datetime) -> None:
     ],
 )
 def test_day_is_the_stores(time_zone: str | None, at: str, day: str) -> None:
-    assert local_day(datetime.fromisoformat(at), zone(time_zone)).isoformat() == day
+    assert local_day(datetime.fromisoformat(at), time_zone_named(time_zone)).isoformat() == day
 
 
 def test_day_of_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="no time zone"):
-        local_day(datetime(2026, 11, 20), zone("UTC"))  # noqa: DTZ001  # that is the point
+        local_day(datetime(2026, 11, 20), time_zone_named("UTC"))  # noqa: DTZ001  # that is the point

@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from services.api.auth.sign_in_limits import PER_ADDRESS
-from services.kit.http.addresses import network_of
-from services.kit.http.proxies import ANEW, TrustedProxies, read_proxies
+from services.kit.network.client_addresses import network_of
+from services.kit.network.trusted_proxies import ANEW, TrustedProxies, read_proxies
 from services.kit.settings import ServiceSettings
 from tests.api.seeded import PASSWORD, Seed
 from tests.api.served import FakeClock, replica
@@ -94,7 +94,7 @@ class TestATrustedProxy:
 
     async def test_that_comes_back_with_another_address_is_found_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now, addresses = [100.0], {"172.18.0.5"}
-        monkeypatch.setattr("services.kit.http.proxies.time.monotonic", lambda: now[0])
+        monkeypatch.setattr("services.kit.network.trusted_proxies.time.monotonic", lambda: now[0])
         proxies = TrustedProxies(["caddy"], look_up=lambda _: set(addresses))
         assert await proxies.trusts_now("172.18.0.5")
         addresses.clear()

@@ -11,7 +11,7 @@ from services.detector.settings import DetectorSettings
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.persistence.app import Persistence, open_pool
-from services.tracker.app import track
+from services.tracker.app import TrackerService
 from tests.support.broker import connected
 
 
@@ -25,7 +25,7 @@ async def counting(
         works = []
         for number in range(trackers):
             own = await stack.enter_async_context(connected(settings))
-            works.append(track(own, f"tracker-{number}"))
+            works.append(TrackerService(own, f"tracker-{number}").run())
         own = await stack.enter_async_context(connected(settings))
         pool = await stack.enter_async_context(open_pool(database_url))
         works.append(Persistence(own, pool).run())

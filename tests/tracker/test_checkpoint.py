@@ -15,7 +15,7 @@ from contracts.identity import Direction
 from contracts.streams import CHECKPOINTS
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
-from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, load
+from services.tracker.checkpoint import Checkpoint, CheckpointEntry, Fenced, OutboxEvent, load
 from tests.support.broker import Write, connected, intercept
 
 KEY = checkpoint_key("live", 9, "entrance")
@@ -44,16 +44,16 @@ async def low_water(bucket: KeyValue) -> int:
 
 class TestFencing:
     async def test_an_owner_writes_again_and_again(self, bucket: KeyValue) -> None:
-        slot = Slot(bucket, KEY)
+        entry = CheckpointEntry(bucket, KEY)
         for number in range(3):
-            await slot.store(checkpoint(number))
+            await entry.store(checkpoint(number))
 
         assert await low_water(bucket) == 2
 
     async def test_a_successor_fences_the_owner_for_good(self, bucket: KeyValue) -> None:
-        first = Slot(bucket, KEY)
+        first = CheckpointEntry(bucket, KEY)
         await first.store(checkpoint(1))
-        second = Slot(bucket, KEY, first.revision)
+        second = CheckpointEntry(bucket, KEY, first.revision)
         await second.store(checkpoint(1, owner="second"))
 
         for number in (2, 3):
@@ -63,24 +63,24 @@ class TestFencing:
         assert await low_water(bucket) == 4
 
     async def test_of_two_that_admit_a_camera_one_is_fenced(self, bucket: KeyValue) -> None:
-        await Slot(bucket, KEY).store(checkpoint(1))
+        await CheckpointEntry(bucket, KEY).store(checkpoint(1))
 
         with pytest.raises(Fenced):
-            await Slot(bucket, KEY).store(checkpoint(1, owner="second"))
+            await CheckpointEntry(bucket, KEY).store(checkpoint(1, owner="second"))
 
     async def test_an_entry_that_was_deleted_is_no_longer_ours(self, bucket: KeyValue) -> None:
-        slot = Slot(bucket, KEY)
-        await slot.store(checkpoint(1))
+        entry = CheckpointEntry(bucket, KEY)
+        await entry.store(checkpoint(1))
         await bucket.delete(KEY)
 
         with pytest.raises(Fenced, match="was deleted"):
-            await slot.store(checkpoint(2))
+            await entry.store(checkpoint(2))
 
     async def test_a_deleted_entry_can_be_made_anew(self, bucket: KeyValue) -> None:
-        await Slot(bucket, KEY).store(checkpoint(1))
+        await CheckpointEntry(bucket, KEY).store(checkpoint(1))
         await bucket.delete(KEY)
 
-        await Slot(bucket, KEY).store(checkpoint(7))
+        await CheckpointEntry(bucket, KEY).store(checkpoint(7))
         assert await low_water(bucket) == 7
 
 
@@ -100,36 +100,38 @@ class TestDoubt:
             return acknowledgement
 
         intercept(bus, once_silent)
-        slot = Slot(bucket, KEY)
+        entry = CheckpointEntry(bucket, KEY)
 
         for low in range(4):
-            await slot.store(checkpoint(low))
+            await entry.store(checkpoint(low))
 
         assert await low_water(bucket) == 3
-        assert slot.revision == (await bucket.get(KEY)).revision
+        assert entry.revision == (await bucket.get(KEY)).revision
 
 
 class TestLoading:
     async def test_a_partitions_cameras_are_found_and_no_others(self, bus: Bus, bucket: KeyValue) -> None:
         for partition, camera in [(9, "entrance"), (9, "exit"), (19, "other"), (1, "more")]:
-            await Slot(bucket, checkpoint_key("live", partition, camera)).store(checkpoint(partition, camera=camera))
-        await Slot(bucket, checkpoint_key("replay", 9, "entrance")).store(checkpoint(99))
+            await CheckpointEntry(bucket, checkpoint_key("live", partition, camera)).store(
+                checkpoint(partition, camera=camera)
+            )
+        await CheckpointEntry(bucket, checkpoint_key("replay", 9, "entrance")).store(checkpoint(99))
 
         found = await load(bus, bucket, "live", 9)
 
         assert {name: one.low_water for name, (one, _) in found.items()} == {"entrance": 9, "exit": 9}
 
     async def test_a_deleted_checkpoint_lets_the_camera_begin_anew(self, bus: Bus, bucket: KeyValue) -> None:
-        await Slot(bucket, KEY).store(checkpoint(1))
+        await CheckpointEntry(bucket, KEY).store(checkpoint(1))
         await bucket.delete(KEY)
 
         assert await load(bus, bucket, "live", 9) == {}
 
     async def test_what_is_found_can_be_written_on(self, bus: Bus, bucket: KeyValue) -> None:
-        await Slot(bucket, KEY).store(checkpoint(1))
+        await CheckpointEntry(bucket, KEY).store(checkpoint(1))
         [(found, revision)] = (await load(bus, bucket, "live", 9)).values()
 
-        await Slot(bucket, KEY, revision).store(found.model_copy(update={"low_water": 2}))
+        await CheckpointEntry(bucket, KEY, revision).store(found.model_copy(update={"low_water": 2}))
         assert await low_water(bucket) == 2
 
 
@@ -148,7 +150,7 @@ def test_a_checkpoint_survives_json_and_its_outbox_travels_as_it_is() -> None:
         place=0.1,
         spec_revision=1,
     )
-    outgoing = Outgoing.of(crossing)
+    outgoing = OutboxEvent.of(crossing)
     saved = checkpoint(4).model_copy(update={"outbox": (outgoing,)})
 
     assert Checkpoint.model_validate_json(saved.model_dump_json(exclude_defaults=True)) == saved
@@ -174,4 +176,4 @@ def test_paths_go_to_the_paths() -> None:
         points=(),
     )
 
-    assert Outgoing.of(path).subject == "metrica.live.paths.shop.entrance"
+    assert OutboxEvent.of(path).subject == "metrica.live.paths.shop.entrance"

@@ -64,7 +64,7 @@ class Stream:
         return self._take(self.order.offer(arrival))
 
     def wait_until(self, now: float) -> list[str]:
-        return self._take(self.order.waited(now))
+        return self._take(self.order.expire(now))
 
     def _take(self, released: Iterable[Detections]) -> list[str]:
         events = list(released)
@@ -189,7 +189,7 @@ class TestLatest:
         stream.bring(frame(0, policy=LATEST), at=10.0)
         stream.bring(frame(2, policy=LATEST), at=10.1)
 
-        stream.order.wait_anew(20.0)
+        stream.order.restart_waits(20.0)
 
         assert stream.wait_until(20.4) == []
         assert stream.receive(Arrival(frame(1, policy=LATEST), 3, stored_at=10.2, received_at=20.4)) == ["s1", "s2"]

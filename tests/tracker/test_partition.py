@@ -26,10 +26,10 @@ from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.tracker import ordering
 from services.tracker import partition as module
-from services.tracker.checkpoint import Checkpoint, Fenced, Outgoing, Slot, load
+from services.tracker.checkpoint import Checkpoint, CheckpointEntry, Fenced, OutboxEvent, load
 from services.tracker.counting.camera_counter import CameraCounter
 from services.tracker.partition import Partition
-from services.tracker.source import Feed
+from services.tracker.source import DetectionSource
 from tests.support.broker import Write, connected, eventually, intercept, stored
 from tests.tracker.scenes import MIDDLE, film, seen, spec, walk
 
@@ -74,7 +74,7 @@ async def configure(bus: Bus, *specs: CameraSpec) -> None:
 
 
 def tracker(bus: Bus, token: str = "first") -> Partition:
-    return Partition(bus, Feed.live(bus), NUMBER, token)
+    return Partition(bus, DetectionSource.live(bus), NUMBER, token)
 
 
 @asynccontextmanager
@@ -118,7 +118,7 @@ class TestKills:
         self, bus: Bus, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch, seed: int
     ) -> None:
         chance = random.Random(seed)
-        monkeypatch.setattr(module, "_whole", without_protection)
+        monkeypatch.setattr(module, "_to_its_end", without_protection)
         monkeypatch.setattr(Partition, "_leave", nothing)
         monkeypatch.setattr(module, "CHECKPOINT_EVERY", 0.05)
         monkeypatch.setattr(module, "UNSYNCED", 0.0)  # so few writes would not do for more than what is said again
@@ -224,7 +224,7 @@ class TestTakeOver:
 
         await bus.client.subscribe("metrica.live.tracks.>", cb=see)
         frames, held = visit(), False
-        work = Partition(bus, Feed.live(bus), NUMBER, "first", lambda: held)
+        work = Partition(bus, DetectionSource.live(bus), NUMBER, "first", lambda: held)
         task = asyncio.create_task(work.run())
         await detect(bus, frames[:-1])
         await eventually(lambda: is_(work._cameras["cam"]._saved.low_water == len(frames) - 1))
@@ -252,9 +252,9 @@ class TestTakeOver:
             if not disturbed:
                 disturbed.append(True)
                 [(checkpoint, revision)] = found.values()
-                await Slot(await bus.bucket(CHECKPOINTS), checkpoint_key("live", NUMBER, "cam"), revision).store(
-                    checkpoint
-                )
+                await CheckpointEntry(
+                    await bus.bucket(CHECKPOINTS), checkpoint_key("live", NUMBER, "cam"), revision
+                ).store(checkpoint)
             return found
 
         monkeypatch.setattr(module, "load", load_and_be_overtaken)
@@ -270,11 +270,11 @@ class TestTakeOver:
             await eventually(lambda: read_up_to(work, bus))
         end = CROSSING_EVENT.validate_json((await published(bus))[-1])
         await bus.js.purge_stream(CROSSINGS.name)
-        slot = checkpoint_key("live", NUMBER, "cam")
+        key = checkpoint_key("live", NUMBER, "cam")
         bucket = await bus.bucket(CHECKPOINTS)
-        saved = Checkpoint.model_validate_json((await bucket.get(slot)).value or b"")
-        lost = Outgoing.of(end).model_copy(update={"msg_id": "live/lost on the way"})
-        await bucket.put(slot, saved.model_copy(update={"outbox": (lost,)}).model_dump_json().encode())
+        saved = Checkpoint.model_validate_json((await bucket.get(key)).value or b"")
+        lost = OutboxEvent.of(end).model_copy(update={"msg_id": "live/lost on the way"})
+        await bucket.put(key, saved.model_copy(update={"outbox": (lost,)}).model_dump_json().encode())
 
         async with tracking(bus, "second"):
             await everything(bus, undisturbed(frames)[-1:])

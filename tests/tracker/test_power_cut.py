@@ -14,9 +14,9 @@ from contracts.identity import Policy
 from contracts.streams import CHECKPOINTS, CROSSINGS, DETECTIONS
 from infra.local.processes.nats import NatsServer
 from services.kit.nats.bus import Bus
-from services.kit.nats.stream_position import MOST, Place, newest_that_holds, remember
+from services.kit.nats.stream_position import MOST, StreamPosition, newest_valid, remember
 from services.kit.settings import ServiceSettings
-from services.tracker.checkpoint import Checkpoint, recognise
+from services.tracker.checkpoint import Checkpoint, rewind_if_restored
 from tests.support.broker import connected, eventually, stored
 from tests.support.power_cut import keep_stream, put_back
 from tests.tracker.scenes import spec
@@ -116,9 +116,9 @@ async def test_a_checkpoint_of_an_earlier_version_is_read_on_from_where_it_says(
     old = (await saved(bus)).model_copy(update={"places": ()})
     assert b"places" not in old.model_dump_json(exclude_defaults=True).encode()
 
-    assert await recognise(bus, DETECTIONS.name, old) == old
+    assert await rewind_if_restored(bus, DETECTIONS.name, old) == old
     beyond = old.model_copy(update={"low_water": 1000})
-    assert (await recognise(bus, DETECTIONS.name, beyond)).low_water == 0
+    assert (await rewind_if_restored(bus, DETECTIONS.name, beyond)).low_water == 0
 
 
 async def test_crossings_stay_in_the_outbox_until_they_are_synced(bus: Bus) -> None:
@@ -145,33 +145,33 @@ async def test_others_can_tell_from_a_checkpoint_what_was_taken(bus: Bus) -> Non
 
 
 class TestPlaces:
-    async def test_the_newest_that_holds_is_found(self, bus: Bus) -> None:
+    async def test_the_newest_valid_is_found(self, bus: Bus) -> None:
         frames = visit()
         await detect(bus, frames[:10])
         times = [(await bus.js.get_msg(DETECTIONS.name, seq)).time for seq in (4, 8)]
         four, eight = (
-            Place(seq=seq, at=round(at.timestamp() * 1e9)) for seq, at in zip((4, 8), times, strict=True) if at
+            StreamPosition(seq=seq, at=round(at.timestamp() * 1e9)) for seq, at in zip((4, 8), times, strict=True) if at
         )
         other = eight.model_copy(update={"at": eight.at + 10**9})
 
-        async def newest(*places: Place) -> Place | None:
-            return await newest_that_holds(bus, DETECTIONS.name, places)
+        async def newest(*places: StreamPosition) -> StreamPosition | None:
+            return await newest_valid(bus, DETECTIONS.name, places)
 
         assert await newest(eight, four) == eight
         assert await newest(other, four) == four
-        assert await newest(Place(seq=11, at=1), other, four) == four
+        assert await newest(StreamPosition(seq=11, at=1), other, four) == four
         assert await newest(other) is None
 
     async def test_a_message_that_was_deleted_has_no_successor_in_its_place(self, bus: Bus) -> None:
         await detect(bus, visit()[:10])
         await bus.js.delete_msg(DETECTIONS.name, 8)
 
-        assert await newest_that_holds(bus, DETECTIONS.name, (Place(seq=8, at=1),)) == Place(seq=8, at=1)
+        assert await newest_valid(bus, DETECTIONS.name, (StreamPosition(seq=8, at=1),)) == StreamPosition(seq=8, at=1)
 
     def test_some_of_any_distance_are_remembered(self) -> None:
-        places: tuple[Place, ...] = ()
+        places: tuple[StreamPosition, ...] = ()
         for seq in range(1, 100_000, 7):
-            places = remember(places, Place(seq=seq, at=seq))
+            places = remember(places, StreamPosition(seq=seq, at=seq))
 
         distances = [places[0].seq - place.seq for place in places]
         assert len(distances) <= MOST

@@ -18,7 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.http.problems import TooMany
 from services.kit.database.account_tables import SignInAttempts
-from services.kit.http.addresses import network_of
+from services.kit.network.client_addresses import network_of
 
 WINDOW = timedelta(minutes=15)
 PER_ACCOUNT, PER_ADDRESS = 10, 50

@@ -18,7 +18,7 @@ from services.api.database import driver
 from services.api.dependencies import ClockDep, PrincipalDep, SessionDep, StoreID
 from services.api.http.problems import READING, describe
 from services.kit.database.totals import totals
-from services.kit.zones import local_day, zone
+from services.kit.local_time import local_day, time_zone_named
 
 router = APIRouter(tags=["counts"])
 
@@ -51,7 +51,7 @@ async def count_day(
 ) -> DayCounts:
     """INs and OUTs of a store's local day: in all, by line, by quarter hour and by hour; and who is inside now."""
     found = await readable_store(session, principal, store)
-    where, now = zone(found.time_zone), clock()
+    where, now = time_zone_named(found.time_zone), clock()
     today = local_day(now, where)
     wanted = day or today
     quarters = await read_quarters(session, run, store, *day_bounds(wanted, where))

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.identity import LIVE
 from services.api.database import driver
-from services.kit.database.promotions import Correction, corrections
+from services.kit.database.promotions import CountCorrection, corrections
 from services.kit.database.tables import CountQuarter
 
 
@@ -46,7 +46,7 @@ async def read_quarters(
     return _corrected(rows, await corrections(await driver(session), store, start, end))
 
 
-def _corrected(rows: list[QuarterRow], corrections: list[Correction]) -> list[QuarterRow]:
+def _corrected(rows: list[QuarterRow], corrections: list[CountCorrection]) -> list[QuarterRow]:
     if not corrections:
         return rows
     sums = {(row.camera, row.line, row.bucket): (row.ins, row.outs) for row in rows}

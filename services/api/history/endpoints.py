@@ -24,7 +24,7 @@ from services.api.history.schemas import (
 )
 from services.api.http.problems import READING, Invalid, describe
 from services.kit.database.tables import Store
-from services.kit.zones import local_day, zone
+from services.kit.local_time import local_day, time_zone_named
 
 router = APIRouter(tags=["history"])
 
@@ -67,7 +67,7 @@ def period_of(query: DatesQuery, stores: Sequence[Store], now: datetime) -> Peri
     Raises:
         Invalid: they are in the wrong order, or too many.
     """
-    last = query.to or max(local_day(now, zone(store.time_zone)) for store in stores)
+    last = query.to or max(local_day(now, time_zone_named(store.time_zone)) for store in stores)
     first = query.from_ or last
     if first > last:
         raise Invalid(f"from {first} is after to {last}.")

@@ -19,11 +19,10 @@ from services.api.database import CONNECT_TIMEOUT
 from services.api.history.footfall import common_zone
 from services.api.history.period import Key, Period, Size, slots
 from services.api.history.repository import SERIES, By, Reading, Span, read_buckets
-from services.kit.database.effective_counts import standing
+from services.kit.database.effective_counts import effective_counts
 from services.kit.database.tables import Store
-from services.kit.local_time import DAY, Stretch, stretches
+from services.kit.local_time import DAY, OffsetPeriod, offset_periods, time_zone_named
 from services.kit.tasks import cancel_and_wait
-from services.kit.zones import zone
 
 CROSSINGS_HEADER = b"at,store,camera,line,direction,place,id,line_revision,model\n"
 FOOTFALL_HEADER = ("start", "end", "label", "store", "camera", "line", "in", "out")
@@ -36,7 +35,7 @@ _CROSSINGS = """
 SELECT to_char(at + $5::interval, 'YYYY-MM-DD"T"HH24:MI:SS.MS') || $6::text AS at,
        store, camera, line, direction, place, id, line_revision, model
 FROM {crossings} c WHERE store = $2 AND c.at >= $3 AND c.at < $4 ORDER BY c.at, c.id
-""".format(crossings=standing("crossing", "$1"))
+""".format(crossings=effective_counts("crossing", "$1"))
 # A store's rows lie scattered among those of others: where an index names one page after the other, the disk is waited
 # for at each. A bitmap names all of a month's in their order, and Postgres asks for many ahead where the system can.
 _AHEAD = """
@@ -61,7 +60,7 @@ async def crossings_csv(connection: asyncpg.Connection, run: str, store: Store, 
     """A store's crossings on local dates, in the order of time, with the store's local times."""
     yield CROSSINGS_HEADER
     await connection.execute(_AHEAD)
-    for stretch in stretches(zone(store.time_zone), period.first, period.last):
+    for stretch in offset_periods(time_zone_named(store.time_zone), period.first, period.last):
         for piece in _by_month(stretch):
             async for data in _copy(connection, run, store.id, piece):
                 yield data
@@ -88,7 +87,7 @@ async def footfall_csv(
         )
 
 
-async def _copy(connection: asyncpg.Connection, run: str, store: str, piece: Stretch) -> AsyncIterator[bytes]:
+async def _copy(connection: asyncpg.Connection, run: str, store: str, piece: OffsetPeriod) -> AsyncIterator[bytes]:
     """What the database writes, as it is taken: it waits while `PIECES` lie ready."""
     ready: asyncio.Queue[bytes | None] = asyncio.Queue(PIECES)
 
@@ -119,12 +118,12 @@ async def _first(ready: asyncio.Queue[bytes | None], copying: asyncio.Task[None]
     return await taking
 
 
-def _by_month(stretch: Stretch) -> Iterator[Stretch]:
+def _by_month(stretch: OffsetPeriod) -> Iterator[OffsetPeriod]:
     """A stretch in pieces of a partition of the record each, months of UTC: what is sorted at once stays small."""
     start = stretch.start
     while start < stretch.end:
         turn = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1, day=1, hour=0, minute=0)
-        yield Stretch(start, min(turn, stretch.end), stretch.offset)
+        yield OffsetPeriod(start, min(turn, stretch.end), stretch.offset)
         start = turn
 
 

@@ -13,8 +13,7 @@ from services.api.history.period import Against, Key, Period, Size, Slot, hour_o
 from services.api.history.repository import SERIES, By, Part, Reading, Row, Span, read_buckets, read_peak
 from services.api.history.schemas import BucketOut, ComparedOut, FootfallOut, SeriesOut, SoFarOut, UntilOut
 from services.kit.database.tables import Store
-from services.kit.local_time import quarter_of
-from services.kit.zones import zone
+from services.kit.local_time import quarter_of, time_zone_named
 
 
 async def read_footfall(
@@ -67,7 +66,7 @@ async def read_peak_hour(connection: asyncpg.Connection, reading: Reading, perio
 def common_zone(stores: Sequence[Store]) -> ZoneInfo | None:
     """The time zone of stores that are all in one."""
     names = {store.time_zone for store in stores}
-    return zone(names.pop()) if len(names) == 1 else None
+    return time_zone_named(names.pop()) if len(names) == 1 else None
 
 
 def _spans(reading: Reading, period: Period, against: Sequence[Against], now: datetime) -> tuple[Span, list[Span]]:
@@ -81,7 +80,7 @@ def _spans(reading: Reading, period: Period, against: Sequence[Against], now: da
         return Span(other, lambda where: period.counterpart(present(where), other))
 
     others = [period.before(one) for one in against]
-    if any(present(zone(name)) in period for name in {store.time_zone for store in reading.stores}):
+    if any(present(time_zone_named(name)) in period for name in {store.time_zone for store in reading.stores}):
         return Span(period, present if others else None), [compared(other) for other in others]
     return Span(period), [Span(other) for other in others]
 

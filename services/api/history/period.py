@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from services.kit.local_time import DAY, QUARTER, instant, stretches
+from services.kit.local_time import DAY, QUARTER, instant, offset_periods
 
 WEEK = timedelta(days=7)
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # of wall clocks
@@ -148,7 +148,7 @@ def bucket_count(period: Period, size: Size) -> int:
 
 def _of_clock(period: Period, size: Size, zone: ZoneInfo) -> Iterator[Slot]:
     per_slot = 96 // _PER_DAY[size]
-    for piece in stretches(zone, period.first, period.last):
+    for piece in offset_periods(zone, period.first, period.last):
         shift = int(piece.offset.total_seconds())
         at = piece.start
         while at < piece.end:

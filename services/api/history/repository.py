@@ -18,10 +18,9 @@ import asyncpg
 
 from services.api.history.period import Key, Period, Size
 from services.api.stores.opening_hours import OpeningHours
-from services.kit.database.effective_counts import standing
+from services.kit.database.effective_counts import effective_counts
 from services.kit.database.tables import Store
-from services.kit.local_time import DAY, Stretch, instant, next_quarter, stretches
-from services.kit.zones import zone
+from services.kit.local_time import DAY, OffsetPeriod, instant, next_quarter, offset_periods, time_zone_named
 
 
 class By(StrEnum):
@@ -84,7 +83,7 @@ class _Places:
     """Where a zone's counts of a span are found: in rows of whole days, and in those of quarter hours."""
 
     days: list[tuple[Period, Part]]
-    quarters: list[tuple[Stretch, Part]]
+    quarters: list[tuple[OffsetPeriod, Part]]
 
 
 SERIES: dict[By, tuple[str, ...]] = {
@@ -128,10 +127,10 @@ async def read_buckets(
 ) -> list[list[Row]]:
     """The counts of each span by bucket; a bucket without a count has no row, one that is cut has two."""
     days: list[tuple[Store, int, Period]] = []
-    quarters: list[tuple[Store, int, Stretch]] = []
+    quarters: list[tuple[Store, int, OffsetPeriod]] = []
     for name, stores in _by_zone(reading.stores).items():
         for number, span in enumerate(spans):
-            places = _places(span, size, zone(name), open_only=reading.open_only)
+            places = _places(span, size, time_zone_named(name), open_only=reading.open_only)
             days += [(store, _place(number, part), piece) for piece, part in places.days for store in stores]
             quarters += [(store, _place(number, part), piece) for piece, part in places.quarters for store in stores]
     rows: list[list[Row]] = [[] for _ in spans]
@@ -147,7 +146,7 @@ async def read_peak(connection: asyncpg.Connection, reading: Reading, period: Pe
     quarters = [
         (store, _place(0, Part.PERIOD), piece)
         for store in reading.stores
-        for piece in stretches(zone(store.time_zone), period.first, period.last)
+        for piece in offset_periods(time_zone_named(store.time_zone), period.first, period.last)
     ]
     rows = await _of_quarters(connection, reading, quarters, Size.HOUR, By.TOTAL, only=_TOP)
     return next((row for _, row in rows if row.ins), None)
@@ -158,7 +157,7 @@ def _places(span: Span, size: Size, where: ZoneInfo, *, open_only: bool) -> _Pla
     until = span.until(where) if span.until else None
     end = next_quarter(instant(until.date(), until.time(), where)) if until else None
     if size.within_days or open_only:
-        return _Places([], list(_parted(stretches(where, first, last), end)))
+        return _Places([], list(_parted(offset_periods(where, first, last), end)))
     if until is None:
         return _Places([(span.period, Part.PERIOD)], [])
     day = until.date()
@@ -167,14 +166,14 @@ def _places(span: Span, size: Size, where: ZoneInfo, *, open_only: bool) -> _Pla
         (Period(max(first, day), last), Part.PERIOD),
     ]
     # The day that is cut has whole rows in the period; what it came to so far is in its quarters alone.
-    cut = _parted(stretches(where, day, day), end) if first <= day <= last else ()
+    cut = _parted(offset_periods(where, day, day), end) if first <= day <= last else ()
     return _Places(
         [(piece, part) for piece, part in days if piece.days > 0],
         [(piece, Part.SO_FAR) for piece, part in cut if part & Part.SO_FAR],
     )
 
 
-def _parted(pieces: Sequence[Stretch], end: datetime | None) -> Iterator[tuple[Stretch, Part]]:
+def _parted(pieces: Sequence[OffsetPeriod], end: datetime | None) -> Iterator[tuple[OffsetPeriod, Part]]:
     """Stretches, cut at the moment until which they are so far."""
     for piece in pieces:
         if end is None or end <= piece.start:
@@ -182,8 +181,8 @@ def _parted(pieces: Sequence[Stretch], end: datetime | None) -> Iterator[tuple[S
         elif piece.end <= end:
             yield piece, Part.PERIOD | Part.SO_FAR
         else:
-            yield Stretch(piece.start, end, piece.offset), Part.PERIOD | Part.SO_FAR
-            yield Stretch(end, piece.end, piece.offset), Part.PERIOD
+            yield OffsetPeriod(piece.start, end, piece.offset), Part.PERIOD | Part.SO_FAR
+            yield OffsetPeriod(end, piece.end, piece.offset), Part.PERIOD
 
 
 async def _of_days(
@@ -193,7 +192,7 @@ async def _of_days(
         series=_columns(by),
         grouped=_numbers(len(SERIES[by]) + 2),
         bucket=_DATES[size].format(day="c.day"),
-        counted=standing("count_day", "$1"),
+        counted=effective_counts("count_day", "$1"),
     )
     rows = await connection.fetch(
         query,
@@ -209,7 +208,7 @@ async def _of_days(
 async def _of_quarters(
     connection: asyncpg.Connection,
     reading: Reading,
-    quarters: Sequence[tuple[Store, int, Stretch]],
+    quarters: Sequence[tuple[Store, int, OffsetPeriod]],
     size: Size,
     by: By,
     *,
@@ -224,7 +223,7 @@ async def _of_quarters(
         grouped=_numbers(len(SERIES[by]) + 3),
         bucket=f"c.local / {length}" if length else _DATES[size].format(day=date_of_local),
         shift="s.shift" if length and one_clock else "0",
-        counted=standing("count_quarter", "$1"),
+        counted=effective_counts("count_quarter", "$1"),
     )
     rows = await connection.fetch(
         query + only,

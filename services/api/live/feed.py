@@ -29,9 +29,9 @@ from services.api.live.statuses import Statuses
 from services.api.live.throttle import Pace
 from services.api.stores.repository import StoreRecord, read_stores, read_versions
 from services.kit.database.occupancy import resets_around
+from services.kit.local_time import local_day, time_zone_named
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
-from services.kit.zones import local_day, zone
 
 TRACKS_PER_SECOND = 10.0
 
@@ -210,7 +210,7 @@ class Feed:
 
 def _present(now: datetime, room: Room) -> tuple[date, datetime]:
     """A store's local date, and the last reset of its occupancy."""
-    where = zone(room.time_zone)
+    where = time_zone_named(room.time_zone)
     return local_day(now, where), resets_around(now, room.reset, where)[0]
 
 
@@ -222,6 +222,6 @@ def _has_turned(room: Room, now: datetime) -> bool:
 def _until_turns(now: datetime, room: Room) -> Iterator[float]:
     """Seconds to the store's midnight, and to its next reset."""
     if room.day is not None:
-        where = zone(room.time_zone)
+        where = time_zone_named(room.time_zone)
         for turn in (day_bounds(room.day, where)[1], resets_around(now, room.reset, where)[1]):
             yield (turn - now) / timedelta(seconds=1)

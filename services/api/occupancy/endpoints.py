@@ -21,8 +21,7 @@ from services.api.occupancy.schemas import CorrectionIn, CorrectionOut, InsideNo
 from services.kit.database.occupancy import resets_around
 from services.kit.database.tables import Store
 from services.kit.database.totals import totals
-from services.kit.local_time import QUARTER
-from services.kit.zones import local_day, zone
+from services.kit.local_time import QUARTER, local_day, time_zone_named
 
 router = APIRouter(tags=["history"])
 
@@ -44,7 +43,7 @@ async def occupancy(
     """How many are inside now, and were over a local day: INs minus OUTs since the last reset or correction."""
     found = await readable_store(session, principal, store)
     connection, now = await driver(session), clock().astimezone(UTC)
-    wanted = day or local_day(now, zone(found.time_zone))
+    wanted = day or local_day(now, time_zone_named(found.time_zone))
     inside = await read_day(connection, found, wanted, now)
     buckets = _buckets(found, wanted, bucket, inside)
     return OccupancyOut(
@@ -57,7 +56,7 @@ async def occupancy(
         peak=max(buckets, key=lambda one: one.inside, default=None),
         buckets=buckets,
         corrections=[
-            CorrectionOut.model_validate(one._asdict() | {"at": one.at.astimezone(zone(found.time_zone))})
+            CorrectionOut.model_validate(one._asdict() | {"at": one.at.astimezone(time_zone_named(found.time_zone))})
             for one in inside.corrections
         ],
     )
@@ -83,7 +82,7 @@ async def correct_occupancy(
 
 
 async def _now(connection: asyncpg.Connection, store: Store, now: datetime) -> InsideNow:
-    where = zone(store.time_zone)
+    where = time_zone_named(store.time_zone)
     since, until = resets_around(now, store.occupancy_reset, where)
     said = await last_correction(connection, store, since, until)
     counts = await totals(connection, LIVE, store.id, now)
@@ -98,7 +97,7 @@ async def _now(connection: asyncpg.Connection, store: Store, now: datetime) -> I
 def _buckets(store: Store, day: date, size: Size, inside: DayInside) -> list[InsideThen]:
     return [
         bucket
-        for slot in slots(Period(day, day), size, zone(store.time_zone))
+        for slot in slots(Period(day, day), size, time_zone_named(store.time_zone))
         if (bucket := _bucket(slot, inside)) is not None
     ]
 

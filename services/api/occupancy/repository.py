@@ -11,17 +11,16 @@ import asyncpg
 
 from contracts.identity import LIVE
 from services.api.transaction import CHANNEL
-from services.kit.database.effective_counts import standing
+from services.kit.database.effective_counts import effective_counts
 from services.kit.database.occupancy import Base, corrected, over, resets
 from services.kit.database.tables import Store
 from services.kit.database.totals import totals
-from services.kit.local_time import DAY, stretches
-from services.kit.zones import zone
+from services.kit.local_time import DAY, offset_periods, time_zone_named
 
 _QUARTERS = """
 SELECT bucket, sum(ins) AS ins, sum(outs) AS outs FROM {quarters} q
 WHERE store = $2 AND bucket >= $3 AND bucket < $4 GROUP BY bucket
-""".format(quarters=standing("count_quarter", "$1"))
+""".format(quarters=effective_counts("count_quarter", "$1"))
 _CORRECTIONS = """
 SELECT at, inside, counted, who FROM occupancy_correction WHERE store = $1 AND at >= $2 AND at < $3 ORDER BY at, id
 """
@@ -55,8 +54,8 @@ class DayInside:
 
 async def read_day(connection: asyncpg.Connection, store: Store, day: date, now: datetime) -> DayInside:
     """A store's day, until now. The caller may read the store."""
-    where = zone(store.time_zone)
-    pieces = stretches(where, day, day)
+    where = time_zone_named(store.time_zone)
+    pieces = offset_periods(where, day, day)
     if not pieces:
         return DayInside({}, [])
     start, end = pieces[0].start, pieces[-1].end

@@ -11,7 +11,7 @@ from services.api.http.problems import describe
 from services.api.invitations.schemas import LinkIn
 from services.api.resets import service
 from services.api.resets.schemas import ResetAskedOut, ResetIn, ResetLook, StrengthIn, StrengthOut, UseIn
-from services.kit.http.addresses import client_network
+from services.kit.network.client_addresses import client_network
 
 router = APIRouter(prefix="/auth", tags=["sign-in"])
 

@@ -18,7 +18,7 @@ from services.api.stores.schemas import AreaOut, CameraOut, LineOut, StoreOut, Z
 from services.kit.database.occupancy import resets_around
 from services.kit.database.tables import Camera, Line, OccupancyCorrection, Organization, Store, StoreVersion, ZoneRow
 from services.kit.database.totals import all_totals
-from services.kit.zones import zone
+from services.kit.local_time import time_zone_named
 
 Drawn = TypeVar("Drawn", Line, ZoneRow)
 
@@ -91,7 +91,7 @@ async def read_stores(session: AsyncSession, stores: Sequence[Store], now: datet
                 if camera.store == store.id
             ],
             counts[store.id],
-            since=resets_around(now, store.occupancy_reset, zone(store.time_zone))[0],
+            since=resets_around(now, store.occupancy_reset, time_zone_named(store.time_zone))[0],
             correction=corrections.get(store.id, 0),
             demo=store.organization in demos,
         )

@@ -13,7 +13,7 @@ from services.cli.console.errors import Refused
 from services.cli.console.options import PersistenceUrl
 
 if TYPE_CHECKING:
-    from services.persistence.demo.seed import Seed
+    from services.persistence.demo.seed import DemoHistory
 
 ORGANIZATION, NAME = "demo-chain", "Demo chain"
 SHOPS = 200
@@ -30,13 +30,13 @@ def seed(
 ) -> None:
     """Write invented history into the database: an organization of its own, marked as a demonstration."""
     from services.persistence.database_errors import UNABLE, in_words
-    from services.persistence.demo.seed import AlreadyThere, sow
+    from services.persistence.demo.seed import AlreadyThere, seed_history
 
     if not database_url:
         raise Refused("METRICA_PERSISTENCE_DATABASE_URL is not set: the database as persistence reaches it")
     began, invented = time.monotonic(), wanted(scale, years, chance, datetime.now(UTC))
     try:
-        rows = asyncio.run(sow(database_url, invented, workers=workers, tell=print))
+        rows = asyncio.run(seed_history(database_url, invented, workers=workers, report=print))
     except AlreadyThere as error:
         raise Refused(f"there is an organization {error} already: it can be seeded once") from error
     except UNABLE as error:
@@ -44,12 +44,12 @@ def seed(
     print(f"{len(invented.shops)} shops, {rows:,} crossings in {time.monotonic() - began:.0f} s")
 
 
-def wanted(scale: float, years: int, chance: int, now: datetime) -> Seed:
+def wanted(scale: float, years: int, chance: int, now: datetime) -> DemoHistory:
     """What the options mean, until now."""
-    from services.persistence.demo.seed import Seed
+    from services.persistence.demo.seed import DemoHistory
     from services.persistence.demo.shops import chain
 
-    return Seed(
+    return DemoHistory(
         organization=ORGANIZATION,
         name=NAME,
         shops=chain(max(1, round(SHOPS * scale)), chance),

@@ -29,7 +29,7 @@ async def running_bus() -> AsyncIterator[Bus]:
     from nats.errors import Error as NatsError
 
     from services.kit.nats.bus import Bus
-    from services.kit.nats.connection import SturdyClient, security, why_kept_out
+    from services.kit.nats.connection import SturdyClient, refusal_of, security
     from services.kit.settings import ServiceSettings
 
     try:
@@ -45,7 +45,7 @@ async def running_bus() -> AsyncIterator[Bus]:
             )
         await probe.close()
     except (NatsError, OSError, TimeoutError) as error:
-        reason = why_kept_out(error, settings.nats_user or "nobody") or str(error) or "nobody answers"
+        reason = refusal_of(error, settings.nats_user or "nobody") or str(error) or "nobody answers"
         raise Refused(
             f"NATS at {settings.nats_url} cannot be used: {reason}; `./taskw up` writes "
             "METRICA_NATS_URL, METRICA_NATS_USER and METRICA_NATS_PASSWORD into .metrica/developer.env"

@@ -13,7 +13,7 @@ from services.cli.console.options import ModelPlaces, threads_of_environment
 from services.cli.counting.prefetch import ahead
 from services.detector.backends.protocol import Detector
 from services.detector.inference import analyze
-from services.detector.models.download import Progress
+from services.detector.models.download import ProgressCallback
 from services.detector.models.loading import open_detector
 from services.ingest.session import Frame, file_frames, session_of
 from services.ingest.source import FrameSource
@@ -55,7 +55,7 @@ class Tally:
         )
 
 
-def open_model(name: str, progress: Progress) -> Detector:
+def open_model(name: str, progress: ProgressCallback) -> Detector:
     """The detector of a model's name, looked for where the environment says.
 
     Raises:

@@ -14,7 +14,7 @@ from contracts.events import Box
 from contracts.identity import Direction
 from contracts.spec import CountingLine
 from services.cli.diagnosis.trajectories import Floats, Walk
-from services.tracker.counting.crossing_rule import Gate, Passage
+from services.tracker.counting.crossing_rule import CrossingState, LineGeometry
 
 NEAR: Final = 1.2
 """Widths from the line within which somebody has come to it."""
@@ -54,13 +54,13 @@ class Approach:
 
 def approach(line: CountingLine, walk: Walk, size: tuple[int, int]) -> Approach:
     """See how a walk stands to a line, on frames of this width and height in pixels."""
-    gate = Gate.of(line, *size)
+    geometry = LineGeometry.of(line, *size)
     points = walk.anchors(line.anchor)
-    along = np.array([gate.dx, gate.dy]) / gate.length
-    start = points - [gate.x1, gate.y1]
-    places = start @ along / gate.length
+    along = np.array([geometry.dx, geometry.dy]) / geometry.length
+    start = points - [geometry.x1, geometry.y1]
+    places = start @ along / geometry.length
     across = start @ np.array([-along[1], along[0]])
-    beyond = np.maximum(np.maximum(-places, places - 1), 0.0) * gate.length
+    beyond = np.maximum(np.maximum(-places, places - 1), 0.0) * geometry.length
     away = np.hypot(across, beyond) / walk.width
     passed = _passed(places, across)
     crossings = crossings_of(line, walk, size)
@@ -69,7 +69,7 @@ def approach(line: CountingLine, walk: Walk, size: tuple[int, int]) -> Approach:
         nearest=float(away.min()),
         angle=_angle(points, away < AROUND, walk, along),
         passed=passed,
-        passed_by=0.0 if passed is None else max(-passed, passed - 1) * gate.length / walk.width,
+        passed_by=0.0 if passed is None else max(-passed, passed - 1) * geometry.length / walk.width,
         stood=_seconds((away < AT) & walk.slow, walk),
         begins=bool(away[0] < NEAR),
         ends=bool(away[-1] < NEAR),
@@ -79,12 +79,12 @@ def approach(line: CountingLine, walk: Walk, size: tuple[int, int]) -> Approach:
 
 def crossings_of(line: CountingLine, walk: Walk, size: tuple[int, int]) -> tuple[Direction, ...]:
     """The crossings of a line on one walk, by the rule that the tracker counts with."""
-    gate = Gate.of(line, *size)
-    passage: Passage | None = None
+    geometry = LineGeometry.of(line, *size)
+    state: CrossingState | None = None
     found: list[Direction] = []
     for at, (x1, y1, x2, y2) in zip(walk.at.tolist(), walk.boxes.tolist(), strict=True):
         box: Box = (x1, y1, x2, y2)
-        passage, decision = gate.advance(passage, box, round(at * 1e9))
+        state, decision = geometry.advance(state, box, round(at * 1e9))
         if decision is not None:
             found.append(decision.direction)
     return tuple(found)

@@ -15,7 +15,7 @@ from contracts.identity import to_datetime
 from contracts.runs import Stretch
 from services.cli.console.database import checked
 from services.cli.console.errors import Refused
-from services.kit.zones import zone
+from services.kit.local_time import time_zone_named
 from services.persistence.database_errors import UNABLE, stay_cancelled
 
 CONNECT_TIMEOUT = 5.0
@@ -108,7 +108,7 @@ async def lasting_database(url: str) -> AsyncIterator[asyncpg.Pool]:
 
 async def time_zone(connection: asyncpg.Connection, store: str) -> ZoneInfo:
     """A store's time zone; UTC where there is no such store."""
-    return zone(await connection.fetchval("SELECT time_zone FROM store WHERE id = $1", store))
+    return time_zone_named(await connection.fetchval("SELECT time_zone FROM store WHERE id = $1", store))
 
 
 async def have_ended(connection: asyncpg.Connection, run: str, sessions: Iterable[tuple[str, str]]) -> bool:

@@ -1,1 +1,1 @@
-"""Networks that find people: the runtimes that run them, and the way from a frame to their input and back."""
+"""Detector backends with networks: their runtimes, letterboxing, slicing, and decoding of outputs."""

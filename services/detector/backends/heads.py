@@ -1,7 +1,7 @@
-"""What the networks' outputs mean: from raw numbers to boxes of people, one pure function per kind of head.
+"""Decoding of networks' outputs: from raw numbers to boxes of people, one pure function per kind of head.
 
 Each returns boxes as (N, 4) float32 `x1, y1, x2, y2` in pixels of the network's input, and their scores (N,) float32,
-in the network's order and down to `LOWEST_SCORE`; NaN and infinity never come out.
+in the network's order and down to `LOWEST_SCORE`; boxes with NaN or infinity are left out.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.detector.backends.letterbox import Fit
+from services.detector.backends.letterbox import FitMode
 from services.detector.backends.protocol import LOWEST_SCORE
 
 Floats = NDArray[np.float32]
 Candidates = tuple[Floats, Floats]
 
 STRIDES = (8, 16, 32)
-"""Pixels per cell of the three grids that YOLOX, YOLOv8 and YOLO11 look at a picture with."""
+"""Pixels per cell of the three grids of YOLOX, YOLOv8 and YOLO11."""
 
 NMS_IOU = 0.6
-"""Two boxes that overlap more are one person. Above the usual 0.45: people in a doorway stand before each other."""
+"""Boxes that overlap more than this are one person. Above the usual 0.45, as people in a doorway hide each other."""
 
 
-class Head(StrEnum):
-    """How a network's output is laid out."""
+class DetectionHead(StrEnum):
+    """Layout of a network's output."""
 
     SSD = "ssd"
     """[1, 1, N, 7]: image, label, score, x1, y1, x2, y2 with 0 … 1 over the input; duplicates are removed inside."""
@@ -39,38 +39,38 @@ class Head(StrEnum):
     """[1, N, 6]: x1, y1, x2, y2 in pixels, score, class; duplicates are removed inside (YOLOv10, YOLO26)."""
 
     @property
-    def fit(self) -> Fit:
-        """How these networks are trained to be shown a frame."""
-        return {Head.SSD: Fit.STRETCH, Head.YOLOX: Fit.CORNER}.get(self, Fit.CENTRE)
+    def fit(self) -> FitMode:
+        """The way of fitting frames into the input that these networks are trained with."""
+        return {DetectionHead.SSD: FitMode.STRETCH, DetectionHead.YOLOX: FitMode.CORNER}.get(self, FitMode.CENTRE)
 
     @property
     def rgb_unit(self) -> bool:
-        """Whether they want RGB from 0 to 1, rather than BGR from 0 to 255."""
-        return self in (Head.YOLO, Head.YOLO_END_TO_END)
+        """True for input as RGB from 0 to 1, rather than BGR from 0 to 255."""
+        return self in (DetectionHead.YOLO, DetectionHead.YOLO_END_TO_END)
 
 
 def cells(width: int, height: int) -> int:
-    """How many cells the three grids have over an input."""
+    """The number of cells of the three grids over an input."""
     return sum((width // stride) * (height // stride) for stride in STRIDES)
 
 
-def people(head: Head, output: Floats, size: tuple[int, int], person: int) -> Candidates:
+def people(head: DetectionHead, output: Floats, size: tuple[int, int], person: int) -> Candidates:
     """The people in a network's output.
 
     Args:
-        head: how the output is laid out.
-        output: as the network gave it.
+        head: layout of the output.
+        output: of the network, unchanged.
         size: width and height of the network's input.
         person: the label of a person.
     """
     match head:
-        case Head.SSD:
+        case DetectionHead.SSD:
             boxes, scores = ssd(output, size, person)
-        case Head.YOLOX:
+        case DetectionHead.YOLOX:
             boxes, scores = suppress(*yolox(output, size, person))
-        case Head.YOLO:
+        case DetectionHead.YOLO:
             boxes, scores = suppress(*yolo(output, person))
-        case Head.YOLO_END_TO_END:
+        case DetectionHead.YOLO_END_TO_END:
             boxes, scores = yolo_end_to_end(output, person)
     return boxes, scores
 
@@ -93,19 +93,19 @@ def yolox(output: Floats, size: tuple[int, int], person: int) -> Candidates:
     centre = (rows[:, :2] + corner[likely]) * stride[likely]
     extent = np.exp(rows[:, 2:4]) * stride[likely]
     classes = rows[:, 5:]
-    mine = classes.argmax(axis=1) == person if len(rows) else np.zeros(0, bool)
+    is_person = classes.argmax(axis=1) == person if len(rows) else np.zeros(0, bool)
     boxes = np.concatenate([centre - extent / 2, centre + extent / 2], axis=1)
-    return _kept(boxes[mine], (rows[:, 4] * classes[:, person])[mine])
+    return _kept(boxes[is_person], (rows[:, 4] * classes[:, person])[is_person])
 
 
 def yolo(output: Floats, person: int) -> Candidates:
     """People from YOLOv8's and YOLO11's [1, 4 + classes, cells]."""
     rows = output.reshape(output.shape[-2:])
     likely = np.flatnonzero(rows[4 + person] >= LOWEST_SCORE)
-    found = rows[:, likely].T
-    mine = found[:, 4:].argmax(axis=1) == person if len(likely) else np.zeros(0, bool)
-    centre, extent = found[mine, :2], found[mine, 2:4]
-    return _kept(np.concatenate([centre - extent / 2, centre + extent / 2], axis=1), found[mine, 4 + person])
+    candidates = rows[:, likely].T
+    is_person = candidates[:, 4:].argmax(axis=1) == person if len(likely) else np.zeros(0, bool)
+    centre, extent = candidates[is_person, :2], candidates[is_person, 2:4]
+    return _kept(np.concatenate([centre - extent / 2, centre + extent / 2], axis=1), candidates[is_person, 4 + person])
 
 
 def yolo_end_to_end(output: Floats, person: int) -> Candidates:
@@ -116,7 +116,7 @@ def yolo_end_to_end(output: Floats, person: int) -> Candidates:
 
 
 def suppress(boxes: Floats, scores: Floats, iou: float = NMS_IOU) -> Candidates:
-    """Remove the weaker of any two boxes that overlap more than `iou`; best first."""
+    """Remove the weaker of any two boxes that overlap more than `iou` (non-maximum suppression); best first."""
     if len(boxes) == 0:
         return boxes, scores
     corner_and_size = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)

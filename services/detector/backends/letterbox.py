@@ -1,4 +1,4 @@
-"""Where a frame lies in a network's input, and the way back: boxes in the input to boxes in the frame.
+"""Letterboxing: scales a frame into a network's input, and boxes in the input back to the frame.
 
     STRETCH                CORNER                 CENTRE
     ┌────────────┐         ┌──────────┬─┐         ┌─┬────────┬─┐
@@ -6,7 +6,7 @@
     │  squeezed  │         │          │r│         │r│        │r│
     └────────────┘         └──────────┴─┘         └─┴────────┴─┘
 
-Coordinates are those of pixel edges: the frame's right edge, x = width, lies on the right edge of its place.
+Coordinates are of pixel edges: the frame's right edge, x = width, lies on the right edge of its place in the input.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 from services.detector.backends.protocol import Image
 
 GREY = 114
-"""The padding that YOLOX and Ultralytics train with."""
+"""Level of the padding in the training of YOLOX and Ultralytics."""
 
 
-class Fit(StrEnum):
-    """How a network was trained to be shown frames of another shape than its input's."""
+class FitMode(StrEnum):
+    """Way of fitting frames of another shape into the input, as in the network's training."""
 
     STRETCH = "stretch"
-    """Squeezed into the whole input: the SSD models of the Open Model Zoo."""
+    """Stretched over the whole input: the SSD models of the Open Model Zoo."""
     CORNER = "corner"
     """In proportion, at the top left, grey at the right or below: YOLOX (`yolox/data/data_augment.py`, preproc)."""
     CENTRE = "centre"
@@ -59,19 +59,19 @@ class Placement:
     frame_height: int
 
     @classmethod
-    def of(cls, frame: tuple[int, int], into: tuple[int, int], fit: Fit) -> Self:
+    def of(cls, frame: tuple[int, int], into: tuple[int, int], fit: FitMode) -> Self:
         """Place a frame.
 
         Args:
             frame: width and height of the frame.
             into: width and height of the network's input.
-            fit: how.
+            fit: the way of fitting.
         """
         frame_width, frame_height = frame
-        if fit is Fit.STRETCH:
+        if fit is FitMode.STRETCH:
             return cls(0, 0, into[0], into[1], frame_width, frame_height)
         scale = min(Fraction(into[0], frame_width), Fraction(into[1], frame_height))
-        if fit is Fit.CORNER:
+        if fit is FitMode.CORNER:
             width, height = max(1, math.floor(frame_width * scale)), max(1, math.floor(frame_height * scale))
             return cls(0, 0, width, height, frame_width, frame_height)
         width, height = max(1, round(frame_width * scale)), max(1, round(frame_height * scale))
@@ -80,15 +80,15 @@ class Placement:
 
     def draw(self, frame: Image, canvas: Image) -> None:
         """Draw the frame into its place on the canvas, which keeps what lies around it."""
-        place = canvas[self.top : self.top + self.height, self.left : self.left + self.width]
+        target = canvas[self.top : self.top + self.height, self.left : self.left + self.width]
         if (self.width, self.height) == (self.frame_width, self.frame_height):
-            place[:] = frame
+            target[:] = frame
         else:
-            place[:] = cv2.resize(frame, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
+            target[:] = cv2.resize(frame, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
 
     def to_frame(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Boxes of the input, (N, 4) `x1, y1, x2, y2`, in pixels of the frame; they may reach outside it."""
+        """Scale boxes of the input, (N, 4) `x1, y1, x2, y2`, to pixels of the frame; they may reach outside it."""
         shift = np.array([self.left, self.top] * 2, np.float32)
-        # Each axis has a factor of its own: whole pixels make them differ by up to half a pixel in the input.
+        # Each axis has a factor of its own: rounding to whole pixels makes them differ by up to half an input pixel.
         factor = np.array([self.frame_width / self.width, self.frame_height / self.height] * 2, np.float32)
         return (boxes - shift) * factor

@@ -1,6 +1,6 @@
 """The `openvino` backend: IR (.xml) and ONNX networks on the CPU, or on a GPU or NPU of Intel.
 
-Conversion to floats, channel order and layout are compiled into the network, so that a frame enters as the bytes it is.
+Conversion to floats, channel order and layout are compiled into the network, so that it takes a frame's bytes directly.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from contracts.events import Model
 from services.detector.backends.heads import people
-from services.detector.backends.letterbox import GREY, Fit, Placement
-from services.detector.backends.output_layout import Reading, guess, told
-from services.detector.backends.panorama import is_panorama, look_along
+from services.detector.backends.letterbox import GREY, FitMode, Placement
+from services.detector.backends.output_layout import OutputLayout, from_sidecar, infer
+from services.detector.backends.panorama import detect_in_parts, is_panorama
 from services.detector.backends.protocol import NOBODY, Found, Image, ModelUnavailable
-from services.detector.backends.slicing import DETAIL, PART, look_closer
+from services.detector.backends.slicing import DETAIL, PART, detect_sliced
 
 DEFAULT_SIDE = 640
-"""Pixels of an input that a network leaves open (Ultralytics' `dynamic=True`)."""
+"""Side in pixels of an input of dynamic size (Ultralytics' `dynamic=True`)."""
 
 
 class OpenVinoDetector:
-    """A network that finds people in each frame by itself.
+    """A network that finds people in each frame independently.
 
     At precision `f32` its results are the same bits with any number of threads; `bf16` and `f16` are faster on some
     processors, and differ.
@@ -38,7 +38,7 @@ class OpenVinoDetector:
         weights: Path,
         model: Model,
         *,
-        reading: Reading | None = None,
+        layout: OutputLayout | None = None,
         device: str | None = None,
         threads: int | None = None,
         closer: bool = False,
@@ -47,18 +47,18 @@ class OpenVinoDetector:
 
         Args:
             weights: an .xml, its .bin beside it, or an .onnx.
-            model: what these weights are called; its precision is the one computed in.
-            reading: how to read the output; by default as the file beside the weights says, or a guess from shapes.
+            model: name and checksum of the weights, and the precision to compute in.
+            layout: of the output; by default from the file beside the weights, or inferred from the output's shape.
             device: `cpu`, `intel:gpu` or `intel:npu`; by default the CPU.
             threads: of the processor, at most; by default all of them.
-            closer: whether to look closer where people are small.
+            closer: True for sliced inference where people are small.
 
         Raises:
-            ModelUnavailable: there is no such device, the file is no such network, or its output cannot be read.
+            ModelUnavailable: there is no such device, the file is no such network, or its output's layout is unknown.
         """
-        self._model, self._closer = model, closer
+        self._model, self._sliced = model, closer
         core = ov.Core()
-        place = _device(core, device, weights)
+        device_name = _device(core, device, weights)
         try:
             network = core.read_model(weights)
         except RuntimeError as error:
@@ -66,64 +66,66 @@ class OpenVinoDetector:
                 f"{weights} cannot be read as a network: {_first_line(error)}. Is the file whole?"
             ) from error
         width, height = self._size = _fixed_size(network, weights)
-        self._reading = reading or told(weights) or guess(_shapes(network), self._size, _names(network), str(weights))
+        self._layout = (
+            layout or from_sidecar(weights) or infer(_shapes(network), self._size, _names(network), str(weights))
+        )
         config: dict[str, object] = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
             "INFERENCE_PRECISION_HINT": model.precision,
         }
-        if threads is not None and place == "CPU":
+        if threads is not None and device_name == "CPU":
             config["INFERENCE_NUM_THREADS"] = threads
         try:
-            compiled = core.compile_model(_from_bytes(network, self._reading), place, config)
+            compiled = core.compile_model(_from_bytes(network, self._layout), device_name, config)
         except RuntimeError as error:
             raise ModelUnavailable(
-                f"{weights} cannot run on the {place} here at precision {model.precision}: {_first_line(error)}"
+                f"{weights} cannot run on the {device_name} here at precision {model.precision}: {_first_line(error)}"
             ) from error
         self._request = compiled.create_infer_request()
-        # The network reads the canvas where it lies: drawing the next frame into it is all the copying there is.
+        # The network reads the canvas in place: the only copy is drawing the next frame into it.
         self._canvas = np.full((1, height, width, 3), GREY, np.uint8)
         self._request.set_input_tensor(ov.Tensor(self._canvas, shared_memory=True))
         self._placement: Placement | None = None
 
     @property
     def model(self) -> Model:
-        """The weights that count."""
+        """The model, as it is named in detections."""
         return self._model
 
     @property
-    def reading(self) -> Reading:
-        """How its output is read."""
-        return self._reading
+    def layout(self) -> OutputLayout:
+        """The layout of its output."""
+        return self._layout
 
     def scale(self, width: int, height: int) -> float:
-        """Pixels of the input per pixel of a frame of this size, downwards, where people are small."""
-        scale = Placement.of((width, height), self._size, self._reading.head.fit).height / height
-        closer = self._closer and scale <= DETAIL and not self._in_parts(width, height)
-        return scale / PART if closer else scale
+        """Vertical pixels of the input per pixel of a frame of this size, where people are small."""
+        scale = Placement.of((width, height), self._size, self._layout.head.fit).height / height
+        sliced = self._sliced and scale <= DETAIL and not self._in_parts(width, height)
+        return scale / PART if sliced else scale
 
-    def detect(self, frame: Image, stream: str = "") -> Found:  # noqa: ARG002 - each frame is looked at by itself
+    def detect(self, frame: Image, stream: str = "") -> Found:  # noqa: ARG002 - it keeps no state of streams
         """Find the people in a frame."""
         height, width = frame.shape[:2]
         if width == 0 or height == 0:
             return NOBODY
         if self._in_parts(width, height):
-            return look_along(frame, self._look)
-        found = self._look(frame)
-        if not self._closer:
+            return detect_in_parts(frame, self._infer)
+        found = self._infer(frame)
+        if not self._sliced:
             return found
-        return look_closer(frame, found, self._place(width, height).height / height, self._look)
+        return detect_sliced(frame, found, self._place(width, height).height / height, self._infer)
 
     def _in_parts(self, width: int, height: int) -> bool:
-        return self._reading.head.fit is Fit.STRETCH and is_panorama(width, height)
+        return self._layout.head.fit is FitMode.STRETCH and is_panorama(width, height)
 
-    def _look(self, frame: Image) -> Found:
+    def _infer(self, frame: Image) -> Found:
         height, width = frame.shape[:2]
         placement = self._place(width, height)
         placement.draw(frame, self._canvas[0])
         self._request.infer()
         output: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = self._request.get_output_tensor().data
-        boxes, scores = people(self._reading.head, output, self._size, self._reading.person)
+        boxes, scores = people(self._layout.head, output, self._size, self._layout.person)
         boxes = placement.to_frame(boxes)
         boxes[:, 0::2] = boxes[:, 0::2].clip(0, width)
         boxes[:, 1::2] = boxes[:, 1::2].clip(0, height)
@@ -132,40 +134,40 @@ class OpenVinoDetector:
         return Found(boxes[best_first], scores[best_first].clip(0, 1))
 
     def _place(self, width: int, height: int) -> Placement:
-        """Where frames of this size go; the canvas around that place is grey."""
-        old = self._placement
-        if old is not None and (old.frame_width, old.frame_height) == (width, height):
-            return old
+        """The placement of frames of this size; for another size than before, the canvas is made grey."""
+        current = self._placement
+        if current is not None and (current.frame_width, current.frame_height) == (width, height):
+            return current
         self._canvas.fill(GREY)
-        self._placement = Placement.of((width, height), self._size, self._reading.head.fit)
+        self._placement = Placement.of((width, height), self._size, self._layout.head.fit)
         return self._placement
 
 
-def _device(core: ov.Core, asked: str | None, weights: Path) -> str:
+def _device(core: ov.Core, device: str | None, weights: Path) -> str:
     """OpenVINO's name of a device.
 
     Raises:
-        ModelUnavailable: it is of another maker, or is not there.
+        ModelUnavailable: OpenVINO does not run on it, or it is missing.
     """
-    if asked in (None, "cpu"):
+    if device in (None, "cpu"):
         return "CPU"
-    if not asked.startswith("intel:"):
+    if not device.startswith("intel:"):
         raise ModelUnavailable(
-            f"{weights} is run by OpenVINO, on cpu, intel:gpu or intel:npu, and not on METRICA_DEVICE={asked}. "
+            f"{weights} is run by OpenVINO, on cpu, intel:gpu or intel:npu, and not on METRICA_DEVICE={device}. "
             "Leave that unset: each model then takes what suits it, and weights of Ultralytics a GPU of NVIDIA."
         )
-    name = asked.removeprefix("intel:").upper()
-    there: list[str] = core.available_devices
-    if name not in there and f"{name}.0" not in there:
+    name = device.removeprefix("intel:").upper()
+    available: list[str] = core.available_devices
+    if name not in available and f"{name}.0" not in available:
         raise ModelUnavailable(
-            f"METRICA_DEVICE={asked} is not there: OpenVINO sees only {', '.join(there)} on this machine. "
+            f"METRICA_DEVICE={device} is not there: OpenVINO sees only {', '.join(available)} on this machine. "
             "Look whether its driver is installed, or set METRICA_DEVICE=cpu."
         )
     return name
 
 
 def _fixed_size(network: ov.Model, weights: Path) -> tuple[int, int]:
-    """Width and height of the network's one input, fixed where the file leaves them open."""
+    """Width and height of the network's one input; a dynamic one is fixed to `DEFAULT_SIDE`."""
     inputs = network.inputs
     shape = inputs[0].partial_shape
     if len(inputs) != 1 or shape.rank.is_dynamic or len(shape) != 4 or shape[1] not in (3, -1):
@@ -188,7 +190,7 @@ def _shapes(network: ov.Model) -> list[tuple[int, ...]]:
 
 
 def _names(network: ov.Model) -> dict[int, str] | None:
-    """What the labels mean: OpenVINO's model info, or Ultralytics' metadata in an ONNX file."""
+    """Names of the labels, from OpenVINO's model info or Ultralytics' metadata in an ONNX file; None without either."""
     if network.has_rt_info(["model_info", "labels"]):
         return dict(enumerate(str(network.get_rt_info(["model_info", "labels"]).value).split()))
     if network.has_rt_info(["framework", "names"]):
@@ -200,20 +202,20 @@ def _names(network: ov.Model) -> dict[int, str] | None:
     return None
 
 
-def _from_bytes(network: ov.Model, reading: Reading) -> ov.Model:
-    """The same network, taking a frame as OpenCV holds it: [1, height, width, 3] bytes, BGR."""
+def _from_bytes(network: ov.Model, layout: OutputLayout) -> ov.Model:
+    """The same network with input as OpenCV's frames: [1, height, width, 3] bytes, BGR."""
     steps = PrePostProcessor(network)
     given = steps.input()
     given.tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(ColorFormat.BGR)
     given.model().set_layout(ov.Layout("NCHW"))
     given.preprocess().convert_element_type(ov.Type.f32)
-    if reading.head.rgb_unit:
+    if layout.head.rgb_unit:
         given.preprocess().convert_color(ColorFormat.RGB).scale(255.0)
     steps.output().tensor().set_element_type(ov.Type.f32)
     return steps.build()
 
 
 def _first_line(error: Exception) -> str:
-    """What OpenVINO says, without its source lines."""
+    """The last line of OpenVINO's message that names no source file."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and "src/" not in line]
     return (lines or [type(error).__name__])[-1].rstrip(".")

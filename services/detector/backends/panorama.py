@@ -1,4 +1,4 @@
-"""A panorama, part by part: a frame much wider than high is shown to a network that stretches it in overlapping parts.
+"""Detection in panoramas: frames much wider than high are detected in overlapping parts, by networks that stretch.
 
     ╔═══════════════╤═══════════╤═══════════════╗
     ║       a       ┊           ┊               ║   A network that squeezes each frame into its square was
@@ -6,8 +6,8 @@
     ║       │       ┊           ┊   c   │       ║   as wide, and are missed. Each part has the shape it knows.
     ╚═══════╧═══════╧═══════════╧═══════╧═══════╝
 
-Neighbours share half of a part, so that whoever is cut off by the edge of one is seen whole in the next.
-As `closer`, it depends on nothing but the frame. See docs/decisions/090 for what it gains.
+Neighbours share half of a part, so that a person cut off by the edge of one part is seen whole in the next.
+As with slicing, the result depends on the frame alone. See docs/decisions/090 for the gain.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from services.detector.backends.heads import suppress
 from services.detector.backends.protocol import Found, Image
 
 TRAINED: Final = 16 / 9
-"""Width by height of the pictures that networks which stretch were trained with (Open Model Zoo)."""
+"""Aspect ratio of the pictures that stretching networks were trained with (Open Model Zoo)."""
 WIDE: Final = 1.5
-"""Times that shape, from which on a frame is looked at in parts."""
+"""Times that ratio from which a frame is detected in parts."""
 TOUCH: Final = 0.01
-"""Parts of a part's width from an edge that is not the frame's, within which a box is taken to be cut off."""
+"""Fraction of a part's width: a box this near to an inner edge counts as cut off."""
 
 
 def is_panorama(width: int, height: int) -> bool:
-    """Tell whether a frame is so wide that a network which stretches it does not know people any more."""
+    """Tell whether a frame is so wide that a network which stretches it no longer recognises people."""
     return width >= WIDE * TRAINED * height
 
 
-def look_along(frame: Image, look: Callable[[Image], Found]) -> Found:
+def detect_in_parts(frame: Image, detect: Callable[[Image], Found]) -> Found:
     """Find the people in a panorama.
 
     Args:
         frame: (height, width, 3), for which `is_panorama` is true.
-        look: finds the people in a picture, boxes in its pixels.
+        detect: finds the people in a picture, boxes in its pixels.
     """
     boxes, scores = [], []
     for begin, end in parts(frame.shape[1], frame.shape[0]):
-        found = look(np.ascontiguousarray(frame[:, begin:end]))
+        found = detect(np.ascontiguousarray(frame[:, begin:end]))
         spare = TOUCH * (end - begin)
         whole: NDArray[np.bool_] = np.ones(len(found), np.bool_)
         if begin > 0:
@@ -57,7 +57,7 @@ def look_along(frame: Image, look: Callable[[Image], Found]) -> Found:
 
 
 def parts(width: int, height: int) -> list[tuple[int, int]]:
-    """First column of each part, and the one behind its last."""
+    """The columns of each part, as a half-open range."""
     wide = min(width, round(TRAINED * height))
     steps = math.ceil((width - wide) / (wide / 2))
     begins = [round(number * (width - wide) / steps) for number in range(steps)] if steps else []

@@ -1,4 +1,4 @@
-"""What every detector is: BGR frames in, boxes of people with scores out."""
+"""The protocol of detectors: BGR frames in, boxes of people with scores out."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Image = NDArray[np.uint8]
 
 
 LOWEST_SCORE = 0.1
-"""What scores less is no detection. So low because the tracker's second pass keeps hidden people by weak ones."""
+"""Lowest score of a detection. So low because the tracker's second pass follows hidden people by weak boxes."""
 
 
 class ModelUnavailable(Exception):
-    """A model cannot be used. The message says what is wrong and what to do, for the person at the dashboard."""
+    """A model cannot be used. The message, shown on the dashboard, gives the problem and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class Detector(Protocol):
 
     @property
     def model(self) -> Model:
-        """The weights that count, as they travel with every detection."""
+        """The model, as it is named in detections."""
         ...
 
     @property
     def stateful(self) -> bool:
-        """Whether a frame's result depends on the frames before it: then one detector must see them in order."""
+        """True where a frame's result depends on the frames before it: then one instance must see all, in order."""
         ...
 
     def detect(self, frame: Image, stream: str) -> Found:
@@ -60,21 +60,21 @@ class Detector(Protocol):
 
         Args:
             frame: the picture.
-            stream: camera and session, for detectors that learn a background; others ignore it.
+            stream: run, camera and session, for detectors that learn a background; others ignore it.
         """
         ...
 
 
 @runtime_checkable
 class LearningDetector(Detector, Protocol):
-    """A detector that learns what a camera's view is without people, and can hand that on to its successor."""
+    """A detector that learns the background of each camera, and can save it for another instance."""
 
     def learnt(self, stream: str) -> bytes | None:
-        """Its knowledge of a stream's view; None while that is too little."""
+        """The learnt background of a stream; None while too little is learnt."""
         ...
 
     def recall(self, stream: str, learnt: bytes) -> None:
-        """Go on with what was known of a stream's view, in the place of what is known here.
+        """Replace the background of a stream by a saved one.
 
         Raises:
             ValueError: it cannot be read.
@@ -84,13 +84,13 @@ class LearningDetector(Detector, Protocol):
 
 @runtime_checkable
 class BatchDetector(Detector, Protocol):
-    """A detector that can look at several frames at once, each by itself: it keeps no state of any stream."""
+    """A detector for several frames at once, each independently: it keeps no state of streams."""
 
     @property
     def batch(self) -> int:
-        """How many frames it pays to look at together: many on a GPU, 1 where that gains nothing."""
+        """Best number of frames in a batch: many on a GPU, 1 where batches gain nothing."""
         ...
 
     def detect_batch(self, frames: Sequence[Image]) -> list[Found]:
-        """Find the people in each of several frames, which may differ in size: what `detect` finds in it."""
+        """Find the people in each of several frames, which may differ in size; the same results as by `detect`."""
         ...

@@ -1,15 +1,16 @@
-"""A closer look: where people are small on a network's input, overlapping quarters of the frame are shown to it too.
+"""Sliced inference: where people are small on a network's input, the frame is detected in overlapping quarters, too.
 
     ╔═══════════╤═══╤═══════════╗
     ║           ┊   ┊           ║   A quarter spans six tenths of the frame's sides, so that people become 1.67 times
-    ║     a     ┊   ┊     b     ║   as large. A person belongs to the quarter in whose half of the frame (│ ─) their
-    ╟┈┈┈┈┈┈┈┈┈┈┈┊┈│┈┊┈┈┈┈┈┈┈┈┈┈┈╢   centre lies: so nobody is found in two. The overlap is wider than who is small:
-    ║           ┊ │ ┊           ║   whoever belongs to a quarter is seen whole in it.
+    ║     a     ┊   ┊     b     ║   as large. A person belongs to the quarter that has their centre in its half of the
+    ╟┈┈┈┈┈┈┈┈┈┈┈┊┈│┈┊┈┈┈┈┈┈┈┈┈┈┈╢   frame (│ ─), so that no person is found in two. The overlap is wider than small
+    ║           ┊ │ ┊           ║   people are, so each is seen whole in their quarter.
     ╟───────────┼─┼─┼───────────╢
     ║     c     ┊ │ ┊     d     ║
 
-It depends on nothing but the frame: replicas, and a frame that is looked at twice, give the same boxes. Where few are
-small, it costs nothing. See docs/decisions/026 for what it gains.
+The result depends on the frame alone: different replicas, and repeated tries, give the same boxes. Where few people are
+small, it costs nothing. In the manner of SAHI (Akyon et al., ICIP 2022, arXiv:2202.06934). See docs/decisions/026 for
+the gain.
 """
 
 from __future__ import annotations
@@ -29,24 +30,24 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 SMALL: Final = 24.0
-"""Pixels of a person's height on the network's input, below which a closer look is taken around them."""
+"""Person height (input pixels) below which the quarters around the person are detected, too."""
 SHARE: Final = 1 / 3
-"""What small people must have of all scores in a frame: where people walk by near, something far is small too."""
+"""Least share of small people in the sum of a frame's scores: below it, people are near, and a small box is distant."""
 LARGE: Final = 48.0
-"""The same, from which on the frame as a whole shows a person better than a quarter does."""
+"""Person height (input pixels) at and above which the full-frame detection is preferred over a quarter's."""
 OVERSIZE: Final = 1.25
-"""Times `LARGE`, up to which a quarter's box counts: two looks at one person measure a little differently."""
+"""Times `LARGE` up to which a quarter's box is used, as two detections of one person differ a little in height."""
 DETAIL: Final = 0.75
-"""Pixels of the input per pixel of the frame, above which there is too little in the frame that the input hides."""
+"""Input pixels per frame pixel above which slicing is not worth it: the full frame shows nearly every detail."""
 PART: Final = 0.6
-"""A quarter's sides, in parts of the frame's."""
+"""Sides of a quarter, as a fraction of the frame's."""
 TOUCH: Final = 2.0
-"""Pixels from a quarter's inner edge, within which a box is taken to be cut off by it."""
+"""Pixels: a box this near to a quarter's inner edge counts as cut off by it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Quarter:
-    """A part of the frame, in whole pixels, and how to tell who belongs to it."""
+    """A quarter of the frame, in whole pixels; `width` and `height` are the frame's."""
 
     x1: int
     y1: int
@@ -55,16 +56,16 @@ class _Quarter:
     width: int
     height: int
 
-    def of(self, frame: Image) -> Image:
+    def cut(self, frame: Image) -> Image:
         return frame[self.y1 : self.y2, self.x1 : self.x2]
 
     def meets(self, boxes: Floats) -> bool:
-        """Whether any of the boxes (N, 4), pixels of the frame, reaches into it."""
+        """Tell whether any of the boxes (N, 4), pixels of the frame, reaches into it."""
         inside = (boxes[:, :2] < (self.x2, self.y2)) & (boxes[:, 2:] > (self.x1, self.y1))
         return bool(inside.all(axis=1).any())
 
     def has(self, boxes: Floats) -> Mask:
-        """(N,) which boxes belong to it, and are not cut off by an edge of it that is none of the frame's."""
+        """(N,) mask of the boxes that belong to it and are not cut off by its inner edges."""
         middle = (boxes[:, :2] + boxes[:, 2:]) / 2
         half = np.array([self.width / 2, self.height / 2])
         own = ((middle < half) == (self.x1 == 0, self.y1 == 0)).all(axis=1)
@@ -74,17 +75,17 @@ class _Quarter:
         return whole
 
 
-def look_closer(frame: Image, found: Found, scale: float, look: Callable[[Image], Found]) -> Found:
-    """What is found in a frame, with a closer look at where people are small.
+def detect_sliced(frame: Image, found: Found, scale: float, detect: Callable[[Image], Found]) -> Found:
+    """The people in a frame, with sliced inference where they are small.
 
     Args:
-        frame: that was looked at.
-        found: in it, by `look`.
-        scale: pixels of the network's input per pixel of the frame, downwards.
-        look: finds the people in a picture, boxes in its pixels.
+        frame: the picture.
+        found: the result of `detect` on the full frame.
+        scale: vertical pixels of the network's input per pixel of the frame.
+        detect: finds the people in a picture, boxes in its pixels.
     """
-    high = (found.boxes[:, 3] - found.boxes[:, 1]) * scale
-    small = high < SMALL
+    heights = (found.boxes[:, 3] - found.boxes[:, 1]) * scale
+    small = heights < SMALL
     if scale > DETAIL or not small.any() or found.scores[small].sum() < SHARE * found.scores.sum():
         return found
     kept = np.ones(len(found), np.bool_)
@@ -92,12 +93,12 @@ def look_closer(frame: Image, found: Found, scale: float, look: Callable[[Image]
     for quarter in _quarters(frame.shape[1], frame.shape[0]):
         if not quarter.meets(found.boxes[small]):
             continue
-        closer = look(quarter.of(frame))
-        at = closer.boxes + np.array([quarter.x1, quarter.y1] * 2, np.float32)
-        fits = quarter.has(at) & ((at[:, 3] - at[:, 1]) * scale < LARGE * OVERSIZE)
-        boxes.append(at[fits])
+        closer = detect(quarter.cut(frame))
+        in_frame = closer.boxes + np.array([quarter.x1, quarter.y1] * 2, np.float32)
+        fits = quarter.has(in_frame) & ((in_frame[:, 3] - in_frame[:, 1]) * scale < LARGE * OVERSIZE)
+        boxes.append(in_frame[fits])
         scores.append(closer.scores[fits])
-        kept &= ~(quarter.has(found.boxes) & (high < LARGE))
+        kept &= ~(quarter.has(found.boxes) & (heights < LARGE))
     return Found(
         *suppress(
             np.concatenate([found.boxes[kept], *boxes]),

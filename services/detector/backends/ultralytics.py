@@ -1,7 +1,7 @@
-"""The `ultralytics` backend: whatever Ultralytics runs (.pt, ONNX, OpenVINO, TensorRT), on CPUs and GPUs.
+"""The `ultralytics` backend: all formats that Ultralytics runs (.pt, ONNX, OpenVINO, TensorRT), on CPUs and GPUs.
 
 It is an optional extra, AGPL-3.0, that brings torch: imported when the first of its models is opened, never before.
-It is kept off the network: no packages are installed, no weights downloaded, no usage reported.
+It is kept off the network: it installs no packages, downloads no weights, and reports no usage.
 """
 
 from __future__ import annotations
@@ -31,16 +31,17 @@ INSTALL = (
     "takes nothing more"
 )
 FORCED = {"YOLO_AUTOINSTALL": "false", "YOLO_OFFLINE": "true", "YOLO_VERBOSE": "false"}
-"""Read by Ultralytics when it is imported. Its log would go to stdout, where our commands print results."""
+"""Environment that Ultralytics reads at its import. Its log would go to stdout, where our commands print results."""
 PREFERRED = {"ULTRALYTICS_SAFE_LOAD": "true"}
-"""A .pt is a pickle, which may hold a program: only what weights need is loaded, or else as the environment says."""
+"""Environment that the operator may override. A .pt is a pickle, which can hold a program: with this, only the types of
+weights are loaded."""
 TASKS = ("detect", "segment", "pose")
-"""Kinds of network that give upright boxes."""
+"""Tasks of networks that give upright boxes."""
 OPENVINO_FOLDER = "_openvino_model"
-"""Ultralytics tells an OpenVINO folder by this end of its name."""
+"""Ending by which Ultralytics recognises a folder of OpenVINO."""
 GREY_FRAME = np.full((64, 64, 3), 114, np.uint8)
 BATCH = 16
-"""Frames that a GPU looks at together at most: of as many cameras, and few enough that none waits long for the rest."""
+"""Most frames of a GPU's batch: of as many cameras, and few enough that no frame waits long for the others."""
 
 
 class OpenVinoOfUltralytics(Protocol):
@@ -51,10 +52,10 @@ class OpenVinoOfUltralytics(Protocol):
 
 
 class UltralyticsDetector:
-    """A network that Ultralytics runs; each frame is looked at by itself.
+    """A network that Ultralytics runs, on each frame independently.
 
-    A .pt computes in the precision that is asked for (`f32`, or `f16` on a GPU), and so does OpenVINO on a CPU. For
-    other exported networks it was chosen when they were exported: `model` then says which one it is.
+    A .pt computes in the requested precision (`f32`, or `f16` on a GPU), and so does OpenVINO on a CPU. For other
+    exported networks it is fixed by the export, and given by `model`.
     """
 
     stateful = False
@@ -68,17 +69,17 @@ class UltralyticsDetector:
         device: str | None = None,
         threads: int | None = None,
     ) -> None:
-        """Load a network and look at one grey frame, so that what fails fails here.
+        """Load a network and run it on a grey frame, so that any failure shows here.
 
         Args:
             weights: a .pt, .onnx, .engine or .torchscript, or a folder with an OpenVINO network.
-            model: what these weights are called, and the precision that is asked for.
-            person: the label of a person; by default the one that is called so.
-            device: `cpu`, `cuda:0`, `intel:gpu`, …; by default the first GPU of NVIDIA, else the CPU.
+            model: name and checksum of the weights, and the requested precision.
+            person: the label of a person; by default the one of that name.
+            device: `cpu`, `cuda:0`, `intel:gpu`, …; by default the first NVIDIA GPU, else the CPU.
             threads: of the processor, at most, for torch in the whole process; by default all.
 
         Raises:
-            ModelUnavailable: the extra is not installed, or the network can't be run so.
+            ModelUnavailable: the extra is not installed, or the network can't be run with these options.
         """
         ultralytics = load_library(f"The model {weights}")
         check_device(weights, model.precision, device)
@@ -94,8 +95,8 @@ class UltralyticsDetector:
             "verbose": False,
         }
         try:
-            with _called_as_expected(weights) as path:
-                self._yolo = ultralytics.YOLO(str(path), task="detect")  # the task of a network that does not say
+            with _recognised_path(weights) as path:
+                self._yolo = ultralytics.YOLO(str(path), task="detect")  # for networks that do not name their task
                 _check_task(self._yolo.task, weights)
                 self._yolo.predict([GREY_FRAME], **self._options)
             self._network = self._yolo.predictor.model
@@ -103,42 +104,42 @@ class UltralyticsDetector:
                 _compile(self._network.backend, weights, model.precision, threads)
         except ModelUnavailable:
             raise
-        except Exception as error:  # it raises whatever torch, ONNX or TensorRT do; told in our words
+        except Exception as error:  # it raises any exception of torch, ONNX or TensorRT
             raise ModelUnavailable(f"{weights} cannot be run by Ultralytics: {_in_a_line(error)}.") from error
         _check_task(getattr(self._network, "task", None) or self._yolo.task, weights)
         self._options["classes"] = [person_label(self._network.names, str(weights)) if person is None else person]
-        self._most = _most_together(self._network.format, getattr(self._network, "metadata", {}))
+        self._most = _batch_limit(self._network.format, getattr(self._network, "metadata", {}))
         self._model = model.model_copy(update={"precision": _computed_in(self._network)})
 
     @property
     def model(self) -> Model:
-        """The weights that count, and the precision that they compute in."""
+        """The model, as it is named in detections, with the precision that it computes in."""
         return self._model
 
-    def detect(self, frame: Image, stream: str = "") -> Found:  # noqa: ARG002 - each frame is looked at by itself
+    def detect(self, frame: Image, stream: str = "") -> Found:  # noqa: ARG002 - it keeps no state of streams
         """Find the people in a frame."""
         return self.detect_batch([frame])[0]
 
     @property
     def batch(self) -> int:
-        """Several frames on a GPU, as far as the network was exported for that; a CPU gains nothing by it."""
+        """Up to `BATCH` frames on a GPU, as far as the network was exported for batches; 1 on a CPU."""
         return self._most if self._network.device.type == "cuda" else 1
 
     def detect_batch(self, frames: Sequence[Image]) -> list[Found]:
-        """Find the people in several frames: those of one size go through the network together."""
-        alike: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
+        """Find the people in several frames: frames of one size go through the network together."""
+        by_size: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
         for number, frame in enumerate(frames):
-            alike[frame.shape].append(number)
-        found = [NOBODY] * len(frames)
-        for numbers in alike.values():
+            by_size[frame.shape].append(number)
+        results = [NOBODY] * len(frames)
+        for numbers in by_size.values():
             for first in range(0, len(numbers), self._most):
-                some = numbers[first : first + self._most]
-                for number, one in zip(some, self._look([frames[number] for number in some]), strict=True):
-                    found[number] = one
-        return found
+                batch = numbers[first : first + self._most]
+                for number, found in zip(batch, self._infer([frames[number] for number in batch]), strict=True):
+                    results[number] = found
+        return results
 
-    def _look(self, frames: list[Image]) -> list[Found]:
-        """Frames of one size."""
+    def _infer(self, frames: list[Image]) -> list[Found]:
+        """Find the people in frames of one size."""
         height, width = frames[0].shape[:2]
         if width == 0 or height == 0:
             return [NOBODY] * len(frames)
@@ -152,19 +153,19 @@ class UltralyticsDetector:
 
 
 def export(weights: Path, to: str, *, size: int | None = None, half: bool = False) -> Path:
-    """Turn weights of Ultralytics into a network that Metrica's own backend runs.
+    """Export weights of Ultralytics to a network for the `openvino` backend.
 
     Args:
         weights: a .pt.
         to: `onnx` or `openvino`.
-        size: side of the square input, pixels; by default the one that it was trained with.
+        size: side of the square input, pixels; by default as in its training.
         half: store 16 bits a weight.
 
     Returns:
         The .onnx, or the folder of the OpenVINO network, beside the weights.
 
     Raises:
-        ModelUnavailable: the extra is not installed, or it can't be done.
+        ModelUnavailable: the extra is not installed, or the export failed.
     """
     ultralytics = load_library("Exporting")
     if not weights.is_file():
@@ -173,18 +174,18 @@ def export(weights: Path, to: str, *, size: int | None = None, half: bool = Fals
     if size is not None:
         options["imgsz"] = size
     if to == "onnx":
-        options["simplify"] = False  # it takes packages that are not in the extra, and OpenVINO simplifies itself
+        options["simplify"] = False  # it needs packages that are not in the extra, and OpenVINO simplifies itself
     try:
         return Path(ultralytics.YOLO(str(weights), task="detect").export(**options))
-    except Exception as error:  # it raises whatever torch, ONNX or TensorRT do; told in our words
+    except Exception as error:  # it raises any exception of torch, ONNX or TensorRT
         raise ModelUnavailable(f"{weights} cannot be exported to {to}: {_in_a_line(error)}.") from error
 
 
 def load_library(what: str) -> ModuleType:
-    """The library, kept off the network.
+    """Import the library, kept off the network.
 
     Args:
-        what: needs it; named in the message.
+        what: the thing that needs it, for the message.
 
     Raises:
         ModelUnavailable: the extra is not installed.
@@ -210,22 +211,22 @@ def _of_intel(device: str | None) -> bool:
 
 
 @contextmanager
-def _called_as_expected(weights: Path) -> Iterator[Path]:
-    """A path to the weights that Ultralytics can tell the format from."""
+def _recognised_path(weights: Path) -> Iterator[Path]:
+    """A path to the weights from which Ultralytics recognises their format."""
     if not weights.is_dir() or OPENVINO_FOLDER in weights.name:
         yield weights
         return
-    with tempfile.TemporaryDirectory(prefix="metrica-") as place:
-        link = Path(place, f"{weights.name}{OPENVINO_FOLDER}")
+    with tempfile.TemporaryDirectory(prefix="metrica-") as folder:
+        link = Path(folder, f"{weights.name}{OPENVINO_FOLDER}")
         link.symlink_to(weights.resolve(), target_is_directory=True)
         yield link
 
 
 def _compile(backend: OpenVinoOfUltralytics, folder: Path, precision: str, threads: int | None) -> None:
-    """Compile an OpenVINO network anew, in the precision asked for.
+    """Compile an OpenVINO network anew, in the requested precision.
 
     Ultralytics leaves it to OpenVINO, which rounds to bf16 where the processor can: some boxes of yolo11n in int8 then
-    have an IoU of 0.6 with those at f32.
+    have an IoU of 0.6 with the boxes at f32.
     """
     core = ov.Core()
     config: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
@@ -235,13 +236,18 @@ def _compile(backend: OpenVinoOfUltralytics, folder: Path, precision: str, threa
     backend.ov_compiled_model = backend.compile_model(core.read_model(next(folder.glob("*.xml"))))
 
 
-def _most_together(form: str, metadata: Mapping[str, Mapping[str, object]]) -> int:
-    """How many frames a network takes at once, at most `BATCH`; both are told by Ultralytics' AutoBackend."""
+def _batch_limit(form: str, metadata: Mapping[str, Mapping[str, object]]) -> int:
+    """The most frames that a network takes at once, up to `BATCH`.
+
+    Args:
+        form: the format, from Ultralytics' AutoBackend.
+        metadata: of the export, from there too.
+    """
     if form == "pt":
         return BATCH
     if not metadata.get("args", {}).get("dynamic"):
         return 1
-    # An engine is built for so many at most; others that are dynamic take any number.
+    # An engine is built for a fixed maximum; other dynamic networks take any number.
     return min(BATCH, int(str(metadata.get("batch", 1)))) if form == "engine" else BATCH
 
 
@@ -251,7 +257,7 @@ def _computed_in(network: object) -> str:
     if compiled is not None:
         try:
             return str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
-        except RuntimeError:  # of several devices each may have its own
+        except RuntimeError:  # with several devices, each may have its own
             return "auto"
     metadata: Mapping[str, Mapping[str, object]] = getattr(network, "metadata", {})
     exported = metadata.get("args", {})
@@ -271,6 +277,6 @@ def _found(boxes: np.ndarray, scores: np.ndarray, width: int, height: int) -> Fo
 
 
 def _in_a_line(error: Exception) -> str:
-    """What torch or Ultralytics says, without what follows it."""
+    """The type and the first line of a message of torch or Ultralytics."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}, {lines[0]}".rstrip(".:") if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""The models that Metrica knows by name (`catalogue.toml`), and how their weights come into the cache."""
+"""The catalogue of models that Metrica knows by name (`catalogue.toml`), and the download of their weights."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict
 
-from services.detector.backends.heads import Head
-from services.detector.backends.output_layout import Reading
+from services.detector.backends.heads import DetectionHead
+from services.detector.backends.output_layout import OutputLayout
 from services.detector.backends.protocol import ModelUnavailable
-from services.detector.models.download import DownloadFailed, ModelFile, Progress, fetch
+from services.detector.models.download import DownloadFailed, ModelFile, ProgressCallback, fetch
 
-__all__ = ["MOTION", "Entry", "ModelUnavailable", "catalogue", "download"]
+__all__ = ["MOTION", "CatalogueEntry", "ModelUnavailable", "catalogue", "download"]
 
 MOTION = "motion"
 """The name of the backend without weights."""
 
 
-class Entry(BaseModel):
+class CatalogueEntry(BaseModel):
     """A model of the catalogue."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,51 +31,51 @@ class Entry(BaseModel):
     licence: str
     origin: str
     input: tuple[int, int] | None = None
-    """Width and height of what the network sees, pixels."""
-    head: Head
+    """Width and height of the network's input, pixels."""
+    head: DetectionHead
     person: int
     files: tuple[ModelFile, ...]
     """The first is the one to load; the others lie beside it."""
 
     @property
-    def reading(self) -> Reading:
-        """How its output is read."""
-        return Reading(head=self.head, person=self.person)
+    def layout(self) -> OutputLayout:
+        """The layout of its output."""
+        return OutputLayout(head=self.head, person=self.person)
 
 
 @cached
-def catalogue() -> Mapping[str, Entry]:
+def catalogue() -> Mapping[str, CatalogueEntry]:
     """All models of the catalogue, by name."""
     table = tomllib.loads(files(__package__).joinpath("catalogue.toml").read_text(encoding="utf-8"))
-    return MappingProxyType({name: Entry.model_validate(entry) for name, entry in table.items()})
+    return MappingProxyType({name: CatalogueEntry.model_validate(entry) for name, entry in table.items()})
 
 
-def in_cache(name: str, entry: Entry, cache: Path) -> Path | None:
-    """The file to load, where a cache has all of a model as it was published."""
+def in_cache(name: str, entry: CatalogueEntry, cache: Path) -> Path | None:
+    """The file to load, where a cache has all files of a model, with the published checksums; None otherwise."""
     try:
-        whole = all(file.matches(cache / name / file.name) for file in entry.files)
-    except OSError:  # it may not be read
+        complete = all(file.matches(cache / name / file.name) for file in entry.files)
+    except OSError:  # the cache is not readable
         return None
-    return cache / name / entry.files[0].name if whole else None
+    return cache / name / entry.files[0].name if complete else None
 
 
-def download(name: str, entry: Entry, *, cache: Path, progress: Progress | None = None) -> Path:
-    """Make sure that a model's files lie in the cache, as they were published.
+def download(name: str, entry: CatalogueEntry, *, cache: Path, progress: ProgressCallback | None = None) -> Path:
+    """Make sure that a model's files are in the cache, with the published checksums.
 
     Returns:
         The file to load.
 
     Raises:
-        ModelUnavailable: they cannot be had, or are not what was published.
+        ModelUnavailable: a file cannot be downloaded, or has another checksum.
     """
     folder = cache / name
     try:
         first, *_ = [fetch(file, folder, progress=progress) for file in entry.files]
     except DownloadFailed as failed:
-        wanted = " and ".join(file.name for file in entry.files)
+        names = " and ".join(file.name for file in entry.files)
         raise ModelUnavailable(
             f"The model {name} is not here and could not be downloaded: {failed}. "
-            f"Let this machine reach {entry.files[0].address}, or put {wanted} into {folder}, "
+            f"Let this machine reach {entry.files[0].address}, or put {names} into {folder}, "
             f"or into {name}/ in the folder that METRICA_MODELS names, "
             f"or choose MODEL={MOTION}, which needs no download."
         ) from failed

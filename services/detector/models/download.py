@@ -1,7 +1,7 @@
-"""Fetching a model's files: resumed where a connection broke, checked before anybody can use them.
+"""Downloads of a model's files: resumed after a broken connection, and verified before they can be used.
 
-A file grows as `<name>.part` beside its place and gets its name only when its sum is right, so that what has the name
-is whole, whoever is killed and whenever. Replicas that share a cache take turns.
+A file grows as `<name>.part` beside its final path and is renamed only when its checksum is right, so that a file of
+that name is always complete, even if a process is killed. Replicas that share a cache take turns.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from services.detector.models.checksums import digest
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 ATTEMPTS = 3
-"""In a row that bring no new byte, before we give up."""
+"""Attempts in a row without a new byte, after which a download fails."""
 PAUSE = 1.0
 """Seconds before the second attempt; each later pause is twice as long."""
 
 
 class DownloadFailed(Exception):
-    """A file cannot be had; the message says why, as a part of a sentence."""
+    """A file cannot be downloaded; the message is the reason, as part of a sentence."""
 
 
-class Progress(Protocol):
-    """Is told how far a download is."""
+class ProgressCallback(Protocol):
+    """Called with the progress of a download."""
 
     def __call__(self, file: str, done: int, total: int) -> None:
-        """`done` of `total` bytes of `file` are there."""
+        """Take note that `done` of `total` bytes of `file` have arrived."""
 
 
 class ModelFile(BaseModel):
@@ -58,53 +58,53 @@ class ModelFile(BaseModel):
 
     @property
     def algorithm(self) -> str:
-        """By which it is checked."""
+        """The algorithm of its checksum, a name of `hashlib`."""
         return "sha256" if self.sha256 else "sha384"
 
     @property
     def expected(self) -> str:
-        """Its sum, in hexadecimal."""
+        """Its checksum, in hexadecimal."""
         return self.sha256 or self.sha384
 
     def matches(self, path: Path) -> bool:
-        """Whether this file lies there whole."""
+        """Tell whether a path holds this file, complete and unchanged."""
         return path.is_file() and path.stat().st_size == self.bytes and digest(path, self.algorithm) == self.expected
 
 
 class _Interrupted(Exception):
-    """The connection failed; what came so far stays, and another attempt goes on from there."""
+    """The connection failed; the bytes so far are kept, and another attempt goes on from there."""
 
 
 def fetch(
     file: ModelFile,
     folder: Path,
     *,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Path:
-    """Make sure that a file lies in a folder, whole and checked; downloads what is missing of it.
+    """Make sure that a file is in a folder, complete and verified; downloads the missing part of it.
 
     Args:
-        file: what to fetch.
-        folder: where to; made if need be.
-        progress: is told of every piece that arrives.
+        file: to fetch.
+        folder: to store it in; created if need be.
+        progress: called for every chunk that arrives.
         sleep: waits between attempts.
 
     Returns:
-        Where the file lies.
+        Path of the file.
 
     Raises:
-        DownloadFailed: it cannot be had; what came of it is kept for the next time, unless it is wrong.
+        DownloadFailed: it cannot be downloaded. The part that arrived is kept for the next time, unless it is wrong.
     """
-    place = folder / file.name
+    path = folder / file.name
     part = folder / f"{file.name}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _turn(folder):
-            if not file.matches(place):
+        with _locked(folder):
+            if not file.matches(path):
                 _download(file, part, progress or _silent, sleep)
                 _check(file, part)
-                part.replace(place)
+                part.replace(path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             part.unlink(missing_ok=True)
@@ -112,11 +112,11 @@ def fetch(
                 f"there is no space left in {folder} for the {file.bytes / 1e6:.1f} MB of {file.name}"
             ) from error
         raise DownloadFailed(f"{error.filename or folder} cannot be written ({error.strerror or error})") from error
-    return place
+    return path
 
 
-def _download(file: ModelFile, part: Path, progress: Progress, sleep: Callable[[float], None]) -> None:
-    """Bring the part to its full size, over as many connections as it takes."""
+def _download(file: ModelFile, part: Path, progress: ProgressCallback, sleep: Callable[[float], None]) -> None:
+    """Bring the part to its full size, over several connections if need be."""
     fruitless, before = 0, -1
     with httpx.Client(timeout=TIMEOUT, follow_redirects=True) as client:
         while (done := _size(part)) != file.bytes:
@@ -130,8 +130,8 @@ def _download(file: ModelFile, part: Path, progress: Progress, sleep: Callable[[
                 sleep(PAUSE * 2**fruitless)
 
 
-def _continue(client: httpx.Client, file: ModelFile, part: Path, progress: Progress) -> None:
-    """One connection: go on from the end of the part."""
+def _continue(client: httpx.Client, file: ModelFile, part: Path, progress: ProgressCallback) -> None:
+    """Go on from the end of the part, over one connection."""
     done = _size(part)
     if done > file.bytes:
         part.unlink()
@@ -143,11 +143,11 @@ def _continue(client: httpx.Client, file: ModelFile, part: Path, progress: Progr
             done = _starts_at(answer, file, part, done)
             with part.open("r+b" if done else "wb") as opened:
                 opened.seek(done)
-                for piece in answer.iter_raw():
-                    opened.write(piece)
-                    done += len(piece)
+                for chunk in answer.iter_raw():
+                    opened.write(chunk)
+                    done += len(chunk)
                     if done > file.bytes:
-                        break  # somebody sends without end; the sum will tell
+                        break  # the server may send without end
                     progress(file.name, done, file.bytes)
                 opened.flush()
                 os.fsync(opened.fileno())
@@ -181,19 +181,19 @@ def _starts_at(answer: httpx.Response, file: ModelFile, part: Path, done: int) -
 
 
 def _check(file: ModelFile, part: Path) -> None:
-    """Let only the published file pass; another one is removed, so that it is not resumed for ever."""
-    found = digest(part, file.algorithm)
-    if found != file.expected:
+    """Refuse a file with another checksum than the published one, and remove it, so that it is not resumed for ever."""
+    actual = digest(part, file.algorithm)
+    if actual != file.expected:
         part.unlink()
         raise DownloadFailed(
-            f"{file.name} from {file.address} has the {file.algorithm.upper()} {found}, expected is {file.expected}: "
+            f"{file.name} from {file.address} has the {file.algorithm.upper()} {actual}, expected is {file.expected}: "
             "it is not the published file, and was removed"
         )
 
 
 @contextmanager
-def _turn(folder: Path) -> Iterator[None]:
-    """One process at a time in a folder."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock a folder against other processes."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -211,4 +211,4 @@ def _host(file: ModelFile) -> str:
 
 
 def _silent(file: str, done: int, total: int) -> None:
-    """Nobody wants to know."""
+    """Ignore the progress."""

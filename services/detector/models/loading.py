@@ -1,4 +1,4 @@
-"""From a model's name to a detector that is ready to look."""
+"""Loading of models: from a name to a detector that is ready."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from types import MappingProxyType
 
 from contracts.events import Model
 from services.detector.backends.openvino import OpenVinoDetector
-from services.detector.backends.output_layout import told
+from services.detector.backends.output_layout import from_sidecar
 from services.detector.backends.protocol import Detector, ModelUnavailable
 from services.detector.backends.ultralytics import UltralyticsDetector
 from services.detector.models.catalogue import MOTION, catalogue, download, in_cache
 from services.detector.models.checksums import check_pins, weights_sum
-from services.detector.models.download import Progress
+from services.detector.models.download import ProgressCallback
 from services.detector.motion.detector import MotionDetector
 
 WEIGHTS = (".xml", ".onnx")
 ULTRALYTICS = "ultralytics:"
-"""Before a path: the weights are run by Ultralytics, whatever they are."""
+"""Prefix of a path whose weights are run by Ultralytics, whatever their format."""
 ULTRALYTICS_WEIGHTS = (".pt", ".engine")
-"""Nothing else runs them."""
+"""Formats that only Ultralytics runs."""
 PRECISIONS = ("f32", "bf16", "f16")
 DEVICE = re.compile(r"cpu|mps|cuda|(cuda:)?\d+|intel:(cpu|gpu|npu)(\.\d+)?")
 NO_BACKENDS: Mapping[str, Callable[[], Detector]] = MappingProxyType({})
@@ -37,28 +37,28 @@ def open_detector(
     threads: int | None = None,
     device: str | None = None,
     closer: bool = True,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     backends: Mapping[str, Callable[[], Detector]] = NO_BACKENDS,
 ) -> Detector:
-    """Open the detector that a name stands for. Reads, may download, and compiles: seconds, so never on an event loop.
+    """Open the detector of a name. It reads, may download, and compiles: takes seconds, so never on an event loop.
 
     Args:
         name: one of `backends`; `motion`; a model in `folders` or of the catalogue; the path of an .xml or .onnx, or
             the absolute one of a folder that holds it; the path of a .pt or .engine; or `ultralytics:` and a path.
-        folders: searched before anything is downloaded, each for `<name>/<name>.xml`, `<name>.xml` and the same as
-            .onnx. They are their owner's word: files in them need no published sum, only those of their own list.
-        cache: where downloads are kept, one folder per model.
-        shared: a cache of somebody else's; what is whole there is not downloaded, and nothing is written.
+        folders: the operator's own, searched before a download, each for `<name>/<name>.xml`, `<name>.xml` and the same
+            as .onnx. Their files need not have published checksums, only match a list of pins beside them.
+        cache: folder of downloads, with one folder per model.
+        shared: a read-only cache; models that are complete there are not downloaded.
         precision: computed in; `f32` gives the same bits with any number of threads.
         threads: of the processor, at most; by default all.
-        device: what computes: `cpu`; `intel:gpu` or `intel:npu`; `cuda:0` for weights that Ultralytics runs. By
-            default the CPU; for weights of Ultralytics the first GPU of NVIDIA, where there is one.
-        closer: whether OpenVINO's networks look closer where people are small.
-        progress: is told how far a download is.
+        device: to compute on: `cpu`; `intel:gpu` or `intel:npu`; `cuda:0` for weights that Ultralytics runs. By
+            default the CPU; for weights of Ultralytics the first NVIDIA GPU, where there is one.
+        closer: True for sliced inference where people are small, with OpenVINO's networks.
+        progress: called with the progress of a download.
         backends: further detectors, by name.
 
     Raises:
-        ModelUnavailable: what is wrong, and what to do.
+        ModelUnavailable: the model cannot be opened; the message says why, and what to do.
     """
     if name in backends:
         return backends[name]()
@@ -83,59 +83,63 @@ def open_detector(
         weights = weights or download(name, entry, cache=cache, progress=progress)
     entry = entry or catalogue().get(weights.stem)
     model = _identify(weights, name if name in catalogue() else weights.stem, precision)
-    reading = told(weights) or (entry.reading if entry else None)
-    return OpenVinoDetector(weights, model, reading=reading, device=device, threads=threads, closer=closer)
+    layout = from_sidecar(weights) or (entry.layout if entry else None)
+    return OpenVinoDetector(weights, model, layout=layout, device=device, threads=threads, closer=closer)
 
 
 def own_weights(name: str, folders: Sequence[Path]) -> Path | None:
-    """The owner's file for a name, if there is one.
+    """The operator's file for a name; None where there is none.
+
+    Args:
+        name: of a model, or a path.
+        folders: the operator's own.
 
     Raises:
-        ModelUnavailable: there is no file of that path, or several may be meant.
+        ModelUnavailable: the path does not exist, or a folder has several networks.
     """
     given = Path(name).expanduser()
     if given.suffix in WEIGHTS:
-        for place in (given, *(folder / given for folder in folders)):
-            if place.is_file():
-                return place
+        for path in (given, *(folder / given for folder in folders)):
+            if path.is_file():
+                return path
         raise ModelUnavailable(f"There is no file {given}{_searched(folders)}.")
     if given.is_absolute():
-        return _only_one(given)
+        return _only_network(given)
     for folder in folders:
-        for place in (folder / name / name, folder / name):
+        for stem in (folder / name / name, folder / name):
             for suffix in WEIGHTS:
-                weights = place.with_name(place.name + suffix)
+                weights = stem.with_name(stem.name + suffix)
                 if weights.is_file():
                     return weights
-        if found := _only_one(folder / name):
-            return found
+        if network := _only_network(folder / name):
+            return network
     return None
 
 
 def _with_ultralytics(
     path: Path, folders: Sequence[Path], precision: str, device: str | None, threads: int | None
 ) -> Detector:
-    place = next((place for place in (path, *(folder / path for folder in folders)) if place.exists()), None)
-    if place is None:
+    existing = next((known for known in (path, *(folder / path for folder in folders)) if known.exists()), None)
+    if existing is None:
         raise ModelUnavailable(
             f"There is no file {path}{_searched(folders)}. Weights of Ultralytics are never downloaded: put them there."
         )
-    network = _only_one(place) if place.is_dir() else place
+    network = _only_network(existing) if existing.is_dir() else existing
     if network is None:
-        raise ModelUnavailable(f"{place} holds no network: neither an .xml nor an .onnx is in it.")
+        raise ModelUnavailable(f"{existing} holds no network: neither an .xml nor an .onnx is in it.")
     model = _identify(network, network.stem, precision)
-    reading = told(network)
+    layout = from_sidecar(network)
     return UltralyticsDetector(
-        place if network.suffix == ".xml" else network,
+        existing if network.suffix == ".xml" else network,
         model,
-        person=reading.person if reading else None,
+        person=layout.person if layout else None,
         device=device,
         threads=threads,
     )
 
 
 def _identify(weights: Path, name: str, precision: str) -> Model:
-    """Weights by their sum, after a look whether they are the pinned ones."""
+    """Identify weights by their checksum, after a check against the pinned ones."""
     try:
         parts = parts_of(weights)
         check_pins(parts)
@@ -144,15 +148,15 @@ def _identify(weights: Path, name: str, precision: str) -> Model:
         raise ModelUnavailable(f"{error.filename or weights} cannot be read ({error.strerror or error}).") from error
 
 
-def _only_one(folder: Path) -> Path | None:
-    """The one network in a folder, whatever it is called, as exports of Ultralytics lie: `yolo_model/yolo.xml`."""
-    found = sorted(file for suffix in WEIGHTS for file in folder.glob(f"*{suffix}"))
-    if len(found) > 1:
-        names = " and ".join(file.name for file in found)
+def _only_network(folder: Path) -> Path | None:
+    """The only network in a folder, of any name, as Ultralytics exports them: `yolo_model/yolo.xml`."""
+    networks = sorted(file for suffix in WEIGHTS for file in folder.glob(f"*{suffix}"))
+    if len(networks) > 1:
+        names = " and ".join(file.name for file in networks)
         raise ModelUnavailable(
             f"{folder} holds {names}, and none is called {folder.name}: rename the one that is meant."
         )
-    return found[0] if found else None
+    return networks[0] if networks else None
 
 
 def parts_of(weights: Path) -> list[Path]:
@@ -163,10 +167,10 @@ def parts_of(weights: Path) -> list[Path]:
     """
     if weights.suffix != ".xml":
         return [weights]
-    numbers = weights.with_suffix(".bin")
-    if not numbers.is_file():
-        raise ModelUnavailable(f"{weights} lacks its weights: {numbers.name} must lie beside it.")
-    return [weights, numbers]
+    binary = weights.with_suffix(".bin")
+    if not binary.is_file():
+        raise ModelUnavailable(f"{weights} lacks its weights: {binary.name} must lie beside it.")
+    return [weights, binary]
 
 
 def _unknown(name: str, folders: Sequence[Path]) -> str:

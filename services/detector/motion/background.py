@@ -1,4 +1,4 @@
-"""What moves in front of a fixed camera's background: a mask per frame, from a background that is learnt as it goes."""
+"""Background subtraction for fixed cameras: a mask of moving pixels per frame, from a background learnt meanwhile."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from numpy.typing import NDArray
 from services.detector.backends.protocol import Image
 
 Mask = NDArray[np.uint8]
-"""(height, width) uint8: 255 where somebody is, 0 elsewhere."""
+"""(height, width) uint8: 255 in the foreground, 0 elsewhere."""
 
 WARM_UP = 20
-"""Frames that are learnt whole, whoever walks through them; nothing is reported before their first half is over."""
+"""Frames that are learnt whole, people included; the first half of them gives empty masks."""
 HISTORY = 200
-"""Frames after which a changed background is learnt, where nobody stands."""
+"""Frames after which a changed background is learnt, outside of the foreground."""
 PATIENCE = 600
-"""Frames that something may stay before it is taken for furniture: a minute at 10 frames a second."""
+"""Frames that an object may stand still before it is learnt as background: a minute at 10 frames a second."""
 STEP = 3
-"""Every how many frames the background is learnt, by so much more: it changes slowly, and learning is half the work."""
+"""Frames between two updates of the background, each for `STEP` frames: it changes slowly, and an update is half of the
+work."""
 CONTRAST = 16.0
 """Squared distance, in variances, beyond which a pixel is not background."""
 SHADOW = 0.55
-"""A pixel of the background's colour that keeps at least this part of its light lies in a shadow."""
+"""A pixel of the background's colour counts as shadow if it keeps at least this fraction of its brightness."""
 SURE, SURE_OR_SHADOW = 254, 0
-"""MOG2 marks what is surely no background with 255, and shadows with 127."""
+"""Thresholds for the marks of MOG2: 255 is foreground, 127 shadow."""
 BRIGHTER = 1.4
 """Factor by which the light may change before the background is learnt anew."""
 ANCHOR = 0.995
-"""Part of a change of the light, on a logarithmic scale, that is evened out at once."""
+"""Fraction of a change of the light, on a logarithmic scale, that is compensated at once."""
 SUDDEN = 0.6
-"""Part of the picture that no crowd fills: when more changes at once, the light or the camera did."""
+"""Fraction of the picture that no crowd fills: when more changes at once, the light has changed or the camera moved."""
 
 
 class Background:
-    """The background of one camera, and the age of what stands before it.
+    """The background of one camera, and the age of the foreground at each pixel.
 
-    Where somebody stands, nothing is learnt, so that who waits does not melt away; only what has stayed for `PATIENCE`
-    frames is let in.
+    Foreground pixels are learnt only after `PATIENCE` frames, so that a waiting person stays in the foreground.
     """
 
     def __init__(self, width: int, height: int) -> None:
@@ -52,11 +52,11 @@ class Background:
 
     @property
     def bare(self) -> Image | None:
-        """The picture without anybody; None while it is learnt from scratch."""
+        """The background as a picture; None while it is learnt from scratch."""
         return self._bare if self._seen > WARM_UP else None
 
     def recall(self, bare: Image) -> None:
-        """Go on from a picture without anybody."""
+        """Start from a saved picture of the background."""
         self._forget()
         self._bare = bare
         while self._seen < WARM_UP:
@@ -65,8 +65,8 @@ class Background:
         self._seen += 1
 
     def foreground(self, picture: Image) -> Mask:
-        """What is not background in the next picture, (height, width, 3) BGR, shadows left out."""
-        # Sensor noise is of single pixels, people are not.
+        """The foreground mask of the next picture, (height, width, 3) BGR, without shadows."""
+        # Removes sensor noise, which is of single pixels.
         smooth = cast("Image", cv2.GaussianBlur(picture, (5, 5), 0))
         if self._seen > WARM_UP:
             gain = self._gain(smooth)
@@ -93,11 +93,11 @@ class Background:
         self._age.fill(0)
 
     def _gain(self, smooth: Image) -> NDArray[np.float64]:
-        """By what the background is brighter now than this picture, in each colour: clouds and lamps change it all."""
+        """Brightness of the background through that of this picture, per colour: clouds and lamps change all pixels."""
         coarse, bare = smooth[::4, ::4].astype(np.float32), self._bare[::4, ::4].astype(np.float32)
-        # Of most pixels, hence a median: people change a few by much.
+        # The median, as people change a few pixels by much.
         gain = np.median((bare + 1) / (coarse + 1), axis=(0, 1)).astype(np.float64)
-        # A little is left to be learnt, so that the background cannot wander from the pictures in the course of days.
+        # The rest is left to be learnt, so that the background cannot drift from the pictures in the course of days.
         return cast("NDArray[np.float64]", gain**ANCHOR)
 
     def _learn(self, smooth: Image, covered: Mask) -> None:
@@ -106,8 +106,8 @@ class Background:
         waiting = np.where(self._age < PATIENCE, covered, 0).astype(np.uint8)
         # The rim of a person is half background: it must not be learnt either.
         guarded = cv2.dilate(waiting, _DISC_7)
-        # Behind people, what was last seen there is seen again. (MOG2's own `knownForegroundMask` is learnt all the
-        # same in OpenCV 5.0.)
+        # Behind people the last known background is learnt again. (OpenCV 5.0 learns pixels in spite of MOG2's own
+        # `knownForegroundMask`.)
         cv2.copyTo(smooth, cv2.bitwise_not(guarded), self._bare)
         self._learner.apply(self._bare, learningRate=STEP / HISTORY)
 

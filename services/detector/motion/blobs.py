@@ -1,6 +1,6 @@
-"""From a mask of what moves to people: fragments of a body are joined, people who overlap are parted.
+"""From a foreground mask to people: joins the fragments of a body, and splits overlapping people.
 
-Both need to know how large a person looks at each height of the picture; that is learnt from those who walk alone:
+Both need the size of a person at each height of the picture; it is learnt from people walking alone:
 
         ○            the further down the feet,
        ─┼─     ○     the nearer the person,
@@ -23,28 +23,28 @@ from services.detector.backends.protocol import NOBODY, Found
 from services.detector.motion.background import Mask
 
 SMALLEST = 0.0008
-"""Part of the picture below which a silhouette is nobody, whoever has been seen."""
+"""Fraction of the picture below which a silhouette is no person."""
 CRUMB = 0.15
-"""Part of `SMALLEST` below which a piece does not even belong to somebody."""
+"""Fraction of `SMALLEST` below which a blob is not even a fragment of a person."""
 UPRIGHT = (1.5, 4.5)
-"""Height through width of one person on foot."""
+"""Bounds of height divided by width of a person on foot."""
 WHOLE, PART, FRAGMENT = 0.9, 0.7, 0.3
-"""Scores: of a silhouette of one person's size, of one cut out of a larger one, and of one that is too small."""
+"""Scores: of a silhouette of one person's size, of a part of a larger one, and of one that is too small."""
 GAP = 0.15
-"""Two fragments of a body lie less than this part of a person's height apart."""
+"""Largest gap between two fragments of a body, as a fraction of a person's height."""
 WIDE, TALL = 1.45, 1.2
 """Times a person's width or height from which a silhouette may be more than one person."""
 WIDE_TWO, TALL_TWO = 1.25, 1.05
-"""Times a person's area from which a silhouette that is too wide, or too tall, is two."""
+"""Times a person's area from which a silhouette that is too wide, or too tall, is two people."""
 HIDDEN = 0.9
-"""Part of each person that is seen in a crowd, on average."""
+"""Fraction of each person that is visible in a crowd, on average."""
 SAMPLE = 1500
-"""Pixels, about, of a crowd that are enough to see where its people stand."""
+"""Pixels of a crowd, about, that are sampled to locate its people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A piece of the mask: the box around it in pixels, and how many of them are set."""
+    """A connected part of the mask: its bounding box in pixels, and the number of its pixels."""
 
     left: int
     top: int
@@ -52,7 +52,7 @@ class Blob:
     bottom: int
     area: int
     labels: tuple[int, ...]
-    """Of the connected pieces that it is made of."""
+    """Labels of the connected components that it consists of."""
 
     @property
     def width(self) -> int:
@@ -65,7 +65,7 @@ class Blob:
         return self.bottom - self.top
 
     def joined(self, other: Self) -> Blob:
-        """Both as one."""
+        """Both as one blob."""
         return Blob(
             min(self.left, other.left),
             min(self.top, other.top),
@@ -77,8 +77,8 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
-    """How a person's silhouette looks, in pixels."""
+class PersonSize:
+    """Size of a person's silhouette, in pixels."""
 
     width: float
     height: float
@@ -86,13 +86,13 @@ class Size:
 
 
 class Scale:
-    """How large people look, by where their feet are: the median of those seen in each band of the picture."""
+    """Size of people by the row of their feet: the median of the sightings in each band of the picture."""
 
     BANDS = 12
     REMEMBERED = 15
-    """Sightings per band."""
+    """Sightings per band, at most."""
     ENOUGH = 12
-    """Sightings from which a person's size is known."""
+    """Sightings in all bands from which sizes are known."""
 
     def __init__(self, rows: int) -> None:
         self._band = rows / self.BANDS
@@ -101,32 +101,32 @@ class Scale:
 
     @property
     def sightings(self) -> NDArray[np.int32]:
-        """Those who were seen, (N, 4): band, width, height, area."""
-        rows = [(band, *one) for band, seen in self._seen.items() for one in seen]
+        """The sightings, (N, 4): band, width, height, area."""
+        rows = [(band, *sighting) for band, sightings in self._seen.items() for sighting in sightings]
         return np.array(rows, np.int32).reshape(-1, 4)
 
     def recall(self, sightings: NDArray[np.int32]) -> None:
-        """Remember those who were seen before."""
+        """Add saved sightings."""
         for band, width, height, area in sightings.tolist():
             self._remember(band, (width, height, area))
 
     def learn(self, blob: Blob) -> None:
-        """Remember somebody who walks alone and is wholly in the picture."""
+        """Add a person who walks alone and is wholly in the picture."""
         self._remember(int(blob.bottom / self._band), (blob.width, blob.height, blob.area))
 
-    def _remember(self, number: int, one: tuple[int, int, int]) -> None:
+    def _remember(self, number: int, sighting: tuple[int, int, int]) -> None:
         band = self._seen.setdefault(number, deque(maxlen=self.REMEMBERED))
-        band.append(one)
+        band.append(sighting)
         if sum(map(len, self._seen.values())) >= self.ENOUGH:
             self._medians = np.array([[n, *np.median(self._seen[n], axis=0)] for n in sorted(self._seen)])
 
-    def at(self, feet: float) -> Size | None:
-        """The size of a person whose feet are at this row; None while too few were seen."""
+    def at(self, feet: float) -> PersonSize | None:
+        """The size of a person with feet at this row; None while there are too few sightings."""
         if self._medians is None:
             return None
         band = feet / self._band - 0.5
         width, height, area = (float(np.interp(band, self._medians[:, 0], self._medians[:, i])) for i in (1, 2, 3))
-        return Size(width, height, area)
+        return PersonSize(width, height, area)
 
 
 class Silhouettes:
@@ -147,9 +147,9 @@ class Silhouettes:
                 continue
             size = self.scale.at(blob.bottom)
             if size is not None and (blob.width > WIDE * size.width or blob.height > TALL * size.height):
-                pieces = _parted(blob, np.isin(labels, blob.labels), size)
-                boxes += pieces
-                scores += [PART if len(pieces) > 1 else WHOLE] * len(pieces)
+                parts = _split(blob, np.isin(labels, blob.labels), size)
+                boxes += parts
+                scores += [PART if len(parts) > 1 else WHOLE] * len(parts)
                 continue
             boxes.append((blob.left, blob.top, blob.right, blob.bottom))
             scores.append(FRAGMENT if size is not None and blob.area < 0.35 * size.area else WHOLE)
@@ -170,46 +170,45 @@ class Silhouettes:
         return blobs, cast("NDArray[np.int32]", labels)
 
     def _joined(self, blobs: list[Blob]) -> list[Blob]:
-        """Join what is one above the other and no more than one person together; from the largest on."""
+        """Join blobs above one another that together are no larger than a person; begins with the largest."""
         left = sorted(blobs, key=lambda blob: (-blob.area, blob.left, blob.top))
-        whole = []
+        people = []
         while left:
-            one = left.pop(0)
+            person = left.pop(0)
             at = 0
             while at < len(left):
-                if self._belong(one, left[at]):
-                    one, at = one.joined(left.pop(at)), 0
+                if self._belong(person, left[at]):
+                    person, at = person.joined(left.pop(at)), 0
                 else:
                     at += 1
-            whole.append(one)
-        return whole
+            people.append(person)
+        return people
 
-    def _belong(self, one: Blob, other: Blob) -> bool:
-        both = one.joined(other)
+    def _belong(self, blob: Blob, other: Blob) -> bool:
+        both = blob.joined(other)
         size = self.scale.at(both.bottom)
-        shared = min(one.right, other.right) - max(one.left, other.left)
-        apart = max(one.top, other.top) - min(one.bottom, other.bottom)
+        shared = min(blob.right, other.right) - max(blob.left, other.left)
+        gap = max(blob.top, other.top) - min(blob.bottom, other.bottom)
         if size is None:
             upright = both.height >= UPRIGHT[0] * both.width
-            return upright and shared >= 0.5 * min(one.width, other.width) and apart <= GAP * both.height
+            return upright and shared >= 0.5 * min(blob.width, other.width) and gap <= GAP * both.height
         fits = both.width <= 1.2 * size.width and both.height <= 1.15 * size.height
-        return fits and shared >= 0.3 * min(one.width, other.width) and apart <= GAP * size.height
+        return fits and shared >= 0.3 * min(blob.width, other.width) and gap <= GAP * size.height
 
-    def _alone(self, blob: Blob, size: Size | None) -> bool:
+    def _alone(self, blob: Blob, size: PersonSize | None) -> bool:
         width, height = self._shape
         inside = blob.left > 0 and blob.top > 0 and blob.right < width and blob.bottom < height
         upright = UPRIGHT[0] <= blob.height / blob.width <= UPRIGHT[1]
         return inside and upright and (size is None or blob.area > 0.6 * size.area)
 
 
-def _parted(blob: Blob, pixels: NDArray[np.bool_], size: Size) -> list[tuple[int, int, int, int]]:
+def _split(blob: Blob, pixels: NDArray[np.bool_], size: PersonSize) -> list[tuple[int, int, int, int]]:
     """Boxes of the people in a silhouette that is too large for one.
 
-    Lloyd's algorithm (k-means) over the silhouette's pixels, measured in persons: as far across as one is wide is as
-    far as down one is tall.
+    Lloyd's algorithm (k-means) over the silhouette's pixels, with x in widths and y in heights of a person.
     """
     count = round(blob.area / (HIDDEN * size.area))
-    # Arms and bags make one person wide; nothing makes one that tall.
+    # Arms and bags can make a person wider, but not taller.
     if blob.area > (TALL_TWO if blob.height > TALL * size.height else WIDE_TWO) * size.area:
         count = max(count, 2)
     if count < 2:
@@ -237,6 +236,6 @@ def _parted(blob: Blob, pixels: NDArray[np.bool_], size: Size) -> list[tuple[int
 
 
 def _nearest(points: NDArray[np.float64], middles: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Which of the middles is nearest to each point."""
+    """Index of the nearest middle for each point."""
     # |p - m|² without |p|², which is the same for all m.
     return cast("NDArray[np.intp]", ((middles**2).sum(axis=1) - 2 * points @ middles.T).argmin(axis=1))

@@ -1,6 +1,6 @@
-"""The `motion` backend: what moves before a fixed background. It needs no weights, and cannot tell people from carts.
+"""The `motion` backend: moving objects before a fixed background. It has no weights, and takes carts for people.
 
-For the simulated door, and for a camera whose owner chose it; nobody gets it without asking.
+It is for the simulated door, and for cameras that are set to it; it is never a default.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from services.detector.motion.blobs import Silhouettes
 WIDTH = 360
 """Pixels that a frame is shrunk to, about: enough to see a gap between two people, at a quarter of the work."""
 SMALLEST_SIDE = 16
-"""Frames below this many pixels show nobody."""
+"""Frames with a side below this many pixels give no people."""
 STREAMS = 64
-"""Cameras whose background is kept; of more, those not seen for longest start anew."""
+"""Streams with a learnt background; of more, the least recently used are forgotten."""
 
 
 class MotionDetector:
-    """Finds people as what moves. Must see each stream's frames in order."""
+    """Finds moving people. Must see each stream's frames in order."""
 
     stateful = True
 
     def __init__(self, streams: int = STREAMS) -> None:
-        """Remember the background of that many streams."""
+        """Keep the background of that many streams."""
         self._most = streams
         self._scenes: OrderedDict[str, _Scene] = OrderedDict()
 
     @property
     def model(self) -> Model:
-        """There are no weights to name."""
+        """Named `motion`, without weights."""
         return Model(name="motion")
 
     def detect(self, frame: Image, stream: str) -> Found:
@@ -56,12 +56,12 @@ class MotionDetector:
         return scene.people(frame)
 
     def learnt(self, stream: str) -> bytes | None:
-        """The background of a stream and the size of people there."""
+        """The background of a stream and the sizes of people there; None while it is too new."""
         scene = self._scenes.get(stream)
         return None if scene is None else scene.learnt()
 
     def recall(self, stream: str, learnt: bytes) -> None:
-        """Go on with a background from before. Where the view is another by now, it is soon forgotten.
+        """Go on with a saved background. If the view has changed meanwhile, it is soon learnt anew.
 
         Raises:
             ValueError: it cannot be read.
@@ -70,11 +70,11 @@ class MotionDetector:
 
 
 class _Scene:
-    """What is known of one camera's view."""
+    """The learnt view of one camera."""
 
     def __init__(self, width: int, height: int) -> None:
         self.frame_size = (width, height)
-        # By a whole number, which OpenCV does several times faster.
+        # By a whole number, as OpenCV shrinks several times faster by one.
         shrink = max(1, round(width / WIDTH))
         self._size = (width // shrink, height // shrink)
         self._background = Background(*self._size)

@@ -1,7 +1,7 @@
-"""The tables of who may do what: users, memberships, keys of machines, sign-ins, and the log of what was changed.
+"""Tables of access rights: users, memberships, API keys, refresh tokens, invitations, and the audit log.
 
-The api alone writes them. No password and no token is in here: of what was chosen by people there is an argon2 hash, of
-what was drawn at random a SHA-256.
+Only the api writes them. They hold no password and no token: of passwords the argon2 hash, of random tokens the
+SHA-256.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ class User(SQLModel, table=True):
     """In lower case."""
     name: str = ""
     password_hash: str | None = None
-    """argon2id; None of who signs in elsewhere."""
+    """argon2id; None for a person with sign-in at another issuer."""
     subject: str | None = Field(default=None, unique=True)
-    """What another issuer of tokens calls this person."""
+    """The person's `sub` in tokens of another issuer."""
     superadmin: bool = False
     disabled: bool = False
     created_at: datetime = Field(sa_type=DateTime(timezone=True))
     verified_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
-    """When this person showed that the address is theirs, by a link that was sent to it. None of an account that
-    somebody else made, in a release when one could choose another person's password."""
+    """Time at which this person proved that the address is theirs, by a link that was sent to it. None for accounts of
+    releases in which an admin could choose another person's password."""
 
 
 class Membership(SQLModel, table=True):
-    """What a user may do in an organization: viewer, manager or admin."""
+    """The role of a user in an organization: viewer, manager or admin."""
 
     user: UUID = Field(primary_key=True, foreign_key="account.id", ondelete="CASCADE")
     organization: str = Field(primary_key=True, foreign_key="organization.id", ondelete="CASCADE", index=True)
@@ -43,7 +43,7 @@ class Membership(SQLModel, table=True):
 
 
 class ApiKey(SQLModel, table=True):
-    """A machine's key to an organization, or to one store of it. Of the role `worker`, it only sends crossings."""
+    """A machine's key to an organization, or to one store of it. With the role `worker` it is an edge key."""
 
     __tablename__ = "api_key"
 
@@ -53,19 +53,20 @@ class ApiKey(SQLModel, table=True):
     name: str
     role: str
     prefix: str = Field(unique=True)
-    """The key's first part: what it is found and recognised by."""
+    """The key's first part, by which its row is found and people recognise it."""
     hash: str
     """SHA-256 of the whole key, hexadecimal."""
     created_at: datetime = Field(sa_type=DateTime(timezone=True))
     made_by: UUID | None = Field(default=None, foreign_key="account.id", ondelete="SET NULL", index=True)
-    """The person behind it, through whichever keys: with their right to make keys, it ends. A worker's key stays."""
+    """The person who made it, directly or through other keys: when they lose the right to make keys, it is void. An
+    edge key stays."""
     revoked_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     last_used_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     """To about a minute."""
 
 
 class RefreshToken(SQLModel, table=True):
-    """What a sign-in is renewed by, once. The tokens of one sign-in are a family: without one, it is signed out."""
+    """A token that renews a sign-in, once. The tokens of one sign-in are a family; without any, the sign-in is over."""
 
     __tablename__ = "refresh_token"
 
@@ -76,11 +77,11 @@ class RefreshToken(SQLModel, table=True):
     expires_at: datetime = Field(sa_type=DateTime(timezone=True), index=True)
     used_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     successor: str | None = None
-    """Of a used one, the token that took its place, sealed: used again at once, it gives that one again."""
+    """Of a used one, the token that replaced it, sealed: a second use at once gives that same token again."""
 
 
 class Invitation(SQLModel, table=True):
-    """An address that was asked to join an organization. It is pending until it is accepted, revoked or expired."""
+    """An invitation of an address to an organization. It is pending until it is accepted, revoked or expired."""
 
     __table_args__ = (
         Index(
@@ -97,13 +98,13 @@ class Invitation(SQLModel, table=True):
     email: str
     """In lower case."""
     name: str
-    """How the mail greets this person."""
+    """The person's name, for the mail."""
     role: str
     hash: str = Field(unique=True)
     """SHA-256 of the token in the link, hexadecimal."""
     invited_by: str
     inviter: UUID | None = None
-    """The account or key that invited. Once it is no admin any more, nobody can accept. None: the command line."""
+    """The account or key that invited; when it is no admin any more, the invitation is void. None: the command line."""
     created_at: datetime = Field(sa_type=DateTime(timezone=True))
     expires_at: datetime = Field(sa_type=DateTime(timezone=True))
     accepted_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
@@ -127,24 +128,24 @@ class PasswordReset(SQLModel, table=True):
 
 
 class OutgoingMail(SQLModel, table=True):
-    """A mail that is on its way: it stays until the mail server has taken it, or it is of no use any more."""
+    """A mail to be sent: its row stays until the mail server has accepted it, or it is revoked or expired."""
 
     __tablename__ = "outgoing_mail"
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     about: UUID | None = Field(default=None, index=True)
-    """The invitation or reset whose link is in it: revoked, its mail is not sent any more."""
+    """The invitation or reset of the link in it: when that is revoked, the mail is no longer sent."""
     recipient: str
     sealed: str | None = None
-    """The text, sealed by `services.kit.vault`: a link in it is a secret. None of a reset that was asked for, until
-    what sends has looked for the account: the answer to the request does not wait for that."""
+    """The text, sealed by `services.kit.vault`, as its link is a secret. None for a requested reset until the sender
+    has looked the account up: the answer to the request must not wait for that."""
     attempts: int = 0
     next_at: datetime = Field(sa_type=DateTime(timezone=True), index=True)
     expires_at: datetime = Field(sa_type=DateTime(timezone=True))
 
 
 class Allowance(SQLModel, table=True):
-    """How often something was done of late, by whoever or about whatever the key names."""
+    """Count of recent actions, by the actor or subject that the key names: a rate limit."""
 
     key: str = Field(primary_key=True)
     count: int
@@ -152,7 +153,7 @@ class Allowance(SQLModel, table=True):
 
 
 class SignInAttempts(SQLModel, table=True):
-    """How often somebody tried to sign in of late: from an address, or as an account."""
+    """Count of recent tries to sign in, by client address or account."""
 
     __tablename__ = "sign_in_attempts"
 
@@ -162,7 +163,7 @@ class SignInAttempts(SQLModel, table=True):
 
 
 class SigningKey(SQLModel, table=True):
-    """What the API signs its tokens with; replicas share it."""
+    """A key pair by which the API signs its tokens; replicas share it."""
 
     __tablename__ = "signing_key"
 
@@ -175,22 +176,22 @@ class SigningKey(SQLModel, table=True):
 
 
 class RememberedAnswer(SQLModel, table=True):
-    """What a POST with an `Idempotency-Key` was answered: who sends it again gets that, and nothing happens twice."""
+    """The answer to a POST with an `Idempotency-Key`: a repeated request gets it again, and is not executed twice."""
 
     __tablename__ = "remembered_answer"
 
     who: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
     fingerprint: str
-    """The mark of what was asked (`services.kit.vault`): it may hold passwords."""
+    """Keyed digest of the request (`services.kit.vault`), as that may hold passwords."""
     status: int
     sealed: str
-    """The answer's body, sealed: it may hold a new key."""
+    """The answer's body, sealed, as it may hold a new key."""
     at: datetime = Field(sa_type=DateTime(timezone=True), index=True)
 
 
 class AuditEntry(SQLModel, table=True):
-    """A change of the configuration. The api may add entries, and neither change nor remove them."""
+    """A change of the configuration. The api may add entries, but neither change nor remove them."""
 
     __tablename__ = "audit_entry"
 
@@ -201,8 +202,8 @@ class AuditEntry(SQLModel, table=True):
     action: str
     """created, changed or removed."""
     kind: str
-    """What of: camera, line, store …"""
+    """Kind of the changed thing: camera, line, store …"""
     key: str
-    """Which one."""
+    """Its id."""
     before: dict[str, object] | None = Field(default=None, sa_type=JSON)
     after: dict[str, object] | None = Field(default=None, sa_type=JSON)

@@ -1,8 +1,9 @@
-"""Which run's counts stand for a line and a time. Every reading of history passes here, and nowhere else decides it.
+"""Effective counts: the choice of the run that is shown for a line and a time. All queries of history must use this.
 
-The live run's are what it counted itself, but where another run was promoted; see `services.kit.database.promotions`.
+For the live run these are its own counts, except where another run is promoted; see
+`services.kit.database.promotions`.
 """
-# ruff: noqa: S608  # nothing of these queries comes from outside
+# ruff: noqa: S608  # these queries hold no outside input
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ SELECT run, store, camera, line, bucket, ins, outs FROM count_quarter WHERE run 
 UNION ALL
 SELECT '{LIVE}', store, camera, line, bucket, ins, outs FROM ({EVERY_CORRECTION}) c WHERE {{run}} = '{LIVE}'
 """
-# Corrections go by the zone that the days are folded by now: until they follow a changed zone, both are of one.
+# Corrections use the time zone by which count_day is folded now. While days are rebuilt for a changed time zone, both
+# thus use the same one.
 _DAYS = f"""
 SELECT run, store, camera, line, day, ins, outs FROM count_day WHERE run = {{run}}
 UNION ALL
@@ -38,16 +40,16 @@ UNION ALL
 SELECT c.* FROM crossing c
 WHERE {{run}} = '{LIVE}' AND c.run IN (SELECT run FROM promotion WHERE revoked_at IS NULL) AND c.run = ({_IN_FORCE})
 """
-_STANDING: dict[Counted, str] = {"crossing": _CROSSINGS, "count_quarter": _QUARTERS, "count_day": _DAYS}
+_RELATIONS: dict[Counted, str] = {"crossing": _CROSSINGS, "count_quarter": _QUARTERS, "count_day": _DAYS}
 
 
-def standing(table: Counted, run: str) -> str:
-    """The rows of a table that stand, as a relation for a query's FROM.
+def effective_counts(table: Counted, run: str) -> str:
+    """The effective rows of a table, as a relation for a query's FROM.
 
-    Of a rollup there may be several rows for one line and time, some of them negative: add them up.
+    A rollup may give several rows for one line and time, some of them negative: add them up.
 
     Args:
-        table: the record, or one of its rollups.
-        run: the query's placeholder for the run that is asked for, such as `$1`.
+        table: the record of crossings, or one of its rollups.
+        run: the query's placeholder for the requested run, such as `$1`.
     """
-    return f"({_STANDING[table].format(run=run)})"
+    return f"({_RELATIONS[table].format(run=run)})"

@@ -1,7 +1,7 @@
-"""How many people are inside a store: the one definition, for live numbers and for history alike.
+"""Occupancy, the number of people inside a store: one definition for live numbers and for history.
 
-Occupancy is counted from a base: the store's nightly reset, at which nobody is inside, or what a person said since then
-("there are 12 now"). It is the newest base, and the INs minus the OUTs of the crossings after it; never below 0.
+Occupancy is counted from a base: the store's nightly reset, at which it is empty, or a later correction by hand ("there
+are 12 now"). It is the newest base plus the INs minus the OUTs of the crossings after it; never below 0.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from services.kit.database.effective_counts import standing
-from services.kit.local_time import DAY, QUARTER, instant, next_quarter
-from services.kit.zones import local_day
+from services.kit.database.effective_counts import effective_counts
+from services.kit.local_time import DAY, QUARTER, instant, local_day, next_quarter
 
 RESET = time(0)
-"""Where nobody said when: with the day. A shop that is open past midnight says a time at which it is empty."""
+"""Default reset: midnight. A shop that is open past midnight sets a time at which it is empty."""
 
 _REST = """
 SELECT count(*) FILTER (WHERE direction = 'in') - count(*) FILTER (WHERE direction = 'out')
 FROM {crossings} c WHERE store = $2 AND at > $3 AND at < $4
-""".format(crossings=standing("crossing", "$1"))
+""".format(crossings=effective_counts("crossing", "$1"))
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """How many were inside at a moment, UTC; `rest` is INs minus OUTs after it, in what is left of its quarter hour."""
+    """A known occupancy at a moment, UTC; `rest` is INs minus OUTs in the rest of the moment's quarter hour."""
 
     at: datetime
     inside: int = 0
@@ -36,7 +35,7 @@ class Base:
 
 
 def inside(base: Base, net: int) -> int:
-    """How many are inside.
+    """The occupancy.
 
     Args:
         base: the newest one.
@@ -46,12 +45,12 @@ def inside(base: Base, net: int) -> int:
 
 
 def over(bases: Sequence[Base], nets: Mapping[datetime, int], end: datetime) -> Iterator[tuple[datetime, int]]:
-    """How many were inside at the end of each quarter hour, by its beginning.
+    """The occupancy at the end of each quarter hour, by the beginning of the quarter hour.
 
     Args:
-        bases: in the order of time, the first on a quarter hour's beginning: where it starts.
-        nets: INs minus OUTs by quarter hour's beginning, UTC.
-        end: where it stops.
+        bases: in the order of time; the first lies on the beginning of the first quarter hour.
+        nets: INs minus OUTs by beginning of a quarter hour, UTC.
+        end: before which the last quarter hour begins, UTC.
     """
     base, net, left = bases[0], 0, list(bases)
     quarter = base.at
@@ -64,27 +63,35 @@ def over(bases: Sequence[Base], nets: Mapping[datetime, int], end: datetime) -> 
         quarter += QUARTER
 
 
-def resets(first: date, last: date, reset: time, zone: ZoneInfo) -> list[datetime]:
+def resets(first: date, last: date, reset: time, time_zone: ZoneInfo) -> list[datetime]:
     """A store's resets on local dates, both included, UTC."""
     days = (last - first).days + 1
-    return sorted({next_quarter(instant(first + n * DAY, reset, zone)) for n in range(days)})
+    return sorted({next_quarter(instant(first + n * DAY, reset, time_zone)) for n in range(days)})
 
 
-def resets_around(now: datetime, reset: time, zone: ZoneInfo) -> tuple[datetime, datetime]:
+def resets_around(now: datetime, reset: time, time_zone: ZoneInfo) -> tuple[datetime, datetime]:
     """The last reset of a store until now, and the one after it, UTC.
 
     Args:
         now: the present moment, with a time zone.
-        reset: the store's local time of it, a quarter hour's beginning.
-        zone: the store's.
+        reset: its local time, the beginning of a quarter hour.
+        time_zone: the store's.
     """
-    today = local_day(now, zone)
-    near = resets(today - 2 * DAY, today + 2 * DAY, reset, zone)
+    today = local_day(now, time_zone)
+    near = resets(today - 2 * DAY, today + 2 * DAY, reset, time_zone)
     last = max(moment for moment in near if moment <= now)
     return last, min(moment for moment in near if moment > now)
 
 
 async def corrected(connection: asyncpg.Connection, run: str, store: str, at: datetime, people: int) -> Base:
-    """The base that a person's word makes: the crossings of its quarter hour are told apart by the record."""
+    """The base of a correction by hand. The record of crossings gives the rest of its quarter hour.
+
+    Args:
+        connection: of asyncpg, or a pool.
+        run: `live`, or another run's name.
+        store: its id.
+        at: moment of the correction, UTC.
+        people: number of people inside at that moment.
+    """
     rest = await connection.fetchval(_REST, run, store, at, next_quarter(at))
     return Base(at, people, rest)

@@ -1,8 +1,8 @@
-"""Promotions: a run's counts in the place of the live ones, for a line and a period. No count is changed by one.
+"""Promotions: a run's counts in place of the live ones, for a line and a period. A promotion changes no stored count.
 
-The tables of counts hold what each run counted, the live one among them. Whoever shows the live counts adds to them
-what promotions correct: the run's quarters of the promoted stretch, less the live ones. Of promotions that overlap, the
-newest that is not revoked is in force. Where none touches what is read, this costs a look into an index.
+The tables of counts hold the counts of each run, the live one included. Queries of live counts add the corrections by
+promotions: the run's quarters of the promoted period, less the live ones. Of promotions that overlap, the newest that
+is not revoked is in force. Where none affects the query, this costs one index lookup.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ WHERE p.revoked_at IS NULL AND {stores} AND p.since < {until} AND p.until > {sin
 # OFFSET 0 keeps Postgres from reading count_quarter before it has looked for a promotion.
 
 
-class Correction(NamedTuple):
-    """What to add to the live counts of a line in the quarter of an hour that begins at `bucket`, UTC.
+class CountCorrection(NamedTuple):
+    """Counts to add to a line's live counts, in the quarter of an hour that begins at `bucket`, UTC.
 
-    A quarter may have two: the live counts taken away, and the run's counts.
+    A quarter may have two: the live counts as negative numbers, and the run's counts.
     """
 
     store: str
@@ -48,19 +48,21 @@ class Correction(NamedTuple):
 
 
 def corrections_of(stores: str, since: str, until: str) -> str:
-    """The query of corrections (see `Correction`), as a part of another: two statements would be two snapshots.
+    """The query of corrections (see `CountCorrection`), as part of another query: two would read two snapshots.
 
     Args:
-        stores, since, until: the parameters that hold them, such as `$1`.
+        stores, since, until: placeholders of the query's parameters, such as `$1`.
     """
     return _CORRECTIONS.format(stores=f"p.store = ANY({stores}::text[])", since=since, until=until)
 
 
 EVERY_CORRECTION = _CORRECTIONS.format(stores="true", since="p.since", until="p.until")
-"""The query of the corrections of all stores and times: whoever reads from it says which of them."""
+"""The query of the corrections of all stores and times; the query around it restricts them."""
 
 
-async def corrections(connection: asyncpg.Connection, store: str, since: datetime, until: datetime) -> list[Correction]:
-    """What promotions correct of a store's live counts in the quarters from `since` until before `until`."""
+async def corrections(
+    connection: asyncpg.Connection, store: str, since: datetime, until: datetime
+) -> list[CountCorrection]:
+    """The corrections of a store's live counts by promotions, in the quarters from `since` until before `until`."""
     rows = await connection.fetch(corrections_of("$1", "$2", "$3"), [store], since, until)
-    return [Correction(*row) for row in rows]
+    return [CountCorrection(*row) for row in rows]

@@ -1,7 +1,7 @@
-"""The tables of sign-ins: those that last, the browsers that are trusted, and second factors.
+"""Tables of sign-ins, trusted browsers and second factors.
 
-The api alone writes them. Of what was drawn at random there is a SHA-256, of a second factor's secret what
-`services.kit.vault` sealed.
+Only the api writes them. Random tokens are stored as SHA-256, the secrets of second factors sealed by
+`services.kit.vault`.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from sqlmodel import Field, SQLModel
 
 
 class TrustedDevice(SQLModel, table=True):
-    """A browser in which somebody has signed in. Its tries for that account have a counter of their own."""
+    """A browser in which an account has signed in. Its tries for that account have a counter of their own."""
 
     __tablename__ = "trusted_device"
     __table_args__ = (UniqueConstraint("hash", "user"),)
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     hash: str
-    """SHA-256 of what its cookie holds. One browser may be trusted for several accounts."""
+    """SHA-256 of its cookie. One browser may be trusted for several accounts."""
     user: UUID = Field(foreign_key="account.id", ondelete="CASCADE", index=True)
     last_used_at: datetime = Field(sa_type=DateTime(timezone=True), index=True)
-    """When somebody last signed in there."""
+    """Time of the last sign-in there."""
 
 
 class SignIn(SQLModel, table=True):
-    """A sign-in that lasts. Without its row it has ended; its refresh tokens go with it."""
+    """A sign-in in force. It ends when its row is deleted, with its refresh tokens."""
 
     __tablename__ = "sign_in"
 
@@ -40,11 +40,11 @@ class SignIn(SQLModel, table=True):
     ends_at: datetime = Field(sa_type=DateTime(timezone=True), index=True)
     """At the latest, however often it is refreshed."""
     browser: bool
-    """Kept in cookies, rather than by a program."""
+    """True where its tokens are in a browser's cookies; False for a program."""
     agent: str
-    """What the browser or program calls itself."""
+    """The `User-Agent` of the browser or program."""
     address: str
-    """From where it began."""
+    """The client's address when it began."""
     device: UUID | None = Field(default=None, foreign_key="trusted_device.id", ondelete="SET NULL", index=True)
 
 
@@ -58,14 +58,14 @@ class SecondFactor(SQLModel, table=True):
     """The secret in force, sealed; None while it has not been confirmed by a code."""
     confirmed_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     last_step: int | None = Field(default=None, sa_type=BigInteger)
-    """The time step of the last code that was taken: no code of that step or before is taken again."""
+    """The time step of the last code that was accepted: codes of that step or before are refused (RFC 6238, 5.2)."""
     pending: str | None = None
     """A new secret, sealed, until a code confirms it."""
     pending_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
 
 class RecoveryCode(SQLModel, table=True):
-    """A code that stands in for a lost authenticator app, once: its row goes when it is used."""
+    """A code that replaces a lost authenticator app, once: its row is deleted when it is used."""
 
     __tablename__ = "recovery_code"
 

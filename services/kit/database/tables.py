@@ -1,8 +1,8 @@
 """The tables of Postgres: configuration (organizations, stores, cameras, lines) and the record of counts.
 
-Persistence owns the migrations that make them and writes the record; the api owns the configuration and reads the
+Persistence owns the migrations of all tables and writes the record; the api owns the configuration and reads the
 record. Accounts and rights are in `services.kit.database.account_tables`. Times are timestamptz. Every count is keyed
-by run, so that a replay lives beside the live one.
+by run, so that a replay's counts lie beside the live ones.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from services.kit.database.occupancy import RESET
 
 
 class Organization(SQLModel, table=True):
-    """Who owns stores."""
+    """A tenant: owner of stores."""
 
     id: str = Field(primary_key=True)
     name: str
     months_kept: int | None = None
     """Months after which its crossings and counts are removed; None keeps them."""
     demo: bool = False
-    """Whether what was counted here is invented."""
+    """True where its counts are invented, for a demonstration."""
     second_factor: bool = False
-    """Whether members who sign in here need a second factor to do anything in it."""
+    """True where members need a second factor, if they sign in at this installation."""
 
 
 class Store(SQLModel, table=True):
@@ -47,15 +47,15 @@ class Store(SQLModel, table=True):
     name: str
     time_zone: str = "UTC"
     opening_hours: dict[str, object] = Field(default_factory=dict, sa_type=JSON)
-    """As `services.api.stores.opening_hours.OpeningHours` has them; nothing is always open."""
+    """A `services.api.stores.opening_hours.OpeningHours`; empty is always open."""
     capacity: int | None = None
-    """How many people may be inside at a time; None where nobody said."""
+    """Most people allowed inside at a time; None where it is not set."""
     occupancy_reset: time = RESET
     """Local time, the beginning of a quarter hour, at which the store is empty (`services.kit.database.occupancy`)."""
 
 
 class Camera(SQLModel, table=True):
-    """A camera of a store, its spec's revision, and where its pictures come from."""
+    """A camera of a store: its settings, its spec's revision, and its source address."""
 
     id: str = Field(primary_key=True)
     store: str = Field(foreign_key="store.id", index=True)
@@ -63,12 +63,12 @@ class Camera(SQLModel, table=True):
     revision: int = 1
     """Rises with every change of the camera or its lines."""
     address: str
-    """Source address, sealed whole (`services.kit.vault`); in the clear only of a file, a device or a simulation where
-    there is no secret key. The API shows it as `contracts.address` says; it is never logged."""
+    """Source address, sealed whole (`services.kit.vault`); in the clear only for a file, a device or a simulation
+    without a secret key. The API shows it by the rules of `contracts.address`; it is never logged."""
     trusted: bool = False
-    """Whether a superadmin or the machine's operator wrote the address: it may then reach this machine itself."""
+    """True where a superadmin or the machine's operator set the address: it may then reach this machine itself."""
     start: int | None = Field(default=None, sa_type=BigInteger)
-    """Of a file: captured_at of its first instant, ns UTC; None lets ingest choose the time of the first opening."""
+    """Of a file: captured_at of its first frame, ns UTC; None lets ingest take the time of the first opening."""
     again: int = 0
     model: str
     policy: str
@@ -78,13 +78,13 @@ class Camera(SQLModel, table=True):
     track: int | None = None
     """The video track to read; None is the main one."""
     rate: float | None = None
-    """Frames per second of a file whose times are wrong; None takes its times."""
+    """Frames per second of a file with wrong times; None takes its times."""
     preview_fps: float = 4.0
     detection: dict[str, object] = Field(default_factory=dict, sa_type=JSON)
-    """Where it looks, as `contracts.area.DetectionArea` has it; nothing is everywhere."""
+    """The region filter, a `contracts.area.DetectionArea`; empty keeps all detections."""
     paused: bool = False
     record: bool = False
-    """Whether its frames are kept for a while."""
+    """True where its frames are kept for a while, for replays."""
 
 
 class Line(SQLModel, table=True):
@@ -105,7 +105,7 @@ class Line(SQLModel, table=True):
 
 
 class ZoneRow(SQLModel, table=True):
-    """A named part of a camera's picture, as `contracts.area.Zone` has it."""
+    """A named area of a camera's picture: a `contracts.area.Zone`."""
 
     __tablename__ = "zone"
 
@@ -116,7 +116,7 @@ class ZoneRow(SQLModel, table=True):
 
 
 class CameraHealth(SQLModel, table=True):
-    """A service said something new of a camera: another state or message than its word before. Goes with the camera."""
+    """A change of a camera's status by a service: another state or message than before. Deleted with the camera."""
 
     __tablename__ = "camera_health"
     __table_args__ = (Index("camera_health_by_time", "camera", "at"),)
@@ -124,15 +124,15 @@ class CameraHealth(SQLModel, table=True):
     camera: str = Field(primary_key=True, foreign_key="camera.id", ondelete="CASCADE")
     service: str = Field(primary_key=True)
     at: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))
-    """When it was said, by the service's clock."""
+    """Time of the change, by the service's clock."""
     state: str
     message: str = ""
-    """What is wrong and what to do. Never holds a password."""
+    """The problem and its remedy. Never holds a password."""
     session: str | None = None
 
 
 class CrossingRow(SQLModel, table=True):
-    """A crossing: the record. In month partitions by `at`, which is therefore part of the key."""
+    """A crossing, in month partitions by `at`, which is therefore part of the key."""
 
     __tablename__ = "crossing"
     __table_args__ = (
@@ -144,7 +144,7 @@ class CrossingRow(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     at: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))
     at_ns: int = Field(sa_type=BigInteger)
-    """`at` to the nanosecond, as the event had it."""
+    """`at` to the nanosecond, as in the event."""
     store: str
     camera: str
     line: str
@@ -160,7 +160,7 @@ class CrossingRow(SQLModel, table=True):
 
 
 class _Bucket(SQLModel):
-    """INs and OUTs of a line in a stretch of time, UTC."""
+    """INs and OUTs of a line in a bucket of time, UTC."""
 
     run: str = Field(primary_key=True)
     store: str = Field(primary_key=True)
@@ -172,7 +172,7 @@ class _Bucket(SQLModel):
 
 
 def _by_time(bucket: str) -> PrimaryKeyConstraint:
-    """A store's rows lie in the order of their time: what is read is all lines from one moment to another."""
+    """Primary key that orders a store's rows by time, as queries read all lines between two moments."""
     return PrimaryKeyConstraint("run", "store", bucket, "camera", "line")
 
 
@@ -206,7 +206,7 @@ class CountDay(SQLModel, table=True):
 
 
 class OccupancyCorrection(SQLModel, table=True):
-    """Somebody said how many people are inside. The api may add corrections, and neither change nor remove them."""
+    """A correction of the occupancy by hand. The api may add corrections, but neither change nor remove them."""
 
     __tablename__ = "occupancy_correction"
     __table_args__ = (Index("occupancy_correction_by_time", "store", "at"),)
@@ -215,14 +215,14 @@ class OccupancyCorrection(SQLModel, table=True):
     store: str
     at: datetime = Field(sa_type=DateTime(timezone=True))
     inside: int
-    """How many there are."""
+    """Number of people inside, by the correction."""
     counted: int
-    """How many had been counted."""
+    """Occupancy as counted at that moment."""
     who: str
 
 
 class StoreVersion(SQLModel, table=True):
-    """Rises with every commit that changed a store's counts: the id of its server-sent events."""
+    """The version of a store's counts, the id of its server-sent events: rises with every commit that changes them."""
 
     __tablename__ = "store_version"
 
@@ -231,11 +231,11 @@ class StoreVersion(SQLModel, table=True):
     version: int = Field(sa_type=BigInteger)
     last_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     time_zone: str = "UTC"
-    """The zone by which this store's `count_day` is folded now; where the store's own differs, it is to be rebuilt."""
+    """The time zone by which the store's `count_day` is folded now; if the store's own differs, it must be rebuilt."""
 
 
 class Promotion(SQLModel, table=True):
-    """A run's counts in the place of the live ones, for a line and a period; see `promotions`.
+    """A run's counts in place of the live ones, for a line and a period; see `promotions`.
 
     From `since` until before `until`, both on a quarter of an hour. A row is never deleted, only revoked.
     """
@@ -260,7 +260,7 @@ class Promotion(SQLModel, table=True):
 
 
 class SessionCount(SQLModel, table=True):
-    """Crossings of a session that are in `crossing`: shows when all that came before the session's end have arrived."""
+    """Number of a session's crossings in `crossing`: shows when all before the session's end have arrived."""
 
     __tablename__ = "session_count"
 
@@ -270,11 +270,11 @@ class SessionCount(SQLModel, table=True):
     crossings: int = 0
     store: str
     last_at: datetime = Field(sa_type=DateTime(timezone=True))
-    """When its newest crossing was: a session whose crossings were all removed goes with them."""
+    """Time of its newest crossing: a session is removed with the last of its crossings."""
 
 
 class RunSession(SQLModel, table=True):
-    """A session that ended, once all its crossings are in: what tests and the command line wait for, never for quiet.
+    """A session that ended, stored once all its crossings are in. Tests and the command line wait for this row.
 
     The camera is part of the key: two cameras that play the same file from the same start have the same session.
     """

@@ -1,4 +1,4 @@
-"""Today's totals of stores, as they stand in the database: what persistence announces and the api sends first."""
+"""Today's totals of stores, read from the database: published by persistence, and sent first by the api."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import asyncpg
 
 from contracts.events import Counts
 from contracts.identity import LIVE, to_ns
-from services.kit.database.effective_counts import standing
+from services.kit.database.effective_counts import effective_counts
 from services.kit.database.occupancy import RESET, Base, corrected, inside, resets_around
-from services.kit.zones import local_day, zone
+from services.kit.local_time import local_day, time_zone_named
 
 Key = tuple[str, str]
 """A run and a store."""
@@ -43,12 +43,12 @@ FROM net n LEFT JOIN LATERAL (
   WHERE d.store = n.store AND d.day = n.day GROUP BY camera, line
 ) d ON true
 ORDER BY n.run, n.store, d.camera, d.line
-""".format(quarters=standing("count_quarter", "k.run"), days=standing("count_day", "n.run"))  # noqa: S608  # nothing of it comes from outside
+""".format(quarters=effective_counts("count_quarter", "k.run"), days=effective_counts("count_day", "n.run"))  # noqa: S608  # nothing of it comes from outside
 
 
 @dataclass(frozen=True, slots=True)
 class _Today:
-    """A store's present: its local date, and between which moments its occupancy is counted."""
+    """A store's current local date, and the moments between which its occupancy is counted, UTC."""
 
     day: date
     since: datetime
@@ -56,27 +56,27 @@ class _Today:
 
 
 async def totals(connection: asyncpg.Connection, run: str, store: str, now: datetime) -> Counts:
-    """A store's totals of its local today; all zero, at revision 0, where nothing was counted yet.
+    """A store's totals of its current local day; all zero, at revision 0, before the first count.
 
     Args:
         connection: of asyncpg, or a pool.
-        run: `live`, or a replay's name.
-        store: whose totals.
-        now: the present moment, with a time zone; tells which day it is at the store.
+        run: `live`, or another run's name.
+        store: its id.
+        now: the present moment, with a time zone; it determines the local day.
     """
     (counts,) = await all_totals(connection, [(run, store)], now)
     return counts
 
 
 async def all_totals(connection: asyncpg.Connection, keys: Sequence[Key], now: datetime) -> list[Counts]:
-    """The totals of several stores in one reading, ordered by run and store."""
+    """The totals of several stores by one query, ordered by run and store."""
     keys = sorted(set(keys))
     stores = {row["id"]: row for row in await connection.fetch(_STORES, [store for _, store in keys])}
-    present = [_present(stores.get(store), now) for _, store in keys]
+    days = [_today(stores.get(store), now) for _, store in keys]
     rows = await connection.fetch(
         _QUERY,
-        *([run for run, _ in keys], [store for _, store in keys], [today.day for today in present]),
-        *([today.since for today in present], [today.until for today in present], LIVE),
+        *([run for run, _ in keys], [store for _, store in keys], [today.day for today in days]),
+        *([today.since for today in days], [today.until for today in days], LIVE),
     )
     return [
         await _counts(connection, list(of_store))
@@ -84,9 +84,10 @@ async def all_totals(connection: asyncpg.Connection, keys: Sequence[Key], now: d
     ]
 
 
-def _present(store: asyncpg.Record | None, now: datetime) -> _Today:
-    where = zone(store["time_zone"] if store else None)
-    return _Today(local_day(now, where), *resets_around(now, store["occupancy_reset"] if store else RESET, where))
+def _today(store: asyncpg.Record | None, now: datetime) -> _Today:
+    time_zone = time_zone_named(store["time_zone"] if store else None)
+    reset = store["occupancy_reset"] if store else RESET
+    return _Today(local_day(now, time_zone), *resets_around(now, reset, time_zone))
 
 
 async def _counts(connection: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> Counts:

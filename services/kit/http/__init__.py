@@ -1,1 +1,1 @@
-"""How a service answers by HTTP: what a client may cost it, which proxies it believes, and who sees its insides."""
+"""The HTTP server of a service: limits on clients, forwarded headers, and access to metrics."""

@@ -1,8 +1,8 @@
-"""What a client may cost: seconds, bytes and connections.
+"""Limits on clients: seconds, bytes and connections.
 
-A connection *waits for its client* while a head or a body is not whole, between two requests, and while an answer is
-not taken. Where there are too many connections, the one that has waited longest gives way to the new one: half-open
-requests, however many, lock nobody out. Where none waits, the new one is refused.
+A connection *waits for its client* while a request's head or body is incomplete, between two requests, and while the
+client does not read an answer. Where there are too many connections, the one that has waited longest is closed for the
+new one: half-open requests, however many, lock no client out. Where none waits, the new one is refused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ENDED = Counter("metrica_http_connections_ended", "Connections that this service
 
 
 class Why(StrEnum):
-    """Why a connection was ended."""
+    """Reason for which a connection was ended."""
 
     HEAD = "slow head"
     BODY = "slow body"
@@ -37,14 +37,14 @@ class Limits:
     Attributes:
         head_seconds: for a request's head, from the connection's opening or the first byte of a next request.
         body_seconds: for a request's body, from the end of its head.
-        stall_seconds: for the next `stall_bytes` of an answer, or all that is left of it, to be taken.
-        stall_bytes: less than so many in `stall_seconds` is no progress.
+        stall_seconds: for the client to take the next `stall_bytes` of an answer, or all that is left of it.
+        stall_bytes: fewer than this in `stall_seconds` count as no progress.
         keep_alive_seconds: between two requests.
         head_bytes: of a request line and its headers.
-        headers: their number.
-        body_bytes: that are read of one body, whatever the application says about it.
-        per_address: connections of one address (of one /64 of IPv6); proxies that are trusted have no such bound.
-        total: connections of all.
+        headers: number of a request's headers.
+        body_bytes: read of one body, whatever the application allows.
+        per_address: connections of one address (of one /64 of IPv6); trusted proxies have no such limit.
+        total: connections of all clients.
     """
 
     head_seconds: float = 10.0
@@ -60,17 +60,17 @@ class Limits:
 
 
 class Connection(Protocol):
-    """What a guard knows of a connection."""
+    """The part of a connection that a guard uses."""
 
     @property
     def waits_since(self) -> float | None:
-        """Since when it has waited for its client, by the loop's clock; None while it does not."""
+        """The time by the loop's clock since which it has waited for its client; None while it does not wait."""
 
     def make_room(self) -> None:
-        """End, for another one."""
+        """End, to make room for another connection."""
 
     def refuse(self) -> None:
-        """End before anything was asked."""
+        """End before the first request."""
 
     def check(self, now: float) -> None:
         """End if its time is up."""
@@ -88,15 +88,15 @@ class Guard:
         return len(self._all)
 
     def admit(self, connection: Connection, address: str, *, bounded: bool) -> None:
-        """Take a new connection in; one that waits gives way where there are too many, or the new one is refused.
+        """Register a new connection. Where there are too many, one that waits is ended, or else the new one is refused.
 
         Args:
             connection: the new one.
-            address: what it is counted under.
-            bounded: whether the bound of one address holds for it.
+            address: the key that it is counted under.
+            bounded: whether the limit per address holds for it.
         """
-        theirs = self._by_address[address] if bounded else {}
-        fits = _make_room(theirs, self.limits.per_address) if bounded else True
+        same_address = self._by_address[address] if bounded else {}
+        fits = _make_room(same_address, self.limits.per_address) if bounded else True
         fits = fits and _make_room(self._all, self.limits.total)
         self._all[connection] = address if bounded else ""
         if bounded:
@@ -106,25 +106,25 @@ class Guard:
             connection.refuse()
 
     def forget(self, connection: Connection) -> None:
-        """A connection has ended. A second time does nothing."""
+        """Remove a connection that has ended. A second call does nothing."""
         address = self._all.pop(connection, "")
-        if address and (theirs := self._by_address.get(address)) is not None:
-            theirs.pop(connection, None)
-            if not theirs:
+        if address and (same_address := self._by_address.get(address)) is not None:
+            same_address.pop(connection, None)
+            if not same_address:
                 del self._by_address[address]
         OPEN.set(len(self._all))
 
     def check(self, now: float) -> None:
-        """End all whose time is up."""
+        """End the connections whose time is up."""
         for connection in list(self._all):
             connection.check(now)
 
 
 def _make_room(connections: Collection[Connection], most: int) -> bool:
-    """Tell whether one more fits, after the one that has waited longest gave way where it had to."""
+    """Tell whether one more connection fits; ends the one that has waited longest where that is needed."""
     if len(connections) < most:
         return True
-    waiting = [(since, one) for one in connections if (since := one.waits_since) is not None]
+    waiting = [(since, connection) for connection in connections if (since := connection.waits_since) is not None]
     if not waiting:
         return False
     min(waiting, key=lambda pair: pair[0])[1].make_room()

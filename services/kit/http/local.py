@@ -1,7 +1,7 @@
-"""What only this machine is shown: told apart by the connection, and not by what a request claims.
+"""Recognition of requests from this machine, by the connection rather than by claims in the request.
 
-A request comes from this machine where its connection does, its `Host` is this machine's (no name that somebody made
-point here), and no proxy has passed it on. A browser's besides carries Fetch metadata, which programs do not send.
+A request comes from this machine where its connection does, its `Host` is a loopback name (DNS rebinding uses another),
+and no proxy has forwarded it. A browser's request besides carries Fetch metadata, which programs do not send.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from services.kit.http.addresses import is_this_machines
 from services.kit.http.proxies import PEER, Application, Scope
+from services.kit.network.client_addresses import is_this_machines
 
 OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-_PASSED_ON = frozenset(
+_FORWARDED = frozenset(
     {b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"cf-connecting-ip", b"client-ip"}
 )
 _SITES = frozenset({b"same-origin", b"none"})
@@ -29,18 +29,19 @@ def peer(scope: Scope) -> str:
 
 
 def is_of_this_machine(scope: Scope) -> bool:
-    """Tell whether a request comes from this machine, and asks it by its own name."""
+    """Tell whether a request comes from this machine, and names it by a loopback name."""
     headers = scope["headers"]
-    if any(name in _PASSED_ON or name.startswith(b"x-forwarded") for name, _ in headers):
+    if any(name in _FORWARDED or name.startswith(b"x-forwarded") for name, _ in headers):
         return False
     hosts = [value for name, value in headers if name == b"host"]
     return is_this_machines(peer(scope)) and len(hosts) == 1 and _name(hosts[0]) in OWN_NAMES
 
 
 def is_browsers(scope: Scope) -> bool:
-    """Tell whether a browser sends it, for one of our own pages or because somebody typed its address.
+    """Tell whether a browser sends a request for one of our own pages, or for an address typed by its user.
 
-    Browsers of 2023 and later say so in headers that no script can set; programs do not send them.
+    Browsers since 2023 mark such requests by headers that no script can set (Fetch metadata); programs do not send
+    them.
     """
     headers: dict[bytes, bytes] = dict(scope["headers"])
     return (
@@ -51,18 +52,18 @@ def is_browsers(scope: Scope) -> bool:
 
 
 def may_look_inside(scope: Scope, key: str | None) -> bool:
-    """Tell whether metrics, and what is not in order, are for the one who asks: this machine, or who has the key."""
+    """Tell whether a request may see metrics and failed checks: it comes from this machine, or has the metrics key."""
     if is_of_this_machine(scope):
         return True
     if key is None:
         return False
-    told = [value for name, value in scope["headers"] if name == b"authorization"]
-    scheme, _, token = (told[0] if len(told) == 1 else b"").partition(b" ")
+    headers = [value for name, value in scope["headers"] if name == b"authorization"]
+    scheme, _, token = (headers[0] if len(headers) == 1 else b"").partition(b" ")
     return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), key.encode())
 
 
 class Inside:
-    """Shows an application to this machine and to who has the key. Plain ASGI."""
+    """Restricts an application to this machine and to holders of the metrics key. Plain ASGI."""
 
     def __init__(self, app: Application, key: str | None) -> None:
         self._app, self._key = app, key

@@ -1,4 +1,4 @@
-"""One guarded connection: uvicorn's HTTP/1.1 protocol, and a limit on everything that its client can put off."""
+"""A guarded connection: uvicorn's HTTP/1.1 protocol, with a time limit on everything that the client can delay."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from services.kit.http.addresses import network_of
 from services.kit.http.limits import ENDED, Guard, Why
-from services.kit.http.proxies import TrustedProxies
+from services.kit.network.client_addresses import network_of
+from services.kit.network.trusted_proxies import TrustedProxies
 
 STALLED_FOR = 5.0
-"""Seconds without progress after which an answer that is not taken may give way to a new connection."""
+"""Seconds without progress after which a connection with an unread answer may be ended for a new one."""
 TICKS = 4
-"""How often a limit is looked at within its own length: it is kept to a quarter."""
+"""Checks of a limit within its own length: it is kept to a quarter of it."""
 
-# What a client sends wrongly is counted, and not written into the log line by line.
+# Malformed requests are counted, rather than logged one by one.
 _log = logging.getLogger("uvicorn.error.requests")
 _log.setLevel(logging.ERROR)
 
 
 class Phase(Enum):
-    """What a connection waits for."""
+    """State of a connection."""
 
     HEAD = auto()
-    """The rest of a request's head; or its first byte, where none was asked yet."""
+    """Waits for the first request, or for the rest of a request's head."""
     BODY = auto()
-    """The rest of its body."""
+    """Waits for the rest of a request's body."""
     ANSWER = auto()
-    """The application."""
+    """Waits for the application."""
     IDLE = auto()
-    """A next request."""
+    """Waits for the next request."""
 
 
-class Outgoing(asyncio.Transport):
-    """A transport that knows how much of what was written has left."""
+class CountingTransport(asyncio.Transport):
+    """A transport that counts the bytes that the system has taken."""
 
     def __init__(self, inner: asyncio.Transport) -> None:
         super().__init__()
         self._inner = inner
         self._written = 0
-        # What is called for each piece goes straight to the transport.
+        # These are called for each chunk, so they go straight to the transport.
         self.is_closing = inner.is_closing  # type: ignore[method-assign]
         self.pause_reading = inner.pause_reading  # type: ignore[method-assign]
         self.resume_reading = inner.resume_reading  # type: ignore[method-assign]
@@ -65,12 +65,12 @@ class Outgoing(asyncio.Transport):
 
     @property
     def sent(self) -> int:
-        """Bytes that the system has taken."""
+        """Bytes written, less the bytes that wait in the buffer."""
         return self._written - self._inner.get_write_buffer_size()
 
 
-class Watched(h11.Connection):
-    """An h11 connection that bounds heads and bodies, and tells what has come."""
+class BoundedConnection(h11.Connection):
+    """An h11 connection with limits on heads and bodies; calls back for each head and each end of a message."""
 
     def __init__(self, guard: Guard, notice: Callable[[h11.Event], None]) -> None:
         super().__init__(h11.SERVER, guard.limits.head_bytes)
@@ -82,7 +82,7 @@ class Watched(h11.Connection):
         """The next event.
 
         Raises:
-            h11.RemoteProtocolError: what has come is no HTTP, or too much.
+            h11.RemoteProtocolError: the client sent no HTTP, or too much.
         """
         try:
             event = super().next_event()
@@ -121,15 +121,15 @@ class GuardedProtocol(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.conn = self._watched = Watched(self.guard, self._on_event)
+        self.conn = self._bounded = BoundedConnection(self.guard, self._on_event)
         self.logger = _log
         self._phase, self._since = Phase.HEAD, self.loop.time()
         self._deadline: float | None = None
         self._sent, self._moved_at = 0, self._since
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin: the head is due."""
-        self._outgoing = Outgoing(transport)
+        """Begin: the client has to send a head in time."""
+        self._outgoing = CountingTransport(transport)
         super().connection_made(self._outgoing)
         self._enter(Phase.HEAD, self.guard.limits.head_seconds)
         peer = self.client[0] if self.client else ""
@@ -141,7 +141,7 @@ class GuardedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on; with its first byte, a next request's head is due."""
+        """Read on; the first byte of a next request starts the time limit for its head."""
         if self.transport.is_closing():
             return
         if self._phase is Phase.IDLE:
@@ -149,21 +149,21 @@ class GuardedProtocol(H11Protocol):
         super().data_received(data)
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, or for the rest of a body that nobody wanted."""
+        """Wait for the next request, or for the rest of a body that the application did not read."""
         if self._phase is Phase.ANSWER:
             self._enter(Phase.IDLE, self.guard.limits.keep_alive_seconds + 1)  # should uvicorn's timer not run
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, or too much of it."""
-        status = self._watched.refused_with
-        told = "This is no HTTP/1.1 request." if status is HTTPStatus.BAD_REQUEST else msg
+        """Refuse a request that is no HTTP, or too large."""
+        status = self._bounded.refused_with
+        detail = "This is no HTTP/1.1 request." if status is HTTPStatus.BAD_REQUEST else msg
         if status is HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
             most = self.guard.limits
-            told = f"A request's head has at most {most.head_bytes // 1024} KiB and {most.headers} headers."
+            detail = f"A request's head has at most {most.head_bytes // 1024} KiB and {most.headers} headers."
         elif status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            told = f"A body has at most {self.guard.limits.body_bytes // 1024} KiB here."
-        self._end(status, told, Why.MALFORMED)
+            detail = f"A body has at most {self.guard.limits.body_bytes // 1024} KiB here."
+        self._end(status, detail, Why.MALFORMED)
 
     def shutdown(self) -> None:
         """The server stops."""
@@ -172,13 +172,13 @@ class GuardedProtocol(H11Protocol):
 
     @property
     def waits_since(self) -> float | None:
-        """Since when it has waited for its client."""
+        """The time since which it has waited for its client; see `limits.Connection`."""
         if self.transport.is_closing() or self._phase is not Phase.ANSWER:
             return self._since
         return self._moved_at if self.loop.time() - self._moved_at >= STALLED_FOR and self._unsent() else None
 
     def make_room(self) -> None:
-        """End, for another one."""
+        """End, to make room for another connection."""
         if self.transport.is_closing() or self._phase in {Phase.ANSWER, Phase.IDLE}:
             ENDED.labels(Why.MADE_ROOM).inc()
             self.transport.abort()
@@ -186,12 +186,12 @@ class GuardedProtocol(H11Protocol):
             self._end(HTTPStatus.REQUEST_TIMEOUT, "Others had to be served: send the request anew.", Why.MADE_ROOM)
             if self._unsent():
                 self.transport.abort()
-        self.guard.forget(self)  # it does not count any more; what is left of it ends in this turn of the loop
+        self.guard.forget(self)  # it counts no longer: the rest of it ends in this turn of the loop
 
     def refuse(self) -> None:
-        """End before anything was asked."""
-        told = "Too many connections are open. Close some, or try again in some seconds."
-        self._end(HTTPStatus.SERVICE_UNAVAILABLE, told, Why.TOO_MANY)
+        """End before the first request."""
+        detail = "Too many connections are open. Close some, or try again in some seconds."
+        self._end(HTTPStatus.SERVICE_UNAVAILABLE, detail, Why.TOO_MANY)
 
     def check(self, now: float) -> None:
         """End if its time is up."""
@@ -205,11 +205,11 @@ class GuardedProtocol(H11Protocol):
         if self._deadline is None or now < self._deadline or self.transport.is_closing():
             return
         if self._phase is Phase.HEAD:
-            told = f"The request's head was not whole within {limits.head_seconds:g} seconds."
-            self._end(HTTPStatus.REQUEST_TIMEOUT, told, Why.HEAD)
+            detail = f"The request's head was not whole within {limits.head_seconds:g} seconds."
+            self._end(HTTPStatus.REQUEST_TIMEOUT, detail, Why.HEAD)
         elif self._phase is Phase.BODY:
-            told = f"The request's body was not whole within {limits.body_seconds:g} seconds."
-            self._end(HTTPStatus.REQUEST_TIMEOUT, told, Why.BODY)
+            detail = f"The request's body was not whole within {limits.body_seconds:g} seconds."
+            self._end(HTTPStatus.REQUEST_TIMEOUT, detail, Why.BODY)
         else:
             self.transport.close()
 
@@ -223,20 +223,20 @@ class GuardedProtocol(H11Protocol):
     def _on_event(self, event: h11.Event) -> None:
         if isinstance(event, h11.Request):
             self._enter(Phase.BODY, self.guard.limits.body_seconds)
-        elif self.cycle is not None and self.cycle.response_complete:  # the end of a body that nobody wanted
+        elif self.cycle is not None and self.cycle.response_complete:  # the end of an unread body
             self._enter(Phase.IDLE, self.guard.limits.keep_alive_seconds + 1)
         else:
             self._enter(Phase.ANSWER)
 
     def _end(self, status: HTTPStatus, detail: str, why: Why) -> None:
-        """Answer, where no answer is under way, and close."""
+        """Send a problem, unless an answer has begun, and close."""
         ENDED.labels(why).inc()
         self._unset_keepalive_if_required()
         pending = self.cycle is not None and not self.cycle.response_complete
         if pending and self.cycle.response_started:
             self.transport.abort()
             return
-        if pending:  # the application is told that its client is gone, and what it still says goes nowhere
+        if pending:  # the application learns that its client is gone, and what it still sends is dropped
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
@@ -245,9 +245,9 @@ class GuardedProtocol(H11Protocol):
 
 
 def guarded(guard: Guard, proxies: TrustedProxies) -> type[asyncio.Protocol]:
-    """The protocol for one server; uvicorn takes it as `http`."""
-    made = type("Guarded", (GuardedProtocol,), {"guard": guard, "proxies": proxies})
-    return cast("type[asyncio.Protocol]", made)
+    """The protocol class for one server, for uvicorn's option `http`."""
+    protocol = type("Guarded", (GuardedProtocol,), {"guard": guard, "proxies": proxies})
+    return cast("type[asyncio.Protocol]", protocol)
 
 
 def _answer(status: HTTPStatus, detail: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The HTTP server of a service: uvicorn, with a guard before it."""
+"""The HTTP server of a service: uvicorn, with limits on its clients."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ GRACE_SECONDS = 5
 
 
 class Server(uvicorn.Server):
-    """A server that looks at its connections' limits.
+    """A server that enforces limits on its connections.
 
     Args:
         app: an ASGI application.
-        settings: where it listens, whom it believes, and how many connections it takes.
-        limits: other ones than the settings', for tests.
-        grace: seconds that requests have when it is told to stop.
+        settings: its address, its trusted proxies, and its most connections.
+        limits: in place of the settings', for tests.
+        grace: seconds that running requests have to end after the signal to stop.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class Server(uvicorn.Server):
         super().__init__(config)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and look at the limits from then on."""
+        """Start, and check the limits from then on."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(CalmErrors())
         await super().startup(sockets)
         limits = self.guard.limits
-        every = min(1.0, limits.head_seconds / TICKS, limits.body_seconds / TICKS, limits.stall_seconds / TICKS)
-        self._checking = loop.create_task(self._check(every), name="http limits")
+        interval = min(1.0, limits.head_seconds / TICKS, limits.body_seconds / TICKS, limits.stall_seconds / TICKS)
+        self._checking = loop.create_task(self._check(interval), name="http limits")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop; the limits hold to the end, so that no slow client delays it."""
@@ -64,15 +64,15 @@ class Server(uvicorn.Server):
         finally:
             self._checking.cancel()
 
-    async def _check(self, every: float) -> None:
+    async def _check(self, interval: float) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(every)
+            await asyncio.sleep(interval)
             self.guard.check(loop.time())
 
 
 def limits_of(settings: ServiceSettings) -> Limits:
-    """The limits that settings and this process's descriptors make."""
+    """The limits by the settings and by the file descriptors that this process may open."""
     raise_limit()
     total = most_connections(settings.max_connections)
     return replace(Limits(), per_address=min(settings.max_connections_per_address, total), total=total)

@@ -1,12 +1,13 @@
-"""Shares: pieces of work that the replicas of a service divide among themselves, each piece done by one of them.
+"""Sticky assignment: the replicas of a service divide items of work among themselves, each item done by one replica.
 
-Every replica says again and again that it is there, and takes leases of as many pieces as are its part: the number of
-pieces through the number of replicas, the rest going to those that have most. Nobody assigns anything; all see the same
-bucket. A replica that comes is given pieces by those that have too many, one that goes hands its pieces over, and those
-of one that died are taken once its leases have expired. No piece moves that need not.
+Every replica renews a lease that says that it is present, and takes leases of as many items as its quota: the number of
+items divided by the number of replicas; the remainder goes to the replicas that hold most. There is no coordinator: all
+watch the same bucket and compute the same quotas. When a replica starts, replicas above their quota hand items over to
+it; a replica that stops hands its items over; the items of a crashed one are taken when its leases expire. An item
+moves only where the balance needs it (Kafka's sticky assignor).
 
-    leases   tracker.replica.1f0c…  =  1f0c…            I am there
-             tracker.piece.17       =  1f0c…            I do piece 17
+    leases   tracker.replica.1f0c…  =  1f0c…            the replica 1f0c… is present
+             tracker.piece.17       =  1f0c…            the replica 1f0c… works on item 17
 """
 
 from __future__ import annotations
@@ -31,164 +32,164 @@ from services.kit.nats.lease import RENEWALS, Lease
 HELD = Gauge("metrica_share_pieces", "Pieces of work that this replica has taken", ["group"])
 
 _SETTLE: Final = 0.05
-"""Seconds for which changes are gathered: leases come and go in bunches."""
+"""Seconds for which changes are gathered before rebalancing: leases come and go in bursts."""
 
 _AGAIN: Final = 0.2
-"""Seconds until a piece is tried again that should have been free."""
+"""Seconds until the next try to take an item, after its lease looked free and was taken."""
 
 log = logger()
 
 Work = Callable[[str, Lease], Coroutine[Any, Any, None]]
 
 
-class Share:
-    """One replica's part of the work.
+class Assignment:
+    """The items of one replica.
 
     Args:
         bus: the connection.
-        group: whose work it is: a service's name.
+        group: name of the service that shares the work.
         token: the name of this replica, fit for a key.
-        work: does one piece until it is cancelled, and then leaves it in order: only after that it is handed over. It
-            gets the lease, to ask whether it is still `held` before it does what two must not do at once. Where it
-            returns, the piece is given back, and may be taken again later.
+        work: does one item's work until it is cancelled, and then ends it in order: only after that the item is handed
+            over. It gets the lease, and must ask whether it is still `held` before any step that two replicas must not
+            do at once. Where it returns, the lease is given up, and the item may be taken again later.
         bucket: of leases.
     """
 
     def __init__(self, bus: Bus, group: str, token: str, work: Work, bucket: Bucket = LEASES) -> None:
         self._bus, self._group, self._token, self._work, self._bucket = bus, group, token, work, bucket
-        self._wanted: frozenset[str] = frozenset()
+        self._items: frozenset[str] = frozenset()
         self._tasks: dict[str, tuple[Lease, asyncio.Task[None]]] = {}
         self._replicas: dict[str, float] = {}
-        self._taken: dict[str, tuple[str, float]] = {}
+        self._holders: dict[str, tuple[str, float]] = {}
         self._changed = asyncio.Event()
 
     @property
     def held(self) -> frozenset[str]:
-        """The pieces that this replica does now."""
+        """The items that this replica works on now."""
         return frozenset(self._tasks)
 
-    def want(self, pieces: Collection[str]) -> None:
-        """Say what there is to do. Pieces that are no longer wanted are left."""
-        self._wanted = frozenset(pieces)
+    def set_items(self, items: Collection[str]) -> None:
+        """Set the items of the whole group. Work on items that are no longer among them ends."""
+        self._items = frozenset(items)
         self._changed.set()
 
     async def run(self) -> None:
-        """Take a fair part, and keep it, until cancelled; then hand everything over."""
-        here = await self._lease("replica", self._token)
+        """Take this replica's quota of the items, and keep it, until cancelled; then hand all of them over."""
+        presence = await self._lease("replica", self._token)
         async with asyncio.TaskGroup() as group:
-            listening = group.create_task(self._listen(), name=f"share of {self._group}")
+            watching = group.create_task(self._watch_leases(), name=f"assignment of {self._group}")
             try:
-                await self._keep(here)
+                await self._keep(presence)
             finally:
-                listening.cancel()
-                await here.give_back()  # first, so that the others know at once what their part is
-                await asyncio.gather(*(self._leave(piece) for piece in list(self._tasks)))
+                watching.cancel()
+                await presence.give_back()  # first, so that the others know their new quota at once
+                await asyncio.gather(*(self._leave(item) for item in list(self._tasks)))
 
-    async def _keep(self, here: Lease) -> None:
+    async def _keep(self, presence: Lease) -> None:
         while True:
             began = time.monotonic()
-            await self._say_here(here)
+            await self._renew_presence(presence)
             await self._renew()
             while (left := began + self._bucket.ttl / RENEWALS - time.monotonic()) > 0:
                 await self._balance()
                 await self._wait_for_change(left)
 
-    async def _listen(self) -> None:
-        """Keep the picture of who is there and who does what."""
-        replica, piece = f"{self._group}.replica.", f"{self._group}.piece."
+    async def _watch_leases(self) -> None:
+        """Keep track of the replicas that are present and of the items' holders."""
+        replica_prefix, item_prefix = f"{self._group}.replica.", f"{self._group}.piece."
         async for entry in watch(self._bus, self._bucket, f"{self._group}.>"):
             now = time.monotonic()
-            if entry.key.startswith(replica):
-                name = entry.key.removeprefix(replica)
-                fresh = entry.value is not None and name not in self._replicas
+            if entry.key.startswith(replica_prefix):
+                name = entry.key.removeprefix(replica_prefix)
+                changed = entry.value is not None and name not in self._replicas
                 if entry.value is None:
-                    fresh = self._replicas.pop(name, None) is not None
+                    changed = self._replicas.pop(name, None) is not None
                 else:
                     self._replicas[name] = now
             else:
-                name = entry.key.removeprefix(piece)
-                before, _ = self._taken.pop(name, ("", now))
+                name = entry.key.removeprefix(item_prefix)
+                before, _ = self._holders.pop(name, ("", now))
                 if entry.value is not None:
-                    self._taken[name] = (entry.value.decode(), now)
-                fresh = entry.value is None or entry.value.decode() != before
-            if fresh:
+                    self._holders[name] = (entry.value.decode(), now)
+                changed = entry.value is None or entry.value.decode() != before
+            if changed:
                 self._changed.set()
 
-    async def _say_here(self, here: Lease) -> None:
+    async def _renew_presence(self, presence: Lease) -> None:
         try:
-            await here.renew()
+            await presence.renew()
         except (NatsError, TimeoutError, OSError) as error:
             log.warning("a replica cannot say that it is there", group=self._group, reason=repr(error))
 
     async def _renew(self) -> None:
-        await asyncio.gather(*(self._renew_one(piece, lease) for piece, (lease, _) in list(self._tasks.items())))
+        await asyncio.gather(*(self._renew_item(item, lease) for item, (lease, _) in list(self._tasks.items())))
 
-    async def _renew_one(self, piece: str, lease: Lease) -> None:
+    async def _renew_item(self, item: str, lease: Lease) -> None:
         try:
             if not await lease.renew():
-                log.warning("a piece of work was lost to another replica", group=self._group, piece=piece)
-                await self._leave(piece)
+                log.warning("a piece of work was lost to another replica", group=self._group, piece=item)
+                await self._leave(item)
         except (NatsError, TimeoutError, OSError) as error:
-            log.debug("renewing a lease failed", piece=piece, reason=repr(error))
+            log.debug("renewing a lease failed", piece=item, reason=repr(error))
 
     async def _balance(self) -> None:
-        """Leave what is not wanted, done or too much; take what is free."""
-        for piece, (_, task) in list(self._tasks.items()):
-            if task.done() or piece not in self._wanted:
-                await self._leave(piece)
-        part = self._part()
-        surplus = sorted(self._tasks)[part:]
-        await asyncio.gather(*(self._leave(piece) for piece in surplus))
-        free = sorted(self._wanted - self._tasks.keys() - self._others().keys())
-        await asyncio.gather(*(self._take(piece) for piece in free[: part - len(self._tasks)]))
+        """Leave items that are removed, done or above the quota; take free ones."""
+        for item, (_, task) in list(self._tasks.items()):
+            if task.done() or item not in self._items:
+                await self._leave(item)
+        quota = self._quota()
+        surplus = sorted(self._tasks)[quota:]
+        await asyncio.gather(*(self._leave(item) for item in surplus))
+        free = sorted(self._items - self._tasks.keys() - self._held_by_others().keys())
+        await asyncio.gather(*(self._take(item) for item in free[: quota - len(self._tasks)]))
         HELD.labels(self._group).set(len(self._tasks))
 
-    def _part(self) -> int:
-        """How many pieces are this replica's."""
+    def _quota(self) -> int:
+        """The number of items that this replica should hold."""
         alive = time.monotonic() - self._bucket.ttl
         names = {self._token, *(name for name, seen in self._replicas.items() if seen > alive)}
-        each, rest = divmod(len(self._wanted), len(names))
-        held = Counter(token for piece, token in self._others().items() if piece in self._wanted)
+        each, remainder = divmod(len(self._items), len(names))
+        held = Counter(token for item, token in self._held_by_others().items() if item in self._items)
         held[self._token] = len(self._tasks)
         most_first = sorted(names, key=lambda name: (-min(held[name], each + 1), name))
-        return each + (most_first.index(self._token) < rest)
+        return each + (most_first.index(self._token) < remainder)
 
-    def _others(self) -> dict[str, str]:
-        """The pieces that somebody else does, and who, as far as is known."""
+    def _held_by_others(self) -> dict[str, str]:
+        """The items that other replicas hold, with the replica's name, as far as this one has seen."""
         alive = time.monotonic() - self._bucket.ttl
-        return {piece: token for piece, (token, seen) in self._taken.items() if token != self._token and seen > alive}
+        return {item: token for item, (token, seen) in self._holders.items() if token != self._token and seen > alive}
 
-    async def _take(self, piece: str) -> None:
-        lease = await self._lease("piece", piece)
+    async def _take(self, item: str) -> None:
+        lease = await self._lease("piece", item)
         try:
             taken = await lease.take()
         except (NatsError, TimeoutError, OSError) as error:
-            log.debug("taking a lease failed", piece=piece, reason=repr(error))
+            log.debug("taking a lease failed", piece=item, reason=repr(error))
             return
         if not taken:
-            # Somebody was quicker: that entry is on its way here, or gone again already.
+            # Another replica took it first: its entry has not arrived here yet, or is gone again already.
             asyncio.get_running_loop().call_later(_AGAIN, self._changed.set)
             return
-        name = f"{self._group} {piece}"
-        self._tasks[piece] = lease, asyncio.create_task(self._work(piece, lease), name=name)
+        name = f"{self._group} {item}"
+        self._tasks[item] = lease, asyncio.create_task(self._work(item, lease), name=name)
 
     async def _lease(self, kind: str, name: str) -> Lease:
         bucket = await self._bus.bucket(self._bucket)
         return Lease(bucket, f"{self._group}.{kind}.{name}", self._token, self._bucket.ttl)
 
-    async def _leave(self, piece: str) -> None:
-        """End the work on a piece, then hand it over.
+    async def _leave(self, item: str) -> None:
+        """End the work on an item, then give up its lease.
 
         Raises:
-            Exception: what the work itself raised.
+            Exception: the work's own.
         """
-        if piece not in self._tasks:
+        if item not in self._tasks:
             return
-        lease, task = self._tasks[piece]
+        lease, task = self._tasks[item]
         task.cancel()
         await asyncio.wait([task])
-        if self._tasks.pop(piece, None) is None:
-            return  # somebody else waited for it as well
+        if self._tasks.pop(item, None) is None:
+            return  # another call has waited for the same task, and goes on
         await lease.give_back()
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
@@ -204,15 +205,15 @@ class Share:
 
 
 async def at_work(bus: Bus, group: str, prefix: str, bucket: Bucket = LEASES) -> bool:
-    """Whether any replica of a group does a piece whose name is this, or begins with it and a dot."""
+    """Tell whether any replica of a group works on an item named `prefix`, or `prefix`, a dot and more."""
     leases = await bus.bucket(bucket)
-    place = f"$KV.{bucket.name}."
-    pieces = f"{group}.piece.{prefix}"
-    info = await bus.js.stream_info(f"KV_{bucket.name}", subjects_filter=f"{place}{group}.piece.>")
+    root = f"$KV.{bucket.name}."
+    items = f"{group}.piece.{prefix}"
+    info = await bus.js.stream_info(f"KV_{bucket.name}", subjects_filter=f"{root}{group}.piece.>")
     for subject in info.state.subjects or {}:
-        key = subject.removeprefix(place)
-        if key == pieces or key.startswith(f"{pieces}."):
-            with suppress(KeyNotFoundError):  # it was handed over, and its mark has not expired
+        key = subject.removeprefix(root)
+        if key == items or key.startswith(f"{items}."):
+            with suppress(KeyNotFoundError):  # the lease was given up, and its delete marker has not expired
                 await leases.get(key)
                 return True
     return False

@@ -1,7 +1,7 @@
-"""One way to connect to NATS.
+"""The connection of a service to NATS.
 
-The connection comes back for ever; a service that owns streams declares them again after a broker restart lost them;
-publishing waits through an outage instead of losing or spinning. Durable reading is `services.kit.nats.consumer`.
+It reconnects for ever; a service that owns streams declares them again after a restart of the server lost them;
+publishing waits through an outage, without loss and without spinning. Reading is in `services.kit.nats.consumer`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from nats.js.kv import KeyValue
 from contracts.streams import Bucket, Owner, Stream, owned_by
 from contracts.subjects import inbox
 from services.kit.logs import logger
-from services.kit.nats.connection import NotPermitted, SturdyBroker, security, why_kept_out
+from services.kit.nats.connection import NotPermitted, SturdyBroker, refusal_of, security
 from services.kit.nats.permission_errors import Refusals
-from services.kit.nats.publish_health import STREAM_FULL, Writes
+from services.kit.nats.publish_health import STREAM_FULL, PublishHealth
 from services.kit.nats.stream_config import to_config
 from services.kit.settings import ServiceSettings
 
 PUBLISH_TIMEOUT = 2.0
-"""What a restarted server will never acknowledge is given up after this; ids make the second try harmless."""
+"""Seconds for one try: a restarted server never acks earlier messages. Message ids make a second try harmless."""
 FIRST_DELAY, LONGEST_DELAY = 0.05, 2.0
 _NAME_IN_USE = 10058
 _BAD_CONFIG = 10052
@@ -39,7 +39,7 @@ log = logger()
 
 
 class StreamFull(Exception):
-    """The stream takes no more now (discard-new): wait and publish the same message again."""
+    """The stream (discard-new) is full for now: wait and publish the same message again."""
 
 
 class Backoff:
@@ -80,16 +80,16 @@ class Bus:
             reconnected_cb=self._on_reconnect,
             logger=None,
         )
-        self._writes = Writes()
+        self._publish_health = PublishHealth()
         self._stopping = False
         self._online = asyncio.Event()
-        self._kept_out: str | None = None
-        self._told: str | None = None
+        self._refused: str | None = None
+        self._logged: str | None = None
         self.refusals = Refusals(self.user)
         self._reconnected: list[Callable[[], None]] = []
         self._declaring: asyncio.Task[None] | None = None
         self.generation = 0
-        """Rises at every reconnect: whoever holds server-side state compares it."""
+        """Rises at every reconnect: users of server-side state compare it, to see whether that state may be lost."""
 
     @property
     def client(self) -> Client:
@@ -99,23 +99,23 @@ class Bus:
 
     @property
     def connected(self) -> bool:
-        """Whether the server is there now."""
+        """True while the connection is up."""
         return self._online.is_set()
 
     @property
     def server(self) -> str:
-        """The id of the server's process: another after each start of it."""
+        """The id of the server's process; it changes with each start of the server."""
         return str(self.client._server_info.get("server_id", ""))  # noqa: SLF001  # nats-py shows it nowhere else
 
     @property
     def problem(self) -> str | None:
-        """Why nothing can be published now, in one line; None where all is well."""
-        return self.unstored if self.connected else self._kept_out or "NATS is away"
+        """The reason for which nothing can be published now, in one line; None where there is none."""
+        return self.unstored if self.connected else self._refused or "NATS is away"
 
     @property
     def unstored(self) -> str | None:
-        """Why something is not stored though the server is there, in one line; None where nothing is known of that."""
-        return self._writes.problem
+        """The reason for which a connected server does not store a message, in one line; None where it stores all."""
+        return self._publish_health.problem
 
     @property
     def js(self) -> JetStreamContext:
@@ -124,29 +124,29 @@ class Bus:
         return context
 
     async def start(self) -> Self:
-        """Connect, waiting for the server if it is not there yet, and declare what this service owns."""
+        """Connect, waiting for the server if it is not up yet, and declare this service's streams and buckets."""
         await self.broker.connect()
-        self._writes.watch(self.js)
+        self._publish_health.watch(self.js)
         self._enter()
         await self.declare()
         return self
 
     def leaving(self) -> None:
-        """From now on a lost connection is no news."""
+        """Stop logging losses of the connection: the service ends."""
         self._stopping = True
 
     async def stop(self) -> None:
-        """Flush what was published and close the connection."""
+        """Flush published messages and close the connection."""
         self.leaving()
         if self._declaring:
             self._declaring.cancel()
         try:
             await self.broker.stop()
-        except NatsError:  # NATS is away: there is nobody to flush to, only tries to reconnect to end
+        except NatsError:  # NATS is away: flushing is impossible, but the tries to reconnect must end
             await self.client.close()
 
     def on_reconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back after every reconnect; returns what ends that."""
+        """Call back after every reconnect; returns a function that ends that."""
         self._reconnected.append(callback)
 
         def forget() -> None:
@@ -156,8 +156,8 @@ class Bus:
         return forget
 
     async def declare(self) -> None:
-        """Create or update the streams and buckets that this service owns; tries until the server takes them."""
-        backoff, told = Backoff(), False
+        """Create or update the streams and buckets that this service owns; tries until the server accepts them."""
+        backoff, logged = Backoff(), False
         while True:
             try:
                 for stream in self._streams:
@@ -165,20 +165,20 @@ class Bus:
                 for bucket in self._buckets:
                     await self._declare_bucket(bucket)
             except (NatsError, TimeoutError, OSError) as error:
-                if _no_use(error):
+                if _is_permanent(error):
                     raise
-                if not told:
-                    log.warning("declaring streams failed, trying again", error=_words(error))
-                    told = True
+                if not logged:
+                    log.warning("declaring streams failed, trying again", error=_message(error))
+                    logged = True
                 await backoff.wait()
             else:
                 return
 
     async def make(self, stream: Stream) -> None:
-        """Create a stream, or bring it to its declaration.
+        """Create a stream, or update it to its declaration.
 
         Raises:
-            nats.errors.Error, TimeoutError, OSError: the server does not do it.
+            nats.errors.Error, TimeoutError, OSError: the server refuses, or does not answer.
         """
         config = to_config(stream)
         try:
@@ -189,10 +189,10 @@ class Bus:
             await self.js.update_stream(config)
 
     async def remove(self, stream: Stream) -> None:
-        """Delete a stream with its consumers; one that is not there is no error.
+        """Delete a stream with its consumers; a missing one is no error.
 
         Raises:
-            nats.errors.Error, TimeoutError, OSError: the server does not do it.
+            nats.errors.Error, TimeoutError, OSError: the server refuses, or does not answer.
         """
         with suppress(NotFoundError):
             await self.js.delete_stream(stream.name)
@@ -203,31 +203,31 @@ class Bus:
         """Publish to JetStream and wait until it is stored, through any outage of the broker.
 
         Args:
-            subject: one that a stream listens to.
+            subject: a subject of a stream.
             payload: the message's bytes.
             headers: the message's headers.
             msg_id: JetStream's deduplication key, `{run}/{id}`.
 
         Raises:
             StreamFull: a discard-new stream has no room now.
-            nats.errors.MaxPayloadError: the message is larger than the server takes.
-            nats.js.errors.APIError: the server refuses it, and would again.
+            nats.errors.MaxPayloadError: the message is larger than the server accepts.
+            nats.js.errors.APIError: the server refuses it for good.
         """
-        backoff, told = Backoff(), False
+        backoff, logged = Backoff(), False
         while True:
             await self._online.wait()
             try:
                 return await self.try_publish(subject, payload, headers=headers, msg_id=msg_id)
             except (NoStreamResponseError, NoRespondersError):
-                self._declare_soon()  # the stream is gone: its owner makes it again, and that may be this service
+                self._declare_soon()  # the stream is gone: its owner creates it again, and that may be this service
                 problem = "no stream takes this subject yet"
             except (ServiceUnavailableError, NatsError, TimeoutError, OSError) as error:
-                if _no_use(error):
+                if _is_permanent(error):
                     raise
-                problem = _words(error)
-            if not told:
+                problem = _message(error)
+            if not logged:
                 log.warning("publishing waits", subject=subject, reason=problem)
-                told = True
+                logged = True
             await backoff.wait()
 
     async def try_publish(
@@ -237,13 +237,13 @@ class Bus:
 
         Raises:
             StreamFull: a discard-new stream has no room now.
-            nats.errors.MaxPayloadError: the message is larger than the server takes.
+            nats.errors.MaxPayloadError: the message is larger than the server accepts.
             nats.errors.Error, TimeoutError: the message may not have been stored.
         """
         fields = dict(headers or {})
         if msg_id is not None:
             fields["Nats-Msg-Id"] = msg_id
-        # nats-py measures the payload alone; a server that gets more than it takes hangs up on the whole service.
+        # nats-py measures the payload alone, and a server that receives more than its limit closes the connection.
         if len(payload) + header_size(fields) > self.client.max_payload:
             raise MaxPayloadError
         try:
@@ -254,27 +254,27 @@ class Bus:
             raise
 
     async def bucket(self, bucket: Bucket) -> KeyValue:
-        """A key-value bucket, waiting until its owner has made it."""
-        backoff, told = Backoff(), False
+        """Open a key-value bucket, waiting until its owner has created it."""
+        backoff, logged = Backoff(), False
         while True:
             try:
                 return await self.js.key_value(bucket.name)
             except (NatsError, TimeoutError, OSError) as error:
-                if not told:
-                    log.info("waiting for a bucket", bucket=bucket.name, owner=bucket.owner, reason=_words(error))
-                    told = True
+                if not logged:
+                    log.info("waiting for a bucket", bucket=bucket.name, owner=bucket.owner, reason=_message(error))
+                    logged = True
                 await backoff.wait()
 
     async def wait_for(self, stream: Stream) -> None:
         """Wait until a stream's owner has declared it."""
-        backoff, told = Backoff(), False
+        backoff, logged = Backoff(), False
         while True:
             try:
                 await self.js.stream_info(stream.name)
             except (NatsError, TimeoutError, OSError) as error:
-                if not told:
-                    log.info("waiting for a stream", stream=stream.name, owner=stream.owner, reason=_words(error))
-                    told = True
+                if not logged:
+                    log.info("waiting for a stream", stream=stream.name, owner=stream.owner, reason=_message(error))
+                    logged = True
                 await backoff.wait()
             else:
                 return
@@ -321,33 +321,33 @@ class Bus:
         if isinstance(error, NotPermitted):
             self.refusals.note(error)
         elif self.connected:
-            log.warning("NATS connection", error=_words(error))
-        elif reason := why_kept_out(error, self.user):
-            if reason != self._told:
+            log.warning("NATS connection", error=_message(error))
+        elif reason := refusal_of(error, self.user):
+            if reason != self._logged:
                 log.error("no way into NATS", reason=reason)
-            self._kept_out = self._told = reason
-            await asyncio.sleep(LONGEST_DELAY)  # nats-py waits for it, and then tries again
-        else:  # while it is away, every try to connect fails alike: that was said once
-            self._kept_out = None
-            log.debug("NATS connection", error=_words(error))
+            self._refused = self._logged = reason
+            await asyncio.sleep(LONGEST_DELAY)  # nats-py waits for this callback, and then tries again
+        else:  # during an outage every try to connect fails alike, and the outage is logged already
+            self._refused = None
+            log.debug("NATS connection", error=_message(error))
 
     def _enter(self) -> None:
-        self._kept_out = self._told = None
+        self._refused = self._logged = None
         self.refusals.forget()
         self._online.set()
 
 
 def header_size(headers: Mapping[str, str]) -> int:
-    """Bytes that headers take on the wire, at most."""
+    """Upper bound of the bytes that headers take on the wire."""
     return sum(len(name.encode()) + len(value.encode()) + len(": \r\n") for name, value in headers.items()) + 16
 
 
-def _no_use(error: Exception) -> bool:
-    """Whether trying again cannot help."""
+def _is_permanent(error: Exception) -> bool:
+    """Tell whether trying again cannot help."""
     if isinstance(error, APIError):
         return error.code == 400 or error.err_code == _BAD_CONFIG
     return isinstance(error, MaxPayloadError | BadHeaderError | BadSubjectError)
 
 
-def _words(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     return str(error) or type(error).__name__

@@ -1,6 +1,6 @@
-"""Camera specs by revision: detector and tracker apply the one that a frame names, not the newest.
+"""Camera specs by revision: detector and tracker apply the revision that a frame names, rather than the newest.
 
-A run beside the live one has specs of its own, which lie beside its entry.
+A replay or recount has specs of its own, stored beside the run's entry.
 """
 
 from __future__ import annotations
@@ -16,15 +16,21 @@ from contracts.streams import CAMERAS, RUNS
 from services.kit.logs import logger
 from services.kit.nats.bus import Backoff, Bus
 
-KEPT = 512
+CACHE_SIZE = 512
 PATIENCE = 30.0
-"""Seconds that a missing revision is waited for, unless told."""
+"""Seconds that a missing revision is waited for, by default."""
 
 log = logger()
 
 
 class Specs:
-    """Reads each revision once; it never changes."""
+    """Cache of the specs of one run. A revision never changes, so each is read once.
+
+    Args:
+        bus: the connection.
+        patience: seconds that a missing revision is waited for; None for `PATIENCE`.
+        run: `live`, or the name of another run.
+    """
 
     def __init__(self, bus: Bus, patience: float | None = None, *, run: str = LIVE) -> None:
         self._bus, self._run = bus, run
@@ -35,23 +41,23 @@ class Specs:
     async def get(self, camera: str, revision: int) -> CameraSpec:
         """A camera's spec at a revision.
 
-        Waits while the broker is away, and a while for a revision that is not there: without its lines the frame's
-        people would be lost. One that never comes (a made-up event, a bucket restored from an old copy) must not hold
-        up the other cameras: then nobody is counted at that revision.
+        Waits while the broker is away, and up to `patience` for a missing revision: without its lines the frame's
+        people would be lost. A revision that never comes (an event with a wrong number, a bucket restored from an old
+        copy) must not hold up the other cameras: it gives a spec without lines, by which nothing is counted.
         """
         known = self._known.get((camera, revision)) or await self._read(camera, revision)
         if known is None:
-            if len(self._missing) >= KEPT:
+            if len(self._missing) >= CACHE_SIZE:
                 self._missing.clear()
             self._missing.add((camera, revision))
             return CameraSpec(store=camera, camera=camera, revision=revision)
-        if len(self._known) >= KEPT:
+        if len(self._known) >= CACHE_SIZE:
             self._known.clear()
         self._known[camera, revision] = known
         return known
 
     async def _read(self, camera: str, revision: int) -> CameraSpec | None:
-        """The spec; None where it is not there for longer than the patience, which a revision is given once."""
+        """The spec; None where it is missing for longer than the patience, which is spent once for each revision."""
         live = self._run == LIVE
         bucket = await self._bus.bucket(CAMERAS if live else RUNS)
         key = spec_key(camera, revision) if live else run_spec_key(self._run, camera, revision)

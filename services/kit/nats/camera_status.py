@@ -1,4 +1,4 @@
-"""Reading the STATUS stream: what every service says of every live camera."""
+"""Reading the STATUS stream: the statuses that services report about live cameras."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contracts.identity import LIVE
 from services.kit.logs import logger
 
 EVERY_STATUS = subjects.status(LIVE, "*", "*", "*")
-"""The subjects of all of them."""
+"""Subject filter for all of them."""
 
 log = logger()
 
@@ -19,9 +19,9 @@ log = logger()
 def read_status(msg: Msg) -> Status | None:
     """The status of a message; None where it cannot be read, or its subject names another camera or service."""
     try:
-        named, status = subjects.parse(msg.subject), Status.model_validate_json(msg.data)
+        subject, status = subjects.parse(msg.subject), Status.model_validate_json(msg.data)
     except (ValidationError, ValueError) as error:
         log.warning("a status cannot be read", subject=msg.subject, error=str(error))
         return None
-    said = status.store, status.camera, status.service
-    return status if said == (named.store, named.camera, named.part) else None
+    reported = status.store, status.camera, status.service
+    return status if reported == (subject.store, subject.camera, subject.part) else None

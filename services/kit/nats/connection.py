@@ -1,4 +1,4 @@
-"""The connection to NATS: FastStream's broker, mended where it and nats-py leave a service hanging; and who gets in."""
+"""The connection to NATS: FastStream's broker, with fixes for cases in which it or nats-py hangs; TLS and login."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _REFUSAL = re.compile(r'Permissions Violation for (\w+)[^"]* "([^"]+)"')
 
 
 class NotPermitted(NatsError):
-    """The server does not let this user do something, such as `publish to metrica.live.counts.shop`."""
+    """The server refuses this user an operation, such as `publish to metrica.live.counts.shop`."""
 
 
 class NotEncrypted(NatsError):
-    """TLS was asked for, and the server does not speak it."""
+    """TLS is configured here, and the server does not offer it."""
 
 
 class SturdyClient(Client):
-    """nats-py's connection. It loses no cancellation, reports refusals whole, and is closed by nobody but its owner."""
+    """nats-py's connection. It loses no cancellation, reports refusals in full, and only its owner closes it."""
 
     async def request(
         self,
@@ -43,10 +43,10 @@ class SturdyClient(Client):
         old_style: bool = False,
         headers: dict[str, Any] | None = None,
     ) -> Msg:
-        """Ask and wait for the answer. A task that is told to end meanwhile ends indeed.
+        """Send a request and wait for the answer, or for the task's cancellation.
 
-        nats-py waits with `asyncio.wait_for`, and that of Python 3.11 swallows a cancellation that comes together with
-        the answer (gh-86296): the task would go on for ever, and who waits for its end with it.
+        nats-py waits with `asyncio.wait_for`, which in Python 3.11 swallows a cancellation that comes together with the
+        answer (gh-86296): the task would go on for ever, and so would the task that waits for its end.
         """
         task = asyncio.current_task()
         before = task.cancelling() if task else 0
@@ -56,9 +56,13 @@ class SturdyClient(Client):
         return answer
 
     async def _process_err(self, err_msg: str) -> None:
-        """The server complains. nats-py tells it in small letters, and closes for ever at what a restart may mend."""
-        said = ERR_RE.match(self._ps.buf)
-        reason = said[1].decode().strip("'") if said and said[1] else err_msg
+        """Report an error of the server, in its own spelling and without closing for good.
+
+        nats-py lower-cases the message, so that subjects are lost, and closes for ever at errors that a restart of the
+        server may end.
+        """
+        match = ERR_RE.match(self._ps.buf)
+        reason = match[1].decode().strip("'") if match and match[1] else err_msg
         if refusal := _REFUSAL.match(reason):
             verb = "publish" if refusal[1] == "Publish" else "subscribe"
             await self._error_cb(NotPermitted(f"{verb} to {refusal[2]}"))
@@ -66,7 +70,7 @@ class SturdyClient(Client):
             await self._process_op_err(NatsError(f"nats: {reason}"))
 
     def _connect_command(self) -> bytes:
-        """What is sent first: the password is in it."""
+        """The first command, which has the password: refused on a plain connection where TLS is configured."""
         if self.options.get("tls") and not self._server_info.get("tls_required"):
             raise NotEncrypted("the server does not offer TLS")
         command: bytes = super()._connect_command()
@@ -74,11 +78,11 @@ class SturdyClient(Client):
 
 
 class SturdyBroker(NatsBroker):
-    """FastStream's broker, on a sturdy connection; an end while the server is away is no error.
+    """FastStream's broker on a `SturdyClient`; stopping while the server is away is no error.
 
     Args:
         url: the server's address.
-        report: is told of every error, and decides what comes of it: FastStream would give up at a wrong password.
+        report: called with every error, in place of FastStream's handler, which gives up at a wrong password.
         options: nats-py's and FastStream's.
     """
 
@@ -87,7 +91,7 @@ class SturdyBroker(NatsBroker):
         url: str,
         *,
         report: Callable[[Exception], Awaitable[None]],
-        **options: Any,  # noqa: ANN401  # what FastStream takes
+        **options: Any,  # noqa: ANN401  # FastStream's own signature
     ) -> None:
         super().__init__(url, **options)
         self._report = report
@@ -104,21 +108,21 @@ class SturdyBroker(NatsBroker):
         exc_val: BaseException | None = None,
         exc_tb: TracebackType | None = None,
     ) -> None:
-        """Flush what was published and close the connection."""
+        """Flush published messages and close the connection."""
         try:
             await super().stop(exc_type, exc_val, exc_tb)
         except (NatsError, TimeoutError, OSError):
             if self._connection is not None:
                 with suppress(NatsError, TimeoutError, OSError):
-                    async with asyncio.timeout(CLOSE_TIMEOUT):  # a socket whose other end died may never say so
+                    async with asyncio.timeout(CLOSE_TIMEOUT):  # a socket whose peer has died may never report it
                         await self._connection.close()
 
 
 def security(settings: ServiceSettings) -> NatsSecurity:
-    """Who connects, and what they trust.
+    """The login and the TLS context by the settings.
 
     Raises:
-        ValueError: a certificate or key can't be used; says which.
+        ValueError: a certificate or key can't be used; the message names it.
     """
     tls = _tls(settings.nats_tls_ca, settings.nats_tls_cert, settings.nats_tls_key) if settings.nats_tls else None
     if settings.nats_user is None or settings.nats_password is None:
@@ -141,8 +145,8 @@ def _tls(authority: Path | None, certificate: Path | None, key: Path | None) -> 
     return context
 
 
-def why_kept_out(error: Exception, user: str) -> str | None:
-    """Why the server does not let us in although it is there, and what to do; None where it is just away."""
+def refusal_of(error: Exception, user: str) -> str | None:
+    """The reason for which a reachable server refuses the connection, and the remedy; None where it is just away."""
     if "authorization violation" in str(error).lower():
         return (
             f"NATS refuses the user {user}: METRICA_NATS_USER and METRICA_NATS_PASSWORD are not those of one it knows"

@@ -1,8 +1,8 @@
-"""Reading a stream: messages as they come, pulled ahead by a bounded number, through any outage.
+"""Reading a stream: messages as they arrive, with bounded prefetch, through any outage.
 
 nats-py's own `fetch` waits for a full batch, FastStream's pull loop spins when a consumer is gone, and push consumers
 take many seconds to notice a restarted server. This reader keeps one pull request open with an idle heartbeat: a silent
-server or a lost consumer is noticed within three heartbeats, and the consumer is made again, with growing delays.
+server or a lost consumer is noticed within three heartbeats, and the consumer is created again, with growing delays.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from services.kit.logs import logger
-from services.kit.nats.ack_progress import Hold
+from services.kit.nats.ack_progress import AckProgress
 from services.kit.nats.bus import Backoff, Bus
-from services.kit.nats.stream_position import Place, newest_that_holds, remember
+from services.kit.nats.stream_position import StreamPosition, newest_valid, remember
 from services.kit.tasks import cancel_and_wait
 
 HEARTBEAT = 1.0
 SILENCE = 3 * HEARTBEAT
 REMEMBER_EVERY = 1.0
-"""Seconds between places that a reader of its own remembers, besides the last one."""
+"""Seconds between stream positions that an ordered reader remembers, besides the last one."""
 MOMENT = 0.01
-"""Seconds that a silent consumer is given even so: what it sent may lie unread because this process was busy."""
+"""Shortest wait in seconds, even for a consumer that counts as silent: this process may have been too busy to read."""
 EXPIRES = 20.0
 ACK_WAIT = 30.0
-"""The server's own, where a consumer says nothing."""
+"""The server's default."""
 UNUSED_CONSUMER = 60.0
-"""A reader's own (ephemeral) consumer goes away by itself this many seconds after its reader."""
+"""Seconds without its reader after which the server deletes an ordered (ephemeral) consumer."""
 
 log = logger()
 
@@ -44,20 +44,20 @@ log = logger()
 class Reader:
     """The messages of one consumer, in the order of delivery.
 
-    With a durable `config`, replicas share the consumer and messages are acknowledged by whoever handles them. Without,
-    the reader has a consumer of its own, acknowledges nothing, sees every message in stream order, and goes on behind
-    the last one it saw after an outage.
+    With a durable `config`, replicas share the consumer, and the caller acks each message. Without, the consumer is an
+    ordered one (ADR-17): this reader's own, without acks, with every message in stream order; after an outage it goes
+    on behind the last message that the caller got.
 
     Args:
         bus: the connection.
         stream: its name.
         config: the consumer's.
-        ahead: messages that are pulled ahead, at most.
-        hold: seconds for which a message that is not answered yet is kept from others, beyond the ack wait.
+        ahead: most messages that are prefetched.
+        work_limit: seconds for which in-progress acks keep a message from being redelivered; None sends none.
     """
 
     def __init__(
-        self, bus: Bus, stream: str, config: ConsumerConfig, *, ahead: int = 256, hold: float | None = None
+        self, bus: Bus, stream: str, config: ConsumerConfig, *, ahead: int = 256, work_limit: float | None = None
     ) -> None:
         self._bus, self._stream, self._config, self._ahead = bus, stream, config, ahead
         self._ordered = config.durable_name is None
@@ -68,24 +68,24 @@ class Reader:
         self._credit = 0
         self._heard = 0.0
         self._broken = True
-        self._told = False
+        self._logged = False
         self._generation = -1
         self._opening: asyncio.Task[None] | None = None
         self._backoff = Backoff()
         self._fruitless = False
-        """Whether nothing was heard since the last try to open."""
+        """True while nothing has arrived since the last try to open."""
         self._last_stream_seq = 0
         self._newest: Msg | None = None
-        self._places: tuple[Place, ...] = ()
+        self._positions: tuple[StreamPosition, ...] = ()
         self._remembered_at = 0.0
         self._last_consumer_seq = 0
-        self._made: datetime | None = None
-        self._made_anew = False
-        self._forget = bus.on_reconnect(self._wake.set)
-        self._hold = Hold(config.ack_wait or ACK_WAIT, hold) if hold else None
+        self._created: datetime | None = None
+        self._recreated = False
+        self._end_callback = bus.on_reconnect(self._wake.set)
+        self._progress = AckProgress(config.ack_wait or ACK_WAIT, work_limit) if work_limit else None
 
     async def next(self) -> Msg:
-        """The next message; waits for it."""
+        """Wait for the next message."""
         while True:
             if self._broken or self._generation != self._bus.generation:
                 await self._reopen()
@@ -93,13 +93,18 @@ class Reader:
                 await self._request()
             if self._arrived:
                 return self._take()
-            # Not for all of SILENCE: a caller with less patience would come back for ever and never find out.
+            # Only for the rest of SILENCE: a caller with a shorter timeout must find out after several calls, too.
             await self._wait(max(self._heard + SILENCE - time.monotonic(), MOMENT))
             if not self._arrived and time.monotonic() - self._heard > SILENCE:
                 self._break("the consumer is silent")
 
     async def batch(self, most: int, *, linger: float = 0.0) -> list[Msg]:
-        """At least one message, and what else is there by then: at most `most`, lingering for more up to `linger` s."""
+        """Wait for at least one message, and take the others that have arrived by then.
+
+        Args:
+            most: messages to return at most.
+            linger: seconds to wait for more after the first one.
+        """
         before = self._last_stream_seq
         msgs = [await self.next()]
         deadline = time.monotonic() + linger
@@ -110,26 +115,26 @@ class Reader:
                 elif (left := deadline - time.monotonic()) <= 0 or not await self._wait(left):
                     break
         except asyncio.CancelledError:
-            self._arrived.extendleft(reversed(msgs))  # nobody has them: `close` gives them back
+            self._arrived.extendleft(reversed(msgs))  # the caller does not get them: `close` naks them
             self._last_stream_seq = before
             raise
         return msgs
 
     async def close(self) -> None:
-        """Stop reading. Messages that were pulled ahead and not handled come back to others after their ack wait."""
-        self._forget()
+        """Stop reading. Prefetched messages get a nak, so that the server redelivers them at once."""
+        self._end_callback()
         if self._opening is not None:
             await cancel_and_wait(self._opening)
         await self._unsubscribe()
-        if self._hold is not None:
-            await self._hold.end()
-        given_back = [] if self._ordered else list(self._arrived)
+        if self._progress is not None:
+            await self._progress.end()
+        unhandled = [] if self._ordered else list(self._arrived)
         self._arrived.clear()
-        for msg in given_back:
+        for msg in unhandled:
             try:
                 await msg.nak()
             except NatsError:
-                break  # no connection: the ack wait gives them back
+                break  # no connection: they are redelivered after their ack wait
 
     async def __aenter__(self) -> Reader:
         return self
@@ -145,12 +150,12 @@ class Reader:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing has arrived that was not read."""
+        """True where every message that arrived has been read."""
         return not self._arrived
 
     @property
     def listening(self) -> bool:
-        """Whether the consumer is there, as far as is known: silence then means that there is nothing to read."""
+        """True while the consumer is up, as far as is known: silence then means that the stream has no new message."""
         return self._bus.connected and not self._broken and self._generation == self._bus.generation
 
     async def _wait(self, seconds: float) -> bool:
@@ -168,11 +173,11 @@ class Reader:
             self._last_stream_seq, self._newest = msg.metadata.sequence.stream, msg
             if time.monotonic() - self._remembered_at > REMEMBER_EVERY:
                 self._remembered_at = time.monotonic()
-                self._places = remember(self._places, Place.of(msg))
+                self._positions = remember(self._positions, StreamPosition.of(msg))
         return msg
 
     async def _reopen(self) -> None:
-        """Open; goes on where the caller's patience ends sooner, so that impatient callers get there, too."""
+        """Open, in a task that outlives the caller's timeout: several short calls get there, too."""
         self._broken = True
         if self._opening is None or self._opening.done():
             self._opening = asyncio.create_task(self._open(), name=f"open {self._stream}")
@@ -185,9 +190,9 @@ class Reader:
             self._generation, self._fruitless = self._bus.generation, True
             try:
                 await self._unsubscribe()
-                if self._ordered:  # read again from the last one handed out
-                    self._arrived.clear()  # a shared consumer's stay: the server would keep them for the ack wait
-                    await self._recognise_stream()
+                if self._ordered:  # read again from behind the last one that the caller got
+                    self._arrived.clear()  # a durable consumer's stay: the server redelivers them only after ack wait
+                    await self._check_stream()
                 info = await self._bus.js.add_consumer(self._stream, self._resumed())
                 self._consumer = info.name
                 self._last_consumer_seq = 0
@@ -195,45 +200,49 @@ class Reader:
                     self._bus.client.new_inbox(), cb=self._on_message, pending_msgs_limit=-1, pending_bytes_limit=-1
                 )
                 self._broken, self._credit, self._heard = False, 0, time.monotonic()
-                self._told = False
+                self._logged = False
             except (NatsError, TimeoutError, OSError) as error:
-                if not self._told:
+                if not self._logged:
                     reason = "its owner has not declared it yet" if isinstance(error, NotFoundError) else repr(error)
                     log.info("waiting for a stream", stream=self._stream, reason=reason)
-                    self._told = True
+                    self._logged = True
             else:
                 return
 
-    async def _recognise_stream(self) -> None:
-        """A stream that was made anew counts from 1 again: it is read from its beginning."""
-        made = (await self._bus.js.stream_info(self._stream)).created
-        if self._made is not None and made != self._made:
+    async def _check_stream(self) -> None:
+        """Start from the beginning where the stream was created anew, as its numbers start from 1 again."""
+        created = (await self._bus.js.stream_info(self._stream)).created
+        if self._created is not None and created != self._created:
             self._begin_anew()
-        self._made = made
+        self._created = created
         if self._newest is not None:
-            self._places, self._newest = remember(self._places, Place.of(self._newest)), None
-        if self._last_stream_seq and self._places:
-            await self._recognise_place(self._places)
+            self._positions, self._newest = remember(self._positions, StreamPosition.of(self._newest)), None
+        if self._last_stream_seq and self._positions:
+            await self._check_position(self._positions)
 
-    async def _recognise_place(self, places: tuple[Place, ...]) -> None:
-        """A server whose power was cut may lack the last messages, and have given their numbers to others."""
-        holds = await newest_that_holds(self._bus, self._stream, places)
-        if holds is None:
+    async def _check_position(self, positions: tuple[StreamPosition, ...]) -> None:
+        """Step back to the newest valid position: a power cut may lose the last messages, and their numbers are reused.
+
+        Args:
+            positions: the newest first.
+        """
+        valid = await newest_valid(self._bus, self._stream, positions)
+        if valid is None:
             self._begin_anew()
-        elif holds != places[0]:
-            self._last_stream_seq = min(self._last_stream_seq, holds.seq)
-            self._places = places[places.index(holds) :]
+        elif valid != positions[0]:
+            self._last_stream_seq = min(self._last_stream_seq, valid.seq)
+            self._positions = positions[positions.index(valid) :]
             log.warning(
                 "the stream lost its last messages; reading on from before them",
                 stream=self._stream,
                 position=self._last_stream_seq,
-                instead_of=places[0].seq,
+                instead_of=positions[0].seq,
             )
 
     def _begin_anew(self) -> None:
         log.warning("the stream was made anew; reading it from its beginning", stream=self._stream)
-        self._last_stream_seq, self._made_anew = 0, True
-        self._newest, self._places = None, ()
+        self._last_stream_seq, self._recreated = 0, True
+        self._newest, self._positions = None, ()
 
     def _resumed(self) -> ConsumerConfig:
         if not self._ordered:
@@ -248,7 +257,7 @@ class Reader:
                 opt_start_seq=self._last_stream_seq + 1,
                 opt_start_time=None,
             )
-        if self._made_anew:
+        if self._recreated:
             return replace(config, deliver_policy=DeliverPolicy.ALL, opt_start_seq=None, opt_start_time=None)
         return config
 
@@ -272,8 +281,8 @@ class Reader:
             self._credit = max(0, self._credit - 1)
             if not self._ordered or self._in_order(msg):
                 self._arrived.append(msg)
-                if self._hold is not None:
-                    self._hold.add(msg)
+                if self._progress is not None:
+                    self._progress.add(msg)
         elif status in {"404", "408"}:
             self._credit = 0
         elif status != "100":
@@ -283,7 +292,7 @@ class Reader:
 
     def _in_order(self, msg: Msg) -> bool:
         if msg.metadata.consumer != self._consumer:
-            return False  # of the consumer before, on its way while a new one was made
+            return False  # from the previous consumer, in flight while the new one was created
         sequence = msg.metadata.sequence.consumer
         if sequence != self._last_consumer_seq + 1:
             self._break("messages were lost on the way")

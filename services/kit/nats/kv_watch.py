@@ -1,4 +1,4 @@
-"""Watching a key-value bucket: every key's present value first, then each change, through any outage."""
+"""Watching a key-value bucket: every key's current value first, then each change, through any outage."""
 
 from __future__ import annotations
 
@@ -13,19 +13,24 @@ from services.kit.nats.consumer import Reader
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A key and its value; None says that it was deleted. `pending` values are still to come of the first reading."""
+class KeyValueEntry:
+    """A key and its value; None where it was deleted."""
 
     key: str
     value: bytes | None
-    pending: int
 
 
-async def watch(bus: Bus, bucket: Bucket, pattern: str = ">") -> AsyncGenerator[Entry, None]:
-    """The values of the keys that match, then their changes. After an outage, values may come again unchanged."""
+async def watch(bus: Bus, bucket: Bucket, pattern: str = ">") -> AsyncGenerator[KeyValueEntry, None]:
+    """Yield the values of the keys that match, then their changes. After an outage, unchanged values may be repeated.
+
+    Args:
+        bus: the connection.
+        bucket: to watch.
+        pattern: of keys, with NATS's wildcards.
+    """
     prefix = f"$KV.{bucket.name}."
     config = ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, filter_subject=prefix + pattern)
     async with Reader(bus, f"KV_{bucket.name}", config) as reader:
         async for msg in reader:
             deleted = (msg.headers or {}).get("KV-Operation") in {"DEL", "PURGE"}
-            yield Entry(msg.subject.removeprefix(prefix), None if deleted else msg.data, msg.metadata.num_pending)
+            yield KeyValueEntry(msg.subject.removeprefix(prefix), None if deleted else msg.data)

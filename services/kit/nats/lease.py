@@ -1,7 +1,8 @@
-"""Leases: who should do a piece of work that only one replica may do.
+"""Leases: choose the one replica that should do an item of work.
 
-A lease is a key in a bucket whose entries expire: its holder writes it again and again, and whoever finds it gone takes
-it. It says who should work; it proves nothing. What must not be done twice is fenced where it is stored.
+A lease is a key in a bucket whose entries expire: its holder renews it again and again, and any replica that finds it
+gone may take it. A lease makes double work unlikely, not impossible: results that must not be stored twice are fenced
+where they are stored.
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ from services.kit.nats.bus import Bus
 from services.kit.tasks import cancel_and_wait
 
 RENEWALS = 3
-"""How often a lease is renewed in the time that its entry lives."""
+"""Renewals of a lease within its TTL."""
 
 log = logger()
 
 
 class Lease:
-    """One entry in the bucket, as this process wrote it last.
+    """An entry of the bucket, as this process wrote it last.
 
     Args:
         leases: the bucket.
-        name: what is leased, a key such as `pool.motion`.
-        token: who holds it: the name of this replica, which no other has.
-        ttl: seconds that an entry of the bucket lives.
+        name: key of the leased item, such as `pool.motion`.
+        token: the unique name of this replica, the entry's value.
+        ttl: of the bucket's entries, seconds.
     """
 
     def __init__(self, leases: KeyValue, name: str, token: str, ttl: float = LEASES.ttl) -> None:
@@ -41,23 +42,26 @@ class Lease:
         self._revision = 0
         self._until = 0.0
         self._taking = False
-        """Whether taking it was tried, and nobody said how that ended."""
-        self.tenure = 0
-        """Rises when it is held again after somebody else may have had it: what was begun before may be over."""
+        """True after a try to take it with an unknown outcome."""
+        self.epoch = 0
+        """Rises when it is held again after another replica may have held it: work of an earlier epoch may be void."""
 
     @property
     def held(self) -> bool:
-        """Whether nobody else can have it yet: written so lately that the entry has not expired.
+        """True where no other replica can have it: it was renewed less than a TTL ago.
 
-        A process that was stopped for a while, or cut off from the broker, finds out here before it does anything.
+        A process that was suspended, or cut off from the broker, learns here that it must stop.
         """
         return time.monotonic() < self._until
 
     async def take(self) -> bool:
-        """Take it if nobody has it, or an earlier life of this replica has: who was killed goes on at once.
+        """Take it if it is free, or held by an earlier process of this replica: after a kill it goes on at once.
+
+        Returns:
+            False where another replica holds it.
 
         Raises:
-            NatsError, TimeoutError, OSError: the broker does not say; it may be taken or not.
+            NatsError, TimeoutError, OSError: the broker does not answer; it may be taken or not.
         """
         began, self._taking = time.monotonic(), True
         try:
@@ -71,10 +75,13 @@ class Lease:
         return True
 
     async def renew(self) -> bool:
-        """Hold it for another while. False: it is somebody else's now.
+        """Hold it for another TTL.
+
+        Returns:
+            False where another replica holds it now.
 
         Raises:
-            NatsError, TimeoutError, OSError: the broker does not say; try again.
+            NatsError, TimeoutError, OSError: the broker does not answer; try again.
         """
         began = time.monotonic()
         try:
@@ -83,10 +90,10 @@ class Lease:
         except KeyWrongLastSequenceError:
             doubtful = self._taking
             if await self._is_ours():
-                # A renewal was stored and not answered. It was stored over the entry before: nobody had it between.
-                self.tenure += doubtful
+                # A renewal was stored and its answer lost. It replaced the previous entry, so no other replica held it.
+                self.epoch += doubtful
             elif await self.take():
-                self.tenure += 1
+                self.epoch += 1
             else:
                 self._until = 0.0
                 return False
@@ -94,17 +101,17 @@ class Lease:
         return True
 
     async def give_back(self) -> None:
-        """Let another have it at once; where that does not succeed, the entry expires."""
+        """Delete the entry, so that another replica can take it at once; if that fails, the entry expires."""
         if self._until:
             self._until = 0.0
             with suppress(NatsError, TimeoutError, OSError):
                 await self._leases.delete(self._name, last=self._revision)
 
     async def _is_ours(self) -> bool:
-        """Whether the entry says that this replica holds it; then it is written anew, as it may be about to expire.
+        """Tell whether the entry is this replica's; then it is renewed, as it may be about to expire.
 
         Raises:
-            NatsError, TimeoutError, OSError: the broker does not say, or it changed hands just now.
+            NatsError, TimeoutError, OSError: the broker does not answer, or the lease changed hands just now.
         """
         async with self._in_time():
             try:
@@ -117,13 +124,13 @@ class Lease:
         return True
 
     def _in_time(self) -> asyncio.Timeout:
-        """An answer that comes later than the next renewal is not waited for: the entry would expire meanwhile."""
+        """Limit for one answer: as long as between renewals, for the entry must not expire while waiting."""
         return asyncio.timeout(self._ttl / RENEWALS)
 
 
 @asynccontextmanager
 async def hold(bus: Bus, name: str, token: str, bucket: Bucket = LEASES) -> AsyncIterator[asyncio.Event]:
-    """Wait for a lease, and hold it. Yields an event that is set when the lease was lost to another.
+    """Wait for a lease, and hold it. Yields an event that is set when another replica has taken the lease.
 
     Args:
         bus: the connection.
@@ -143,14 +150,14 @@ async def hold(bus: Bus, name: str, token: str, bucket: Bucket = LEASES) -> Asyn
 
 
 async def _wait_for(lease: Lease, name: str, pause: float) -> None:
-    told = False
+    logged = False
     while True:
         try:
             if await lease.take():
                 return
-            if not told:
+            if not logged:
                 log.info("another replica holds the lease; standing by", lease=name)
-                told = True
+                logged = True
         except (NatsError, TimeoutError, OSError) as error:
             log.warning("waiting for a lease", lease=name, reason=repr(error))
         await asyncio.sleep(pause)

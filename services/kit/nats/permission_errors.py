@@ -1,4 +1,4 @@
-"""What NATS does not let a service do: told once in the log, and at /readyz for as long as it goes on."""
+"""Operations that NATS refuses a service: logged once each, and shown at /readyz for as long as they go on."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from services.kit.logs import logger
 from services.kit.nats.connection import NotPermitted
 
 MEMORY = 60.0
-"""Seconds for which a refusal is shown: whoever is refused tries again, and that far more often."""
+"""Seconds for which a refusal is shown. A refused operation is retried far more often, so a silent one has ended."""
 MOST = 100
-"""Refusals that are kept apart; a service that may do nothing at all is refused by the thousand."""
+"""Refusals that are kept; a service without any permission is refused thousands of operations."""
 
 log = logger()
 
@@ -20,8 +20,8 @@ class Refusals:
     """The refusals of one connection.
 
     Args:
-        user: to whom they are refused.
-        clock: tells seconds.
+        user: of the connection.
+        clock: in seconds, monotonic.
     """
 
     def __init__(self, user: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -29,22 +29,22 @@ class Refusals:
         self._last: dict[str, float] = {}
 
     def note(self, refusal: NotPermitted) -> None:
-        """The server refuses something."""
-        what, now = str(refusal), self._clock()
-        if what not in self._last:
+        """Record a refusal."""
+        operation, now = str(refusal), self._clock()
+        if operation not in self._last:
             if len(self._last) == MOST:
                 self._last = {known: last for known, last in self._last.items() if last > now - MEMORY}
             if len(self._last) == MOST:
                 return
-            log.error("NATS does not permit this", user=self._user, refused=what)
-        self._last[what] = now
+            log.error("NATS does not permit this", user=self._user, refused=operation)
+        self._last[operation] = now
 
     def forget(self) -> None:
-        """Another connection: what it is refused is told anew."""
+        """Forget all, for a new connection: its refusals are logged again."""
         self._last.clear()
 
     @property
     def present(self) -> tuple[str, ...]:
-        """What is refused these days, such as `publish to metrica.live.counts.shop`."""
+        """Operations refused within `MEMORY`, such as `publish to metrica.live.counts.shop`."""
         since = self._clock() - MEMORY
-        return tuple(what for what, last in self._last.items() if last > since)
+        return tuple(operation for operation, last in self._last.items() if last > since)

@@ -1,7 +1,7 @@
-"""Writes that JetStream does not do: how a full disk shows, where all else looks well.
+"""Detection of writes that JetStream does not do: the only sign of a full disk.
 
-Once a write has failed for want of space, nats-server stores nothing more in that stream and answers nothing either;
-where its own limit is reached it refuses. Reading, asking for a stream and the other streams go on.
+Once a write has failed for want of space, nats-server stores nothing more in that stream and does not answer either;
+where its own limit is reached it refuses. Reading, stream info and the other streams go on working.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from nats.js.api import PubAck
 from nats.js.errors import ServiceUnavailableError
 
 RECENT = 10.0
-"""Seconds. What is not stored is tried again within a few of them; what nobody tries any more is nobody's trouble."""
+"""Seconds. Failed writes are retried within a few seconds. An older failure is no longer retried, and is dropped from
+the report."""
 
 STREAM_FULL = frozenset({10077, 10122})
-"""What a discard-new stream answers that has its fill of messages, bytes, or messages per subject: whoever publishes
-waits for those who read, and the disk has nothing to do with it."""
+"""Error codes of a discard-new stream at its limit of messages, bytes, or messages per subject. That is backpressure:
+the publisher waits for the readers, and the disk is not the cause."""
 
 
-class Writes:
-    """Remembers which subjects JetStream takes nothing on."""
+class PublishHealth:
+    """Remembers the subjects on which JetStream stores nothing."""
 
     def __init__(self) -> None:
         self._failed: dict[str, tuple[float, str]] = {}
 
     @property
     def problem(self) -> str | None:
-        """What is not stored now, and what to do, in one line; None where all is."""
+        """A subject that is not stored now, and the remedy, in one line; None where all are stored."""
         now = time.monotonic()
         self._failed = {subject: failed for subject, failed in self._failed.items() if now - failed[0] < RECENT}
         for subject, (_, reason) in self._failed.items():
@@ -41,7 +42,7 @@ class Writes:
         return None
 
     def watch(self, js: JetStreamContext) -> None:
-        """Look at every publish of a connection, those of its buckets among them."""
+        """Observe every publish of a connection, including the writes to its buckets."""
         publish: Callable[..., Awaitable[PubAck]] = js.publish
 
         async def watched(subject: str, *args: object, **kwargs: object) -> PubAck:

@@ -1,6 +1,6 @@
-"""The runs that services work on beside the live one, as the bucket `runs` says.
+"""The runs that services work on beside the live one, by the bucket `runs`.
 
-What happens to a run touches no other, nor the live one: each has a task of its own, which ends with it.
+Each run has a task of its own, which ends with it: a failure in one affects neither the others nor the live run.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from services.kit.tasks import cancel_and_wait
 
 _SUFFIX = RUN_ENTRIES.removeprefix("*")
 LOOK_AGAIN = 30.0
-"""Seconds between looks whether the runs that are worked on are still there."""
+"""Seconds between checks that the running runs still have entries."""
 
 log = logger()
 
 
 class Runs:
-    """What is running, kept up to date while `follow` runs."""
+    """The running runs, kept up to date while `follow` runs."""
 
     def __init__(self) -> None:
         self.running: dict[str, Run] = {}
         self.dropped: set[str] = set()
-        """Runs that somebody has dropped: their entries were deleted."""
+        """Names of runs with deleted entries."""
         self._listeners: set[asyncio.Event] = set()
 
     async def follow(self, bus: Bus) -> None:
@@ -43,7 +43,7 @@ class Runs:
             group.create_task(self._look_again(bus))
 
     async def _look_again(self, bus: Bus) -> None:
-        """Let go of runs whose entries are gone: who was cut off meanwhile sees no mark of it."""
+        """Remove runs without an entry: a watch that was cut off sees no delete marker once that has expired."""
         while True:
             await asyncio.sleep(LOOK_AGAIN)
             for name in list(self.running):
@@ -51,9 +51,9 @@ class Runs:
                     await (await bus.bucket(RUNS)).get(run_key(name))
                 except KeyNotFoundError:
                     self.running.pop(name, None)
-                    self._tell()
+                    self._notify()
                 except (NatsError, TimeoutError, OSError):
-                    break  # it is looked again
+                    break  # until the next check
 
     async def _watch(self, bus: Bus) -> None:
         async for entry in watch(bus, RUNS, RUN_ENTRIES):
@@ -67,14 +67,14 @@ class Runs:
                 self.dropped.add(name)
             else:
                 self.dropped.discard(name)
-            self._tell()
+            self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for listener in self._listeners:
             listener.set()
 
     async def changes(self) -> AsyncGenerator[None, None]:
-        """Yields at once, and then after every change."""
+        """Yield at once, and then after every change."""
         changed = asyncio.Event()
         self._listeners.add(changed)
         try:
@@ -89,26 +89,26 @@ class Runs:
         self,
         work: Callable[[Run], Coroutine[None, None, None]],
         *,
-        wanted: Callable[[Run], bool] = lambda _: True,
+        matching: Callable[[Run], bool] = lambda _: True,
         forget: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
-        """Keep one `work(run)` running for each run that is wanted, until cancelled.
+        """Keep one `work(run)` running for each matching run, until cancelled.
 
         Args:
-            work: goes on until it is cancelled; what it raises ends it alone.
-            wanted: which runs there is something to do for.
-            forget: is called once for each dropped run, when its work has ended.
+            work: goes on until it is cancelled; an exception ends the work on its run alone.
+            matching: selects the runs to work on.
+            forget: called once for each dropped run, when its work has ended.
         """
         async with _tasks() as tasks:
             forgotten: set[str] = set()
             async for _ in self.changes():
-                runs = {name: run for name, run in self.running.items() if wanted(run)}
+                runs = {name: run for name, run in self.running.items() if matching(run)}
                 for name, (run, task) in list(tasks.items()):
                     if name not in runs or runs[name].created_at != run.created_at:
                         await cancel_and_wait(task)
                         del tasks[name]
                 for name in runs.keys() - tasks.keys():
-                    tasks[name] = runs[name], asyncio.create_task(_alone(work, runs[name]), name=f"run {name}")
+                    tasks[name] = runs[name], asyncio.create_task(_isolated(work, runs[name]), name=f"run {name}")
                 forgotten &= self.dropped
                 if forget is not None:
                     for name in self.dropped - forgotten:
@@ -125,10 +125,10 @@ async def _tasks() -> AsyncGenerator[dict[str, tuple[Run, asyncio.Task[None]]], 
         await cancel_and_wait(*(task for _, task in tasks.values()))
 
 
-async def _alone(work: Callable[[Run], Coroutine[None, None, None]], run: Run) -> None:
+async def _isolated(work: Callable[[Run], Coroutine[None, None, None]], run: Run) -> None:
     try:
         await work(run)
-    except Exception:  # whatever breaks a replay, the live run goes on
+    except Exception:  # the live run goes on, whatever breaks a replay
         log.exception("work on a run failed", run=run.name)
 
 

@@ -1,4 +1,4 @@
-"""The contracts' stream declarations in nats-py's words."""
+"""The contracts' stream declarations as nats-py's configuration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contracts.streams import Stream
 
 
 def to_config(stream: Stream) -> StreamConfig:
-    """A stream's configuration. `allow_direct` lets any replica answer last-by-subject reads."""
+    """A stream's configuration. `allow_direct` lets any replica of the stream answer last-by-subject reads."""
     return StreamConfig(
         name=stream.name,
         subjects=list(stream.subjects),

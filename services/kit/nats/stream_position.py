@@ -1,9 +1,9 @@
-"""Places in a stream, remembered so that a power cut does not give their numbers to other messages unnoticed.
+"""Stream positions that tell a restored stream from the old one after a power cut.
 
-JetStream numbers its messages. What it had not synced is gone after a power cut, and the next messages get the same
-numbers. So whoever remembers how far a stream was read remembers when the message there was stored, too. It keeps a few
-earlier places as well, one for each doubling of the distance: the newest that still holds is where the old stream ends,
-or shortly before. Clocks are only compared for being equal: after a power cut many a machine's goes wrong for a while.
+JetStream numbers its messages. Messages that it had not synced are lost in a power cut, and the next messages get the
+same numbers. So a reader remembers the store time of the message at its position, too. It also keeps a few earlier
+positions, one for each doubling of the distance: the newest that is still valid is where the old stream ends, or
+shortly before. Store times are only compared for equality, as a machine's clock may be wrong after a power cut.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from contracts.identity import to_ns
 from services.kit.nats.bus import Bus
 
 MOST: Final = 16
-"""Places that are kept: the oldest lies at least 16 000 messages back, where there were so many."""
+"""Positions that are kept: the oldest lies at least 16 000 messages back, in a stream that long."""
 SAME: Final = 1_000_000
-"""Nanoseconds. nats-py rounds the times of messages to microseconds, each way of reading them in its own manner."""
+"""Nanoseconds within which store times are equal: nats-py rounds them to microseconds, differently in each call."""
 
 
-class Place(BaseModel):
-    """A message's number in its stream, and when it was stored, ns UTC; 0: that is not known."""
+class StreamPosition(BaseModel):
+    """A message's sequence number in its stream, and its store time, ns UTC; 0 where the time is unknown."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -33,44 +33,47 @@ class Place(BaseModel):
 
     @classmethod
     def of(cls, msg: Msg) -> Self:
-        """The place of a message that was read."""
+        """The position of a message."""
         return cls(seq=msg.metadata.sequence.stream, at=to_ns(msg.metadata.timestamp))
 
 
-def remember(places: tuple[Place, ...], place: Place) -> tuple[Place, ...]:
-    """Add a place to those that are remembered, the newest first. One whose time is not known tells nothing.
+def remember(positions: tuple[StreamPosition, ...], position: StreamPosition) -> tuple[StreamPosition, ...]:
+    """Add a position to the remembered ones, the newest first. One of unknown time is left out: it proves nothing.
 
-    Of those that are equally far back, to a factor of two, the oldest stays: it moves up into the next such range.
+    Of the positions that are equally far back, to a factor of two, the oldest is kept: it moves up into the next such
+    range.
     """
-    if not place.at:
-        return places
-    ranges = {(place.seq - one.seq).bit_length(): one for one in (place, *places) if one.seq <= place.seq}
+    if not position.at:
+        return positions
+    ranges = {
+        (position.seq - known.seq).bit_length(): known for known in (position, *positions) if known.seq <= position.seq
+    }
     return tuple(ranges.values())[:MOST]
 
 
-async def newest_that_holds(bus: Bus, stream: str, places: tuple[Place, ...]) -> Place | None:
-    """The newest of some places that is the same message's as when it was remembered; None where none is.
+async def newest_valid(bus: Bus, stream: str, positions: tuple[StreamPosition, ...]) -> StreamPosition | None:
+    """The newest position at which the stream still has the same message; None where no position is valid.
 
-    One whose time is not known is believed where the stream reaches so far.
+    A position of unknown time counts as valid where the stream reaches that far.
 
     Args:
         bus: the connection.
-        stream: that the places lie in.
-        places: the newest first.
+        stream: of the positions.
+        positions: the newest first.
 
     Raises:
-        nats.errors.Error, TimeoutError, OSError: the server does not say.
+        nats.errors.Error, TimeoutError, OSError: the server does not answer.
     """
     last = (await bus.js.stream_info(stream)).state.last_seq
-    for place in places:
-        if place.seq > last:
+    for position in positions:
+        if position.seq > last:
             continue
-        if not place.at:
-            return place
+        if not position.at:
+            return position
         try:
-            found = await bus.js.get_msg(stream, place.seq)
+            message = await bus.js.get_msg(stream, position.seq)
         except NotFoundError:
-            return place  # too old, or deleted: its number is given to no other
-        if found.time is not None and abs(to_ns(found.time) - place.at) < SAME:
-            return place
+            return position  # expired or deleted: its number is never used again
+        if message.time is not None and abs(to_ns(message.time) - position.at) < SAME:
+            return position
     return None

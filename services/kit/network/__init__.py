@@ -1,1 +1,1 @@
-"""Addresses of machines: which may be cameras, and which belong to Metrica itself."""
+"""Addresses of machines: cameras, clients and proxies, and this machine itself."""

@@ -1,4 +1,4 @@
-"""IP addresses by what stands at them: this machine, its link, a cloud's own services, or anybody else."""
+"""Classification of IP addresses: this machine, its link, a cloud's own services, or ordinary ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ISATAP = (0x0000_5EFE, 0x0200_5EFE)
 
 
 def plain(address: IPAddress) -> IPAddress:
-    """An address in the one form in which it is judged: an IPv4 address that IPv6 writes or leads to is itself."""
+    """Normalise an address: IPv4 for one that is mapped into IPv6 or reached by NAT64, and no scope."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:
             return address.ipv4_mapped
@@ -48,17 +48,17 @@ def plain(address: IPAddress) -> IPAddress:
 
 
 def parse(text: str) -> IPAddress:
-    """The address that the system's resolver gave, as it is to be connected to.
+    """Parse an address of the system's resolver, to connect to; IPv4 where it is mapped into IPv6.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is no address.
     """
     address = ip_address(text)
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def is_special(address: IPAddress) -> bool:
-    """Whether an address is never a camera's: loopback, link-local, multicast, unspecified, reserved, a cloud's own."""
+    """Tell whether an address is never a camera's: loopback, link-local, multicast, reserved, or a cloud's own."""
     if isinstance(address, IPv4Address):
         return any(address in network for network in _NEVER_4)
     if (int(address) >> 32) & 0xFFFF_FFFF in _ISATAP and is_special(IPv4Address(int(address) & 0xFFFF_FFFF)):
@@ -74,7 +74,7 @@ def is_special_network(network: IPNetwork) -> bool:
 
 
 def is_own(address: IPAddress) -> bool:
-    """Tell whether an address is one of this machine's, on any interface: the system lets only those be bound."""
+    """Tell whether an address is one of this machine's, on any interface: the system binds no other."""
     if address.is_loopback or address.is_unspecified:
         return True
     family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
@@ -82,30 +82,30 @@ def is_own(address: IPAddress) -> bool:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.bind((str(address), 0))
     except OSError as error:
-        # Any other error leaves it open, and then it is better taken for this machine's.
+        # Any other error proves nothing: then the address is treated as this machine's, which is the safe side.
         return error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL)
     return True
 
 
 def attached_networks(proc: Path = Path("/proc/net")) -> tuple[IPNetwork, ...]:
-    """The networks that this machine is a member of, as Linux's routing tables have them; without the default route."""
-    found: set[IPNetwork] = set()
+    """The networks that this machine is a member of, by Linux's routing tables, without the default route."""
+    networks: set[IPNetwork] = set()
     for line in _lines(proc / "route")[1:]:
         interface, destination, gateway, *_, mask = line.split()[:8]
         if interface != "lo" and int(gateway, 16) == 0 and int(mask, 16):
-            found.add(ip_network(f"{_little_endian(destination)}/{_little_endian(mask)}"))
+            networks.add(ip_network(f"{_little_endian(destination)}/{_little_endian(mask)}"))
     for line in _lines(proc / "ipv6_route"):
         fields = line.split()
         length, gateway = int(fields[1], 16), fields[4]
         if fields[9] != "lo" and int(gateway, 16) == 0 and length:
-            found.add(IPv6Network((int(fields[0], 16), length)))
-    return tuple(sorted(found, key=str))
+            networks.add(IPv6Network((int(fields[0], 16), length)))
+    return tuple(sorted(networks, key=str))
 
 
 def _lines(path: Path) -> list[str]:
     try:
         return path.read_text().splitlines()
-    except OSError:  # no such protocol here, or no Linux
+    except OSError:  # this kernel lacks the protocol, or is no Linux
         return []
 
 

@@ -1,7 +1,7 @@
-"""Hosts of camera addresses that lead back to this machine or to no single one, told by their spelling alone. Pure.
+"""Hosts of camera addresses that by their spelling lead back to this machine, or to no single one. Pure.
 
-The API refuses these early, with words for the person who writes the address. The authority is ingest, which looks at
-what a name resolves to, and at every redirect.
+The API refuses them early, with a message for the user who enters the address. The authority is ingest, which checks
+the addresses that a name resolves to, and every redirect.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _NAT64 = int(IPv6Address("64:ff9b::")) >> 32
 
 
 def refusal(address: str, networks: SourceNetworks = SourceNetworks()) -> str | None:  # noqa: B008  # frozen
-    """Why only a superadmin may have a camera there; None where the spelling says nothing against it.
+    """The reason for which only a superadmin may set a camera address, as part of a sentence; None where all may.
 
     Args:
-        address: with a scheme; of `user:password@` only what comes after it counts.
-        networks: what METRICA_SOURCE_NETWORKS opens.
+        address: with a scheme; `user:password@` before its host does not count.
+        networks: the setting METRICA_SOURCE_NETWORKS.
     """
-    found = _AUTHORITY.match(unicodedata.normalize("NFKC", address.strip()))
-    if found is None:
+    match = _AUTHORITY.match(unicodedata.normalize("NFKC", address.strip()))
+    if match is None:
         return None
-    host = host_of(found[1])
+    host = host_of(match[1])
     if host in _LOCAL_NAMES or host.endswith(".localhost"):
         opened = any(networks.opens(loopback) for loopback in _LOOPBACK)
         return None if opened else "it names this machine itself"
@@ -42,13 +42,14 @@ def refusal(address: str, networks: SourceNetworks = SourceNetworks()) -> str | 
 
 def host_of(authority: str) -> str:
     """The host of `user:password@host:port`, in lower case, without brackets, scope and a closing dot."""
-    place = authority.rpartition("@")[2].strip()
-    host = place[1:].partition("]")[0] if place.startswith("[") else place.partition(":")[0]
+    host_and_port = authority.rpartition("@")[2].strip()
+    bracketed = host_and_port.startswith("[")
+    host = host_and_port[1:].partition("]")[0] if bracketed else host_and_port.partition(":")[0]
     return host.partition("%")[0].rstrip(".").lower()
 
 
 def read_literal(host: str) -> Address | None:
-    """The IP address that a host spells, in any notation that systems take: 127.1, 0x7f.0.0.1, ::1."""
+    """The IP address that a host spells, in any notation that systems accept: 127.1, 0x7f.0.0.1, ::1."""
     try:
         return ip_address(host)
     except ValueError:
@@ -60,24 +61,24 @@ def read_literal(host: str) -> Address | None:
 
 
 def unreachable(literal: Address) -> str | None:
-    """Why only a superadmin may reach an IP address; None where everybody may."""
-    for one in (literal, *_within(literal)):
-        if one.is_loopback:
+    """The reason for which only a superadmin may set a camera at an IP address; None where all may."""
+    for address in (literal, *_embedded(literal)):
+        if address.is_loopback:
             return "it is this machine itself"
-        if one.is_unspecified or (isinstance(one, IPv4Address) and int(one) >> 24 == 0):
+        if address.is_unspecified or (isinstance(address, IPv4Address) and int(address) >> 24 == 0):
             return "it is no machine's address"
-        if one.is_link_local:
+        if address.is_link_local:
             return "it is a link-local address"
-        if one.is_multicast or one == IPv4Address("255.255.255.255"):
+        if address.is_multicast or address == IPv4Address("255.255.255.255"):
             return "it is no single machine's address"
     return None
 
 
-def _within(literal: Address) -> list[Address]:
-    """IPv4 addresses that an IPv6 address carries: mapped, compatible, 6to4, Teredo, NAT64."""
+def _embedded(literal: Address) -> list[Address]:
+    """IPv4 addresses that are embedded in an IPv6 address: mapped, compatible, 6to4, Teredo, NAT64."""
     if not isinstance(literal, IPv6Address):
         return []
-    carried = [literal.ipv4_mapped, literal.sixtofour, *(literal.teredo or ())]
+    embedded = [literal.ipv4_mapped, literal.sixtofour, *(literal.teredo or ())]
     if int(literal) >> 32 in {0, _NAT64} and int(literal) > 1:
-        carried.append(IPv4Address(int(literal) & 0xFFFFFFFF))
-    return [one for one in carried if one is not None]
+        embedded.append(IPv4Address(int(literal) & 0xFFFFFFFF))
+    return [address for address in embedded if address is not None]

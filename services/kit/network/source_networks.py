@@ -1,4 +1,4 @@
-"""METRICA_SOURCE_NETWORKS: where cameras may be that no superadmin set. Ingest and the API read it."""
+"""METRICA_SOURCE_NETWORKS: the networks of cameras that others than superadmins may set. Ingest and the API read it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from services.kit.network.ip_addresses import IPAddress, IPNetwork, is_special_n
 
 @dataclass(frozen=True, slots=True)
 class SourceNetworks:
-    """Where sources may be. `+` before a network opens it, whatever is there; one without excludes all others.
+    """Networks of sources. `+` before a network opens it, even where it is special; one without excludes all others.
 
     Attributes:
-        opened: may be reached though it is this machine, or otherwise never a camera's.
-        only: where not empty, nothing else may be reached.
+        opened: networks that may be reached although they are this machine's, or otherwise never a camera's.
+        only: networks that sources are restricted to; empty is no restriction.
     """
 
     opened: tuple[IPNetwork, ...] = ()
@@ -26,7 +26,7 @@ class SourceNetworks:
         """Read `10.1.0.0/16, +127.0.0.1/32`.
 
         Raises:
-            ValueError: an entry is no network, or restricts to what is refused anyway; the text names it.
+            ValueError: an entry is no network, or restricts sources to addresses that are refused anyway.
         """
         opened: list[IPNetwork] = []
         only: list[IPNetwork] = []
@@ -49,9 +49,9 @@ class SourceNetworks:
         return cls(tuple(opened), tuple(only))
 
     def opens(self, address: IPAddress) -> bool:
-        """Tell whether the setting names the address as one to reach whatever it is."""
+        """Tell whether an address is in a network that the setting opens."""
         return any(address in network for network in self.opened)
 
     def admits(self, address: IPAddress) -> bool:
-        """Tell whether an ordinary address is within what sources are restricted to."""
+        """Tell whether an ordinary address is within the networks that sources are restricted to."""
         return not self.only or any(address in network for network in self.only)

@@ -1,7 +1,7 @@
-"""Invented history, written straight into the tables of the record: for benchmarks and for a demonstration.
+"""Seeding of invented history, directly into the tables of the record: for benchmarks and for a demonstration.
 
-The database itself draws the visitors, by hashing: the same seed gives the same rows. They are what the writer would
-have written: crossings in month partitions, in the order of time, and every rollup of them.
+The database itself draws the visitors, by hashing: the same seed gives the same rows. The rows are the same as by the
+writer: crossings in month partitions, in the order of time, and all rollups of them.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from datetime import date, datetime
 import asyncpg
 
 from contracts.identity import LIVE, to_ns
-from services.kit.local_time import DAY, stretches
-from services.kit.zones import zone
+from services.kit.local_time import DAY, offset_periods, time_zone_named
 from services.persistence.demo.shops import HOURS, Shop, days_of
 from services.persistence.partitions import Month, attach, create, exists
 from services.persistence.rollups import MINUTES_KEPT
 
 MISSED = 0.015
-"""The part of crossings that no camera saw."""
+"""Fraction of crossings that no camera saw."""
 MODEL = "invented"
 _MEMORY = "SET LOCAL work_mem = '256MB'; SET LOCAL maintenance_work_mem = '512MB'; SET LOCAL synchronous_commit = off"
 
@@ -101,15 +100,15 @@ class AlreadyThere(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Seed:
-    """What is invented.
+class DemoHistory:
+    """An invented history.
 
     Attributes:
-        organization, name: whose shops they are.
-        shops: all of it.
-        first, last: the local dates of the shops, both included.
-        until: nothing happens after it, whatever the dates.
-        seed: of chance.
+        organization, name: of the shops.
+        shops: all shops of the organization.
+        first, last: local dates of the shops, both included.
+        until: the moment at which it ends, within these dates.
+        seed: of the random numbers.
     """
 
     organization: str
@@ -121,50 +120,51 @@ class Seed:
     seed: int = 7
 
 
-async def sow(
-    database_url: str, seed: Seed, *, workers: int = 1, tell: Callable[[str], None] = lambda _line: None
+async def seed_history(
+    database_url: str, history: DemoHistory, *, workers: int = 1, report: Callable[[str], None] = lambda _line: None
 ) -> int:
-    """Write all of it; returns how many crossings there are. Begun anew after it was stopped, it goes on.
+    """Write an invented history; returns the number of crossings. After an interruption, the next call goes on.
 
     Args:
         database_url: of persistence, which owns the tables.
-        seed: what is invented.
-        workers: how many months are written at a time.
-        tell: gets a line for each month.
+        history: to write.
+        workers: number of months that are written at a time.
+        report: called with a line for each month.
 
     Raises:
         AlreadyThere: the organization exists.
     """
     async with asyncpg.create_pool(database_url, min_size=0, max_size=workers, command_timeout=None) as pool:
-        if await pool.fetchval("SELECT 1 FROM organization WHERE id = $1", seed.organization):
-            raise AlreadyThere(seed.organization)
-        turns = asyncio.Semaphore(workers)
+        if await pool.fetchval("SELECT 1 FROM organization WHERE id = $1", history.organization):
+            raise AlreadyThere(history.organization)
+        limit = asyncio.Semaphore(workers)
 
-        async def month(one: Month) -> int:
-            async with turns, pool.acquire() as connection, connection.transaction():
-                rows = await _month(connection, seed, one)
-                tell(f"{one.year:04}-{one.month:02}: {rows:,} crossings")
+        async def write(month: Month) -> int:
+            async with limit, pool.acquire() as connection, connection.transaction():
+                rows = await _write_month(connection, history, month)
+                report(f"{month.year:04}-{month.month:02}: {rows:,} crossings")
                 return rows
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(month(one)) for one in _months(seed)]
+            tasks = [group.create_task(write(month)) for month in _months(history)]
         async with pool.acquire() as connection, connection.transaction():
-            await _finish(connection, seed)
+            await _finish(connection, history)
         return sum(task.result() for task in tasks)
 
 
-async def _month(connection: asyncpg.Connection, seed: Seed, month: Month) -> int:
-    """A month of UTC, whole or not at all."""
+async def _write_month(connection: asyncpg.Connection, history: DemoHistory, month: Month) -> int:
+    """Write a month of UTC, unless it is written already; returns its crossings. Inside a transaction."""
     await connection.execute(_MEMORY)
-    stores, session = [shop.id for shop in seed.shops], f"{MODEL}-{month.year:04}-{month.month:02}"
+    stores, session = [shop.id for shop in history.shops], f"{MODEL}-{month.year:04}-{month.month:02}"
     if rows := await connection.fetchval(_WRITTEN, stores, session):
         return int(rows)
     partition_is_new = not await exists(connection, month)
     if partition_is_new:
         await create(connection, month)
-    # A shop's days are not UTC's: those that touch the month, and of their visitors those who came in it.
-    first, last = max(seed.first, month.begin.date() - DAY), min(seed.last, month.next.begin.date() + DAY)
-    days = list(days_of(seed.shops, first, last, seed.seed))
+    # A shop's local days do not match months of UTC: this takes the days that overlap the month, and the query keeps
+    # the crossings within it.
+    first, last = max(history.first, month.begin.date() - DAY), min(history.last, month.next.begin.date() + DAY)
+    days = list(days_of(history.shops, first, last, history.seed))
     await connection.execute(
         _CROSSINGS.format(partition=month.table),
         [day.shop.id for day in days],
@@ -175,38 +175,40 @@ async def _month(connection: asyncpg.Connection, seed: Seed, month: Month) -> in
         [",".join(camera for camera, _ in day.shop.doors) for day in days],
         [",".join(line for _, line in day.shop.doors) for day in days],
         *(HOURS, LIVE, session, MODEL),
-        *(_us(month.begin), _us(min(seed.until, month.next.begin)), MISSED * 2**20),
+        *(_us(month.begin), _us(min(history.until, month.next.begin)), MISSED * 2**20),
     )
     for rollup in (_QUARTERS, _SESSIONS):
         await connection.execute(rollup.format(partition=month.table), stores, LIVE)
-    await connection.execute(_MINUTES.format(partition=month.table), stores, LIVE, seed.until - MINUTES_KEPT)
+    await connection.execute(_MINUTES.format(partition=month.table), stores, LIVE, history.until - MINUTES_KEPT)
     if partition_is_new:
-        # Before it is attached, which one month at a time can be: indexes of several are built at once.
+        # Indexes are built before the partition is attached, as months can only be attached one at a time.
         await connection.execute(f"ALTER TABLE {month.table} ADD PRIMARY KEY (run, id, at)")
         await connection.execute(f"CREATE INDEX ON {month.table} (run, store, at)")
         await attach(connection, month)
     return int(await connection.fetchval(_WRITTEN, stores, session) or 0)
 
 
-async def _finish(connection: asyncpg.Connection, seed: Seed) -> None:
-    """What spans months, and at last the shops themselves."""
+async def _finish(connection: asyncpg.Connection, history: DemoHistory) -> None:
+    """Write the rollups that span months, and finally the organization with its shops."""
     await connection.execute(_MEMORY)
-    pieces = [
-        (shop.id, piece.start, piece.end, int(piece.offset.total_seconds()))
-        for shop in seed.shops
-        for piece in stretches(zone(shop.time_zone), seed.first, seed.last)
+    periods = [
+        (shop.id, period.start, period.end, int(period.offset.total_seconds()))
+        for shop in history.shops
+        for period in offset_periods(time_zone_named(shop.time_zone), history.first, history.last)
     ]
-    await connection.execute(_DAYS, *_columns(pieces, 4), LIVE)
-    stores, zones = [shop.id for shop in seed.shops], [shop.time_zone for shop in seed.shops]
-    await connection.execute(_VERSIONS, LIVE, stores, zones)
-    await connection.execute(_ORGANIZATION, seed.organization, seed.name)
-    await connection.execute(_STORES, seed.organization, stores, [shop.name for shop in seed.shops], zones)
+    await connection.execute(_DAYS, *_columns(periods, 4), LIVE)
+    stores, time_zones = [shop.id for shop in history.shops], [shop.time_zone for shop in history.shops]
+    await connection.execute(_VERSIONS, LIVE, stores, time_zones)
+    await connection.execute(_ORGANIZATION, history.organization, history.name)
+    await connection.execute(_STORES, history.organization, stores, [shop.name for shop in history.shops], time_zones)
 
 
-def _months(seed: Seed) -> Iterator[Month]:
-    first = min(stretches(zone(shop.time_zone), seed.first, seed.first)[0].start for shop in seed.shops)
-    month = Month.of(first)
-    while month.begin < seed.until and month.begin.date() <= seed.last + DAY:
+def _months(history: DemoHistory) -> Iterator[Month]:
+    first_days = (
+        offset_periods(time_zone_named(shop.time_zone), history.first, history.first) for shop in history.shops
+    )
+    month = Month.of(min(periods[0].start for periods in first_days))
+    while month.begin < history.until and month.begin.date() <= history.last + DAY:
         yield month
         month = month.next
 

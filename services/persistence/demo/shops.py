@@ -1,4 +1,4 @@
-"""Invented shops and how many visit them: by weekday, season and chance, and the same for the same seed. Pure."""
+"""Invented shops and their numbers of visitors, by weekday, season and chance; the same for the same seed. Pure."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import NamedTuple
 
-from services.kit.local_time import DAY, instant
-from services.kit.zones import zone
+from services.kit.local_time import DAY, instant, time_zone_named
 
 WEEKDAYS = (0.82, 0.80, 0.86, 0.94, 1.18, 1.55, 0.85)
 """From Monday; 1 on average, as the months are."""
 MONTHS = (0.90, 0.84, 0.93, 0.97, 1.00, 1.00, 1.04, 0.92, 0.98, 1.01, 1.08, 1.33)
 HOURS = (0.0, 0.10, 0.16, 0.21, 0.26, 0.30, 0.35, 0.41, 0.48, 0.55, 0.60, 0.65, 0.70, 0.75, 0.80, 0.87, 1.0)
-"""When each sixteenth of a day's visitors has come, as a part of the opening time: most at noon and in the evening."""
+"""Fraction of the opening time after which each sixteenth of a day's visitors has come: most at noon and in the
+evening."""
 TIME_ZONES = (
     *("Africa/Tunis", "Europe/Paris", "Europe/London", "America/St_Johns", "America/New_York"),
     *("Asia/Kathmandu", "Australia/Sydney", "Pacific/Apia"),
 )
 VISITORS = 117.0
-"""Of a shop of the chain, a day, on average: 200 shops make 50 million crossings in three years."""
+"""Visitors of a shop of the chain, a day, on average: 200 shops have 50 million crossings in three years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Shop:
 
 
 class ShopDay(NamedTuple):
-    """A day of a shop: `key` is what its visitors are drawn from."""
+    """A day of a shop; `key` is the seed of its visitors."""
 
     shop: Shop
     opens: datetime
@@ -51,8 +51,8 @@ def chain(shops: int, seed: int) -> list[Shop]:
     """Shops of different sizes in different time zones, each with two or three doors.
 
     Args:
-        shops: how many.
-        seed: of chance.
+        shops: number of shops.
+        seed: of the random numbers.
     """
     rng = random.Random(seed)  # noqa: S311  # to be the same again
     sizes = [rng.uniform(0.4, 1.6) for _ in range(shops)]
@@ -63,11 +63,11 @@ def chain(shops: int, seed: int) -> list[Shop]:
 def days_of(shops: Sequence[Shop], first: date, last: date, seed: int) -> Iterator[ShopDay]:
     """Each shop's days, from one local date to another, both included."""
     for shop in shops:
-        where = zone(shop.time_zone)
+        time_zone = time_zone_named(shop.time_zone)
         for n in range((last - first).days + 1):
             day = first + n * DAY
             rng = random.Random(f"{seed}/{shop.id}/{day}")  # noqa: S311  # as above
-            opens, closes = instant(day, shop.opens, where), instant(day, shop.closes, where)
+            opens, closes = instant(day, shop.opens, time_zone), instant(day, shop.closes, time_zone)
             expected = shop.visitors * WEEKDAYS[day.weekday()] * MONTHS[day.month - 1]
             visitors = max(0, round(expected * rng.gauss(1, 0.12)))
             yield ShopDay(shop, opens, closes, visitors, rng.getrandbits(62))

@@ -18,7 +18,7 @@ def _is_declared(name: str | None, kind: str, _parents: object) -> bool:
 
 
 def _plainly(kind: str, item: object, _context: object) -> str | Literal[False]:
-    """A revision does not depend on SQLModel: its texts are SQLAlchemy's."""
+    """Render SQLModel's text type as SQLAlchemy's, so that revisions do not depend on SQLModel."""
     return "sa.String()" if kind == "type" and isinstance(item, AutoString) else False
 
 

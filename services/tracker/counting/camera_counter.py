@@ -1,7 +1,7 @@
 """Counts the people of one camera: detections in, crossings, paths and live tracks out.
 
-This is what the tracker service and the one-process `metrica count` both call. It is a pure function of the detections,
-in their order, and of the state it was restored from: no clock, no chance, no I/O.
+The tracker service and the one-process `metrica count` both use it. It is a pure function of the detections, in their
+order, and of the state that it was restored from: without a clock, randomness or I/O.
 """
 
 from __future__ import annotations
@@ -16,28 +16,29 @@ from pydantic import BaseModel, ConfigDict
 from contracts.events import Crossing, Detections, Path, SessionEnd, TrackBox, Tracks
 from contracts.frames import EndReason
 from contracts.spec import CameraSpec, CountingLine
-from services.tracker.counting.line_counter import LineState, LineWatch, crossings_of
-from services.tracker.counting.path_simplification import Trace
-from services.tracker.counting.paths import PathRecorder, Walked
+from services.tracker.counting.line_counter import LineCounter, LineState, crossings_of
+from services.tracker.counting.path_simplification import OpenPath
+from services.tracker.counting.paths import PathRecorder, RecordedPiece
 from services.tracker.tracking.kalman import MIN_SIZE, Floats
-from services.tracker.tracking.tracker import Gone, Sighting, Tracker, TrackerState
+from services.tracker.tracking.tracker import EndedTrack, Sighting, Tracker, TrackerState
 
 MIN_STEP: Final = 0.001
-"""Seconds that pass between two frames at least, where the camera's clock stands still or jumps back."""
+"""Least seconds between two frames, for a camera's clock that stands still or jumps back."""
 MAX_STEP: Final = 60.0
 SHOWN_SECONDS: Final = 0.35
-"""A track that was seen this lately is still shown, so that its box does not flicker."""
+"""Seconds for which an unseen track is still shown, so that its box does not flicker."""
 
 
 class CounterState(BaseModel):
-    """All that a camera's next frame depends on. Its JSON is exact: a counter restored from it goes on bit for bit.
+    """State on which a camera's next frame depends. Its JSON is exact: a counter restored from it goes on bit for bit.
 
     Attributes:
         session: None before the first frame, and after the end of a session.
         seq, at: of the last frame, at in ns.
-        width, height: of the last frame, the pixels that tracks and traces are in. 0 before the first.
-        frames: that came, `skipped` among them; `missed` never did.
-        count: crossings made in this session.
+        width, height: of the last frame, the pixels of tracks and traces. 0 before the first.
+        frames: number of frames that came, including `skipped` ones; `missed` ones never came.
+        count: crossings in this session.
+        traces: unfinished paths, by track number.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,12 +56,12 @@ class CounterState(BaseModel):
     count: int = 0
     tracker: TrackerState = TrackerState()
     lines: tuple[LineState, ...] = ()
-    traces: dict[int, Trace] = {}
+    traces: dict[int, OpenPath] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one detections event led to."""
+    """Results of one detections event."""
 
     crossings: tuple[Crossing, ...]
     paths: tuple[Path, ...]
@@ -71,8 +72,8 @@ class Step:
 
 
 @dataclass(slots=True)
-class _Session:
-    """What a counter knows of the session it is in. The next one starts from nothing."""
+class _SessionState:
+    """State of a counter in the present session. The next session starts from an empty one."""
 
     name: str | None = None
     seq: int | None = None
@@ -86,9 +87,9 @@ class _Session:
     count: int = 0
     tracker: Tracker = field(default_factory=Tracker)
     recorder: PathRecorder = field(default_factory=PathRecorder)
-    watches: dict[tuple[str, int], LineWatch] = field(default_factory=dict)
+    counters: dict[tuple[str, int], LineCounter] = field(default_factory=dict)
     unclaimed: dict[tuple[str, int], LineState] = field(default_factory=dict)
-    """States of lines from a checkpoint, until the first spec comes with the lines themselves."""
+    """States of lines from a checkpoint, until the first spec gives the lines themselves."""
 
     def arrive(self, detections: Detections) -> int:
         """Count the frames that never came between the last event and this one."""
@@ -99,25 +100,25 @@ class _Session:
         return missed
 
     def elapse(self, captured_at: int) -> float:
-        """Seconds since the frame before, made to go forward."""
+        """Seconds since the frame before, at least `MIN_STEP` and at most `MAX_STEP`."""
         seconds = (captured_at - self.at) / 1e9
         self.at = captured_at
         return min(max(seconds, MIN_STEP), MAX_STEP)
 
     def follow(self, lines: Iterable[CountingLine]) -> None:
-        """Watch these lines: those that have not changed go on, new ones start, others are forgotten."""
-        watches: dict[tuple[str, int], LineWatch] = {}
+        """Count over these lines: unchanged ones go on, new ones start, removed ones are forgotten."""
+        counters: dict[tuple[str, int], LineCounter] = {}
         for line in lines:
             key = (line.id, line.revision)
-            if key in self.watches:
-                watches[key] = self.watches[key]
+            if key in self.counters:
+                counters[key] = self.counters[key]
             elif key in self.unclaimed:
-                watches[key] = LineWatch.restore(line, self.unclaimed[key])
+                counters[key] = LineCounter.restore(line, self.unclaimed[key])
             else:
-                watches[key] = LineWatch(line)
-        self.watches, self.unclaimed = watches, {}
+                counters[key] = LineCounter(line)
+        self.counters, self.unclaimed = counters, {}
 
-    def resize(self, width: int, height: int) -> list[Walked]:
+    def resize(self, width: int, height: int) -> list[RecordedPiece]:
         """Go on in pixels of this frame size."""
         x, y = width / (self.width or width), height / (self.height or height)
         if (x, y) == (1.0, 1.0):
@@ -131,32 +132,33 @@ class CameraCounter:
 
     def __init__(self, run: str, store: str, camera: str) -> None:
         self._run, self._store, self._camera = run, store, camera
-        self._session = _Session()
+        self._session = _SessionState()
 
     def step(self, detections: Detections, spec: CameraSpec, *, counts: bool = True, shows: bool = True) -> Step:
-        """Take in what was seen in one frame. In order of seq, each at most once.
+        """Take in the detections of one frame. In the order of seq, each at most once.
 
         Args:
-            detections: of this camera. `skipped` ones are frames nobody could look at; `end` closes the session.
+            detections: of this camera. `skipped` ones are of frames that could not be analysed; `end` closes the
+                session.
             spec: at the revision that the detections name.
-            counts: whether the crossings that this frame decides are counted; otherwise there are none.
-            shows: whether somebody looks at the tracks; otherwise there are none.
+            counts: False leaves out the crossings that this frame decides.
+            shows: False leaves out the live tracks.
 
         Raises:
-            ValueError: there is not one score to each box; nothing has been changed.
+            ValueError: the numbers of boxes and scores differ; the state is unchanged.
         """
         boxes, scores = _people(detections)
         published: list[Path] = []
         if detections.session != self._session.name:
             published += self._flush()
-            self._session = _Session(detections.session)
+            self._session = _SessionState(detections.session)
         session = self._session
         missed = session.arrive(detections)
         if detections.end is not None:
             session.follow(spec.lines)
-            gone = session.tracker.flush()
-            crossings = self._cross((), gone, detections, counts)
-            published += self._paths(session.recorder.forget(gone))
+            ended = session.tracker.flush()
+            crossings = self._cross((), ended, detections, counts)
+            published += self._paths(session.recorder.forget(ended))
             end = self._close(detections, detections.end)
             return Step(crossings, tuple(published), self._tracks(detections, ()), end, missed)
         published += self._paths(session.resize(detections.width, detections.height))
@@ -170,24 +172,24 @@ class CameraCounter:
             sightings = session.tracker.skip(seconds)
         else:
             sightings = session.tracker.step(boxes, scores, seconds)
-        crossings = self._cross(sightings.seen, sightings.gone, detections, counts)
+        crossings = self._cross(sightings.seen, sightings.ended, detections, counts)
         published += self._paths(session.recorder.see(sightings.seen, detections.captured_at, before))
-        published += self._paths(session.recorder.forget(sightings.gone))
+        published += self._paths(session.recorder.forget(sightings.ended))
         shown = session.tracker.visible(SHOWN_SECONDS) if shows else ()
         return Step(crossings, tuple(published), self._tracks(detections, shown), None, missed)
 
     def _cross(
-        self, seen: tuple[Sighting, ...], gone: tuple[Gone, ...], detections: Detections, counts: bool
+        self, seen: tuple[Sighting, ...], ended: tuple[EndedTrack, ...], detections: Detections, counts: bool
     ) -> tuple[Crossing, ...]:
         """The crossings that this frame decides, line by line."""
         session = self._session
-        found: list[Crossing] = []
-        for watch in session.watches.values():
-            decided = watch.see(seen, detections.captured_at, session.width, session.height) + watch.forget(gone)
+        crossings: list[Crossing] = []
+        for counter in session.counters.values():
+            decided = counter.see(seen, detections.captured_at, session.width, session.height) + counter.forget(ended)
             if not counts or not decided:
                 continue
-            found += crossings_of(
-                watch.line,
+            crossings += crossings_of(
+                counter.line,
                 decided,
                 run=self._run,
                 store=self._store,
@@ -197,15 +199,15 @@ class CameraCounter:
                 spec_revision=session.spec_revision,
                 model=detections.model,
             )
-        session.count += len(found)
-        return tuple(found)
+        session.count += len(crossings)
+        return tuple(crossings)
 
     def _flush(self) -> list[Path]:
         """End all tracks of the session."""
         return self._paths(self._session.recorder.forget(self._session.tracker.flush()))
 
     def _close(self, detections: Detections, reason: EndReason) -> SessionEnd:
-        session, self._session = self._session, _Session()
+        session, self._session = self._session, _SessionState()
         return SessionEnd(
             run=self._run,
             id=SessionEnd.identify(self._camera, detections.session),
@@ -220,7 +222,7 @@ class CameraCounter:
             count=session.count,
         )
 
-    def _paths(self, walked: Iterable[Walked]) -> list[Path]:
+    def _paths(self, pieces: Iterable[RecordedPiece]) -> list[Path]:
         session = self._session
         return [
             Path(
@@ -240,7 +242,7 @@ class CameraCounter:
                 points=piece.points,
                 gaps=piece.gaps,
             )
-            for track, piece, final, confirmed in walked
+            for track, piece, final, confirmed in pieces
         ]
 
     def _tracks(self, detections: Detections, shown: Iterable[Sighting]) -> Tracks:
@@ -257,9 +259,9 @@ class CameraCounter:
         )
 
     def state(self) -> CounterState:
-        """Everything that the next step depends on, but for the lines: `step` is given those."""
+        """The state on which the next step depends. Lines are not in it, as `step` gets them by the spec."""
         session = self._session
-        watched = (watch.state() for watch in session.watches.values())
+        watched = (counter.state() for counter in session.counters.values())
         return CounterState(
             session=session.name,
             seq=session.seq,
@@ -281,7 +283,7 @@ class CameraCounter:
         """Go on from a state, bit for bit."""
         counter = cls(run, store, camera)
         confirmed = (track.number for track in state.tracker.tracks if track.confirmed)
-        counter._session = _Session(
+        counter._session = _SessionState(
             name=state.session,
             seq=state.seq,
             at=state.at,
@@ -300,7 +302,7 @@ class CameraCounter:
 
 
 def _people(detections: Detections) -> tuple[Floats, Floats]:
-    """The boxes (N, 4), cut to the frame, and scores (N,) that can be a person's: finite, and at least `MIN_SIZE`."""
+    """The boxes (N, 4), clipped to the frame, and scores (N,), without ones not finite or smaller than `MIN_SIZE`."""
     if len(detections.boxes) != len(detections.scores):
         raise ValueError(
             f"detections {detections.id}: {len(detections.boxes)} boxes but {len(detections.scores)} scores; "

@@ -1,28 +1,28 @@
-"""The crossing rule: when a path over a counting line is a crossing. Pure geometry, knows nothing of tracking.
+"""The crossing rule: decides when a path is a crossing of a counting line. Pure geometry, independent of tracking.
 
     side −          ┊     │     ┊          side +
                     ┊     │     ┊
     ●───────────────┊──╮  │     ┊             turned back inside the band: nothing
                     ┊  │  │     ┊
     ●───────────────┊──╯  │     ┊
-    ●───────────────┊─────╳──╮  ┊             one crossing, at ╳ where it last met the line,
-                    ┊     │  ╰──┊──●          decided at ● when it had left the band
+    ●───────────────┊─────╳──╮  ┊             one crossing, at ╳ of the last intersection,
+                    ┊     │  ╰──┊──●          decided at ● outside of the band
 
 A person is on a side once the anchor has been beyond the band there. A crossing is the change from one side to the
-other by way of the segment: a path around its end changes sides and counts nothing. The band is as wide as a part of
-the person's own box, measured across the line, so that swaying, and a box that breathes, never count.
+other through the segment: a path around its end changes sides and counts nothing. The band's width is a fraction of the
+person's own box, measured across the line, so that swaying, and a box that changes its size, never count.
 
-Some are never seen beyond the band on one of the sides: a door hides them there, or the picture ends. They are on the
-side of the line where they were first seen, or last, if that was clear of its core; beyond the band on the other side
-they must have been:
+Some people are never seen beyond the band on one of the sides: a door hides them there, or the picture ends. Their side
+is the one on which they were first seen, or last, if that was outside of the band's core; on the other side they must
+have been beyond the band:
 
     side −          ┊   ┆ │ ┆   ┊          side +
                     ┊ ●─┆─╳─┆───┊──●          first seen in the band: one crossing, decided at the second ●
-    ●───────────────┊───┆─╳─┆─● ┊             last seen in the band: one crossing, decided when they are given up
-                    ┊ ●─┆─╳─┆─● ┊             both, somebody who stands on the line: nothing
+    ●───────────────┊───┆─╳─┆─● ┊             last seen in the band: one crossing, decided when the track ends
+                    ┊ ●─┆─╳─┆─● ┊             both, a person standing on the line: nothing
 
-Sides: with y down, `s = (x2−x1)·(py−y1) − (y2−y1)·(px−x1)` is positive on the right of someone who walks from the
-line's first point to its second.
+Sides: with y down, `s = (x2−x1)·(py−y1) − (y2−y1)·(px−x1)` is positive on the right of a person walking from the line's
+first point to its second.
 """
 
 from __future__ import annotations
@@ -36,37 +36,37 @@ from contracts.identity import Direction
 from contracts.spec import Anchor, CountingLine, Side
 
 BAND = 0.2
-"""Half the band's width, in parts of the person's extent across the line."""
+"""Half of the band's width, as a fraction of the person's extent across the line."""
 
 CORE = 0.5
-"""Half the core's width, in parts of the band's. Where people come into view at a line, this decides more truly than a
-wider one, and as truly as a narrower one that trembling boxes would get over: see docs/decisions/025."""
+"""Half of the core's width, as a fraction of half of the band's. For people who appear at a line, this decides better
+than a wider core, and as well as a narrower one, which trembling boxes would leave: see docs/decisions/025."""
 
 
-class Met(NamedTuple):
-    """Where and when a path met the line: ns, and 0 … 1 from its first to its second point."""
+class Intersection(NamedTuple):
+    """Time and place at which a path met the line: ns, and 0 … 1 from its first to its second point."""
 
     at: int
     place: float
 
 
-class Passage(NamedTuple):
-    """How one person stands to one line.
+class CrossingState(NamedTuple):
+    """State of one person at one line.
 
     Attributes:
-        x, y: the anchor when last seen, normalised to the frame, so that a change of its size changes nothing.
-        at: when that was, ns.
-        side: the side they are on: 1 right, −1 left, 0 not known yet.
-        met: set while the path since leaving that side's ground has gone over the segment an odd number of times.
-        sure: they have been beyond the band; otherwise the side is where they were first seen.
-        leans: the side of the core that they were last seen on, 0 in it, or where others stood too near to tell.
+        x, y: the anchor when last seen, normalised to the frame, so that a change of the frame's size changes nothing.
+        at: time when last seen, ns.
+        side: the side that the person is on: 1 right, −1 left, 0 not known yet.
+        intersection: the last one, while the path since that side has gone over the segment an odd number of times.
+        sure: True once the person has been beyond the band; until then `side` is where they were first seen.
+        leans: the side of the core on which they were last seen; 0 in the core, or with other people too near.
     """
 
     x: float
     y: float
     at: int
     side: int
-    met: Met | None = None
+    intersection: Intersection | None = None
     sure: bool = True
     leans: int = 0
 
@@ -75,11 +75,11 @@ class Decision(NamedTuple):
     """A crossing that has just been decided."""
 
     direction: Direction
-    met: Met
+    intersection: Intersection
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class LineGeometry:
     """A counting line in the pixels of a frame."""
 
     line: CountingLine
@@ -93,86 +93,86 @@ class Gate:
 
     @classmethod
     def of(cls, line: CountingLine, width: int, height: int) -> Self:
-        """The line on a frame of this size."""
+        """The line on a frame of this size in pixels."""
         x1, y1 = line.x1 * width, line.y1 * height
         dx, dy = line.x2 * width - x1, line.y2 * height - y1
         return cls(line, width, height, x1, y1, dx, dy, hypot(dx, dy))
 
     def distance(self, x: float, y: float) -> float:
-        """Pixels from the (endless) line, positive on its right."""
+        """Distance from the infinite line, pixels, positive on its right."""
         return (self.dx * (y - self.y1) - self.dy * (x - self.x1)) / self.length
 
     def place(self, x: float, y: float) -> float:
-        """How far along the line: 0 at its first point, 1 at its second."""
+        """Position along the line: 0 at its first point, 1 at its second."""
         return (self.dx * (x - self.x1) + self.dy * (y - self.y1)) / (self.length * self.length)
 
     def band(self, box: Box) -> float:
-        """Half the band's width for this person, pixels."""
+        """Half of the band's width for this person, pixels."""
         across = abs(self.dy) * (box[2] - box[0]) + abs(self.dx) * (box[3] - box[1])
         return BAND * across / self.length
 
     def anchor(self, box: Box) -> tuple[float, float]:
-        """The point of the box that has to cross, pixels."""
+        """The point of the box that crosses the line, pixels."""
         x1, y1, x2, y2 = box
         return (x1 + x2) / 2, (y2 if self.line.anchor is Anchor.FOOT else (y1 + y2) / 2)
 
     def holds(self, box: Box) -> bool:
-        """Whether this person is in the band."""
+        """Tell whether this person is in the band."""
         return abs(self.distance(*self.anchor(box))) <= self.band(box)
 
     def advance(
-        self, passage: Passage | None, box: Box, at: int, *, apart: bool = True
-    ) -> tuple[Passage | None, Decision | None]:
-        """Go one sighting further.
+        self, state: CrossingState | None, box: Box, at: int, *, apart: bool = True
+    ) -> tuple[CrossingState | None, Decision | None]:
+        """Take in the next sighting of a person.
 
         Args:
-            passage: how the person stood to the line before, None at first.
+            state: the person's state before; None at first.
             box: of the person now, x1, y1, x2, y2 in pixels.
-            at: when, ns.
-            apart: nobody else's box touches theirs. Otherwise this may be a part of somebody who is counted already,
-                and where in the band it is first or last seen says nothing.
+            at: time of the sighting, ns.
+            apart: True where no other box touches theirs. Otherwise this may be a part of a person who is counted
+                already, and its first or last place in the band proves nothing.
 
         Returns:
-            how they stand now, and the crossing that this decides, if any.
+            the state now, and the crossing that this sighting decides, if any.
         """
         x, y = self.anchor(box)
         now = self.distance(x, y)
         if now == 0.0:
-            return passage, None  # exactly on the line: on neither side, and the next sighting knows more
+            return state, None  # exactly on the line is on neither side; the next sighting decides
         here, away, band = int(copysign(1.0, now)), abs(now), self.band(box)
         leans = here if apart and away > CORE * band else 0
-        if passage is None:
-            side, met, sure = leans, None, False
+        if state is None:
+            side, intersection, sure = leans, None, False
         else:
-            side, met, sure = passage.side, self._meet(passage, x, y, now, at), passage.sure
+            side, intersection, sure = state.side, self._intersect(state, x, y, now, at), state.sure
         decision = None
         if away > band:
-            if side == -here and met is not None:
-                decision = Decision(_direction(self.line, here), met)
-            side, met, sure = here, None, True
-        return Passage(x / self.width, y / self.height, at, side, met, sure, leans), decision
+            if side == -here and intersection is not None:
+                decision = Decision(_direction(self.line, here), intersection)
+            side, intersection, sure = here, None, True
+        return CrossingState(x / self.width, y / self.height, at, side, intersection, sure, leans), decision
 
-    def _meet(self, passage: Passage, x: float, y: float, now: float, at: int) -> Met | None:
-        """Go straight on from the last sighting. Returns the meeting that now stands, see `Passage.met`."""
-        x0, y0 = passage.x * self.width, passage.y * self.height
+    def _intersect(self, state: CrossingState, x: float, y: float, now: float, at: int) -> Intersection | None:
+        """The new `CrossingState.intersection` after a straight step from the last sighting."""
+        x0, y0 = state.x * self.width, state.y * self.height
         before = self.distance(x0, y0)
         if before * now >= 0.0:
-            return passage.met
+            return state.intersection
         part = before / (before - now)
         place = self.place(x0 + part * (x - x0), y0 + part * (y - y0))
         if not 0.0 <= place <= 1.0:
-            return passage.met
-        return None if passage.met else Met(passage.at + round(part * (at - passage.at)), place)
+            return state.intersection
+        return None if state.intersection else Intersection(state.at + round(part * (at - state.at)), place)
 
 
-def conclude(line: CountingLine, passage: Passage) -> Decision | None:
-    """The crossing of a person who will not be seen again: they had gone over the line, and were leaving its band."""
-    if passage.met is None or not passage.sure or passage.leans != -passage.side:
+def conclude(line: CountingLine, state: CrossingState) -> Decision | None:
+    """The crossing of a person whose track has ended: gone over the line, and last seen beyond its core."""
+    if state.intersection is None or not state.sure or state.leans != -state.side:
         return None
-    return Decision(_direction(line, passage.leans), passage.met)
+    return Decision(_direction(line, state.leans), state.intersection)
 
 
 def _direction(line: CountingLine, side: int) -> Direction:
-    """Which way somebody went who is now on this side."""
+    """The direction of a crossing that ends on this side."""
     inside = 1 if line.in_side is Side.RIGHT else -1
     return Direction.IN if side == inside else Direction.OUT

@@ -1,4 +1,4 @@
-"""Watches one counting line: how each tracked person stands to it, and which crossings that makes."""
+"""Counts the crossings of one line: applies the crossing rule to all tracks."""
 
 from __future__ import annotations
 
@@ -11,104 +11,111 @@ from pydantic import BaseModel, ConfigDict
 from contracts.events import Crossing, Model
 from contracts.identity import Direction
 from contracts.spec import CountingLine
-from services.tracker.counting.crossing_rule import Decision, Gate, Passage, conclude
-from services.tracker.tracking.tracker import Gone, Sighting
+from services.tracker.counting.crossing_rule import CrossingState, Decision, LineGeometry, conclude
+from services.tracker.tracking.tracker import EndedTrack, Sighting
 
 BREAK_SECONDS: Final = 0.5
-"""A track that was seen this lately may be the one that goes on under another number."""
+"""Seconds for which an unseen track may go on under another number."""
 BREAK_REACH: Final = 0.5
-"""How far from there, in sizes of the person (the side of the square of their box's area)."""
+"""Distance within which it goes on, in sizes of the person (the side of the square of their box's area)."""
 
 TOUCH: Final = 0.1
-"""How near another's box may be, in parts of a box's height, before it is taken for a part of the same person."""
+"""Gap between two boxes, as a fraction of a box's height, below which they may be of the same person."""
 
 
 class LineState(BaseModel):
-    """A watched line as a checkpoint keeps it, by track number."""
+    """State of a line counter in a checkpoint, by track number."""
 
     model_config = ConfigDict(frozen=True)
 
     line: str
     revision: int
-    passages: dict[int, Passage] = {}
+    passages: dict[int, CrossingState] = {}
     waiting: dict[int, tuple[Decision, ...]] = {}
 
 
-class LineWatch:
-    """One revision of a line, in one session.
+class LineCounter:
+    """Counter of one revision of a line, in one session.
 
-    A track that is not confirmed yet may cross already: its crossings wait, and are decided when it is confirmed. So
-    somebody who comes into the picture one step before the line is counted, and a shadow is not.
+    Crossings of a track that is not confirmed yet wait, and are decided when it is confirmed. So a person who appears
+    one step before the line is counted, and a shadow is not.
 
-    A person whose track breaks in the band, and who goes on there under another number, is still on the side that they
+    If a person's track breaks in the band and goes on there under another number, they are still on the side that they
     came from.
     """
 
     def __init__(self, line: CountingLine) -> None:
         self.line = line
-        self._passages: dict[int, Passage] = {}
+        self._states: dict[int, CrossingState] = {}
         self._waiting: dict[int, tuple[Decision, ...]] = {}
 
     def see(self, sightings: Sequence[Sighting], at: int, width: int, height: int) -> list[Decision]:
-        """Take in a frame's sightings, in pixels of a frame of this size, captured at a time in ns.
+        """Take in a frame's sightings.
+
+        Args:
+            sightings: of the frame.
+            at: time of the frame, ns.
+            width, height: of the frame, pixels.
 
         Returns:
             the crossings decided by it.
         """
-        gate = Gate.of(self.line, width, height)
+        geometry = LineGeometry.of(self.line, width, height)
         decided: list[Decision] = []
         for person in sightings:
-            before = self._passages.get(person.track) or self._broken(person, gate, sightings, at)
-            apart = not gate.holds(person.box) or _apart(person, sightings)
-            passage, decision = gate.advance(before, person.box, at, apart=apart)
-            if passage is not None:
-                self._passages[person.track] = passage
+            before = self._states.get(person.track) or self._broken(person, geometry, sightings, at)
+            apart = not geometry.holds(person.box) or _apart(person, sightings)
+            state, decision = geometry.advance(before, person.box, at, apart=apart)
+            if state is not None:
+                self._states[person.track] = state
             if decision is not None:
                 self._waiting[person.track] = (*self._waiting.get(person.track, ()), decision)
             if person.confirmed and person.track in self._waiting:
                 decided.extend(self._waiting.pop(person.track))
         return decided
 
-    def _broken(self, person: Sighting, gate: Gate, sightings: Sequence[Sighting], at: int) -> Passage | None:
-        """Take over the passage of a track that broke off a moment ago where a new one begins in the band."""
-        if not gate.holds(person.box):
+    def _broken(
+        self, person: Sighting, geometry: LineGeometry, sightings: Sequence[Sighting], at: int
+    ) -> CrossingState | None:
+        """Take over the state of a track that broke off a moment ago near a new one in the band."""
+        if not geometry.holds(person.box):
             return None
-        (x, y), (x1, y1, x2, y2) = gate.anchor(person.box), person.box
-        there = {other.track for other in sightings}
+        (x, y), (x1, y1, x2, y2) = geometry.anchor(person.box), person.box
+        present = {other.track for other in sightings}
         reach = BREAK_REACH * sqrt((x2 - x1) * (y2 - y1))
         near = [
             (away, track)
-            for track, broken in self._passages.items()
-            if track not in there
+            for track, broken in self._states.items()
+            if track not in present
             and at - broken.at <= BREAK_SECONDS * 1e9
-            and (away := hypot(broken.x * gate.width - x, broken.y * gate.height - y)) <= reach
+            and (away := hypot(broken.x * geometry.width - x, broken.y * geometry.height - y)) <= reach
         ]
-        return self._passages.pop(min(near)[1]) if near else None
+        return self._states.pop(min(near)[1]) if near else None
 
-    def forget(self, gone: Iterable[Gone]) -> list[Decision]:
-        """Drop what is known of tracks that ended.
+    def forget(self, ended: Iterable[EndedTrack]) -> list[Decision]:
+        """Drop the state of tracks that ended.
 
         Returns:
             the crossings decided by that.
         """
-        ended = [(track.confirmed, self._passages.pop(track.track, None)) for track in gone]
-        for track in gone:
+        states = [(track.confirmed, self._states.pop(track.track, None)) for track in ended]
+        for track in ended:
             self._waiting.pop(track.track, None)
-        concluded = (conclude(self.line, passage) for confirmed, passage in ended if confirmed and passage is not None)
+        concluded = (conclude(self.line, state) for confirmed, state in states if confirmed and state is not None)
         return [decision for decision in concluded if decision is not None]
 
     def state(self) -> LineState:
-        """Everything that the next sighting depends on."""
+        """The state on which the next sighting depends."""
         return LineState(
-            line=self.line.id, revision=self.line.revision, passages=dict(self._passages), waiting=dict(self._waiting)
+            line=self.line.id, revision=self.line.revision, passages=dict(self._states), waiting=dict(self._waiting)
         )
 
     @classmethod
     def restore(cls, line: CountingLine, state: LineState) -> Self:
         """Go on from a state of the same line at the same revision."""
-        watch = cls(line)
-        watch._passages, watch._waiting = dict(state.passages), dict(state.waiting)
-        return watch
+        counter = cls(line)
+        counter._states, counter._waiting = dict(state.passages), dict(state.waiting)
+        return counter
 
 
 def crossings_of(
@@ -123,20 +130,21 @@ def crossings_of(
     spec_revision: int,
     model: Model | None = None,
 ) -> list[Crossing]:
-    """A line's crossings of one frame, by their place along it: each one's rank among those of its direction names it.
+    """A line's crossings of one frame, by their place along it: the rank within a direction is part of a crossing's id.
 
     Args:
         line: that was crossed.
         decided: by the frame, in any order.
-        run, store, camera, session, seq: which frame.
-        spec_revision: that was in force.
-        model: that found the people; None where that is not known.
+        run, store, camera, session, seq: of the frame.
+        spec_revision: in force.
+        model: of the detections; None where it is not known.
     """
     ranks = dict.fromkeys(Direction, -1)
-    found: list[Crossing] = []
-    for direction, met in sorted(decided, key=lambda decision: (decision.met.place, decision.met.at)):
+    crossings: list[Crossing] = []
+    by_place = sorted(decided, key=lambda decision: (decision.intersection.place, decision.intersection.at))
+    for direction, intersection in by_place:
         ranks[direction] += 1
-        found.append(
+        crossings.append(
             Crossing(
                 run=run,
                 id=Crossing.identify(camera, line.id, line.revision, session, seq, direction, ranks[direction]),
@@ -147,17 +155,17 @@ def crossings_of(
                 direction=direction,
                 session=session,
                 seq=seq,
-                at=met.at,
-                place=met.place,
+                at=intersection.at,
+                place=intersection.place,
                 spec_revision=spec_revision,
                 model=model,
             )
         )
-    return found
+    return crossings
 
 
 def _apart(person: Sighting, sightings: Sequence[Sighting]) -> bool:
-    """Whether nobody else's box touches this one's, or all but touches it."""
+    """Tell whether no other box touches this one, or nearly touches it."""
     x1, y1, x2, y2 = person.box
     gap = TOUCH * (y2 - y1)
     return not any(

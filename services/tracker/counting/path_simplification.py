@@ -1,9 +1,9 @@
-"""A path, simplified while it is walked: few points, each gap between two of them straight enough.
+"""Online simplification of paths: keeps few points, between which the path is nearly straight.
 
-The swinging door (E. H. Bristol, "Swinging door trending", ISA 1990) on all coordinates of the box at once: from the
-last kept point, each later box opens a door of the slopes that pass within the tolerance of it. While the way to the
-newest box lies within all the doors, the boxes between need not be kept. It decides at once, remembers one door per
-coordinate however long the track, and its error is bounded, in place and in time.
+The swinging-door algorithm (E. H. Bristol, "Swinging door trending", ISA 1990) on all coordinates of the box at once:
+from the last kept point, each later box opens a door of the slopes that pass within the tolerance of it. While the
+straight way to the newest box lies within all doors, the boxes between need not be kept. It decides at once, needs one
+door per coordinate for any length of a track, and its error is bounded, in place and in time.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from contracts.events import Box, PathPoint
 from contracts.identity import Nanoseconds
 
 PIECE_NS: Final = 10_000_000_000
-"""A longer path is published in pieces."""
+"""Length of a path, ns, from which it is published in pieces."""
 PIECE_POINTS: Final = 24
-"""So is one with more points: what a checkpoint holds of a track stays small."""
+"""Most points of a piece, so that a track takes little room in a checkpoint."""
 TOLERANCE: Final = (0.005, 0.005, 0.015, 0.01)
-"""Of cx, cy, w, h, in heights of the person: the anchors are kept best, they are what crosses lines. Twice as much
-takes a fifth less room and makes a recount miss or invent four times as many crossings: see docs/decisions/045."""
+"""For cx, cy, w, h, in heights of the person. Smallest for the anchors, as they cross lines. Twice as much takes a
+fifth less room, and a recount then misses or invents four times as many crossings: see docs/decisions/045."""
 
 _MS: Final = 1_000_000
 _Slopes = tuple[float, float, float, float]
@@ -37,20 +37,21 @@ class Point(NamedTuple):
     box: Box
 
     def rounded(self) -> Self:
-        """Kept to 1/100 pixel, as it travels: that also keeps checkpoints small."""
+        """Rounded to 1/100 pixel, as it is published; this also keeps checkpoints small."""
         x1, y1, x2, y2 = self.box
         return self._replace(box=(round(x1, 2), round(y1, 2), round(x2, 2), round(y2, 2)))
 
 
-class Trace(NamedTuple):
-    """A path that is still being walked.
+class OpenPath(NamedTuple):
+    """An unfinished piece of a path.
 
     Attributes:
         part: number of this piece of the track's path.
-        kept: the points that are decided, at least one.
+        kept: the kept points, at least one.
         last: the newest point, not decided yet.
-        least, most: per coordinate, the slopes (per ms) from the last kept point that miss no box between.
-        gaps: from one sighting to the next, where frames between the two did not show the person: ms after the first.
+        least, most: per coordinate, bounds of the slopes (per ms) from the last kept point that miss no box between.
+        gaps: from one sighting to the next, with frames between them that did not show the person; ms after the first
+            point.
     """
 
     part: int
@@ -62,7 +63,7 @@ class Trace(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class PathPiece:
     """A finished piece of a path."""
 
     part: int
@@ -71,63 +72,63 @@ class Piece:
     gaps: tuple[tuple[int, int], ...]
 
 
-def begin(at: int, box: Box, part: int = 0) -> Trace:
-    """A path of one point."""
+def begin(at: int, box: Box, part: int = 0) -> OpenPath:
+    """Begin a path, at its first point."""
     point = Point(at, box)
-    return Trace(part, (point.rounded(),), point)
+    return OpenPath(part, (point.rounded(),), point)
 
 
-def extend(trace: Trace, at: int, box: Box, *, missed: bool = False) -> tuple[Trace, Piece | None]:
-    """Go on to a box.
+def extend(path: OpenPath, at: int, box: Box, *, missed: bool = False) -> tuple[OpenPath, PathPiece | None]:
+    """Extend a path to a box.
 
     Args:
-        trace: the path up to now.
-        at: when it was seen, ns.
+        path: up to now.
+        at: time of the sighting, ns.
         box: x1, y1, x2, y2 in pixels.
-        missed: whether a frame between the last sighting and this one did not show the person.
+        missed: True where a frame between the last sighting and this one did not show the person.
 
     Returns:
-        the path, and its last piece, if that has become long enough to publish. A piece begins where the one before
-        ended. Where time stands still or goes back, the path is taken up anew.
+        the path, and a finished piece, where it is long enough to be published. The next piece begins where that one
+        ended. Where time stands still or goes back, a new piece begins at this box.
     """
-    if at - trace.last.at < _MS:
-        return begin(at, box, trace.part + 1), finish(trace)
-    gaps = trace.gaps
+    if at - path.last.at < _MS:
+        return begin(at, box, path.part + 1), finish(path)
+    gaps = path.gaps
     if missed:
-        gaps = (*gaps, (_offset(trace, trace.last.at), _offset(trace, at)))
-    trace = _swing(trace, Point(at, box))._replace(gaps=gaps)
-    if max(len(trace.kept), len(gaps)) < PIECE_POINTS and at - trace.kept[0].at < PIECE_NS:
-        return trace, None
-    return begin(at, box, trace.part + 1), finish(trace)
+        gaps = (*gaps, (_offset(path, path.last.at), _offset(path, at)))
+    path = _swing(path, Point(at, box))._replace(gaps=gaps)
+    if max(len(path.kept), len(gaps)) < PIECE_POINTS and at - path.kept[0].at < PIECE_NS:
+        return path, None
+    return begin(at, box, path.part + 1), finish(path)
 
 
-def finish(trace: Trace) -> Piece:
-    """The piece as far as it has come."""
-    points = trace.kept if trace.last.at == trace.kept[-1].at else (*trace.kept, trace.last.rounded())
-    return Piece(
-        trace.part,
+def finish(path: OpenPath) -> PathPiece:
+    """Finish a piece at its newest point."""
+    points = path.kept if path.last.at == path.kept[-1].at else (*path.kept, path.last.rounded())
+    return PathPiece(
+        path.part,
         points[0].at,
-        tuple(PathPoint(t=_offset(trace, at), box=box) for at, box in points),
-        trace.gaps,
+        tuple(PathPoint(t=_offset(path, at), box=box) for at, box in points),
+        path.gaps,
     )
 
 
-def _offset(trace: Trace, at: int) -> int:
-    return (at - trace.kept[0].at) // _MS
+def _offset(path: OpenPath, at: int) -> int:
+    return (at - path.kept[0].at) // _MS
 
 
-def _swing(trace: Trace, point: Point) -> Trace:
-    """Add a point: keep the last one if the way from the last kept point to this one misses a box between."""
-    kept, least, most = trace.kept, trace.least, trace.most
+def _swing(path: OpenPath, point: Point) -> OpenPath:
+    """Add a point. Keeps the previous one if the way from the last kept point to the new one misses a box between."""
+    kept, least, most = path.kept, path.least, path.most
     slopes = _slopes(kept[-1], point)
     if any(map(gt, least, slopes)) or any(map(gt, slopes, most)):
-        kept, least, most = (*kept, trace.last.rounded()), _SHUT, _OPEN
+        kept, least, most = (*kept, path.last.rounded()), _SHUT, _OPEN
         slopes = _slopes(kept[-1], point)
     allowed = (point.box[3] - point.box[1]) * _MS / (point.at - kept[-1].at)
     a, b, c, d = slopes
     ta, tb, tc, td = (tolerance * allowed for tolerance in TOLERANCE)
-    return Trace(
-        trace.part,
+    return OpenPath(
+        path.part,
         kept,
         point,
         _both(max, least, (a - ta, b - tb, c - tc, d - td)),
@@ -135,8 +136,8 @@ def _swing(trace: Trace, point: Point) -> Trace:
     )
 
 
-def _both(choose: Callable[[float, float], float], one: _Slopes, other: _Slopes) -> _Slopes:
-    a, b, c, d = map(choose, one, other)
+def _both(choose: Callable[[float, float], float], first: _Slopes, second: _Slopes) -> _Slopes:
+    a, b, c, d = map(choose, first, second)
     return a, b, c, d
 
 

@@ -1,7 +1,7 @@
-"""Records where tracks go, as pieces of simplified paths: all that moved lines, heat maps and dwell need.
+"""Records the paths of tracks, as pieces of simplified paths: the data for recounts, heat maps and dwell times.
 
-What was never confirmed is recorded, too: a box that nobody owns for long may still part a person's track in two, or
-touch them at a line, and a recount must see what the count saw.
+Tracks that were never confirmed are recorded, too: such a box may still split a person's track in two, or touch a
+person at a line, and a recount must see the same boxes as the count.
 """
 
 from __future__ import annotations
@@ -9,73 +9,87 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, Self
 
-from services.tracker.counting import path_simplification as tracing
-from services.tracker.counting.path_simplification import Piece, Trace
-from services.tracker.tracking.tracker import Gone, Sighting
+from services.tracker.counting import path_simplification as simplification
+from services.tracker.counting.path_simplification import OpenPath, PathPiece
+from services.tracker.tracking.tracker import EndedTrack, Sighting
 
 
-class Walked(NamedTuple):
-    """A finished piece of a track's path; the `final` one is its last. Unless `confirmed` it is no person's by now."""
+class RecordedPiece(NamedTuple):
+    """A finished piece of a track's path, the last one if `final`. Unless `confirmed`, it is no person so far."""
 
     track: int
-    piece: Piece
+    piece: PathPiece
     final: bool
     confirmed: bool
 
 
 class PathRecorder:
-    """The paths that are being walked, by track number."""
+    """The unfinished paths, by track number."""
 
     def __init__(self) -> None:
-        self._traces: dict[int, Trace] = {}
+        self._open: dict[int, OpenPath] = {}
         self._confirmed: set[int] = set()
 
-    def see(self, sightings: Iterable[Sighting], at: int, before: int) -> list[Walked]:
-        """Take in a frame's sightings, captured at a time in ns; `before` is the frame before it.
+    def see(self, sightings: Iterable[Sighting], at: int, before: int) -> list[RecordedPiece]:
+        """Take in a frame's sightings.
+
+        Args:
+            sightings: of the frame.
+            at: time of the frame, ns.
+            before: time of the frame before it, ns.
 
         Returns:
-            the pieces that became long enough.
+            the pieces that are finished, as they are long enough.
         """
-        walked: list[Walked] = []
+        pieces: list[RecordedPiece] = []
         for person in sightings:
             if person.confirmed:
                 self._confirmed.add(person.track)
-            trace = self._traces.get(person.track)
-            if trace is None:
-                self._traces[person.track] = tracing.begin(at, person.box)
+            path = self._open.get(person.track)
+            if path is None:
+                self._open[person.track] = simplification.begin(at, person.box)
                 continue
-            missed = trace.last.at < before
-            self._traces[person.track], piece = tracing.extend(trace, at, person.box, missed=missed)
+            missed = path.last.at < before
+            self._open[person.track], piece = simplification.extend(path, at, person.box, missed=missed)
             if piece is not None:
-                walked.append(Walked(person.track, piece, final=False, confirmed=person.confirmed))
-        return walked
+                pieces.append(RecordedPiece(person.track, piece, final=False, confirmed=person.confirmed))
+        return pieces
 
-    def forget(self, gone: Iterable[Gone]) -> list[Walked]:
-        """Close the paths of tracks that ended."""
-        walked: list[Walked] = []
-        for person in gone:
-            trace = self._traces.pop(person.track, None)
-            self._confirmed.discard(person.track)
-            if trace is not None:
-                walked.append(Walked(person.track, tracing.finish(trace), final=True, confirmed=person.confirmed))
-        return walked
+    def forget(self, ended: Iterable[EndedTrack]) -> list[RecordedPiece]:
+        """Finish the paths of tracks that ended."""
+        pieces: list[RecordedPiece] = []
+        for track in ended:
+            path = self._open.pop(track.track, None)
+            self._confirmed.discard(track.track)
+            if path is not None:
+                pieces.append(
+                    RecordedPiece(track.track, simplification.finish(path), final=True, confirmed=track.confirmed)
+                )
+        return pieces
 
-    def resize(self, x: float, y: float) -> list[Walked]:
-        """Go on in pixels of a frame `x` times as wide and `y` times as high: pieces in the old ones are closed."""
-        walked: list[Walked] = []
-        for track, trace in self._traces.items():
-            walked.append(Walked(track, tracing.finish(trace), final=False, confirmed=track in self._confirmed))
-            at, (x1, y1, x2, y2) = trace.last
-            self._traces[track] = tracing.begin(at, (x1 * x, y1 * y, x2 * x, y2 * y), trace.part + 1)
-        return walked
+    def resize(self, x: float, y: float) -> list[RecordedPiece]:
+        """Go on in pixels of a frame `x` times as wide and `y` times as high. Finishes the pieces in old pixels."""
+        pieces: list[RecordedPiece] = []
+        for track, path in self._open.items():
+            pieces.append(
+                RecordedPiece(track, simplification.finish(path), final=False, confirmed=track in self._confirmed)
+            )
+            at, (x1, y1, x2, y2) = path.last
+            self._open[track] = simplification.begin(at, (x1 * x, y1 * y, x2 * x, y2 * y), path.part + 1)
+        return pieces
 
-    def state(self) -> dict[int, Trace]:
-        """Everything that the next sighting depends on, but for which tracks are confirmed."""
-        return dict(self._traces)
+    def state(self) -> dict[int, OpenPath]:
+        """The unfinished paths, for a checkpoint. The set of confirmed tracks is in the tracker's state."""
+        return dict(self._open)
 
     @classmethod
-    def restore(cls, traces: dict[int, Trace], confirmed: Iterable[int]) -> Self:
-        """Go on from a state."""
+    def restore(cls, open_paths: dict[int, OpenPath], confirmed: Iterable[int]) -> Self:
+        """Go on from a checkpoint.
+
+        Args:
+            open_paths: by track number.
+            confirmed: numbers of the confirmed tracks.
+        """
         recorder = cls()
-        recorder._traces, recorder._confirmed = dict(traces), set(confirmed)
+        recorder._open, recorder._confirmed = dict(open_paths), set(confirmed)
         return recorder

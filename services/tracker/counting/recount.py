@@ -1,9 +1,9 @@
-"""Counts a camera's people over lines that were not there, from their stored paths alone.
+"""Recount: counts a camera's people over other lines, from their stored paths alone.
 
-The rule is the live one's (`watch`), which asks how people stand to one another. So the paths of a session are walked
-together, from each moment at which one of them begins, bends, ends or is out of sight for a while to the next. Nothing
-is decided in between: there everybody goes straight on, and on a straight way somebody is farthest beyond a line's band
-at one of its ends.
+The rule is the live one's (`line_counter`), which depends on the distances between people. So the paths of a session
+are walked together, from each instant at which one of them begins, bends, ends or has a gap to the next. Nothing can be
+decided in between: there all people go straight on, and a straight way is farthest beyond a line's band at one of its
+ends.
 
 Pure: paths in, in the order in which the tracker published them; crossings out.
 """
@@ -19,101 +19,101 @@ from numpy.typing import NDArray
 
 from contracts.events import Crossing, Path
 from contracts.spec import CountingLine
-from services.tracker.counting.line_counter import LineWatch, crossings_of
+from services.tracker.counting.line_counter import LineCounter, crossings_of
 from services.tracker.tracking.kalman import Floats
-from services.tracker.tracking.tracker import LOST_SECONDS, Gone, Sighting
+from services.tracker.tracking.tracker import LOST_SECONDS, EndedTrack, Sighting
 
 Times = NDArray[np.int64]
 """ns UTC, rising."""
 
 _MS: Final = 1_000_000
 LATEST: Final = 60_000_000_000
-"""A piece of a path is published when it is some ten seconds long, or a few after its track was seen last: once there
-is one that ends so much later, in ns, all that begin before are there."""
+"""A piece of a path is published when it is some ten seconds long, or some seconds after its track was last seen. So
+once a piece has come that ends so many ns after a time, all pieces that begin before that time have come."""
 WALK_EVERY: Final = 600_000_000_000
-"""Paths are walked by so much at a time, ns."""
+"""Length of time, ns, for which paths are walked in one go."""
 
 
 class Recount:
-    """One camera, through all its sessions, one after another.
+    """Recount of one camera, through all its sessions, one after another.
 
     Args:
-        run: whose crossings these are to be.
-        camera: whose paths they are.
+        run: of the crossings.
+        camera: of the paths.
         lines: to count over.
     """
 
     def __init__(self, run: str, camera: str, lines: Sequence[CountingLine]) -> None:
         self._run, self._camera, self._lines = run, camera, lines
         self._finished: set[str] = set()
-        self._session: _Session | None = None
+        self._session: _SessionPaths | None = None
 
     def take(self, path: Path) -> list[Crossing]:
-        """Take in the next path. Returns the crossings that have been decided by now; a path that comes again is none.
+        """Take in the next path; a repeated one is ignored. Returns the crossings that are decided by now.
 
-        The crossings' `seq` is the time of the moment that decided it, in ms UTC: paths do not know the frames.
+        A crossing's `seq` is the instant that decided it, in ms UTC, as paths have no frame numbers.
         """
         if path.session in self._finished:
             return []
-        found: list[Crossing] = []
+        crossings: list[Crossing] = []
         if self._session is None or path.session != self._session.name:
-            found += self.finish()
-            self._session = _Session(path.session, [LineWatch(line) for line in self._lines])
+            crossings += self.finish()
+            self._session = _SessionPaths(path.session, [LineCounter(line) for line in self._lines])
         session = self._session
         session.take(path)
         if session.due is not None:
-            found += self._crossings(session, session.walk(session.due))
-        return found
+            crossings += self._crossings(session, session.walk(session.due))
+        return crossings
 
     def finish(self) -> list[Crossing]:
-        """End the session: nothing more comes of it. Returns its last crossings."""
+        """End the session, as it has no more paths. Returns its last crossings."""
         session, self._session = self._session, None
         if session is None:
             return []
         self._finished.add(session.name)
         return self._crossings(session, session.walk(None))
 
-    def _crossings(self, session: _Session, moments: Iterable[_Moment]) -> list[Crossing]:
-        found: list[Crossing] = []
-        for moment in moments:
-            for watch in session.watches:
-                decided = watch.see(moment.seen, moment.at, *moment.size)
-                if moment.gone:
-                    decided += watch.forget(moment.gone)
+    def _crossings(self, session: _SessionPaths, instants: Iterable[_Instant]) -> list[Crossing]:
+        crossings: list[Crossing] = []
+        for instant in instants:
+            for counter in session.counters:
+                decided = counter.see(instant.seen, instant.at, *instant.size)
+                if instant.ended:
+                    decided += counter.forget(instant.ended)
                 if not decided:
-                    continue  # as at nearly all
-                found += crossings_of(
-                    watch.line,
+                    continue  # as at nearly every instant
+                crossings += crossings_of(
+                    counter.line,
                     decided,
                     run=self._run,
                     store=session.store,
                     camera=self._camera,
                     session=session.name,
-                    seq=moment.seq,
+                    seq=instant.seq,
                     spec_revision=session.spec_revision,
                 )
-        return found
+        return crossings
 
 
 @dataclass(slots=True)
-class _Moment:
-    """Who is seen at a time, where, and whose track has ended by then."""
+class _Instant:
+    """The tracks that are seen at a time, and the tracks that have ended by then."""
 
     seq: int
     at: int
     seen: list[Sighting] = field(default_factory=list)
-    gone: list[Gone] = field(default_factory=list)
+    ended: list[EndedTrack] = field(default_factory=list)
     size: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class _Leg:
+class _PathSegment:
     """A piece of a path.
 
     Attributes:
         size: of the frames, pixels.
         times: (N,) of its points.
-        boxes: (N, 4) theirs.
+        boxes: (N, 4) of its points.
         gaps: (M, 2) from one sighting to the next, with frames in between that did not show the track.
     """
 
@@ -126,8 +126,8 @@ class _Leg:
     gaps: Times
 
     @classmethod
-    def of(cls, path: Path) -> _Leg:
-        """A path event's."""
+    def of(cls, path: Path) -> _PathSegment:
+        """The piece of a path event."""
         return cls(
             track=path.track,
             confirmed=path.confirmed,
@@ -140,92 +140,92 @@ class _Leg:
 
     @property
     def start(self) -> int:
-        """When it begins."""
+        """Time of its first point."""
         return int(self.times[0])
 
     @property
     def end(self) -> int:
-        """When it ends."""
+        """Time of its last point."""
         return int(self.times[-1])
 
     @property
     def last(self) -> int:
-        """When it is done with: where the track ends, that is when it is given up."""
+        """Time after which it is not needed: for the last piece of a track, when the tracker ended the track."""
         return self.end + round(LOST_SECONDS * 1e9) if self.final else self.end
 
     def sightings(self, at: Times) -> tuple[Times, Floats]:
-        """At which of these moments the track is seen, as indices, and its boxes then.
+        """Indices of the instants `at` at which the track is seen, and its boxes then.
 
-        The last point of a piece is the first of the next one, unless there is none.
+        The last point of a piece belongs to the next piece, if there is one.
         """
         first, last = np.searchsorted(at, [self.start, self.end + _MS if self.final else self.end])
         span = np.arange(first, last)
         for lost, found in self.gaps:
             span = span[(at[span] < lost + _MS) | (at[span] >= found)]
-        # A point's time is cut to a ms; the moment's is the frame's.
+        # A point's time is truncated to a ms; the instant's is the frame's.
         times = at[np.minimum(np.searchsorted(at, self.times), len(at) - 1)]
         times = np.where(abs(times - self.times) < _MS, times, self.times) - self.start
         return span, np.stack([np.interp(at[span] - self.start, times, edge) for edge in self.boxes.T], axis=1)
 
 
-class _Session:
-    """The paths of a session that are not walked to their end, and how its people stand to the lines."""
+class _SessionPaths:
+    """The paths of a session that are not walked to their end, and the counters of its lines."""
 
-    def __init__(self, name: str, watches: Sequence[LineWatch]) -> None:
-        self.name, self.watches = name, watches
+    def __init__(self, name: str, counters: Sequence[LineCounter]) -> None:
+        self.name, self.counters = name, counters
         self.store, self.spec_revision = "", 1
-        self._legs: dict[tuple[int, int], _Leg] = {}
-        self._open: dict[int, Gone] = {}
-        """Tracks that have been walked to the end of what there is of them, and have not ended."""
+        self._segments: dict[tuple[int, int], _PathSegment] = {}
+        self._open: dict[int, EndedTrack] = {}
+        """Tracks that have not ended, and have been walked as far as their pieces go."""
         self._newest = self._walked_to = 0
         self._due: int | None = None
 
     @property
     def due(self) -> int | None:
-        """The time up to which it is worth while to walk, and nothing is missing; None where there is none."""
+        """The time up to which to walk now, as all pieces until then have come; None while it is too early."""
         known = self._newest - LATEST
         return known if self._due is not None and known >= self._due else None
 
     def take(self, path: Path) -> None:
-        """Take in a path, unless it has been there before."""
-        leg, place = _Leg.of(path), (path.track, path.part)
-        if place in self._legs or leg.start <= self._walked_to:
+        """Take in a path, unless it is a repeated one."""
+        segment, key = _PathSegment.of(path), (path.track, path.part)
+        if key in self._segments or segment.start <= self._walked_to:
             return
-        self._legs[place] = leg
+        self._segments[key] = segment
         self.store, self.spec_revision = path.store, path.spec_revision
-        self._newest = max(self._newest, leg.end)
+        self._newest = max(self._newest, segment.end)
         if self._due is None:
-            self._due = leg.start + WALK_EVERY
+            self._due = segment.start + WALK_EVERY
 
-    def walk(self, until: int | None = None) -> list[_Moment]:
-        """The moments up to a time, ns, or to the session's end."""
+    def walk(self, until: int | None = None) -> list[_Instant]:
+        """The instants up to a time, ns, or to the session's end."""
         at, seqs = self._times(until)
-        moments = [_Moment(seq, time) for seq, time in zip(seqs.tolist(), at.tolist(), strict=True)]
-        if moments:
-            self._walked_to = moments[-1].at
+        instants = [_Instant(seq, time) for seq, time in zip(seqs.tolist(), at.tolist(), strict=True)]
+        if instants:
+            self._walked_to = instants[-1].at
         if until is not None:
             self._due = until + WALK_EVERY
-        for place, leg in sorted(self._legs.items()) if moments else ():
-            span, boxes = leg.sightings(at)
+        for key, segment in sorted(self._segments.items()) if instants else ():
+            span, boxes = segment.sightings(at)
             for number, box in zip(span.tolist(), boxes.tolist(), strict=True):
-                moments[number].size = leg.size
-                moments[number].seen.append(Sighting(leg.track, tuple(box), 1.0, leg.confirmed))
-            self._open[leg.track] = Gone(leg.track, leg.confirmed)
-            if leg.last <= self._walked_to:
-                del self._legs[place]
-                if leg.final:
-                    moments[int(np.searchsorted(at, leg.last))].gone.append(self._open.pop(leg.track))
-        if until is None and self._open:  # their ends are lost
+                instants[number].size = segment.size
+                instants[number].seen.append(Sighting(segment.track, tuple(box), 1.0, segment.confirmed))
+            self._open[segment.track] = EndedTrack(segment.track, segment.confirmed)
+            if segment.last <= self._walked_to:
+                del self._segments[key]
+                if segment.final:
+                    instants[int(np.searchsorted(at, segment.last))].ended.append(self._open.pop(segment.track))
+        if until is None and self._open:  # the ends of these tracks are lost
             end = self._walked_to + _MS
-            moments.append(_Moment(end // _MS, end, gone=list(self._open.values())))
-        return moments
+            instants.append(_Instant(end // _MS, end, ended=list(self._open.values())))
+        return instants
 
     def _times(self, until: int | None) -> tuple[Times, Times]:
-        """When there is something to look at: the times of frames, and what they are called."""
-        parts = [part for leg in self._legs.values() for part in (leg.times, leg.gaps.ravel(), [leg.last])]
+        """Times of the instants, ns, and their `seq`, ms."""
+        parts = [part for each in self._segments.values() for part in (each.times, each.gaps.ravel(), [each.last])]
         known = np.unique(np.concatenate([np.empty(0, np.int64), *parts]))
         known = known[known > self._walked_to]
-        # Times are cut to a ms after each path's own beginning: those of one frame lie less than that apart.
+        # Times are truncated to a ms after each path's own beginning: the times of one frame differ by less than that.
         firsts = np.flatnonzero(np.diff(known, prepend=-_MS) >= _MS)
         lasts = np.append(firsts[1:], len(known))[: len(firsts)] - 1
         whole = known[lasts] < (until or np.iinfo(np.int64).max)

@@ -1,9 +1,9 @@
-"""What a pair of a track and a box costs, and the cheapest pairing.
+"""Association: the cost of a pair of a track and a box, and the assignment of least cost.
 
-The cost of a pair is the negative log-likelihood that the track's filter gives to the box, lengths in sizes of the
-person (see `kalman`): ½·Σ(z − x)²/S + ½·log det S. The first term asks for a near box; the second lets a track that
-knows where it is go before one that has been lost for a second and could be anywhere. A pair that costs more than the
-limit is less likely than somebody new.
+The cost of a pair is the negative log-likelihood of the box under the track's filter, lengths in sizes of the person
+(see `kalman`): ½·Σ(z − x)²/S + ½·log det S. The first term prefers a near box; the second prefers a track of certain
+position to one that has been lost for a second and could be anywhere. A pair that costs more than the limit is less
+likely than a new person.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from services.tracker.tracking.kalman import Floats, Motion, size
 
 SHAPE_CAP = 12.0
-"""Most that a box's shape adds to the squared distance: a shelf that hides the legs halves the box, not the person."""
+"""Most that a box's shape adds to the squared distance, as a shelf that hides the legs halves a person's box."""
 
 IMPOSSIBLE = 1e6
-"""Added to the cost of a pair beyond the limit."""
+"""Added to the limit, as the cost of pairs above it."""
 
 Indices = NDArray[np.intp]
 
 
 def costs(motion: Motion, measured: Floats) -> Floats:
-    """(N, M) cost of pairing each of N tracks with each of M boxes cx, cy, w, h."""
+    """(N, M) cost of each pair of N tracks and M boxes cx, cy, w, h."""
     spread = motion.spread()
     squared: Floats = motion.position.T[:, :, None] - measured.T[:, None, :]
     np.square(squared, out=squared)
@@ -46,16 +46,16 @@ def _log_volume(motion: Motion, spread: Floats) -> Floats:
 
 
 def assign(cost: Floats, limit: float) -> tuple[Indices, Indices]:
-    """The cheapest pairing of rows and columns, without pairs that cost more than the limit.
+    """The assignment of rows to columns of least total cost, without pairs that cost more than the limit.
 
-    Most people stand apart: where a row and a column have nobody else, they are a pair. Only the rest is given to the
+    Most people stand apart: a row and a column with no other possible partner are a pair. Only the rest goes to the
     solver (Jonker-Volgenant).
 
     Returns:
         rows and columns of the pairs.
     """
     possible = cost <= limit
-    if possible.size == 1:  # somebody alone, as most are
+    if possible.size == 1:  # one track and one box, the most frequent case
         rows, columns = possible.nonzero()
         return rows, columns
     by_row, by_column = possible.sum(axis=1), possible.sum(axis=0)
@@ -72,7 +72,7 @@ def assign(cost: Floats, limit: float) -> tuple[Indices, Indices]:
 
 
 def overlaps(a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """How much (N, 4) and (M, 4) boxes x1, y1, x2, y2 overlap.
+    """The overlaps of (N, 4) and (M, 4) boxes x1, y1, x2, y2.
 
     Returns:
         (N, M) intersection over union, and intersection over the smaller of the two.
@@ -88,6 +88,6 @@ def overlaps(a: Floats, b: Floats) -> tuple[Floats, Floats]:
 
 
 def _common(a: Floats, b: Floats, axis: int) -> Floats:
-    """(N, M) how much of an axis the boxes share."""
+    """(N, M) length that the boxes share on an axis."""
     extent: Floats = np.minimum.outer(a[:, axis + 2], b[:, axis + 2]) - np.maximum.outer(a[:, axis], b[:, axis])
     return np.maximum(extent, 0.0, out=extent)

@@ -1,13 +1,13 @@
-"""Where people's boxes are and how they move: one Kalman filter per box coordinate, all tracks at once.
+"""Position and velocity of people's boxes: one Kalman filter per box coordinate, all tracks at once.
 
 A box is `cx, cy, w, h` in pixels (y down). Each coordinate has a position and a velocity of its own, so that a track is
 four independent 2×2 filters and every step is elementwise arithmetic on (N, 4) arrays: no matrix is inverted, and the
-result depends on nothing but the inputs (no BLAS, no threads).
+result depends on the inputs alone (no BLAS, no threads).
 
-Velocity is an Ornstein-Uhlenbeck process: it wanders, and falls back to rest in the course of `1 / DAMPING` seconds. A
-person nobody has seen yet therefore moves like people in general, and somebody hidden is looked for not far from where
-they vanished. Lengths are measured in the person's own size, sqrt(w·h): one set of constants serves a near and a far
-camera. Time is real seconds: the filter means the same at 5 and at 30 frames per second.
+Velocity is an Ornstein-Uhlenbeck process: it wanders, and decays to rest within some `1 / DAMPING` seconds. So a new
+track moves like people in general, and a hidden person is expected not far from where they vanished. Lengths are
+measured in the person's own size, sqrt(w·h): one set of constants serves a near and a far camera. Time is real seconds:
+the filter behaves the same at 5 and at 30 frames per second.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 DAMPING = 0.15
-"""Per second: how fast a velocity that is no longer observed is forgotten."""
+"""Decay rate of an unobserved velocity, per second."""
 SPEED_STD = np.array([1.2, 0.8, 0.15, 0.15])
 """Sizes per second of cx, cy, w, h. A walker (1.4 m/s, 1.7 m tall) seen from the side makes 1.3."""
 NOISE_STD = np.array([0.06, 0.08, 0.12, 0.12])
-"""Sizes: how far the box of a detector that is sure lies from the person's. At a score of 0 it is twice as far."""
+"""Sizes: error of a detector's box at a score of 1. At a score of 0 it is twice as large."""
 MIN_SIZE = 2.0
-"""Pixels: no box is thinner, whatever a filter has come to believe."""
+"""Pixels: least width and height of a box, also of one that a filter predicts."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class Motion:
 
     @classmethod
     def begin(cls, measured: Floats) -> Motion:
-        """Filters of people seen for the first time, at (N, 4) cx, cy, w, h: their velocity may be anyone's."""
+        """Filters of new tracks at (N, 4) cx, cy, w, h, with a velocity of 0 and the variance of people in general."""
         scale = size(measured)
         return cls(
             position=measured.copy(),
@@ -63,10 +63,10 @@ class Motion:
         return len(self.position)
 
     def predict(self, seconds: float) -> None:
-        """Move all tracks on by a time without an observation.
+        """Predict all tracks after some time without an observation.
 
-        `exp(−DAMPING·t)` is taken as (1 − h) / (1 + h), h = DAMPING·t / 2: within 1 % for the seconds that matter, and
-        the same to the last bit on every machine, which a library's `exp` is not.
+        `exp(−DAMPING·t)` is approximated by (1 − h) / (1 + h), h = DAMPING·t / 2: within 1 % for the relevant seconds,
+        and the same to the last bit on every machine, unlike a library's `exp`.
         """
         half = DAMPING * seconds / 2
         kept, way = (1.0 - half) / (1.0 + half), seconds / (1.0 + half)
@@ -82,14 +82,14 @@ class Motion:
         self.var_velocity += unrest
 
     def spread(self) -> Floats:
-        """(N, 4) variance, pixels², of where the next box of each track will be measured."""
+        """(N, 4) variance, pixels², of the next measured box of each track."""
         return self.var_position + (NOISE_STD * size(self.position)) ** 2
 
     def correct(self, rows: NDArray[np.intp], measured: Floats, scores: Floats) -> None:
-        """Take in the boxes that were found for some of the tracks.
+        """Update some of the tracks by their measured boxes.
 
-        A box counts for less the less its detector is sure of it: who is half hidden is found beside where they are (Du
-        et al., GIAOTracker, ICCV Workshops 2021, arXiv:2202.11983, weigh the noise by the score in like manner).
+        A box of a lower score has less weight, as the box of a half hidden person lies beside them (Du et al.,
+        GIAOTracker, ICCV Workshops 2021, arXiv:2202.11983, weight the noise by the score in a similar way).
 
         Args:
             rows: of the tracks.
@@ -108,7 +108,7 @@ class Motion:
         self.var_position[rows] = before * (noise / total)
 
     def resize(self, x: float, y: float) -> None:
-        """Restate everything in pixels of a frame that is `x` times as wide and `y` times as high."""
+        """Restate everything in pixels of a frame `x` times as wide and `y` times as high."""
         factor = np.array([x, y, x, y])
         self.position *= factor
         self.velocity *= factor

@@ -1,12 +1,12 @@
-"""Pairs the tracks with the boxes of a frame, the surest first, in four passes.
+"""Matching of tracks with the boxes of a frame, in four passes, the most certain first.
 
-1. People seen a moment ago, with good boxes.
-2. Those of them who are left, with weak boxes, which must fit well: a person half hidden scores low (ByteTrack's idea).
-3. Those still left, with good boxes that nearly overlap where they should be: a step faster than the filter trusts
-   (Yang et al., Hard to Track Objects with Irregular Motions and Similar Appearances?, WACV 2023, arXiv:2211.14317).
-4. People lost for longer, with good boxes that show nobody else: who comes out from behind a post is who went in.
+1. Tracks seen a moment ago, with good boxes.
+2. The rest of these, with weak boxes, which must fit well: a half hidden person scores low (the idea of ByteTrack).
+3. The rest of these, with good boxes that nearly overlap the expected box: a step faster than the filter expects (Yang
+   et al., Hard to Track Objects with Irregular Motions and Similar Appearances?, WACV 2023, arXiv:2211.14317).
+4. Tracks lost for longer, with good boxes that show no other person: the person behind a post comes out again.
 
-The order matters: a person in plain view never loses their box to one who is only remembered.
+The order matters: a visible person never loses their box to a lost track.
 """
 
 from __future__ import annotations
@@ -21,80 +21,80 @@ from services.tracker.tracking.kalman import Floats, Motion, centred, cornered
 from services.tracker.tracking.track_table import Mask, Rows
 
 GOOD_SCORE: Final = 0.4
-"""Boxes below are weak: they go on with a track, but begin none."""
+"""Boxes of a lower score are weak: they continue a track, but never begin one."""
 WEAK_SCORE: Final = 0.1
 GOOD_LIMIT: Final = 2.0
-"""Nats above which a good box is likelier to show somebody new; see `association`."""
+"""Cost (nats) above which a good box more likely shows a new person; see `association`."""
 LOST_LIMIT: Final = 0.5
-"""The same for somebody lost, who may never come back."""
+"""Limit of the cost for a lost track, which may never come back."""
 WEAK_LIMIT: Final = -4.0
-"""The same for a weak box, which is likelier to show nobody at all."""
+"""Limit of the cost for a weak box, which more likely shows no person at all."""
 NEAR_IOU: Final = 0.3
-"""Overlap with the expected box that the third pass asks for."""
+"""Least overlap with the expected box in the third pass."""
 BUFFER: Final = 0.2
-"""Both boxes are first widened by this part of their width and height on each side: who stepped aside overlaps too."""
+"""Fraction of width and height by which both boxes are widened on each side, so that a sidestep overlaps, too."""
 SAME_IOU: Final = 0.75
-"""Two boxes of one frame that overlap so much are one person."""
+"""Two boxes of one frame with at least this overlap are one person."""
 COVERED_IOU: Final = 0.55
-"""A box that overlaps a person's so much shows nobody else: a double."""
+"""A box with at least this overlap with a matched person's box is a duplicate of it."""
 TORSO_PART: Final = 0.85
 TORSO_IOU: Final = 0.15
-"""Nor does one that lies so far inside it without being tiny: a torso."""
+"""A box with this fraction of its area inside a matched person's box, and not tiny, is that person's torso."""
 SHRUNK: Final = 0.6
-"""A person found in less than this part of the area where they should be was found in part."""
+"""A person whose box has less than this fraction of the expected area was found in part."""
 REST_PART: Final = 0.7
-"""A box that lies so far inside the area shows the rest of them."""
+"""A box with this fraction of its area inside the expected one shows the rest of that person."""
 MAX_BOXES: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
-    """Rows of tracks with the boxes they were found in, and the good boxes that show somebody new. Indices."""
+class Matches:
+    """Indices of matched tracks, of their boxes, and of the good boxes that show new people."""
 
     tracks: Rows
     boxes: Rows
     new: Rows
 
 
-def pair(motion: Motion, recent: Mask, boxes: Floats, scores: Floats) -> Pairs:
-    """Pair N tracks with M boxes.
+def match_boxes(motion: Motion, recent: Mask, boxes: Floats, scores: Floats) -> Matches:
+    """Match N tracks with M boxes.
 
     Args:
         motion: the tracks, predicted to now.
-        recent: (N,) whether a track was seen a moment ago.
+        recent: (N,) True for tracks seen a moment ago.
         boxes: (M, 4) x1, y1, x2, y2 in pixels, best first; see `distinct`.
         scores: (M,) 0 … 1.
     """
     cost = costs(motion, centred(boxes))
     good, weak = scores >= GOOD_SCORE, (scores >= WEAK_SCORE) & (scores < GOOD_SCORE)
-    board = _Board(np.ones(len(motion), np.bool_), np.full(len(boxes), -1, np.intp))
+    state = _MatchState(np.ones(len(motion), np.bool_), np.full(len(boxes), -1, np.intp))
 
-    board.settle(*board.open(recent, good), cost, GOOD_LIMIT)
-    if (board.owner >= 0).all():  # as in most frames: nothing is left to be paired
-        return Pairs(board.owner, np.arange(len(boxes)), np.empty(0, np.intp))
-    board.settle(*board.open(recent, weak), cost, WEAK_LIMIT)
+    state.match(*state.unmatched(recent, good), cost, GOOD_LIMIT)
+    if (state.owner >= 0).all():  # as in most frames
+        return Matches(state.owner, np.arange(len(boxes)), np.empty(0, np.intp))
+    state.match(*state.unmatched(recent, weak), cost, WEAK_LIMIT)
 
-    rows, columns = board.open(recent, good)
+    rows, columns = state.unmatched(recent, good)
     if len(rows) and len(columns):
         iou, _ = overlaps(_widened(cornered(motion.position[rows])), _widened(boxes[columns]))
-        board.settle_among(rows, columns, 1.0 - iou, 1.0 - NEAR_IOU)
+        state.match_by(rows, columns, 1.0 - iou, 1.0 - NEAR_IOU)
 
-    rows, columns = board.open(~recent, good)
-    found = (board.owner >= 0).nonzero()[0]
+    rows, columns = state.unmatched(~recent, good)
+    matched = (state.owner >= 0).nonzero()[0]
     if len(columns):
-        columns = columns[~_shows(boxes[columns], boxes[found]).any(axis=1)]
-        board.settle(rows, columns, cost, LOST_LIMIT)
-        found = (board.owner >= 0).nonzero()[0]
+        columns = columns[~_shows(boxes[columns], boxes[matched]).any(axis=1)]
+        state.match(rows, columns, cost, LOST_LIMIT)
+        matched = (state.owner >= 0).nonzero()[0]
 
-    new = columns[board.owner[columns] < 0]
+    new = columns[state.owner[columns] < 0]
     if len(new):
-        new = new[~_completes(boxes[new], boxes[found], cornered(motion.position[board.owner[found]]))]
+        new = new[~_completes(boxes[new], boxes[matched], cornered(motion.position[state.owner[matched]]))]
         new = new[_best(_shows(boxes[new], boxes[new]))]
-    return Pairs(board.owner[found], found, new)
+    return Matches(state.owner[matched], matched, new)
 
 
 def distinct(boxes: Floats, scores: Floats) -> Rows:
-    """The boxes to look at, best first: without those that show a person a second time, and not more than `MAX_BOXES`.
+    """Indices of the boxes to use, best first: without duplicates of a person, and at most `MAX_BOXES`.
 
     Args:
         boxes: (N, 4) x1, y1, x2, y2 in pixels.
@@ -108,23 +108,23 @@ def distinct(boxes: Floats, scores: Floats) -> Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class _Board:
-    """Who is paired: `free` (N,) tracks are not, `owner` (M,) is each box's track or −1."""
+class _MatchState:
+    """Matches so far: `free` (N,) is True for unmatched tracks, `owner` (M,) is each box's track, or −1."""
 
     free: Mask
     owner: Rows
 
-    def open(self, tracks: Mask, boxes: Mask) -> tuple[Rows, Rows]:
-        """Which of these tracks and boxes are not paired yet."""
+    def unmatched(self, tracks: Mask, boxes: Mask) -> tuple[Rows, Rows]:
+        """Indices of the tracks and boxes among these that are not matched yet."""
         return (self.free & tracks).nonzero()[0], ((self.owner < 0) & boxes).nonzero()[0]
 
-    def settle(self, rows: Rows, columns: Rows, cost: Floats, limit: float) -> None:
-        """Pair among these tracks and boxes as cheaply as can be, by the (N, M) cost of all of them."""
+    def match(self, rows: Rows, columns: Rows, cost: Floats, limit: float) -> None:
+        """Match these tracks and boxes at least cost, by the (N, M) cost of all tracks and boxes."""
         if len(rows) and len(columns):
-            self.settle_among(rows, columns, cost[rows[:, None], columns], limit)
+            self.match_by(rows, columns, cost[rows[:, None], columns], limit)
 
-    def settle_among(self, rows: Rows, columns: Rows, cost: Floats, limit: float) -> None:
-        """The same by the (len(rows), len(columns)) cost of these alone."""
+    def match_by(self, rows: Rows, columns: Rows, cost: Floats, limit: float) -> None:
+        """Match these tracks and boxes at least cost, by their own (len(rows), len(columns)) cost."""
         tracks, boxes = assign(cost, limit)
         self.owner[columns[boxes]] = rows[tracks]
         self.free[rows[tracks]] = False
@@ -140,14 +140,14 @@ def _widened(boxes: Floats) -> Floats:
 
 
 def _shows(boxes: Floats, people: Floats) -> Mask:
-    """(N, M) whether a box shows one of the people once more."""
+    """(N, M) True where a box shows one of the people once more."""
     iou, part = overlaps(boxes, people)
     return np.asarray((iou > COVERED_IOU) | ((part > TORSO_PART) & (iou > TORSO_IOU)))
 
 
-def _completes(boxes: Floats, found: Floats, expected: Floats) -> Mask:
-    """(N,) whether a box shows the rest of one of M who were found in part: the legs, where that is the head."""
-    shrunk = _area(found) < SHRUNK * _area(expected)
+def _completes(boxes: Floats, matched: Floats, expected: Floats) -> Mask:
+    """(N,) True where a box shows the rest of one of M people found in part: the legs, where the head is matched."""
+    shrunk = _area(matched) < SHRUNK * _area(expected)
     _, part = overlaps(boxes, expected[shrunk])
     return np.asarray((part > REST_PART).any(axis=1))
 
@@ -158,7 +158,7 @@ def _area(boxes: Floats) -> Floats:
 
 
 def _best(same: Mask) -> Mask:
-    """(N,) which of N boxes, best first, to keep, where (N, N) some are the same: a box falls to a better one kept."""
+    """(N,) mask of the boxes to keep, best first: drops each that is the `same` (N, N) as a better, kept one."""
     kept = np.ones(len(same), np.bool_)
     for better in (same.sum(axis=1) > 1).nonzero()[0]:
         if kept[better]:

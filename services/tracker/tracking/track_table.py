@@ -1,4 +1,4 @@
-"""The tracks of a camera as columns, one row a track: every step is arithmetic on whole columns."""
+"""The tracks of a camera as columns, with one row per track: every step is arithmetic on whole columns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Four = tuple[float, float, float, float]
 
 
 class TrackState(BaseModel):
-    """One track as a checkpoint keeps it. Every float is exact."""
+    """One track in a checkpoint. Every float is exact."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,14 +40,14 @@ class TrackTable:
     """N tracks.
 
     Attributes:
-        number: (N,) their names, rising.
+        number: (N,) ids of the tracks, rising.
         motion: N filters.
         hits: (N,) frames in which they were seen.
-        evidence: (N,) sum of the scores of those.
-        score: (N,) in the last of those.
-        unseen: (N,) seconds of looking since.
-        away: (N,) seconds since, those of skipped frames included.
-        confirmed: (N,) whether this is certainly a person.
+        evidence: (N,) sum of their scores in these frames.
+        score: (N,) score in the last of these frames.
+        unseen: (N,) seconds since then, without skipped frames.
+        away: (N,) seconds since then, including skipped frames.
+        confirmed: (N,) True where the track certainly is a person.
     """
 
     number: NDArray[np.int64]
@@ -61,7 +61,7 @@ class TrackTable:
 
     @classmethod
     def begin(cls, first: int, boxes: Floats, scores: Floats) -> Self:
-        """New tracks, numbered from `first`, of (N, 4) boxes x1, y1, x2, y2 with (N,) scores."""
+        """New tracks, numbered from `first`, at (N, 4) boxes x1, y1, x2, y2 with (N,) scores."""
         count = len(boxes)
         return cls(
             number=np.arange(first, first + count, dtype=np.int64),
@@ -94,7 +94,7 @@ class TrackTable:
         return replace(self, motion=self.motion.join(other.motion), **columns)
 
     def state(self) -> tuple[TrackState, ...]:
-        """The tracks, one by one."""
+        """The tracks one by one, for a checkpoint."""
         motion, names = fields(self.motion), [column.name for column in fields(self) if column.name != "motion"]
         columns = {column.name: getattr(self.motion, column.name).tolist() for column in motion}
         columns |= {name: getattr(self, name).tolist() for name in names}
@@ -103,7 +103,7 @@ class TrackTable:
 
     @classmethod
     def restore(cls, tracks: tuple[TrackState, ...]) -> Self:
-        """The table of some tracks, bit for bit."""
+        """The table of tracks from a checkpoint, bit for bit."""
         return cls(
             number=np.array([track.number for track in tracks], np.int64),
             motion=Motion(

@@ -1,8 +1,8 @@
 """Joins the boxes of successive frames into tracks of people.
 
-Each frame: all tracks move on by the time that really passed, are paired with the boxes (see `pairing`), and take them
-in; a good box that nobody claims begins a track. A track is confirmed once enough has been seen of it. One that is not
-seen is kept for a while and looked for further and further around.
+For each frame all tracks are predicted by the real time since the last one, matched with the boxes (see `matching`),
+and updated by them; a good box without a match begins a track. A track is confirmed once there is enough evidence for
+it. An unseen track is kept for a while, with a growing search area.
 
 In the manner of Zhang et al., ByteTrack: Multi-Object Tracking by Associating Every Detection Box, ECCV 2022
 (arXiv:2110.06864). Likelihoods in place of IoU, and seconds in place of frames, make it independent of the frame rate.
@@ -18,29 +18,29 @@ from pydantic import BaseModel, ConfigDict
 
 from contracts.events import Box
 from services.tracker.tracking.kalman import Floats, centred, cornered
-from services.tracker.tracking.matching import distinct, pair
+from services.tracker.tracking.matching import distinct, match_boxes
 from services.tracker.tracking.track_table import Mask, Rows, TrackState, TrackTable
 
 CONFIRM_HITS: Final = 2
 CONFIRM_EVIDENCE: Final = 1.5
-"""Sum of scores: two good boxes reach it, and a shadow or a poster that is doubtful in two or three frames does not."""
+"""Least sum of scores: two good boxes reach it; a shadow or a poster with two or three doubtful boxes does not."""
 RECENT_SECONDS: Final = 0.5
-"""A track that was not seen in the frames of so long is lost."""
+"""Seconds of frames without a box after which a track is lost."""
 LOST_SECONDS: Final = 2.5
-"""How long a lost person is looked for: 2 s hidden, and the frames before and after."""
+"""Seconds after which a lost track ends: 2 s for a hidden person, and the frames before and after."""
 DOUBTFUL_SECONDS: Final = 0.9
-"""The same for a track that is not confirmed."""
+"""Seconds after which a lost track that is not confirmed ends."""
 BLIND_SECONDS: Final = 3.0
-"""After this long without looking at all, frames skipped or missing, nobody can be told from who came meanwhile."""
+"""Seconds of skipped or missing frames after which a track ends, as other people may have come meanwhile."""
 BLIND_DOUBTFUL_SECONDS: Final = 1.5
-"""The same for a track that is not confirmed. Seen once, it may go anywhere; as the next one's beginning it would cross
-lines that nobody crossed. A picture a second still makes tracks."""
+"""Seconds of the same for a track that is not confirmed. Seen once, it may go anywhere, and joined to the next person's
+box it would cross lines falsely. One frame a second still gives tracks."""
 MAX_TRACKS: Final = 256
-"""More than a picture can hold, and few enough for any checkpoint to fit into a message of 1 MB."""
+"""More people than a picture can hold, and few enough for any checkpoint to fit into a message of 1 MB."""
 
 
 class TrackerState(BaseModel):
-    """All tracks, and the number that the next one gets."""
+    """All tracks, and the number of the next one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -50,7 +50,7 @@ class TrackerState(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A track's person, as the filter sees them after a frame in which they were found. Box in pixels, x1 y1 x2 y2."""
+    """A track as filtered after a frame in which it was seen. Box x1, y1, x2, y2 in pixels."""
 
     track: int
     box: Box
@@ -59,8 +59,8 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    """A track that ended; unless `confirmed` it never was a person."""
+class EndedTrack:
+    """A track that ended; one that was never `confirmed` is no person."""
 
     track: int
     confirmed: bool
@@ -68,15 +68,15 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Sightings:
-    """What one frame did to the tracks.
+    """Changes of the tracks by one frame.
 
     Attributes:
-        seen: tracks found in this frame, confirmed or not yet, by number.
-        gone: tracks that ended.
+        seen: tracks with a box in this frame, confirmed or not yet, by number.
+        ended: tracks that ended.
     """
 
     seen: tuple[Sighting, ...]
-    gone: tuple[Gone, ...]
+    ended: tuple[EndedTrack, ...]
 
 
 NOTHING: Final = Sightings((), ())
@@ -98,40 +98,40 @@ class Tracker:
             seconds: since the frame before, > 0.
         """
         if not len(boxes) and not len(self._tracks):
-            return NOTHING  # as most of a shop's day
+            return NOTHING  # as for most of a shop's day
         self._advance(seconds)
-        gone = self._drop_blind()
+        ended = self._drop_blind()
         tracks = self._tracks
         order = distinct(boxes, scores)
         boxes, scores = boxes[order], scores[order]
-        pairs = pair(tracks.motion, tracks.unseen <= RECENT_SECONDS, boxes, scores)
+        matches = match_boxes(tracks.motion, tracks.unseen <= RECENT_SECONDS, boxes, scores)
         tracks.unseen += seconds
-        self._see(pairs.tracks, boxes[pairs.boxes], scores[pairs.boxes])
-        begun = self._begin(boxes[pairs.new], scores[pairs.new])
-        seen = self._sightings(np.concatenate([pairs.tracks, begun]))
+        self._see(matches.tracks, boxes[matches.boxes], scores[matches.boxes])
+        begun = self._begin(boxes[matches.new], scores[matches.new])
+        seen = self._sightings(np.concatenate([matches.tracks, begun]))
         tracks = self._tracks
-        gone += self._drop(tracks.unseen > np.where(tracks.confirmed, LOST_SECONDS, DOUBTFUL_SECONDS))
-        return Sightings(seen, gone)
+        ended += self._drop(tracks.unseen > np.where(tracks.confirmed, LOST_SECONDS, DOUBTFUL_SECONDS))
+        return Sightings(seen, ended)
 
     def skip(self, seconds: float) -> Sightings:
-        """Take in a frame that nobody could look at: people move on unseen, and none is given up for it."""
+        """Take in a skipped frame: people move on unseen, and it does not count as a frame without their box."""
         self._advance(seconds)
         return Sightings((), self._drop_blind())
 
     def visible(self, seconds: float) -> tuple[Sighting, ...]:
-        """The confirmed tracks seen within the last so many seconds, where they are believed to be now."""
+        """The confirmed tracks seen within the last `seconds`, at their predicted boxes."""
         return self._sightings(np.nonzero(self._tracks.confirmed & (self._tracks.away <= seconds))[0])
 
-    def flush(self) -> tuple[Gone, ...]:
+    def flush(self) -> tuple[EndedTrack, ...]:
         """End all tracks."""
         return self._drop(np.ones(len(self._tracks), np.bool_))
 
     def resize(self, x: float, y: float) -> None:
-        """Go on in pixels of a frame that is `x` times as wide and `y` times as high."""
+        """Go on in pixels of a frame `x` times as wide and `y` times as high."""
         self._tracks.motion.resize(x, y)
 
     def state(self) -> TrackerState:
-        """Everything that the next step depends on."""
+        """The state on which the next step depends."""
         return TrackerState(next_number=self._next, tracks=self._tracks.state())
 
     @classmethod
@@ -145,8 +145,8 @@ class Tracker:
         self._tracks.motion.predict(seconds)
         self._tracks.away += seconds
 
-    def _drop_blind(self) -> tuple[Gone, ...]:
-        """End the tracks that were not looked for too long. Before `unseen` grows, this frame's gap is part of that."""
+    def _drop_blind(self) -> tuple[EndedTrack, ...]:
+        """End tracks after too many skipped or missing frames. Call before `unseen` grows: this frame's gap counts."""
         limit = np.where(self._tracks.confirmed, BLIND_SECONDS, BLIND_DOUBTFUL_SECONDS)
         return self._drop(self._tracks.away - self._tracks.unseen > limit)
 
@@ -161,7 +161,7 @@ class Tracker:
         tracks.confirmed |= (tracks.hits >= CONFIRM_HITS) & (tracks.evidence >= CONFIRM_EVIDENCE)
 
     def _begin(self, boxes: Floats, scores: Floats) -> Rows:
-        """Begin tracks, as far as there is room. Returns their rows."""
+        """Begin tracks, up to `MAX_TRACKS` in all. Returns their rows."""
         before = len(self._tracks)
         room = min(len(boxes), MAX_TRACKS - before)
         if room:
@@ -169,12 +169,12 @@ class Tracker:
             self._next += room
         return np.arange(before, before + room)
 
-    def _drop(self, ended: Mask) -> tuple[Gone, ...]:
+    def _drop(self, ended: Mask) -> tuple[EndedTrack, ...]:
         if not ended.any():
             return ()
-        gone = zip(self._tracks.number[ended].tolist(), self._tracks.confirmed[ended].tolist(), strict=True)
+        dropped = zip(self._tracks.number[ended].tolist(), self._tracks.confirmed[ended].tolist(), strict=True)
         self._tracks = self._tracks.take(~ended)
-        return tuple(Gone(number, confirmed) for number, confirmed in gone)
+        return tuple(EndedTrack(number, confirmed) for number, confirmed in dropped)
 
     def _sightings(self, rows: Rows) -> tuple[Sighting, ...]:
         if not len(rows):

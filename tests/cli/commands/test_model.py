@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from services.cli import model_inventory
-from services.detector.backends.heads import Head
+from services.detector.backends.heads import DetectionHead
 from services.detector.models import catalogue as catalogue_module
-from services.detector.models.catalogue import Entry, catalogue
+from services.detector.models.catalogue import CatalogueEntry, catalogue
 from services.detector.models.checksums import PINS
 from services.detector.models.download import DownloadFailed, ModelFile
 from tests.cli.command import Outcome, metrica
@@ -48,7 +48,9 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         )
         for name, content in CONTENT.items()
     )
-    entry = Entry(title="Tiny.", licence="Apache-2.0", origin="o", input=(8, 6), head=Head.SSD, person=0, files=files)
+    entry = CatalogueEntry(
+        title="Tiny.", licence="Apache-2.0", origin="o", input=(8, 6), head=DetectionHead.SSD, person=0, files=files
+    )
     fetched: list[str] = []
 
     def fetch(file: ModelFile, folder: Path, **_: object) -> Path:

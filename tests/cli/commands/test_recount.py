@@ -25,9 +25,9 @@ from services.cli.replaying.comparison import by_hour
 from services.cli.replaying.lifecycle import find_run
 from services.cli.replaying.ordered_publish import Appender
 from services.cli.replaying.recounting import lines_over
+from services.kit.local_time import time_zone_named
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
-from services.kit.zones import zone
 from services.tracker.counting.camera_counter import CameraCounter
 from tests.cli.command import Outcome, metrica
 from tests.persistence.builders import crossing
@@ -121,7 +121,7 @@ async def test_a_moved_line_is_shown_beside_the_live_one_by_hour_of_the_store(
     assert (line["id"], line["live"], line["recounted"], line["revision"]) == ("line", live, expected, 2)
     assert live != expected
     assert line["in_side"] == LINE.in_side.value
-    local = to_datetime(SCENE[0].captured_at).astimezone(zone("Africa/Tunis"))
+    local = to_datetime(SCENE[0].captured_at).astimezone(time_zone_named("Africa/Tunis"))
     assert line["hours"] == [
         {"hour": local.replace(minute=0, second=0, microsecond=0).isoformat(), "live": live, "recounted": expected}
     ]
@@ -152,7 +152,10 @@ async def test_kept_as_a_run_it_is_in_the_database_when_the_command_ends(
 
 async def test_a_period_counts_who_met_the_line_in_it(bus: Bus) -> None:
     since, until = (SCENE[0].captured_at + seconds * 10**9 for seconds in (21, 43))
-    local = [to_datetime(moment).astimezone(zone("Africa/Tunis")).replace(tzinfo=None) for moment in (since, until)]
+    local = [
+        to_datetime(moment).astimezone(time_zone_named("Africa/Tunis")).replace(tzinfo=None)
+        for moment in (since, until)
+    ]
 
     (line,) = (await told("--since", local[0].isoformat(), "--until", local[1].isoformat()))["lines"]
 
@@ -220,7 +223,7 @@ def test_an_hour_that_clocks_repeat_is_two() -> None:
     night = [datetime(2026, 10, 25, hour, 30, tzinfo=UTC) for hour in (0, 1, 2)]
     crossings = [crossing(seq, at=at) for seq, at in enumerate(night)]
 
-    hours = by_hour([], crossings, zone("Europe/Paris"))
+    hours = by_hour([], crossings, time_zone_named("Europe/Paris"))
 
     assert [one.hour.isoformat() for one in hours] == [
         "2026-10-25T02:00:00+02:00",

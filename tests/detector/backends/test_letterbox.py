@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.detector.backends.letterbox import GREY, Fit, Placement
+from services.detector.backends.letterbox import GREY, FitMode, Placement
 
 sides = st.integers(1, 5000)
 
@@ -15,27 +15,27 @@ sides = st.integers(1, 5000)
 @pytest.mark.parametrize(
     ("fit", "frame", "into", "place"),
     [
-        pytest.param(Fit.STRETCH, (768, 432), (256, 256), (0, 0, 256, 256), id="stretched over everything"),
-        pytest.param(Fit.CORNER, (768, 432), (416, 416), (0, 0, 416, 234), id="top left, grey below"),
-        pytest.param(Fit.CORNER, (480, 360), (416, 416), (0, 0, 416, 312), id="a part of a pixel is cut off"),
-        pytest.param(Fit.CORNER, (333, 777), (416, 416), (0, 0, 178, 416), id="178.29 wide becomes 178"),
-        pytest.param(Fit.CENTRE, (1280, 720), (640, 640), (0, 140, 640, 360), id="in the middle"),
-        pytest.param(Fit.CENTRE, (500, 375), (640, 640), (0, 80, 640, 480), id="enlarged"),
-        pytest.param(Fit.CENTRE, (640, 479), (640, 640), (0, 80, 640, 479), id="the odd grey row is below"),
-        pytest.param(Fit.CENTRE, (640, 360), (640, 384), (0, 12, 640, 360), id="into a wide input"),
-        pytest.param(Fit.CENTRE, (1, 4000), (640, 640), (319, 0, 1, 640), id="at least one pixel wide"),
+        pytest.param(FitMode.STRETCH, (768, 432), (256, 256), (0, 0, 256, 256), id="stretched over everything"),
+        pytest.param(FitMode.CORNER, (768, 432), (416, 416), (0, 0, 416, 234), id="top left, grey below"),
+        pytest.param(FitMode.CORNER, (480, 360), (416, 416), (0, 0, 416, 312), id="a part of a pixel is cut off"),
+        pytest.param(FitMode.CORNER, (333, 777), (416, 416), (0, 0, 178, 416), id="178.29 wide becomes 178"),
+        pytest.param(FitMode.CENTRE, (1280, 720), (640, 640), (0, 140, 640, 360), id="in the middle"),
+        pytest.param(FitMode.CENTRE, (500, 375), (640, 640), (0, 80, 640, 480), id="enlarged"),
+        pytest.param(FitMode.CENTRE, (640, 479), (640, 640), (0, 80, 640, 479), id="the odd grey row is below"),
+        pytest.param(FitMode.CENTRE, (640, 360), (640, 384), (0, 12, 640, 360), id="into a wide input"),
+        pytest.param(FitMode.CENTRE, (1, 4000), (640, 640), (319, 0, 1, 640), id="at least one pixel wide"),
     ],
 )
 def test_a_frame_lies_where_the_training_put_it(
-    fit: Fit, frame: tuple[int, int], into: tuple[int, int], place: tuple[int, int, int, int]
+    fit: FitMode, frame: tuple[int, int], into: tuple[int, int], place: tuple[int, int, int, int]
 ) -> None:
     placement = Placement.of(frame, into, fit)
     assert (placement.left, placement.top, placement.width, placement.height) == place
 
 
-@given(st.sampled_from(Fit), sides, sides, st.sampled_from([(256, 256), (416, 416), (640, 384), (544, 320)]))
+@given(st.sampled_from(FitMode), sides, sides, st.sampled_from([(256, 256), (416, 416), (640, 384), (544, 320)]))
 def test_the_corners_of_its_place_are_the_corners_of_the_frame(
-    fit: Fit, width: int, height: int, into: tuple[int, int]
+    fit: FitMode, width: int, height: int, into: tuple[int, int]
 ) -> None:
     place = Placement.of((width, height), into, fit)
     corners = [[place.left, place.top, place.left + place.width, place.top + place.height]]
@@ -45,9 +45,9 @@ def test_the_corners_of_its_place_are_the_corners_of_the_frame(
     assert 0 <= place.top <= place.top + place.height <= into[1]
 
 
-@pytest.mark.parametrize("fit", Fit)
+@pytest.mark.parametrize("fit", FitMode)
 @pytest.mark.parametrize("frame", [(640, 360), (360, 640), (64, 64), (37, 91)])
-def test_what_is_drawn_at_a_spot_is_found_at_that_spot(fit: Fit, frame: tuple[int, int]) -> None:
+def test_what_is_drawn_at_a_spot_is_found_at_that_spot(fit: FitMode, frame: tuple[int, int]) -> None:
     width, height = frame
     picture = np.zeros((height, width, 3), np.uint8)
     x1, y1, x2, y2 = width // 4, height // 3, width * 3 // 4, height * 2 // 3
@@ -64,6 +64,6 @@ def test_what_is_drawn_at_a_spot_is_found_at_that_spot(fit: Fit, frame: tuple[in
 
 def test_around_the_frame_it_stays_grey() -> None:
     canvas = np.full((416, 416, 3), GREY, np.uint8)
-    Placement.of((768, 432), (416, 416), Fit.CORNER).draw(np.zeros((432, 768, 3), np.uint8), canvas)
+    Placement.of((768, 432), (416, 416), FitMode.CORNER).draw(np.zeros((432, 768, 3), np.uint8), canvas)
     assert (canvas[:234] == 0).all()
     assert (canvas[234:] == GREY).all()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.detector.backends.panorama import TRAINED, is_panorama, look_along, parts
+from services.detector.backends.panorama import TRAINED, detect_in_parts, is_panorama, parts
 from services.detector.backends.protocol import Found, Image
 from tests.cli.command import metrica
 
@@ -29,7 +29,7 @@ def found(people: list[tuple[float, float]]) -> list[tuple[float, float]]:
         seen = [(x1, 10.0, x2, 80.0) for x1, x2 in edges if x2 - x1 > 2]
         return Found(np.array(seen, np.float32).reshape(-1, 4), np.full(len(seen), 0.9, np.float32))
 
-    boxes = look_along(FRAME, look).boxes
+    boxes = detect_in_parts(FRAME, look).boxes
     return sorted((float(x1), float(x2)) for x1, _, x2, _ in boxes)
 
 

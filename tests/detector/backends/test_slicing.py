@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.detector.backends.protocol import Found, Image
-from services.detector.backends.slicing import LARGE, SMALL, look_closer
+from services.detector.backends.slicing import LARGE, SMALL, detect_sliced
 
 Box = tuple[float, float, float, float]
 SCALE = 0.5
@@ -53,7 +53,7 @@ def street(people: Sequence[Box]) -> tuple[Callable[[Image], Found], list[tuple[
 def found(people: Sequence[Box], scale: float = SCALE) -> tuple[list[Box], list[float], int]:
     """The boxes and scores of a closer look, and how many looks it took."""
     look, shown = street(people)
-    result = look_closer(FRAME, look(FRAME), scale, look)
+    result = detect_sliced(FRAME, look(FRAME), scale, look)
     x1, y1, x2, y2 = np.round(result.boxes.astype(float), 2).T.tolist()
     return sorted(zip(x1, y1, x2, y2, strict=True)), [round(float(score), 2) for score in result.scores], len(shown)
 
@@ -97,7 +97,7 @@ def test_a_frame_that_hides_nothing_is_looked_at_once() -> None:
 def test_a_closer_look_that_finds_nobody_takes_a_glimpse_back() -> None:
     look, nobody = street([person(100, 100, 20)])[0], street([])[0]
 
-    assert len(look_closer(FRAME, look(FRAME), SCALE, nobody)) == 0
+    assert len(detect_sliced(FRAME, look(FRAME), SCALE, nobody)) == 0
 
 
 @given(st.floats(20, WIDTH - 20), st.floats(60, HEIGHT - 60), st.floats(8, LARGE * 2))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from contracts.events import Model
 from services.detector.backends.protocol import BatchDetector, Detector, Found, Image, ModelUnavailable
-from services.detector.backends.ultralytics import BATCH, UltralyticsDetector, _most_together, export
+from services.detector.backends.ultralytics import BATCH, UltralyticsDetector, _batch_limit, export
 from services.detector.models.loading import open_detector
 from tests.detector import untrained
 from tests.detector.untrained import needs_extra
@@ -168,7 +168,7 @@ def test_a_gpu_of_a_number_that_is_not_there_is_refused(
 def test_a_network_is_given_as_many_frames_as_it_was_exported_for(
     form: str, metadata: dict[str, Any], most: int
 ) -> None:
-    assert _most_together(form, metadata) == most
+    assert _batch_limit(form, metadata) == most
 
 
 @needs_extra

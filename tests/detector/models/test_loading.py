@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from services.detector.backends.heads import Head
+from services.detector.backends.heads import DetectionHead
 from services.detector.backends.openvino import OpenVinoDetector
 from services.detector.backends.protocol import ModelUnavailable
 from services.detector.models import catalogue as catalogue_module
 from services.detector.models import download, loading
-from services.detector.models.catalogue import Entry, catalogue
+from services.detector.models.catalogue import CatalogueEntry, catalogue
 from services.detector.models.checksums import PINS
 from services.detector.models.download import ModelFile
 from services.detector.models.loading import open_detector
@@ -65,7 +65,7 @@ def test_the_catalogue_says_how_an_owners_copy_is_read(tmp_path: Path) -> None:
     networks.save(tmp_path / "person-detection-retail-0013.xml", PEOPLE)
     opened = open_detector("person-detection-retail-0013", folders=[tmp_path], cache=tmp_path / "cache")
     assert isinstance(opened, OpenVinoDetector)
-    assert (opened.reading.head, opened.reading.person) == (Head.SSD, 1)
+    assert (opened.layout.head, opened.layout.person) == (DetectionHead.SSD, 1)
 
 
 def test_an_owners_own_word_comes_before_the_catalogues(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_an_owners_own_word_comes_before_the_catalogues(tmp_path: Path) -> None:
     (tmp_path / "person-detection-0200.toml").write_text('head = "ssd"\nperson = 5\n')
     opened = open_detector("person-detection-0200", folders=[tmp_path], cache=tmp_path / "cache")
     assert isinstance(opened, OpenVinoDetector)
-    assert opened.reading.person == 5
+    assert opened.layout.person == 5
 
 
 def test_a_path_is_a_name(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_what_was_downloaded_is_opened_from_the_cache(tmp_path: Path, monkeypatc
         )
         for file in (weights, weights.with_suffix(".bin"))
     )
-    entry = Entry(title="t", licence="Apache-2.0", origin="o", head=Head.SSD, person=0, files=files)
+    entry = CatalogueEntry(title="t", licence="Apache-2.0", origin="o", head=DetectionHead.SSD, person=0, files=files)
     monkeypatch.setattr(loading, "catalogue", lambda: {"tiny": entry})
     assert open_detector("tiny", cache=tmp_path).model.sha256 == _sum(weights)
 

@@ -15,7 +15,7 @@ from contracts.identity import LIVE, Direction, to_datetime, to_ns
 from services.cli.replaying.promoting import Stretch, promote, revoke
 from services.kit.database.promotions import corrections
 from services.kit.database.totals import totals
-from services.kit.zones import local_day, zone
+from services.kit.local_time import local_day, time_zone_named
 from services.persistence.app import open_pool
 from services.persistence.writer import Writer
 from tests.persistence.builders import crossing
@@ -64,7 +64,7 @@ def shown(crossings: Iterable[Crossing], promoted: Sequence[Promoted], time_zone
         at = to_datetime(one.at)
         force = [run for _, run, line, since, until in sorted(promoted) if line == one.line and since <= at < until]
         if one.run == (force[-1] if force else LIVE):
-            found[local_day(at, zone(time_zone)), one.line, one.direction] += 1
+            found[local_day(at, time_zone_named(time_zone)), one.line, one.direction] += 1
     return found
 
 

@@ -1,4 +1,4 @@
-"""The rules of shares: every piece is done by one replica, each does its part, and who goes hands over."""
+"""The rules of shares: every item is done by one replica, each does its part, and who goes hands over."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ import pytest
 
 from contracts.streams import Bucket, Owner
 from infra.local.processes.nats import NatsServer
-from services.kit.nats.assignment import Share
+from services.kit.nats.assignment import Assignment
 from services.kit.nats.bus import Bus
 from services.kit.nats.lease import Lease
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually
 
-PIECES = [str(number) for number in range(8)]
+ITEMS = [str(number) for number in range(8)]
 
 
 @dataclass
 class Workshop:
-    """Replicas, and who does which piece at the moment."""
+    """Replicas, and who does which item at the moment."""
 
     bus: Bus
     bucket: Bucket
     doing: Counter[str] = field(default_factory=Counter)
-    shared: dict[str, Share] = field(default_factory=dict)
+    shared: dict[str, Assignment] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     begun: Counter[str] = field(default_factory=Counter)
-    """How often each piece was taken up."""
+    """How often each item was taken up."""
     most: int = 0
-    """Replicas that ever did the same piece at once."""
+    """Replicas that ever did the same item at once."""
 
-    async def work(self, piece: str, _: Lease) -> None:
-        self.doing[piece] += 1
-        self.begun[piece] += 1
-        self.most = max(self.most, self.doing[piece])
+    async def work(self, item: str, _: Lease) -> None:
+        self.doing[item] += 1
+        self.begun[item] += 1
+        self.most = max(self.most, self.doing[item])
         try:
             await asyncio.Event().wait()
         finally:
             await asyncio.sleep(0)  # leaving takes a moment
-            self.doing[piece] -= 1
+            self.doing[item] -= 1
 
-    def come(self, name: str, pieces: list[str] | None = None) -> Share:
-        share = self.shared[name] = Share(self.bus, "shop", name, self.work, self.bucket)
-        share.want(PIECES if pieces is None else pieces)
-        self.tasks[name] = asyncio.create_task(share.run())
-        return share
+    def come(self, name: str, items: list[str] | None = None) -> Assignment:
+        assignment = self.shared[name] = Assignment(self.bus, "shop", name, self.work, self.bucket)
+        assignment.set_items(ITEMS if items is None else items)
+        self.tasks[name] = asyncio.create_task(assignment.run())
+        return assignment
 
     async def go(self, name: str) -> None:
         task = self.tasks.pop(name)
@@ -59,14 +59,14 @@ class Workshop:
 
     def die(self, name: str) -> None:
         """It does nothing any more, and hands nothing over."""
-        share = self.shared.pop(name)
-        share._leave = lambda piece: asyncio.sleep(0)  # type: ignore[method-assign]  # the dead leave nothing
+        assignment = self.shared.pop(name)
+        assignment._leave = lambda item: asyncio.sleep(0)  # type: ignore[method-assign]  # the dead leave nothing
         self.tasks.pop(name).cancel()
-        for _, task in share._tasks.values():
+        for _, task in assignment._tasks.values():
             task.cancel()
 
     def parts(self) -> list[int]:
-        return sorted(len(share.held) for share in self.shared.values())
+        return sorted(len(assignment.held) for assignment in self.shared.values())
 
     async def until_all_is_done(self, parts: list[int]) -> None:
         async def look() -> bool:
@@ -119,7 +119,7 @@ async def test_replicas_have_equal_parts(shop: Workshop, replicas: int, parts: l
 
 async def test_who_has_nothing_to_do_stands_by(shop: Workshop) -> None:
     for number in range(3):
-        shop.come(f"replica-{number}", pieces=["a"])
+        shop.come(f"replica-{number}", items=["a"])
 
     await shop.until_all_is_done([0, 0, 1])
 
@@ -160,13 +160,13 @@ async def test_replicas_that_come_and_go_together_end_with_equal_parts(shop: Wor
 
 
 async def test_work_that_comes_and_goes_is_shared_out_anew(shop: Workshop) -> None:
-    one, two = shop.come("one", pieces=["a"]), shop.come("two", pieces=["a"])
+    one, two = shop.come("one", items=["a"]), shop.come("two", items=["a"])
     await shop.until_all_is_done([0, 1])
-    for share in (one, two):
-        share.want(["a", "b", "c"])
+    for assignment in (one, two):
+        assignment.set_items(["a", "b", "c"])
     await shop.until_all_is_done([1, 2])
-    for share in (one, two):
-        share.want(["b"])
+    for assignment in (one, two):
+        assignment.set_items(["b"])
 
     await shop.until_all_is_done([0, 1])
     assert shop.doing["b"] == 1
@@ -174,16 +174,16 @@ async def test_work_that_comes_and_goes_is_shared_out_anew(shop: Workshop) -> No
 
 @pytest.mark.parametrize("whose", ["one", "two"])
 async def test_work_that_ends_moves_no_other(shop: Workshop, whose: str) -> None:
-    shares = [shop.come(name, pieces=["a", "b", "c", "d"]) for name in ("one", "two")]
+    shares = [shop.come(name, items=["a", "b", "c", "d"]) for name in ("one", "two")]
     await shop.until_all_is_done([2, 2])
     before = shop.begun.copy()
     left = {"a", "b", "c", "d"} - {min(shop.shared[whose].held)}
-    for share in shares:
-        share.want(left)
+    for assignment in shares:
+        assignment.set_items(left)
     await shop.until_all_is_done([1, 2])
     await asyncio.sleep(0.3)  # nobody does anything about it
-    for share in shares:
-        share.want({*left, "e"})
+    for assignment in shares:
+        assignment.set_items({*left, "e"})
     await shop.until_all_is_done([2, 2])
 
     assert shop.begun - before == Counter("e")
@@ -215,21 +215,21 @@ async def test_an_outage_of_the_broker_leaves_everybody_at_work(hasty: Workshop,
     nats_server.start()
 
     async def renewed() -> bool:
-        return all(lease.held for share in hasty.shared.values() for lease, _ in share._tasks.values())
+        return all(lease.held for assignment in hasty.shared.values() for lease, _ in assignment._tasks.values())
 
     await eventually(renewed)
     await hasty.until_all_is_done([4, 4])
 
 
 async def test_work_that_fails_ends_the_replica(shop: Workshop) -> None:
-    async def fail(_piece: str, _lease: Lease) -> None:
+    async def fail(_item: str, _lease: Lease) -> None:
         raise ValueError("broken")
 
-    share = Share(shop.bus, "other", "one", fail, shop.bucket)
-    share.want(["a"])
-    running = asyncio.create_task(share.run())
-    await eventually(lambda: asyncio.sleep(0, bool(share.held)))
-    share.want(["a", "b"])
+    assignment = Assignment(shop.bus, "other", "one", fail, shop.bucket)
+    assignment.set_items(["a"])
+    running = asyncio.create_task(assignment.run())
+    await eventually(lambda: asyncio.sleep(0, bool(assignment.held)))
+    assignment.set_items(["a", "b"])
 
     with pytest.raises(ExceptionGroup) as caught:
         await running

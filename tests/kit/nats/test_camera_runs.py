@@ -62,7 +62,7 @@ async def working(bus: Bus) -> AsyncIterator[Work]:
     work, runs = Work(), Runs()
     tasks = [
         asyncio.create_task(runs.follow(bus)),
-        asyncio.create_task(runs.each(work.do, wanted=lambda run: run.kind is not RunKind.PATHS, forget=work.forget)),
+        asyncio.create_task(runs.each(work.do, matching=lambda run: run.kind is not RunKind.PATHS, forget=work.forget)),
     ]
     try:
         yield work

@@ -14,7 +14,7 @@ from contracts.events import DeadLetter
 from contracts.subjects import crossings
 from services.kit.nats.bus import Bus
 from services.kit.nats.consumer import Reader
-from services.kit.nats.dead_letters import HEADER, bury
+from services.kit.nats.dead_letters import HEADER, dead_letter
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected
 
@@ -52,7 +52,7 @@ async def graveyard(settings: ServiceSettings) -> AsyncIterator[Graveyard]:
 async def test_a_letter_keeps_the_body_the_headers_the_place_and_the_reason(graveyard: Graveyard) -> None:
     await graveyard.bus.publish(SUBJECT, b"\x00no JSON", headers={"Metrica-Seq": "7"}, msg_id="live/7")
 
-    await bury(graveyard.bus, "persistence", await graveyard.receive(), "it is no JSON")
+    await dead_letter(graveyard.bus, "persistence", await graveyard.receive(), "it is no JSON")
 
     [(letter, msg)] = await graveyard.letters()
     assert (letter.service, letter.subject, letter.reason) == ("persistence", SUBJECT, "it is no JSON")
@@ -68,7 +68,7 @@ async def test_the_same_message_is_buried_once_by_each_service(graveyard: Gravey
     msg = await graveyard.receive()
 
     for service in ("persistence", "persistence", "api"):
-        await bury(graveyard.bus, service, msg, "bad")
+        await dead_letter(graveyard.bus, service, msg, "bad")
 
     assert [letter.service for letter, _ in await graveyard.letters()] == ["persistence", "api"]
 
@@ -76,7 +76,7 @@ async def test_the_same_message_is_buried_once_by_each_service(graveyard: Gravey
 async def test_reasons_in_any_script_are_read_back(graveyard: Graveyard) -> None:
     await graveyard.bus.publish(SUBJECT, b"bad")
 
-    await bury(graveyard.bus, "api", await graveyard.receive(), "640 × 360\nträgt nichts: \udcff")
+    await dead_letter(graveyard.bus, "api", await graveyard.receive(), "640 × 360\nträgt nichts: \udcff")
 
     [(letter, _)] = await graveyard.letters()
     assert letter.reason == "640 × 360\nträgt nichts: \\udcff"
@@ -95,7 +95,7 @@ async def test_whatever_came_in_can_be_buried(
 ) -> None:
     await graveyard.bus.publish(SUBJECT, bytes(size), headers=headers)
 
-    await asyncio.wait_for(bury(graveyard.bus, "api", await graveyard.receive(), reason), 5)
+    await asyncio.wait_for(dead_letter(graveyard.bus, "api", await graveyard.receive(), reason), 5)
 
     [(letter, msg)] = await graveyard.letters()
     assert letter.reason[:8] == reason[:8]
@@ -110,7 +110,7 @@ async def test_headers_that_nobody_could_send_again_do_not_stop_it(graveyard: Gr
     await graveyard.bus.client._send_command(line + headers + body + b"\r\n")
     await graveyard.bus.client.flush()
 
-    await asyncio.wait_for(bury(graveyard.bus, "api", await graveyard.receive(), "garbled"), 5)
+    await asyncio.wait_for(dead_letter(graveyard.bus, "api", await graveyard.receive(), "garbled"), 5)
 
     [(letter, msg)] = await graveyard.letters()
     assert (letter.reason, msg.data) == ("garbled", b"body")

@@ -98,15 +98,15 @@ async def test_whose_lease_expired_unnoticed_has_it_again_if_nobody_took_it(bus:
 async def test_who_has_it_again_after_another_may_have_had_it_can_tell(bus: Bus) -> None:
     bucket = await bus.bucket(QUICK)
     one = Lease(bucket, "pool.motion", "one", QUICK.ttl)
-    tenures: list[int] = []
+    epochs: list[int] = []
     for between in (bucket.purge, None, bucket.purge):
-        await (one.renew() if tenures else one.take())
-        tenures.append(one.tenure)
+        await (one.renew() if epochs else one.take())
+        epochs.append(one.epoch)
         if between is not None:
             await between("pool.motion")
     await one.renew()
 
-    assert [*tenures, one.tenure] == [0, 1, 1, 2]
+    assert [*epochs, one.epoch] == [0, 1, 1, 2]
 
 
 async def test_a_lease_is_not_held_longer_than_its_entry_lives(bus: Bus, nats_server: NatsServer) -> None:
@@ -138,7 +138,7 @@ async def test_a_write_whose_acknowledgement_was_lost_is_still_ours(bus: Bus) ->
         assert not lost.is_set()
 
 
-async def test_a_renewal_whose_answer_was_lost_is_no_new_tenure(bus: Bus, settings: ServiceSettings) -> None:
+async def test_a_renewal_whose_answer_was_lost_is_no_new_epoch(bus: Bus, settings: ServiceSettings) -> None:
     line = Line(settings)
     async with line.opened(), connected(line.settings) as far:
         one = Lease(await far.bucket(QUICK), "pool.motion", "one", QUICK.ttl)
@@ -149,10 +149,10 @@ async def test_a_renewal_whose_answer_was_lost_is_no_new_tenure(bus: Bus, settin
         assert line.lost.is_set()
 
         assert await one.renew()
-        assert (one.tenure, one.held, await holder(bus)) == (0, True, "one")
+        assert (one.epoch, one.held, await holder(bus)) == (0, True, "one")
 
 
-async def test_one_that_was_taken_again_without_an_answer_is_a_new_tenure(bus: Bus, settings: ServiceSettings) -> None:
+async def test_one_that_was_taken_again_without_an_answer_is_a_new_epoch(bus: Bus, settings: ServiceSettings) -> None:
     """Another may have had it since it expired."""
     line = Line(settings)
     async with line.opened(), connected(line.settings) as far:
@@ -164,7 +164,7 @@ async def test_one_that_was_taken_again_without_an_answer_is_a_new_tenure(bus: B
             await one.take()
 
         assert await one.renew()
-        assert one.tenure == 1
+        assert one.epoch == 1
 
 
 async def renewed(bus: Bus, revision: int) -> bool:

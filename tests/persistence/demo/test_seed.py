@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from contracts.identity import Direction
-from services.persistence.demo.seed import AlreadyThere, Seed, sow
+from services.persistence.demo.seed import AlreadyThere, DemoHistory, seed_history
 from services.persistence.demo.shops import chain
 from services.persistence.writer import Writer
 from tests.persistence.builders import crossing
@@ -19,13 +19,13 @@ DAY = "(at AT TIME ZONE s.time_zone)::date"
 QUARTER = "date_bin('15 minutes', at, timestamptz '2000-01-01 00:00Z')"
 
 
-def autumn(shops: int = 8, seed: int = 7) -> Seed:
+def autumn(shops: int = 8, seed: int = 7) -> DemoHistory:
     """Ten days in which the clocks of Paris, London, New York and St John's go back, until an afternoon."""
-    return Seed("demo", "Demo", chain(shops, seed), date(2026, 10, 24), date(2026, 11, 4), UNTIL, seed)
+    return DemoHistory("demo", "Demo", chain(shops, seed), date(2026, 10, 24), date(2026, 11, 4), UNTIL, seed)
 
 
 async def test_rollups_equal_the_record(database_url: str, stored: Stored) -> None:
-    rows = await sow(database_url, autumn(), workers=2)
+    rows = await seed_history(database_url, autumn(), workers=2)
 
     assert rows == len(await stored.ids()) > 10_000
     assert await stored.rollup("count_quarter", "bucket") == await stored.recount(QUARTER)
@@ -41,7 +41,7 @@ async def test_rollups_equal_the_record(database_url: str, stored: Stored) -> No
 
 
 async def test_people_go_in_before_they_go_out_in_opening_hours(database_url: str, stored: Stored) -> None:
-    await sow(database_url, autumn(shops=1))  # in Tunis: an hour before UTC
+    await seed_history(database_url, autumn(shops=1))  # in Tunis: an hour before UTC
 
     times = "min(at AT TIME ZONE 'Africa/Tunis')::time, max(at AT TIME ZONE 'Africa/Tunis')::time"
     day = await stored.pool.fetchrow(f"SELECT {times} FROM crossing WHERE at < '2026-10-25'")
@@ -52,7 +52,7 @@ async def test_people_go_in_before_they_go_out_in_opening_hours(database_url: st
 
 
 async def test_saturday_is_busier_than_sunday(database_url: str, stored: Stored) -> None:
-    await sow(database_url, autumn(shops=3))
+    await seed_history(database_url, autumn(shops=3))
 
     days = dict(await stored.pool.fetch("SELECT day, sum(ins) FROM count_day GROUP BY day"))
     assert days[date(2026, 10, 31)] > 1.3 * days[date(2026, 11, 1)]
@@ -61,12 +61,12 @@ async def test_saturday_is_busier_than_sunday(database_url: str, stored: Stored)
 async def test_the_same_seed_makes_the_same_rows_in_any_order_of_work(
     database_url: str, stored: Stored, pool: asyncpg.Pool
 ) -> None:
-    await sow(database_url, autumn(shops=2), workers=2)
+    await seed_history(database_url, autumn(shops=2), workers=2)
     first = await stored.ids()
     await pool.execute("TRUNCATE organization, store, crossing, session_count, store_version CASCADE")
     await pool.execute("TRUNCATE count_minute, count_quarter, count_day")
 
-    await sow(database_url, autumn(shops=2))
+    await seed_history(database_url, autumn(shops=2))
 
     assert await stored.ids() == first
 
@@ -74,29 +74,29 @@ async def test_the_same_seed_makes_the_same_rows_in_any_order_of_work(
 async def test_what_was_stopped_half_way_goes_on_and_counts_once(
     database_url: str, stored: Stored, pool: asyncpg.Pool
 ) -> None:
-    whole = await sow(database_url, autumn(shops=2))
+    whole = await seed_history(database_url, autumn(shops=2))
     first = await stored.ids()
     await pool.execute("TRUNCATE organization, store, store_version, count_day CASCADE")
     for table in ("crossing", "count_minute", "count_quarter"):
         await pool.execute(f"DELETE FROM {table} WHERE {'at' if table == 'crossing' else 'bucket'} >= '2026-11-01'")
     await pool.execute("DELETE FROM session_count WHERE session = 'invented-2026-11'")
 
-    assert await sow(database_url, autumn(shops=2)) == whole
+    assert await seed_history(database_url, autumn(shops=2)) == whole
     assert await stored.ids() == first
     assert await stored.rollup("count_day", "day") == await stored.recount(DAY)
 
 
 async def test_it_is_marked_as_a_demonstration_and_there_once(database_url: str, pool: asyncpg.Pool) -> None:
-    await sow(database_url, autumn(shops=1))
+    await seed_history(database_url, autumn(shops=1))
 
     assert await pool.fetchval("SELECT demo FROM organization WHERE id = 'demo'")
     assert await pool.fetchval("SELECT count(DISTINCT model) FROM crossing WHERE model = 'invented'") == 1
     with pytest.raises(AlreadyThere):
-        await sow(database_url, autumn(shops=1))
+        await seed_history(database_url, autumn(shops=1))
 
 
 async def test_the_writer_goes_on_where_it_ends(database_url: str, stored: Stored, writer: Writer) -> None:
-    await sow(database_url, autumn(shops=1))
+    await seed_history(database_url, autumn(shops=1))
 
     outcome = await writer.write([crossing(1, at=UNTIL, store="demo-001", direction=Direction.OUT)])
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from contracts.events import Box
 from contracts.identity import Direction
 from contracts.spec import Anchor, CountingLine, Side
-from services.tracker.counting.crossing_rule import BAND, CORE, Decision, Gate, Passage, conclude
+from services.tracker.counting.crossing_rule import BAND, CORE, CrossingState, Decision, LineGeometry, conclude
 
 IN, OUT = Direction.IN, Direction.OUT
 SIZE = 1000
@@ -24,7 +24,7 @@ DOWN = CountingLine(id="down", x1=0.5, y1=0.2, x2=0.5, y2=0.8, in_side=Side.RIGH
 
 Point = tuple[float, float]
 Path = list[Point]
-PASSAGE = TypeAdapter(Passage)
+STATE = TypeAdapter(CrossingState)
 
 
 def box(x: float, y: float) -> Box:
@@ -33,14 +33,14 @@ def box(x: float, y: float) -> Box:
 
 def decide(line: CountingLine, path: Path, *, through_json: bool = False) -> list[Decision]:
     """The crossings of a path with a sighting each second, after which they are not seen again."""
-    gate, passage, decisions = Gate.of(line, SIZE, SIZE), None, []
+    geometry, state, decisions = LineGeometry.of(line, SIZE, SIZE), None, []
     for second, (x, y) in enumerate(path):
-        passage, decision = gate.advance(passage, box(x, y), second * 10**9)
+        state, decision = geometry.advance(state, box(x, y), second * 10**9)
         if decision:
             decisions.append(decision)
-        if through_json and passage:
-            passage = PASSAGE.validate_json(PASSAGE.dump_json(passage))
-    last = conclude(line, passage) if passage else None
+        if through_json and state:
+            state = STATE.validate_json(STATE.dump_json(state))
+    last = conclude(line, state) if state else None
     return [*decisions, last] if last else decisions
 
 
@@ -106,13 +106,13 @@ class TestOneLine:
     def test_the_moment_is_where_the_path_met_the_line_not_where_it_was_decided(self) -> None:
         (decision,) = decide(DOWN, [(600, 440), (520, 480), (495, 505), (493, 510), (400, 530)])
 
-        assert decision.met.at == 1_800_000_000
-        assert decision.met.place == pytest.approx((500 - 200) / 600)
+        assert decision.intersection.at == 1_800_000_000
+        assert decision.intersection.place == pytest.approx((500 - 200) / 600)
 
     def test_after_lingering_the_moment_is_the_last_meeting(self) -> None:
         (decision,) = decide(DOWN, row(600, 495, 505, 495, 400))
 
-        assert decision.met.at == 2_500_000_000
+        assert decision.intersection.at == 2_500_000_000
 
     def test_the_foot_crosses_before_the_centre_does(self) -> None:
         line = {"x1": 0.0, "y1": 0.5, "x2": 1.0, "y2": 0.5}
@@ -122,22 +122,22 @@ class TestOneLine:
         assert directions(CountingLine(id="f", **line, anchor=Anchor.FOOT), path) == [IN]
 
     def test_the_band_grows_with_the_person(self) -> None:
-        gate = Gate.of(DOWN, SIZE, SIZE)
+        geometry = LineGeometry.of(DOWN, SIZE, SIZE)
 
-        assert gate.band((0, 0, 100, 300)) == pytest.approx(BAND * 100)
-        assert gate.band((0, 0, 200, 300)) == pytest.approx(BAND * 200)
+        assert geometry.band((0, 0, 100, 300)) == pytest.approx(BAND * 100)
+        assert geometry.band((0, 0, 200, 300)) == pytest.approx(BAND * 200)
 
     def test_across_a_level_line_the_height_counts(self) -> None:
-        level = Gate.of(CountingLine(id="level", x1=0.0, y1=0.5, x2=1.0, y2=0.5), SIZE, SIZE)
+        level = LineGeometry.of(CountingLine(id="level", x1=0.0, y1=0.5, x2=1.0, y2=0.5), SIZE, SIZE)
 
         assert level.band((0, 0, 100, 300)) == pytest.approx(BAND * 300)
 
     def test_the_frame_may_change_its_size_between_two_sightings(self) -> None:
-        passage, _ = Gate.of(DOWN, 1000, 1000).advance(None, box(600, 500), 0)
-        _, decision = Gate.of(DOWN, 500, 500).advance(passage, box(200, 250), 10**9)
+        state, _ = LineGeometry.of(DOWN, 1000, 1000).advance(None, box(600, 500), 0)
+        _, decision = LineGeometry.of(DOWN, 500, 500).advance(state, box(200, 250), 10**9)
 
         assert decision is not None
-        assert decision.met.at == 500_000_000
+        assert decision.intersection.at == 500_000_000
 
 
 coordinate = st.floats(0.0, 1000.0)
@@ -181,15 +181,15 @@ ENDLESS = CountingLine(id="endless", x1=0.5, y1=0.0, x2=0.5, y2=1.0, in_side=Sid
 class TestLaws:
     @given(lines(), paths)
     def test_no_crossing_no_count(self, line: CountingLine, path: Path) -> None:
-        gate = Gate.of(line, SIZE, SIZE)
-        one_side = [point for point in path if gate.distance(*point) > 0]
+        geometry = LineGeometry.of(line, SIZE, SIZE)
+        one_side = [point for point in path if geometry.distance(*point) > 0]
 
         assert directions(line, one_side) == []
 
     @given(lines(), paths)
     def test_in_and_out_take_turns_unless_somebody_walks_around_the_end(self, line: CountingLine, path: Path) -> None:
-        gate = Gate.of(line, SIZE, SIZE)
-        along = [point for point in path if 0.0 <= gate.place(*point) <= 1.0]
+        geometry = LineGeometry.of(line, SIZE, SIZE)
+        along = [point for point in path if 0.0 <= geometry.place(*point) <= 1.0]
         found = directions(line, along)
 
         assert all(a is not b for a, b in pairwise(found))
@@ -247,8 +247,8 @@ class TestLaws:
     def test_swaying_by_less_than_the_band_counts_nothing_for_who_walked_up_to_the_line(
         self, line: CountingLine, x: float, y: float, sway: list[Point]
     ) -> None:
-        gate, k = Gate.of(line, SIZE, SIZE), REACH / 2**0.5
-        away = 2 * PERSON / gate.length * (1 if gate.distance(x, y) >= 0 else -1)
-        before = (x - away * gate.dy, y + away * gate.dx)
+        geometry, k = LineGeometry.of(line, SIZE, SIZE), REACH / 2**0.5
+        away = 2 * PERSON / geometry.length * (1 if geometry.distance(x, y) >= 0 else -1)
+        before = (x - away * geometry.dy, y + away * geometry.dx)
 
         assert directions(line, [before, *((x + k * dx, y + k * dy) for dx, dy in sway), before]) == []

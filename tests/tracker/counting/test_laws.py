@@ -21,7 +21,7 @@ from contracts.events import Box, Detections
 from contracts.identity import Direction
 from contracts.spec import Anchor, CountingLine, Side
 from services.tracker.counting.camera_counter import CameraCounter, CounterState
-from services.tracker.counting.crossing_rule import Gate, Passage
+from services.tracker.counting.crossing_rule import CrossingState, LineGeometry
 from tests.support.detector_errors import MEASURED, FlawedDetector
 from tests.tracker.scenes import (
     HEIGHT,
@@ -39,7 +39,7 @@ from tests.tracker.scenes import (
 
 SIZE = 1000
 SWAPPED = {Direction.IN: Direction.OUT, Direction.OUT: Direction.IN}
-PASSAGE = TypeAdapter(Passage)
+STATE = TypeAdapter(CrossingState)
 WALKS = 50
 """In one example; there are as many examples as make thousands."""
 
@@ -54,13 +54,13 @@ class Walk:
     boxes: list[Box]
 
     @property
-    def gate(self) -> Gate:
-        return Gate.of(self.line, SIZE, SIZE)
+    def geometry(self) -> LineGeometry:
+        return LineGeometry.of(self.line, SIZE, SIZE)
 
     @property
     def from_clear_to_clear(self) -> list[Box]:
         """Without the ends at which the person stands in the band, and nobody can know where they come from or go."""
-        clear = [i for i, box in enumerate(self.boxes) if _side(self.gate, box)]
+        clear = [i for i, box in enumerate(self.boxes) if _side(self.geometry, box)]
         return self.boxes[clear[0] : clear[-1] + 1] if clear else []
 
 
@@ -86,7 +86,7 @@ def some_walk(seed: int, *, endless: bool = False, stay: int = 1) -> Walk:
     """Somebody goes from place to place; each stay beyond an endless line's band lasts so many sightings at least."""
     chance = random.Random(seed)
     line = some_line(chance, endless=endless)
-    gate = Gate.of(line, SIZE, SIZE)
+    geometry = LineGeometry.of(line, SIZE, SIZE)
     x, y = chance.uniform(100, 900), chance.uniform(100, 900)
     boxes: list[Box] = []
     for _ in range(chance.randint(1, 6)):
@@ -94,14 +94,14 @@ def some_walk(seed: int, *, endless: bool = False, stay: int = 1) -> Walk:
         to_x, to_y = chance.uniform(100, 900), chance.uniform(100, 900)
         if chance.random() < 0.5:
             part, off = chance.uniform(0.1, 0.9) if endless else chance.uniform(-0.2, 1.2), chance.gauss(0, 25)
-            to_x = gate.x1 + part * gate.dx - off * gate.dy / gate.length
-            to_y = gate.y1 + part * gate.dy + off * gate.dx / gate.length
+            to_x = geometry.x1 + part * geometry.dx - off * geometry.dy / geometry.length
+            to_y = geometry.y1 + part * geometry.dy + off * geometry.dx / geometry.length
         steps = max(1, round(math.hypot(to_x - x, to_y - y) / chance.uniform(20, 80)))
         places = [(x + (to_x - x) * i / steps, y + (to_y - y) * i / steps) for i in range(steps)]
         places += [(to_x, to_y)] * chance.randint(0, 3)
         boxes += [_body(at_x + chance.gauss(0, 2), at_y + chance.gauss(0, 2), line.anchor) for at_x, at_y in places]
         x, y = to_x, to_y
-    return Walk(line, _stay(gate, boxes, stay))
+    return Walk(line, _stay(geometry, boxes, stay))
 
 
 def _body(x: float, y: float, anchor: Anchor) -> Box:
@@ -111,10 +111,10 @@ def _body(x: float, y: float, anchor: Anchor) -> Box:
     return box_at(x, middle, 0.4 * tall, tall)
 
 
-def _stay(gate: Gate, boxes: list[Box], least: int) -> list[Box]:
+def _stay(geometry: LineGeometry, boxes: list[Box], least: int) -> list[Box]:
     """Stand still beyond the band until each stay there is long enough."""
     stays: list[Box] = []
-    sides = [_side(gate, box) for box in boxes]
+    sides = [_side(geometry, box) for box in boxes]
     for i, box in enumerate(boxes):
         stays.append(box)
         alone = sides[i] and (i == 0 or sides[i - 1] != sides[i]) and (i + 1 == len(boxes) or sides[i + 1] != sides[i])
@@ -122,34 +122,34 @@ def _stay(gate: Gate, boxes: list[Box], least: int) -> list[Box]:
     return stays
 
 
-def _side(gate: Gate, box: Box) -> int:
+def _side(geometry: LineGeometry, box: Box) -> int:
     """The side beyond the band: 1 or −1; 0 within it."""
-    distance = gate.distance(*gate.anchor(box))
-    return 0 if abs(distance) <= gate.band(box) else int(math.copysign(1, distance))
+    distance = geometry.distance(*geometry.anchor(box))
+    return 0 if abs(distance) <= geometry.band(box) else int(math.copysign(1, distance))
 
 
 def decide(line: CountingLine, boxes: Sequence[Box], *, resumed: bool = False) -> list[Direction]:
     """The crossings of a walk; `resumed` from JSON before each sighting."""
-    gate, passage, found = Gate.of(line, SIZE, SIZE), None, []
+    geometry, state, found = LineGeometry.of(line, SIZE, SIZE), None, []
     for i, box in enumerate(boxes):
-        if resumed and passage is not None:
-            passage = PASSAGE.validate_json(PASSAGE.dump_json(passage))
-        passage, decision = gate.advance(passage, box, i * 10**8)
+        if resumed and state is not None:
+            state = STATE.validate_json(STATE.dump_json(state))
+        state, decision = geometry.advance(state, box, i * 10**8)
         found += [decision.direction] if decision else []
     return found
 
 
 def meets(walk: Walk) -> bool:
     """Whether the anchor's path touches the segment, by the signs of triangles' areas alone."""
-    gate = walk.gate
-    a, b = (gate.x1, gate.y1), (gate.x1 + gate.dx, gate.y1 + gate.dy)
+    geometry = walk.geometry
+    a, b = (geometry.x1, geometry.y1), (geometry.x1 + geometry.dx, geometry.y1 + geometry.dy)
 
     def turn(p: tuple[float, float], q: tuple[float, float], r: tuple[float, float]) -> float:
         return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
 
     return any(
         turn(a, b, p) * turn(a, b, q) <= 0 and turn(p, q, a) * turn(p, q, b) <= 0
-        for p, q in pairwise(map(gate.anchor, walk.boxes))
+        for p, q in pairwise(map(geometry.anchor, walk.boxes))
     )
 
 

@@ -14,7 +14,7 @@ from services.tracker.counting.path_simplification import (
     PIECE_NS,
     PIECE_POINTS,
     TOLERANCE,
-    Piece,
+    PathPiece,
     begin,
     extend,
     finish,
@@ -24,7 +24,7 @@ from tests.tracker.scenes import START, box_at
 FRAME = 100_000_000
 
 
-def trace(boxes: list[Box]) -> list[Piece]:
+def trace(boxes: list[Box]) -> list[PathPiece]:
     """The pieces of a path with a box each tenth of a second."""
     walked, pieces = begin(START, boxes[0]), []
     for frame, box in enumerate(boxes[1:], start=1):
@@ -33,7 +33,7 @@ def trace(boxes: list[Box]) -> list[Piece]:
     return [*pieces, finish(walked)]
 
 
-def at(pieces: list[Piece], moment: int) -> list[float]:
+def at(pieces: list[PathPiece], moment: int) -> list[float]:
     """Where the simplified path is at a time: straight between two points."""
     points = [(piece.at + point.t * 1_000_000, point.box) for piece in pieces for point in piece.points]
     for (t0, a), (t1, b) in pairwise(points):

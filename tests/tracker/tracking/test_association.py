@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from services.tracker.tracking.association import assign, costs, overlaps
 from services.tracker.tracking.kalman import Floats, Motion
-from services.tracker.tracking.matching import distinct, pair
+from services.tracker.tracking.matching import distinct, match_boxes
 
 STANDING = np.array([[100.0, 100.0, 160.0, 250.0], [400.0, 100.0, 460.0, 250.0]])
 
@@ -71,14 +71,14 @@ class TestPairing:
     RECENT = np.array([True, True])
 
     def test_each_to_their_own_in_whatever_order_the_boxes_come(self) -> None:
-        pairs = pair(known(STANDING), self.RECENT, STANDING[::-1] + 2.0, np.array([0.9, 0.8]))
+        pairs = match_boxes(known(STANDING), self.RECENT, STANDING[::-1] + 2.0, np.array([0.9, 0.8]))
 
         assert dict(zip(pairs.tracks.tolist(), pairs.boxes.tolist(), strict=True)) == {0: 1, 1: 0}
         assert pairs.new.tolist() == []
 
     def test_a_good_box_of_nobody_is_somebody_new_and_a_weak_one_is_not(self) -> None:
         elsewhere = np.array([[700.0, 100.0, 760.0, 250.0], [900.0, 100.0, 960.0, 250.0]])
-        pairs = pair(known(STANDING), self.RECENT, elsewhere, np.array([0.9, 0.2]))
+        pairs = match_boxes(known(STANDING), self.RECENT, elsewhere, np.array([0.9, 0.2]))
 
         assert pairs.tracks.tolist() == []
         assert pairs.new.tolist() == [0]
@@ -86,14 +86,14 @@ class TestPairing:
     @pytest.mark.parametrize("aside", [30.0, 40.0])
     def test_a_sudden_step_is_followed(self, aside: float) -> None:
         stepped = STANDING[:1] + np.array([aside, 0.0, aside, 0.0])
-        pairs = pair(known(STANDING[:1], frames=100), self.RECENT[:1], stepped, np.ones(1))
+        pairs = match_boxes(known(STANDING[:1], frames=100), self.RECENT[:1], stepped, np.ones(1))
 
         assert pairs.tracks.tolist() == [0]
 
     def test_the_lost_do_not_take_a_double_of_somebody_in_view(self) -> None:
         motion = known(np.array([STANDING[0], STANDING[0] + [40.0, 0.0, 40.0, 0.0]]))
         boxes = np.array([STANDING[0], STANDING[0] + [8.0, 4.0, 12.0, -4.0]])
-        pairs = pair(motion, np.array([True, False]), boxes, np.array([0.9, 0.8]))
+        pairs = match_boxes(motion, np.array([True, False]), boxes, np.array([0.9, 0.8]))
 
         assert (pairs.tracks.tolist(), pairs.new.tolist()) == ([0], [])
 

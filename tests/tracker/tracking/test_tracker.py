@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.tracker.tracking.kalman import Floats
-from services.tracker.tracking.tracker import Gone, Tracker, TrackerState
+from services.tracker.tracking.tracker import EndedTrack, Tracker, TrackerState
 from tests.tracker.scenes import box_at
 
 
@@ -57,18 +57,18 @@ def test_who_steps_out_from_behind_another_is_somebody_new() -> None:
 def test_a_lost_person_is_given_up_after_two_and_a_half_seconds() -> None:
     tracker, none = Tracker(), np.empty((0, 4))
     show(tracker, (100, 200), frames=3)
-    ends = [tracker.step(none, np.empty(0), 0.125).gone for _ in range(30)]
+    ends = [tracker.step(none, np.empty(0), 0.125).ended for _ in range(30)]
 
     assert [frame for frame, gone in enumerate(ends, start=1) if gone] == [21]
-    assert ends[20] == (Gone(1, confirmed=True),)
+    assert ends[20] == (EndedTrack(1, confirmed=True),)
 
 
 def test_one_who_was_hardly_seen_is_given_up_sooner() -> None:
     tracker, none = Tracker(), np.empty((0, 4))
     show(tracker, (100, 200))
-    ends = [tracker.step(none, np.empty(0), 0.1).gone for _ in range(30)]
+    ends = [tracker.step(none, np.empty(0), 0.1).ended for _ in range(30)]
 
-    assert [gone for gone in ends if gone] == [(Gone(1, confirmed=False),)]
+    assert [gone for gone in ends if gone] == [(EndedTrack(1, confirmed=False),)]
     assert any(ends[:12])
 
 
@@ -76,8 +76,8 @@ def test_skipped_frames_give_nobody_up_until_nobody_can_still_be_there() -> None
     tracker = Tracker()
     show(tracker, (100, 200), frames=3)
 
-    assert not any(tracker.skip(0.1).gone for _ in range(29))
-    assert any(tracker.skip(0.1).gone for _ in range(2))
+    assert not any(tracker.skip(0.1).ended for _ in range(29))
+    assert any(tracker.skip(0.1).ended for _ in range(2))
 
 
 @pytest.mark.parametrize(("frames", "still", "no_more"), [(1, 1.4, 1.6), (3, 2.9, 3.1)])
@@ -91,7 +91,7 @@ def test_who_stands_there_after_frames_were_missing_for_long_is_somebody_else(
         sightings = tracker.step(*there, seconds)
 
         assert [person.track for person in sightings.seen] == [track]
-        assert sightings.gone == (() if track == 1 else (Gone(1, confirmed=frames > 1),))
+        assert sightings.ended == (() if track == 1 else (EndedTrack(1, confirmed=frames > 1),))
 
 
 def test_nothing_to_see_is_nothing() -> None:

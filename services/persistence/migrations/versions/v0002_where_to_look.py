@@ -1,4 +1,4 @@
-"""Where a camera looks for people, and what the sides of a line are called."""
+"""The region filter of a camera, and the names of a line's sides."""
 
 from __future__ import annotations
 

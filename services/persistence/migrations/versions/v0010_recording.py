@@ -1,4 +1,4 @@
-"""Whether a camera's frames are kept for a while."""
+"""The setting by which a camera's frames are kept for a while."""
 
 from __future__ import annotations
 

@@ -40,5 +40,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back: who promoted what is lost, and the live counts are shown everywhere."""
+    """Go back: promotions are lost, and the live counts are shown everywhere."""
     op.drop_table("promotion")

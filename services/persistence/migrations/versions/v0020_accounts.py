@@ -1,4 +1,4 @@
-"""Who may do what: users, memberships, keys, sign-ins, and the log of changes; what else a store and its owner have."""
+"""Access rights: users, memberships, keys, sign-ins, and the audit log; more settings of stores and organizations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TABLES = (
 
 
 def upgrade() -> None:
-    """Go forward: nobody has an account yet, and every store is always open."""
+    """Go forward: there are no accounts yet, and every store is always open."""
     op.add_column("organization", sa.Column("months_kept", sa.Integer(), nullable=True))
     # The default stays, so that an api of the release before can still write beside the new one.
     op.add_column("store", sa.Column("opening_hours", sa.JSON(), nullable=False, server_default="{}"))

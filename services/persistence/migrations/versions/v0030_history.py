@@ -1,4 +1,4 @@
-"""What history needs: counts that lie in the order of their time, occupancy, and sessions that can be removed."""
+"""History: counts in the order of their time, occupancy, and sessions that can be removed."""
 
 from __future__ import annotations
 

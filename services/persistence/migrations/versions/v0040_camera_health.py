@@ -28,5 +28,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back: what was said of cameras is lost, but for what the stream still has."""
+    """Go back: the history of statuses is lost, except the part that the stream still has."""
     op.drop_table("camera_health")

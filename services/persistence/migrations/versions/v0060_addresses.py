@@ -30,5 +30,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back: nobody knows any more who set an address. What was sealed stays so; the release before opens it."""
+    """Go back: the authors of addresses are forgotten. Sealed addresses stay sealed; the release before opens them."""
     op.drop_column("camera", "trusted")

@@ -14,7 +14,7 @@ TABLES = ("allowance", "outgoing_mail", "password_reset", "invitation")
 
 
 def upgrade() -> None:
-    """Go forward. Superadmins were made by who runs Metrica; of the others, nobody knows who chose their passwords."""
+    """Go forward. Superadmins were made by the operator; admins may have chosen the other accounts' passwords."""
     op.add_column("account", _time("verified_at", nullable=True))
     op.execute("UPDATE account SET verified_at = created_at WHERE superadmin")
     op.create_table(
@@ -70,7 +70,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back: what is pending is lost, and who has accepted stays a member."""
+    """Go back: pending invitations are lost, accepted ones stay members."""
     for table in TABLES:
         op.drop_table(table)
     op.drop_column("account", "verified_at")

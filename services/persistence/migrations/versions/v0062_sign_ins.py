@@ -23,7 +23,7 @@ UPDATE refresh_token SET expires_at = least(expires_at, ends_at) FROM sign_in WH
 
 
 def upgrade() -> None:
-    """Go forward: who is signed in stays so, for 30 days from when they signed in."""
+    """Go forward: present sign-ins stay, for 30 days from their beginning."""
     # The default stays, so that an api of the release before can still write beside the new one.
     op.add_column("organization", sa.Column("second_factor", sa.Boolean(), nullable=False, server_default=sa.false()))
     _create_sign_ins()
@@ -37,7 +37,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back: second factors are lost, and everybody signs in by password alone."""
+    """Go back: second factors are lost, and all users sign in by password alone."""
     op.drop_constraint("refresh_token_family_fkey", "refresh_token")
     op.drop_column("refresh_token", "successor")
     for table in TABLES:

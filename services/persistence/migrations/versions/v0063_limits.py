@@ -1,4 +1,4 @@
-"""Bounds: who made a key, and how long the log of changes is kept."""
+"""The maker of each key, and the limit of the audit log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Go forward: of keys that there are, nobody knows who made them, and they stay until they are revoked."""
+    """Go forward: the makers of present keys are unknown, so these keys stay until they are revoked."""
     op.add_column("api_key", sa.Column("made_by", sa.Uuid(), nullable=True))
     op.create_foreign_key("api_key_made_by_fkey", "api_key", "account", ["made_by"], ["id"], ondelete="SET NULL")
     op.create_index("ix_api_key_made_by", "api_key", ["made_by"])
@@ -20,7 +20,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back: who made a key is forgotten."""
+    """Go back: the makers of keys are forgotten."""
     op.drop_index("ix_audit_entry_at", "audit_entry")
     op.drop_index("ix_api_key_made_by", "api_key")
     op.drop_constraint("api_key_made_by_fkey", "api_key", type_="foreignkey")

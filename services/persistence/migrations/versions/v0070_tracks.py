@@ -1,4 +1,4 @@
-"""How a camera's source is read where it does not say it right: which video track, and at which rate."""
+"""Video track and frame rate of a camera, for sources that give them wrongly."""
 
 from __future__ import annotations
 

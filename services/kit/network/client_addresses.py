@@ -1,4 +1,4 @@
-"""Addresses of clients: as one counts them, and whether they are this machine's."""
+"""Addresses of clients: the address or network that they are counted under, and whether they are this machine's."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 IPV6_PREFIX = 64
-"""A network of this size is the least that a provider gives to one customer: all of its addresses are one client."""
+"""Providers give each customer a network of at least this size, so all addresses of one are counted as one client."""
 
 
 def parse(text: str) -> Address | None:
-    """An address; IPv4 for one that IPv6 only wraps (`::ffff:192.0.2.1`). None for what is none."""
+    """Parse an address; IPv4 for one that is mapped into IPv6 (`::ffff:192.0.2.1`). None where it is no address."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -23,7 +23,7 @@ def parse(text: str) -> Address | None:
 
 
 def network_of(text: str) -> str:
-    """What an address is counted under: itself, the /64 of an IPv6 address, `127.0.0.1` for all of this machine's."""
+    """The key that an address is counted under: itself, the /64 of an IPv6 address, `127.0.0.1` for loopback ones."""
     address = parse(text)
     if address is None:
         return text[:100]
@@ -35,7 +35,7 @@ def network_of(text: str) -> str:
 
 
 def client_network(scope: Mapping[str, Any]) -> str:
-    """What the client of a request is counted under, after `ForwardedHeaders` has said who it is."""
+    """The key that the client of a request is counted under. `ForwardedHeaders` must have seen the request before."""
     client = scope.get("client")
     return network_of(client[0]) if client else "unknown"
 
