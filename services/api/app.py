@@ -15,20 +15,21 @@ from starlette.staticfiles import StaticFiles
 from contracts.streams import CAMERAS, SOURCES, Owner
 from services.api import health
 from services.api.audit.endpoints import router as changes
-from services.api.auth.endpoints import router as auth
-from services.api.auth.endpoints import well_known
+from services.api.auth.authenticator import Authenticator
+from services.api.auth.endpoints.second_factor import router as second_factors
+from services.api.auth.endpoints.sign_in import router as auth
+from services.api.auth.endpoints.sign_in import well_known
+from services.api.auth.endpoints.sign_ins import router as sign_ins
 from services.api.auth.first_admin import ensure_first_admin
 from services.api.auth.passwords.hashing import Passwords
 from services.api.auth.passwords.strength import Judge
-from services.api.auth.second_factor.endpoints import router as second_factors
 from services.api.auth.second_factor.factors import SecondFactors
 from services.api.auth.service import SignIns
-from services.api.auth.sign_in_endpoints import router as sign_ins
 from services.api.auth.tokens.access_tokens import BUILT_IN, Issuer, Verifier
 from services.api.auth.tokens.jwks import RemoteKeys
 from services.api.auth.tokens.signing_keys import SigningKeys
 from services.api.cameras.endpoints import router as cameras
-from services.api.change_quota import Changes
+from services.api.change_quota import ChangeQuota
 from services.api.clock import Clock, utc_now
 from services.api.counts.endpoints import router as counts
 from services.api.database import open_engine, open_sessions, ping
@@ -42,7 +43,6 @@ from services.api.keys.endpoints import router as keys
 from services.api.live.endpoints import router as live
 from services.api.live.feed import Feed
 from services.api.live.hub import Hub
-from services.api.live.statuses import Statuses
 from services.api.mail.outbox import Outbox
 from services.api.members.endpoints import router as members
 from services.api.occupancy.endpoints import router as occupancy
@@ -51,7 +51,8 @@ from services.api.projection import Projection
 from services.api.resets.endpoints import router as resets
 from services.api.resets.service import prepare
 from services.api.settings import ApiSettings
-from services.api.state import Parts
+from services.api.state import AppState
+from services.api.statuses import Statuses
 from services.api.stores.endpoints import router as stores
 from services.kit.logs import logger
 from services.kit.nats.bus import Backoff, Bus
@@ -110,7 +111,7 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    app.state.parts = Parts(
+    app.state.components = AppState(
         settings=settings,
         bus=bus,
         health=Health(
@@ -127,10 +128,12 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
         judge=Judge(),
         outbox=outbox,
         signing_keys=signing_keys,
-        verifier=Verifier(_issuers(settings, signing_keys), clock),
+        authenticator=Authenticator(
+            settings, Verifier(_issuers(settings, signing_keys), clock), sessions, writable, clock
+        ),
         second_factors=factors,
         sign_ins=SignIns(writable, signing_keys, passwords, factors, settings.vault, clock),
-        changes=Changes(settings.max_changes, clock),
+        change_quota=ChangeQuota(settings.max_changes, clock),
         quotas=settings.quotas,
     )
     problems.install(app)

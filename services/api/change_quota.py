@@ -15,7 +15,7 @@ REMEMBERED = 10_000
 """Principals; beyond them, those whose window has passed are forgotten."""
 
 
-class Changes:
+class ChangeQuota:
     """What each principal has changed of late, in this process: replicas count for themselves.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
@@ -15,14 +16,17 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal
-from services.api.dependencies import PartsDep, PrincipalDep
+from services.api.auth.dependencies import ChangeQuotaDep, PrincipalDep
+from services.api.change_quota import ChangeQuota
+from services.api.clock import Clock
+from services.api.database import Sessions
+from services.api.dependencies import ClockDep, VaultDep, WritableDep
 from services.api.http.etags import etag
 from services.api.http.problems import Conflict, Invalid, Unavailable
 from services.api.quotas import holder
-from services.api.state import Parts
 from services.api.transaction import writing
 from services.kit.database.account_tables import RememberedAnswer
-from services.kit.vault import CannotOpen
+from services.kit.vault import CannotOpen, Vault
 
 REMEMBERED = timedelta(hours=24)
 
@@ -39,11 +43,17 @@ IdempotencyKey = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
 class Creation:
-    """What a POST makes, once."""
+    """A POST that creates something at most once for each idempotency key."""
 
-    def __init__(self, of: Parts, principal: Principal, request: Request, key: str | None) -> None:
-        self._of, self._principal, self._request, self._key = of, principal, request, key
+    request: Request
+    principal: Principal
+    key: str | None
+    writable: Sessions
+    change_quota: ChangeQuota
+    vault: Vault
+    clock: Clock
 
     async def once(
         self,
@@ -65,8 +75,8 @@ class Creation:
             Invalid: the same key came with another request.
             Conflict: the answer cannot be read any more.
         """
-        self._of.changes.count(self._principal)
-        async with writing(self._of.writable, self._principal.name, self._of.clock) as session:
+        self.change_quota.count(self.principal)
+        async with writing(self.writable, self.principal.name, self.clock) as session:
             await may(session)
             known = await self._recall(session, wanted)
             if known is not None:
@@ -74,27 +84,27 @@ class Creation:
             shown = await make(session)
             headers = {"ETag": etag(shown)} if tagged else {}
             body = shown.model_dump_json(by_alias=True)
-            if self._key is not None:
+            if self.key is not None:
                 session.add(self._remembered(wanted, body))
         return Response(body, HTTPStatus.CREATED, headers, JSONResponse.media_type)
 
     async def _recall(self, session: AsyncSession, wanted: BaseModel) -> Response | None:
-        if self._key is None:
+        if self.key is None:
             return None
-        if not self._of.vault.usable:
+        if not self.vault.usable:
             raise Unavailable("Idempotency-Key takes METRICA_SECRET_KEY, which is not set: leave it out.")
-        too_old = col(RememberedAnswer.at) <= self._of.clock() - REMEMBERED
+        too_old = col(RememberedAnswer.at) <= self.clock() - REMEMBERED
         await session.exec(delete(RememberedAnswer).where(too_old))
         query = select(RememberedAnswer).where(
-            RememberedAnswer.who == holder(self._principal), RememberedAnswer.key == self._key
+            RememberedAnswer.who == holder(self.principal), RememberedAnswer.key == self.key
         )
         found = (await session.exec(query)).first()
         if found is None:
             return None
-        if not self._of.vault.is_marked(self._asked(wanted), found.fingerprint):
+        if not self.vault.is_marked(self._asked(wanted), found.fingerprint):
             raise Invalid("This Idempotency-Key came before, with another request: take a new one.")
         try:
-            body = self._of.vault.open(found.sealed)
+            body = self.vault.open(found.sealed)
         except CannotOpen:
             raise Conflict(
                 "This was made before, and its answer is sealed with another METRICA_SECRET_KEY: look at what there is."
@@ -102,25 +112,31 @@ class Creation:
         return Response(body, found.status, {"Idempotency-Replayed": "true"}, JSONResponse.media_type)
 
     def _remembered(self, wanted: BaseModel, body: str) -> RememberedAnswer:
-        assert self._key is not None
+        assert self.key is not None
         return RememberedAnswer(
-            who=holder(self._principal),  # no name: somebody else may have it later
-            key=self._key,
-            fingerprint=self._of.vault.mark(self._asked(wanted)),
+            who=holder(self.principal),  # no name: somebody else may have it later
+            key=self.key,
+            fingerprint=self.vault.mark(self._asked(wanted)),
             status=HTTPStatus.CREATED,
-            sealed=self._of.vault.seal(body),
-            at=self._of.clock(),
+            sealed=self.vault.seal(body),
+            at=self.clock(),
         )
 
     def _asked(self, wanted: BaseModel) -> str:
-        return f"{self._request.method} {self._request.url.path} {wanted.model_dump_json()}"
+        return f"{self.request.method} {self.request.url.path} {wanted.model_dump_json()}"
 
 
 def creation(
-    of: PartsDep, principal: PrincipalDep, request: Request, idempotency_key: IdempotencyKey = None
+    request: Request,
+    principal: PrincipalDep,
+    writable: WritableDep,
+    change_quota: ChangeQuotaDep,
+    vault: VaultDep,
+    clock: ClockDep,
+    idempotency_key: IdempotencyKey = None,
 ) -> Creation:
-    """What makes something once for this request."""
-    return Creation(of, principal, request, idempotency_key)
+    """The creation of this request."""
+    return Creation(request, principal, idempotency_key, writable, change_quota, vault, clock)
 
 
 CreationDep = Annotated[Creation, Depends(creation)]

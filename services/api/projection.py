@@ -27,7 +27,7 @@ from services.api.cameras.sealing import seal_addresses
 from services.api.clock import Clock
 from services.api.database import CONNECT_TIMEOUT, Sessions
 from services.api.http.problems import DATABASE_ERRORS
-from services.api.live.statuses import Statuses
+from services.api.statuses import Statuses
 from services.api.transaction import CHANNEL
 from services.kit.database.tables import Camera, Line
 from services.kit.logs import logger

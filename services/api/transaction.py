@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.pool import NullPool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.audit import recorder
+from services.api import audit_log
 from services.api.clock import Clock, utc_now
 from services.api.database import Sessions, open_engine, open_sessions
 
@@ -30,7 +30,7 @@ async def writing(sessions: Sessions, who: str, clock: Clock = utc_now) -> Async
     async with sessions() as session, session.begin():
         connection = await session.connection()
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        recorder.watch(session, who, clock)
+        audit_log.watch(session, who, clock)
         yield session
         await session.flush()
         await connection.execute(text(f"NOTIFY {CHANNEL}"))

@@ -45,7 +45,7 @@ GRANTS = {"Principal", "PrincipalDep", "Store", "Camera", "Organization", "Worke
 EXEMPT = {
     "access.py": "it is the one place",
     "cameras/repository.py": "writes for the command line, and for services that asked access first",
-    "audit/recorder.py": "writes down whose a change was",
+    "audit_log.py": "writes down whose a change was",
     "projection.py": "tells the services of all cameras, and answers nobody",
     "cameras/sealing.py": "seals all addresses, and answers nobody",
     "auth": "finds out who asks, which comes before",
@@ -53,7 +53,7 @@ EXEMPT = {
     "invitations/repository.py:may_still_invite": "looks at who made an invitation, which a token has shown",
     "invitations/repository.py:_role": "the same",
     "invitations/repository.py:forget_old": "nobody's any more",
-    "invitations/shell.py": "answers whoever reaches the database",
+    "members/user_commands.py": "answers whoever reaches the database",
     "counts": "asks access in its endpoints, and passes the store's name on",
     "stores/repository.py:read_versions": "the versions of stores that somebody watches, who was let in at the door",
 }

@@ -51,7 +51,7 @@ def test_every_table_is_in_a_class_of_data() -> None:
     assert account_tables
     for name in MODULES:
         if (Path(tables.__file__).parent / f"{name}.py").is_file():
-            importlib.import_module(f"services.kit.{name}")
+            importlib.import_module(f"services.kit.database.{name}")
     kept = PAGE.partition("## What is kept")[2].partition("\n## ")[0]
     named = set(re.findall(r"`(\w+)`", kept))
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 from sqlmodel import col, select
 
 from services.api.access import Role, readable_organization
-from services.api.dependencies import OrganizationID, PrincipalDep, SessionDep
+from services.api.auth.dependencies import PrincipalDep
+from services.api.dependencies import OrganizationID, SessionDep
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import READING, describe
 from services.kit.database.account_tables import AuditEntry

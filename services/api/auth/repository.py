@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.api.access import Role
 from services.api.auth import sign_ins
 from services.api.http.problems import Unauthorized
-from services.kit.database.account_tables import ApiKey, Membership, RefreshToken, User
+from services.kit.database.account_tables import Membership, RefreshToken, User
 from services.kit.database.sign_in_tables import SignIn
 from services.kit.database.tables import Organization
 
@@ -67,11 +67,6 @@ async def roles_of(session: AsyncSession, user: UUID) -> tuple[dict[str, Role], 
 async def is_signed_in(session: AsyncSession, sign_in: UUID, user: UUID, now: datetime) -> bool:
     """Whether a sign-in stands: it was not signed out, nor everywhere, nor was a token of it used twice."""
     return await sign_ins.find(session, sign_in, user, now) is not None
-
-
-async def find_key(session: AsyncSession, prefix: str) -> ApiKey | None:
-    """A key by its first part, revoked or not."""
-    return (await session.exec(select(ApiKey).where(ApiKey.prefix == prefix))).first()
 
 
 async def take_refresh_token(session: AsyncSession, hashed: str) -> tuple[SignIn, RefreshToken] | None:

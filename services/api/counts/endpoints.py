@@ -11,11 +11,12 @@ from fastapi import APIRouter, Query
 from contracts.events import Counts, LineCount
 from contracts.identity import LIVE, TOKEN_PATTERN, to_datetime
 from services.api.access import readable_store
+from services.api.auth.dependencies import PrincipalDep
 from services.api.counts.buckets import FIRST_DAY, LAST_DAY, Bucket, by_hour, by_quarter, day_bounds
 from services.api.counts.repository import QuarterRow, by_bucket, by_line, read_quarters
 from services.api.counts.schemas import BucketOut, DayCounts, DayTotals, Now, Period
 from services.api.database import driver
-from services.api.dependencies import ClockDep, PrincipalDep, SessionDep, StoreID
+from services.api.dependencies import ClockDep, SessionDep, StoreID
 from services.api.http.problems import READING, describe
 from services.kit.database.totals import totals
 from services.kit.zones import local_day, zone

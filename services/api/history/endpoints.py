@@ -10,8 +10,9 @@ import asyncpg
 from fastapi import APIRouter, Query
 
 from services.api.access import readable_store, readable_stores_of
+from services.api.auth.dependencies import PrincipalDep
 from services.api.database import driver
-from services.api.dependencies import ClockDep, OrganizationID, PrincipalDep, SessionDep, StoreID
+from services.api.dependencies import ClockDep, OrganizationID, SessionDep, StoreID
 from services.api.history.footfall import read_footfall, read_peak_hour
 from services.api.history.period import Period, bucket_count
 from services.api.history.repository import By, Reading

@@ -13,7 +13,10 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from services.api.access import Principal, readable_store
-from services.api.dependencies import HoldDep, PartsDep, PrincipalDep, StoreID
+from services.api.auth.dependencies import HoldDep, PrincipalDep
+from services.api.clock import Clock
+from services.api.database import Sessions
+from services.api.dependencies import ClockDep, SessionsDep, SettingsDep, StoreID
 from services.api.history.endpoints import period_of
 from services.api.history.export import crossings_csv, exporting, footfall_csv
 from services.api.history.period import Period
@@ -21,7 +24,6 @@ from services.api.history.repository import Reading
 from services.api.history.schemas import DatesQuery, FootfallExportQuery
 from services.api.http.problems import READING, describe
 from services.api.quotas import Kind
-from services.api.state import Parts
 from services.kit.database.tables import Store
 from services.kit.logs import logger
 
@@ -80,13 +82,19 @@ class CsvStream(StreamingResponse):
 
 @router.get("/stores/{store}/crossings.csv", summary="Export crossings", response_class=CsvStream, responses=_RESPONSES)
 async def export_crossings(
-    store: StoreID, query: Annotated[DatesQuery, Query()], of: PartsDep, principal: PrincipalDep, hold: HoldDep
+    store: StoreID,
+    query: Annotated[DatesQuery, Query()],
+    principal: PrincipalDep,
+    sessions: SessionsDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    hold: HoldDep,
 ) -> CsvStream:
     """Every crossing of a store on local dates, in the order of time, with its local time. Streamed, however many."""
-    found, period = await _asked(store, query, of, principal)
+    found, period = await _asked(store, query, principal, sessions, clock)
     async with AsyncExitStack() as holds:
         holds.enter_context(hold(Kind.EXPORT, found.organization))
-        connection = await holds.enter_async_context(exporting(of.settings.database_url.get_secret_value()))
+        connection = await holds.enter_async_context(exporting(settings.database_url.get_secret_value()))
         pieces = crossings_csv(connection, query.run, found, period)
         return CsvStream(pieces, holds.pop_all(), _name(found, "crossings", period))
 
@@ -95,24 +103,28 @@ async def export_crossings(
 async def export_footfall(
     store: StoreID,
     query: Annotated[FootfallExportQuery, Query()],
-    of: PartsDep,
     principal: PrincipalDep,
+    sessions: SessionsDep,
+    settings: SettingsDep,
+    clock: ClockDep,
     hold: HoldDep,
 ) -> CsvStream:
     """A store's footfall on local dates, a line for each bucket of each series, those without a count too."""
-    found, period = await _asked(store, query, of, principal)
+    found, period = await _asked(store, query, principal, sessions, clock)
     async with AsyncExitStack() as holds:
         holds.enter_context(hold(Kind.EXPORT, found.organization))
-        connection = await holds.enter_async_context(exporting(of.settings.database_url.get_secret_value()))
+        connection = await holds.enter_async_context(exporting(settings.database_url.get_secret_value()))
         reading = Reading(query.run, [found], query.open_only)
         pieces = footfall_csv(connection, reading, period, query.bucket, query.by)
         return CsvStream(pieces, holds.pop_all(), _name(found, "footfall", period))
 
 
-async def _asked(store: str, query: DatesQuery, of: Parts, principal: Principal) -> tuple[Store, Period]:
-    async with of.sessions() as session:
+async def _asked(
+    store: str, query: DatesQuery, principal: Principal, sessions: Sessions, clock: Clock
+) -> tuple[Store, Period]:
+    async with sessions() as session:
         found = await readable_store(session, principal, store)
-    return found, period_of(query, [found], of.clock())
+    return found, period_of(query, [found], clock())
 
 
 def _name(store: Store, what: str, period: Period) -> str:

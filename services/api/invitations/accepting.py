@@ -2,63 +2,80 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, Role
 from services.api.auth.passwords.choosing import prove
-from services.api.auth.passwords.hashing import checked_length
+from services.api.auth.passwords.hashing import Passwords, checked_length
+from services.api.auth.passwords.strength import Judge
 from services.api.auth.repository import find_user_by_email
+from services.api.clock import Clock
+from services.api.database import Sessions
 from services.api.http.problems import Conflict, Forbidden, Gone, NotFound, Unauthorized
 from services.api.invitations import repository
 from services.api.invitations.schemas import AcceptedOut, AcceptIn, InvitationLook, Needs
-from services.api.state import Parts
 from services.api.transaction import writing
 from services.kit.database.account_tables import Invitation, Membership, User
 from services.kit.database.tables import Organization
 
 
-async def look(of: Parts, principal: Principal | None, token: str) -> InvitationLook:
-    """What an invitation is about, and what it takes to accept it.
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Accepts invitations, for the holder of a link.
 
-    Raises:
-        NotFound: no invitation has such a link.
-        Gone: it was accepted, revoked, or has expired.
+    Attributes:
+        principal: of the request; None without a sign-in.
     """
-    async with of.sessions() as session:
-        found = await standing(session, token, of.clock())
-        user = await find_user_by_email(session, found.email)
-        organization = await session.get_one(Organization, found.organization)
-        return InvitationLook(
-            organization=organization.name,
-            needs=_needs(user, principal),
-            **found.model_dump(include={"email", "name", "role", "invited_by", "expires_at"}),
-        )
 
+    principal: Principal | None
+    sessions: Sessions
+    writable: Sessions
+    judge: Judge
+    passwords: Passwords
+    clock: Clock
 
-async def accept(of: Parts, principal: Principal | None, wanted: AcceptIn) -> AcceptedOut:
-    """Make a member of the person who was invited, and an account where there is none.
+    async def look(self, token: str) -> InvitationLook:
+        """An invitation, and the step that is needed to accept it.
 
-    Raises:
-        NotFound: no invitation has such a link.
-        Gone: it was accepted, revoked, or has expired.
-        Invalid: a password has to be chosen, and is missing or easily guessed.
-        Unauthorized: the account has an owner, who has to sign in.
-        Forbidden: somebody else is signed in.
-    """
-    token, hashed = wanted.token.get_secret_value(), None
-    async with of.sessions() as session:
-        found = await standing(session, token, of.clock())
-        user = await find_user_by_email(session, found.email)
-        organization = await session.get_one(Organization, found.organization)
-    if _let_in(user, principal, found) is Needs.PASSWORD:
-        password = checked_length(wanted.password)
-        about = (found.email, wanted.name or found.name, user.name if user else "", organization.name)
-        await of.judge.refuse_weak(password, about)
-        hashed = await of.passwords.hash(password)
-    async with writing(of.writable, found.email, of.clock) as session:
-        return await _accept(session, principal, token, wanted.name, hashed, of.clock())
+        Raises:
+            NotFound: no invitation has such a link.
+            Gone: it was accepted, revoked, or has expired.
+        """
+        async with self.sessions() as session:
+            row = await standing(session, token, self.clock())
+            user = await find_user_by_email(session, row.email)
+            organization = await session.get_one(Organization, row.organization)
+            return InvitationLook(
+                organization=organization.name,
+                needs=_needs(user, self.principal),
+                **row.model_dump(include={"email", "name", "role", "invited_by", "expires_at"}),
+            )
+
+    async def accept(self, body: AcceptIn) -> AcceptedOut:
+        """Make the invited person a member, and an account where there is none.
+
+        Raises:
+            NotFound: no invitation has such a link.
+            Gone: it was accepted, revoked, or has expired.
+            Invalid: a password has to be chosen, and is missing or easily guessed.
+            Unauthorized: the account has an owner, who has to sign in.
+            Forbidden: another account is signed in.
+        """
+        token, hashed = body.token.get_secret_value(), None
+        async with self.sessions() as session:
+            row = await standing(session, token, self.clock())
+            user = await find_user_by_email(session, row.email)
+            organization = await session.get_one(Organization, row.organization)
+        if _let_in(user, self.principal, row) is Needs.PASSWORD:
+            password = checked_length(body.password)
+            about = (row.email, body.name or row.name, user.name if user else "", organization.name)
+            await self.judge.refuse_weak(password, about)
+            hashed = await self.passwords.hash(password)
+        async with writing(self.writable, row.email, self.clock) as session:
+            return await _accept(session, self.principal, token, body.name, hashed, self.clock())
 
 
 async def standing(session: AsyncSession, token: str, now: datetime, *, lock: bool = False) -> Invitation:

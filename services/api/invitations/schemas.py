@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field, SecretStr
 
 from services.api.access import Role
 from services.api.auth.passwords.hashing import LONGEST
+from services.api.auth.tokens.one_time_links import Token
 from services.api.http.bodies import Incoming, Label
-from services.api.links import Token
 from services.api.mail.addresses import MailAddress
 from services.kit.database.account_tables import Invitation
 

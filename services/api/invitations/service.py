@@ -13,12 +13,12 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, Role, readable_organization
+from services.api.auth.tokens.one_time_links import Link, Purpose
 from services.api.clock import Clock
 from services.api.http.pagination import Asked
 from services.api.http.problems import Conflict, NotFound, TooMany
 from services.api.invitations import repository
 from services.api.invitations.schemas import InvitationIn, InvitationOut, NewInvitationOut
-from services.api.links import Link, Purpose
 from services.api.mail import messages
 from services.api.mail.outbox import Outbox, withdraw
 from services.api.settings import ApiSettings

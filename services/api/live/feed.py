@@ -25,8 +25,8 @@ from services.api.http.problems import DATABASE_ERRORS
 from services.api.live import messages
 from services.api.live.hub import Hub, Room
 from services.api.live.mailbox import Message
-from services.api.live.statuses import Statuses
 from services.api.live.throttle import Pace
+from services.api.statuses import Statuses
 from services.api.stores.repository import StoreRecord, read_stores, read_versions
 from services.kit.database.occupancy import resets_around
 from services.kit.logs import logger

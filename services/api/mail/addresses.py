@@ -29,6 +29,14 @@ def plain_address(text: str) -> str:
     return text.lower()
 
 
+def is_plain_address(text: str) -> bool:
+    """Tell whether a mail can be sent to a stored address as it is."""
+    try:
+        return plain_address(text) == text
+    except ValueError:
+        return False
+
+
 MailAddress = Annotated[str, Field(max_length=_LONGEST, examples=["mara@shop.example"]), AfterValidator(plain_address)]
 
 

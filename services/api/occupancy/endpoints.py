@@ -11,9 +11,10 @@ from fastapi import APIRouter, Query
 
 from contracts.identity import LIVE
 from services.api.access import Role, readable_store
+from services.api.auth.dependencies import ChangeCounted, PrincipalDep
 from services.api.counts.endpoints import Day
 from services.api.database import driver
-from services.api.dependencies import ChangeCounted, ClockDep, PrincipalDep, SessionDep, StoreID
+from services.api.dependencies import ClockDep, SessionDep, StoreID
 from services.api.history.period import Period, Size, Slot, slots
 from services.api.http.problems import READING, describe
 from services.api.occupancy.repository import DayInside, correct, last_correction, read_day

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Response
 from sqlmodel import col
 
 from services.api.access import readable_organization, readable_organizations, superadmins_only
-from services.api.dependencies import OrganizationID, PrincipalDep, SessionDep, WritingDep
+from services.api.auth.dependencies import PrincipalDep, WritingDep
+from services.api.dependencies import OrganizationID, SessionDep
 from services.api.http.etags import IfMatch, tagged
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import CHANGING, CREATING, READING, describe

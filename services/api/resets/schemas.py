@@ -7,9 +7,9 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from services.api.auth.schemas import Email
+from services.api.auth.tokens.one_time_links import Token
 from services.api.http.bodies import Incoming
 from services.api.invitations.schemas import ChosenPassword
-from services.api.links import Token
 
 
 class ResetIn(Incoming):

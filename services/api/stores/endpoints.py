@@ -7,7 +7,8 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from services.api.access import Role, readable_organization, readable_store, readable_stores
-from services.api.dependencies import ClockDep, PrincipalDep, SessionDep, StatusesDep, StoreID, WritingDep
+from services.api.auth.dependencies import PrincipalDep, WritingDep
+from services.api.dependencies import ClockDep, SessionDep, StatusesDep, StoreID
 from services.api.http.etags import IfMatch, tagged
 from services.api.http.problems import CHANGING, CREATING, READING, describe
 from services.api.idempotency import CreationDep

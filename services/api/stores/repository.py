@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts.events import Counts, Status
 from contracts.identity import LIVE, Policy
 from services.api.database import driver
-from services.api.live.statuses import worst
+from services.api.statuses import worst
 from services.api.stores.schemas import AreaOut, CameraOut, LineOut, StoreOut, ZoneOut
 from services.kit.database.occupancy import resets_around
 from services.kit.database.tables import Camera, Line, OccupancyCorrection, Organization, Store, StoreVersion, ZoneRow

@@ -14,7 +14,6 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, Role
-from services.api.auth import repository
 from services.api.auth.tokens.digest import digest
 from services.api.database import Sessions
 from services.api.http.problems import Unauthorized
@@ -107,7 +106,7 @@ async def revoke_keys_of(
 async def _use(sessions: Sessions, text: str, now: datetime) -> ApiKey:
     prefix = "_".join(text.split("_", 2)[:2])  # what follows may hold more of them
     async with sessions() as session:
-        key = await repository.find_key(session, prefix)
+        key = (await session.exec(select(ApiKey).where(ApiKey.prefix == prefix))).first()
     if key is None or not hmac.compare_digest(key.hash, digest(text)) or key.revoked_at is not None:
         raise Unauthorized("There is no such key, or it was revoked.")
     if key.last_used_at is None or now - key.last_used_at >= _NOTED_EVERY:

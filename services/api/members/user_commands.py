@@ -10,11 +10,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Role
 from services.api.auth.repository import find_user_by_email
+from services.api.auth.tokens.one_time_links import Link
 from services.api.clock import utc_now
 from services.api.http.problems import Conflict, NotFound
 from services.api.invitations import repository, service
 from services.api.invitations.schemas import InvitationIn
-from services.api.links import Link
 from services.api.mail.addresses import plain_address
 from services.api.resets.service import make as make_reset
 from services.api.transaction import COMMAND_LINE, writing_at
@@ -23,7 +23,7 @@ from services.kit.database.tables import Organization
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class IssuedLink:
     """A link, and until when it is good."""
 
     link: Link
@@ -31,14 +31,14 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class UserRoles:
     """A user and where they are a member."""
 
     user: User
     roles: dict[str, str]
 
 
-async def invite(database_url: str, email: str, organization: str, role: Role | None, name: str = "") -> Told:
+async def invite(database_url: str, email: str, organization: str, role: Role | None, name: str = "") -> IssuedLink:
     """Invite somebody; an invitation that is pending is replaced, and says what is not said here.
 
     Raises:
@@ -60,10 +60,10 @@ async def invite(database_url: str, email: str, organization: str, role: Role | 
             role=role or Role(pending.role if pending else Role.VIEWER),
         )
         row, link = await service.make(session, found, wanted, invited_by=COMMAND_LINE, inviter=None, now=utc_now())
-        return Told(link, row.expires_at)
+        return IssuedLink(link, row.expires_at)
 
 
-async def reset(database_url: str, email: str) -> Told:
+async def reset(database_url: str, email: str) -> IssuedLink:
     """Let an account's owner choose another password.
 
     Raises:
@@ -79,7 +79,7 @@ async def reset(database_url: str, email: str) -> Told:
         return _reset(session, user)
 
 
-async def create(database_url: str, email: str, *, superadmin: bool) -> Told:
+async def create(database_url: str, email: str, *, superadmin: bool) -> IssuedLink:
     """Make an account that has no password yet.
 
     Raises:
@@ -95,14 +95,16 @@ async def create(database_url: str, email: str, *, superadmin: bool) -> Told:
         return _reset(session, user)
 
 
-async def list_users(database_url: str) -> list[Listed]:
+async def list_users(database_url: str) -> list[UserRoles]:
     """All users by their addresses."""
     async with writing_at(database_url) as session:
         users = (await session.exec(select(User).order_by(col(User.email)))).all()
         memberships = (await session.exec(select(Membership).order_by(col(Membership.organization)))).all()
-    return [Listed(user, {one.organization: one.role for one in memberships if one.user == user.id}) for user in users]
+    return [
+        UserRoles(user, {one.organization: one.role for one in memberships if one.user == user.id}) for user in users
+    ]
 
 
-def _reset(session: AsyncSession, user: User) -> Told:
+def _reset(session: AsyncSession, user: User) -> IssuedLink:
     row, link = make_reset(session, user, utc_now())
-    return Told(link, row.expires_at)
+    return IssuedLink(link, row.expires_at)

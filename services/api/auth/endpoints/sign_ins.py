@@ -9,8 +9,9 @@ from uuid import UUID
 from fastapi import APIRouter, Path
 
 from services.api.auth import sign_ins
+from services.api.auth.dependencies import PrincipalDep
 from services.api.auth.schemas import SignInOut
-from services.api.dependencies import PartsDep, PrincipalDep, SessionDep
+from services.api.dependencies import ClockDep, SessionDep, WritableDep
 from services.api.http.problems import Forbidden, NotFound, describe
 
 router = APIRouter(prefix="/auth/sign-ins", tags=["sign-in"])
@@ -19,11 +20,11 @@ ASKED = HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAI
 
 
 @router.get("", summary="List your sign-ins", responses=describe(*ASKED))
-async def list_sign_ins(principal: PrincipalDep, session: SessionDep, of: PartsDep) -> list[SignInOut]:
+async def list_sign_ins(principal: PrincipalDep, session: SessionDep, clock: ClockDep) -> list[SignInOut]:
     """Yours that last, the one that was used last first."""
     if principal.user is None:
         raise Forbidden("Only people sign in.")
-    found = await sign_ins.list_of(session, principal.user, of.clock())
+    found = await sign_ins.list_of(session, principal.user, clock())
     return [SignInOut.of(one, principal.sign_in) for one in found]
 
 
@@ -34,12 +35,12 @@ async def list_sign_ins(principal: PrincipalDep, session: SessionDep, of: PartsD
     responses=describe(*ASKED, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 async def end_sign_in(
-    sign_in: Annotated[UUID, Path(description="The sign-in's id.")], principal: PrincipalDep, of: PartsDep
+    sign_in: Annotated[UUID, Path(description="The sign-in's id.")], principal: PrincipalDep, writable: WritableDep
 ) -> None:
     """One of yours, at once; its open live streams within seconds."""
     if principal.user is None:
         raise Forbidden("Only people sign in.")
-    async with of.writable() as session, session.begin():
+    async with writable() as session, session.begin():
         ended = await sign_ins.end(session, sign_in, principal.user, "ended by its owner")
     if not ended:
         raise NotFound("You have no such sign-in. GET /v1/auth/sign-ins lists them.")
