@@ -1,4 +1,4 @@
-"""`/livez`, `/readyz` and `/metrics`, for those who run the service; the same as every service has."""
+"""`/livez`, `/readyz` and `/metrics` for operators, as every service has them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(tags=["health"])
 
 @router.get("/livez", summary="Alive?", response_class=PlainTextResponse)
 async def livez() -> str:
-    """Answers while the event loop turns."""
+    """Responds while the event loop is running."""
     return "alive\n"
 
 
@@ -30,14 +30,14 @@ async def livez() -> str:
     response_class=PlainTextResponse,
     responses={
         503: {
-            "description": "What is not in order, one line each, for this machine and who has the metrics key; "
-            "`not ready` for others.",
+            "description": "Problems, one line each, for this machine and holders of the metrics key; for others, "
+            "`not ready`.",
             "content": {"text/plain": {}},
         }
     },
 )
 async def readyz(request: Request, health: HealthDep, settings: SettingsDep) -> Response:
-    """A round trip through JetStream and one to the database."""
+    """Checks JetStream and the database with a round trip each."""
     problems = await health.problems()
     status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
     return PlainTextResponse(in_lines(problems, inside=_is_inside(request, settings)), status)
@@ -50,7 +50,7 @@ async def readyz(request: Request, health: HealthDep, settings: SettingsDep) -> 
     responses=describe(HTTPStatus.UNAUTHORIZED),
 )
 async def metrics(request: Request, settings: SettingsDep) -> Response:
-    """Prometheus's text format, for this machine and who sends METRICA_METRICS_KEY as a bearer token."""
+    """Metrics in Prometheus's text format, for this machine and holders of METRICA_METRICS_KEY as a bearer token."""
     if not _is_inside(request, settings):
         raise Unauthorized(NOT_SHOWN)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

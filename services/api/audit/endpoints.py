@@ -26,23 +26,25 @@ class ChangeOut(BaseModel):
     at: datetime
     who: str
     action: Literal["created", "changed", "removed"]
-    kind: str = Field(description="What of: organization, store, camera, line, zone, user, membership, key.")
-    key: str = Field(description="Which one.")
-    before: dict[str, object] | None = Field(description="Of a change, what it changed. Nothing secret is in it.")
+    kind: str = Field(description="Kind of object: organization, store, camera, line, zone, user, membership, key.")
+    key: str = Field(description="Id of the object.")
+    before: dict[str, object] | None = Field(
+        description="Values before: of a change, only the changed fields. Secrets are masked."
+    )
     after: dict[str, object] | None = Field(
-        description="Of a long value, before and after, there is its size and SHA-256: `{cut, bytes, sha256}`."
+        description="Values after. In `before` and `after`, a long value is replaced by `{cut, bytes, sha256}`."
     )
 
 
-@router.get("/organizations/{organization}/changes", summary="See who changed what", responses=describe(*READING))
+@router.get("/organizations/{organization}/changes", summary="List changes", responses=describe(*READING))
 async def list_changes(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, page: PageDep
 ) -> Page[ChangeOut]:
-    """The log of an organization's changes, the newest first; admins see it."""
-    found = await readable_organization(session, principal, organization, Role.ADMIN)
-    query = select(AuditEntry).where(AuditEntry.organization == found.id)
-    rows, after = await page.read(session, query, col(AuditEntry.id), _read_id, newest_first=True)
-    return Page(items=[ChangeOut.model_validate(row.model_dump()) for row in rows], next=after)
+    """The organization's audit log, newest first. Requires the admin role."""
+    row = await readable_organization(session, principal, organization, Role.ADMIN)
+    query = select(AuditEntry).where(AuditEntry.organization == row.id)
+    entries, after = await page.read(session, query, col(AuditEntry.id), _read_id, newest_first=True)
+    return Page(items=[ChangeOut.model_validate(entry.model_dump()) for entry in entries], next=after)
 
 
 def _read_id(text: str) -> int:

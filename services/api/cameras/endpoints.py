@@ -22,7 +22,7 @@ from services.api.cameras.schemas import (
     ProbeIn,
     ProbeOut,
     ZonesIn,
-    who_may,
+    required_role,
 )
 from services.api.dependencies import (
     BusDep,
@@ -45,7 +45,7 @@ TRYING = (*CREATING, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class Jpeg(Response):
-    """A picture."""
+    """A JPEG response."""
 
     media_type = "image/jpeg"
 
@@ -56,11 +56,11 @@ class Jpeg(Response):
     response_class=Jpeg,
     responses={
         200: {
-            "description": "The picture. `Metrica-Captured-At` is its time, ns UTC; `Metrica-Seq` its place in the "
+            "description": "The frame. `Metrica-Captured-At` is its time, ns UTC; `Metrica-Seq` its number in the "
             "camera's session.",
             "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
         },
-        304: {"description": "There is none newer than the one that `If-None-Match` names."},
+        304: {"description": "There is no newer frame than the one in `If-None-Match`."},
         **describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
     },
 )
@@ -69,12 +69,12 @@ async def show_frame(
     principal: PrincipalDep,
     sessions: SessionsDep,
     bus: BusDep,
-    if_none_match: Annotated[str | None, Header(description="The ETag of the picture that is there already.")] = None,
+    if_none_match: Annotated[str | None, Header(description="The ETag of the frame that the client has.")] = None,
 ) -> Response:
-    """The newest picture of a camera, as its detector sees it."""
+    """The newest frame of a camera, as its detector receives it."""
     async with sessions() as session:
-        found = await readable_camera(session, principal, camera)
-    picture = await newest_picture(bus, found)
+        row = await readable_camera(session, principal, camera)
+    picture = await newest_picture(bus, row)
     headers = {
         "ETag": picture.etag,
         "Cache-Control": "no-store",
@@ -96,23 +96,23 @@ async def show_health(
     page: PageDep,
     from_: Annotated[
         AwareDatetime | None,
-        Query(alias="from", description="A week before `to` where it is left out.", examples=["2026-11-23T00:00:00Z"]),
+        Query(alias="from", description="A week before `to` if omitted.", examples=["2026-11-23T00:00:00Z"]),
     ] = None,
     to: Annotated[
         AwareDatetime | None,
-        Query(description="Itself not included; now where it is left out.", examples=["2026-11-24T00:00:00Z"]),
+        Query(description="Exclusive; now if omitted.", examples=["2026-11-24T00:00:00Z"]),
     ] = None,
 ) -> HealthPage:
-    """What its services said of it, the newest first: each change of a state or its message."""
-    found = await readable_camera(session, principal, camera)
-    return await read_health(session, found, *period(from_, to, clock()), page)
+    """Changes of its state or message, as each service reported them, newest first; and its uptime."""
+    row = await readable_camera(session, principal, camera)
+    return await read_health(session, row, *period(from_, to, clock()), page)
 
 
 @router.get("/stores/{store}/cameras", summary="List a store's cameras", responses=describe(*READING))
 async def list_cameras(
     store: StoreID, session: SessionDep, principal: PrincipalDep, vault: VaultDep, page: PageDep
 ) -> Page[CameraSettings]:
-    """As they are set, by id. How they do stands at `/v1/stores`."""
+    """Camera settings, ordered by id. For their states see `GET /v1/stores`."""
     items, after = await service.list_cameras(session, principal, store, vault, page)
     return Page(items=items, next=after)
 
@@ -126,17 +126,17 @@ async def list_cameras(
 )
 async def create_camera(
     store: StoreID,
-    wanted: CameraIn,
+    body: CameraIn,
     principal: PrincipalDep,
     vault: VaultDep,
     settings: SettingsDep,
     creation: CreationDep,
 ) -> Response:
-    """Managers do. It is looked at within a second or two."""
+    """Requires the manager role. Ingest opens the camera within a second or two."""
     return await creation.once(
-        wanted,
-        lambda session: service.create(session, principal, store, wanted, vault, settings.networks),
-        may=lambda session: readable_store(session, principal, store, who_may(wanted)),
+        body,
+        lambda session: service.create(session, principal, store, body, vault, settings.networks),
+        may=lambda session: readable_store(session, principal, store, required_role(body)),
     )
 
 
@@ -145,34 +145,34 @@ async def create_camera(
 )
 async def test_address(
     store: StoreID,
-    wanted: ProbeIn,
+    body: ProbeIn,
     principal: PrincipalDep,
     sessions: SessionsDep,
     settings: SettingsDep,
     tests: CameraTestsDep,
 ) -> ProbeOut | Response:
-    """One frame of an address before there is a camera, or why there is none.
+    """Grabs one frame of an address that no camera has yet, or reports the error.
 
-    Managers do; it takes up to 40 s, and two may run at a time. Who hangs up ends it.
+    Requires the manager role. Takes up to 40 s, and two may run at a time. Disconnecting cancels it.
     """
     async with sessions() as session:
-        found = await readable_store(session, principal, store, Role.MANAGER)
-    service.check_address(principal, wanted.address, settings.networks)
-    return await tests.run(found.organization, wanted.address, trusted=principal.superadmin)
+        store_row = await readable_store(session, principal, store, Role.MANAGER)
+    service.check_address(principal, body.address, settings.networks)
+    return await tests.run(store_row.organization, body.address, trusted=principal.superadmin)
 
 
 @router.get("/cameras/{camera}", summary="See a camera's settings", responses=describe(*READING))
 async def show_camera(
     camera: CameraID, session: SessionDep, principal: PrincipalDep, vault: VaultDep, response: Response
 ) -> CameraSettings:
-    """As it is set; its ETag goes into `If-Match` of a change."""
+    """A camera's settings. Send the ETag as `If-Match` with a change."""
     return tagged(response, await service.show(session, principal, camera, vault))
 
 
 @router.patch("/cameras/{camera}", summary="Change a camera", responses=describe(*CHANGING))
 async def change_camera(
     camera: CameraID,
-    wanted: CameraPatch,
+    body: CameraPatch,
     principal: PrincipalDep,
     vault: VaultDep,
     settings: SettingsDep,
@@ -180,50 +180,50 @@ async def change_camera(
     response: Response,
     if_match: IfMatch = None,
 ) -> CameraSettings:
-    """Managers do; `{"paused": true}` pauses it. In force within a second or two."""
+    """Requires the manager role. `{"paused": true}` pauses it. In force within a second or two."""
     async with writing() as session:
-        shown = await service.change(session, principal, camera, wanted, vault, settings.networks, if_match)
+        shown = await service.change(session, principal, camera, body, vault, settings.networks, if_match)
     return tagged(response, shown)
 
 
 @router.put("/cameras/{camera}/lines", summary="Draw a camera's lines", responses=describe(*CHANGING))
 async def draw_lines(
     camera: CameraID,
-    wanted: LinesIn,
+    body: LinesIn,
     principal: PrincipalDep,
     vault: VaultDep,
     writing: WritingDep,
     response: Response,
     if_match: IfMatch = None,
 ) -> CameraSettings:
-    """All of them at once: those that are not said go. A line that can never count is refused with the reason."""
+    """Replaces all lines: omitted ones are removed. A line that can never count is refused with the reason."""
     async with writing() as session:
-        shown = await service.draw(session, principal, camera, wanted, vault, if_match)
+        shown = await service.draw(session, principal, camera, body, vault, if_match)
     return tagged(response, shown)
 
 
 @router.post("/cameras/{camera}/lines/preview", summary="Try lines out", responses=describe(*CREATING))
 async def preview_lines(
-    camera: CameraID, wanted: LinesIn, principal: PrincipalDep, vault: VaultDep, writable: WritableDep
+    camera: CameraID, body: LinesIn, principal: PrincipalDep, vault: VaultDep, writable: WritableDep
 ) -> CameraSettings:
-    """What drawing these lines would make of the camera, or why they can never count. Nothing is changed."""
-    async with writable() as session:  # and never committed
-        return await service.draw(session, principal, camera, wanted, vault)
+    """Settings that these lines would result in, or the reason why one can never count. Changes nothing."""
+    async with writable() as session:  # never committed
+        return await service.draw(session, principal, camera, body, vault)
 
 
 @router.put("/cameras/{camera}/zones", summary="Name parts of a camera's picture", responses=describe(*CHANGING))
 async def name_zones(
     camera: CameraID,
-    wanted: ZonesIn,
+    body: ZonesIn,
     principal: PrincipalDep,
     vault: VaultDep,
     writing: WritingDep,
     response: Response,
     if_match: IfMatch = None,
 ) -> CameraSettings:
-    """All of them at once: those that are not said go. They change nothing of what is counted."""
+    """Replaces all zones: omitted ones are removed. Zones do not affect counting."""
     async with writing() as session:
-        shown = await service.draw(session, principal, camera, wanted, vault, if_match)
+        shown = await service.draw(session, principal, camera, body, vault, if_match)
     return tagged(response, shown)
 
 
@@ -233,7 +233,7 @@ async def name_zones(
 async def remove_camera(
     camera: CameraID, principal: PrincipalDep, vault: VaultDep, writing: WritingDep, if_match: IfMatch = None
 ) -> None:
-    """Managers do. What it counted stays."""
+    """Requires the manager role. Its counts are kept."""
     async with writing() as session:
         await service.remove(session, principal, camera, vault, if_match)
 
@@ -242,11 +242,11 @@ async def remove_camera(
 async def test_camera(
     camera: CameraID, principal: PrincipalDep, sessions: SessionsDep, tests: CameraTestsDep
 ) -> ProbeOut | Response:
-    """One frame of its source, or why there is none.
+    """Grabs one frame of the camera's source, or reports the error.
 
-    Managers do; it takes up to 40 s, and two may run at a time. Who hangs up ends it.
+    Requires the manager role. Takes up to 40 s, and two may run at a time. Disconnecting cancels it.
     """
     async with sessions() as session:
-        found = await readable_camera(session, principal, camera, Role.MANAGER)
-        place = await readable_store(session, principal, found.store)
-    return await tests.run(place.organization, found.address, trusted=found.trusted)
+        row = await readable_camera(session, principal, camera, Role.MANAGER)
+        store_row = await readable_store(session, principal, row.store)
+    return await tests.run(store_row.organization, row.address, trusted=row.trusted)

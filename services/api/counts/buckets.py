@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from services.kit.local_time import DAY, QUARTER, instant
 
 FIRST_DAY, LAST_DAY = date(1970, 1, 2), date(2999, 12, 31)
-"""Beyond, there is no local midnight that a computer can name."""
+"""Earliest and latest dates whose local midnights `datetime` can represent in every time zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
 
 
 def by_quarter(day: date, zone: ZoneInfo, counted: Mapping[datetime, tuple[int, int]]) -> list[Bucket]:
-    """Every quarter hour of a local day, those without a count too.
+    """All quarter hours of a local day, empty ones too.
 
     Args:
         day: the local date.

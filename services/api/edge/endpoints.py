@@ -28,6 +28,6 @@ router = APIRouter(tags=["edge"])
 async def send_crossings(
     batch: EdgeBatch, worker: WorkerDep, sessions: SessionsDep, bus: BusDep, clock: ClockDep
 ) -> EdgeAnswers:
-    """With a worker's key, which is of one store. Sending a batch again is harmless; each event has its answer."""
+    """Requires an edge key, which belongs to one store. A batch can be sent again safely: each crossing counts once."""
     async with sessions() as session:
         return await service.take(session, bus, worker, batch.events, clock())

@@ -42,9 +42,9 @@ async def store_footfall(
     principal: PrincipalDep,
     clock: ClockDep,
 ) -> FootfallOut:
-    """INs and OUTs by quarter hour, hour, day, week or month of the store's clock, beside those of other days."""
-    found = await readable_store(session, principal, store)
-    answer = await _answer(await driver(session), query, query.by, [found], clock())
+    """INs and OUTs by quarter hour, hour, day, week or month, in the store's time zone; compared with other periods."""
+    row = await readable_store(session, principal, store)
+    answer = await _answer(await driver(session), query, query.by, [row], clock())
     return answer.model_copy(update={"store": store})
 
 
@@ -56,17 +56,17 @@ async def organization_footfall(
     principal: PrincipalDep,
     clock: ClockDep,
 ) -> FootfallOut:
-    """INs and OUTs of all stores together, or of each. Every store's are those of its own dates and hours."""
+    """INs and OUTs of all stores together, or by store. Each store counts by its own local dates and hours."""
     stores = await readable_stores_of(session, principal, organization)
     answer = await _answer(await driver(session), query, query.by, stores, clock())
     return answer.model_copy(update={"organization": organization})
 
 
 def period_of(query: DatesQuery, stores: Sequence[Store], now: datetime) -> Period:
-    """The dates that are asked for.
+    """The local dates of a query; today if it has none.
 
     Raises:
-        Invalid: they are in the wrong order, or too many.
+        Invalid: `from` is after `to`, or there are more than `MOST_DAYS` days.
     """
     last = query.to or max(local_day(now, zone(store.time_zone)) for store in stores)
     first = query.from_ or last
@@ -90,9 +90,9 @@ async def _answer(
 
 def _period(query: FootfallQuery, stores: Sequence[Store], now: datetime) -> Period:
     period = period_of(query, stores, now)
-    if (many := bucket_count(period, query.bucket)) > MOST_BUCKETS:
+    if (count := bucket_count(period, query.bucket)) > MOST_BUCKETS:
         raise Invalid(
-            f"{period.first} to {period.last} are {many} buckets of {query.bucket}; at most {MOST_BUCKETS} are told at "
-            "once: ask for longer buckets or fewer days, or take footfall.csv."
+            f"{period.first} to {period.last} are {count} buckets of {query.bucket}; at most {MOST_BUCKETS} are told "
+            "at once: ask for longer buckets or fewer days, or take footfall.csv."
         )
     return period

@@ -38,7 +38,7 @@ _LINK = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN, HTTPStatus
 async def list_invitations(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, page: PageDep, now: ClockDep
 ) -> Page[InvitationOut]:
-    """Those that were neither accepted nor revoked; the organization's admins see them."""
+    """Invitations that were neither accepted nor revoked. Requires the admin role."""
     items, after = await service.list_pending(session, principal, organization, page, now())
     return Page(items=items, next=after)
 
@@ -59,9 +59,9 @@ async def invite(
     settings: SettingsDep,
     clock: ClockDep,
 ) -> Response:
-    """The organization's admins do. A new invitation replaces an earlier one to the same address.
+    """Requires the admin role. A new invitation replaces an earlier one to the same address.
 
-    A mail with a link goes there, whether the address has an account or not. It is good for 24 hours.
+    Sends a mail with a link that is valid for 24 hours, whether the address has an account or not.
     """
     answer = await creation.once(
         body,
@@ -86,14 +86,14 @@ async def revoke(
     writing: WritingDep,
     clock: ClockDep,
 ) -> None:
-    """The organization's admins do: its link lets nobody in any more."""
+    """Requires the admin role. The invitation's link becomes invalid."""
     async with writing() as session:
         await service.revoke(session, principal, organization, invitation, clock())
 
 
 @links.post("/look", summary="See an invitation", responses=describe(*_LINK, HTTPStatus.SERVICE_UNAVAILABLE))
 async def look(body: LinkIn, acceptance: AcceptanceDep) -> InvitationLook:
-    """What it is about, for the person who holds its link; nobody has to be signed in."""
+    """An invitation, for the holder of its link. Needs no sign-in."""
     return await acceptance.look(body.token.get_secret_value())
 
 
@@ -103,5 +103,5 @@ async def look(body: LinkIn, acceptance: AcceptanceDep) -> InvitationLook:
     responses=describe(*_LINK, HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 async def accept(body: AcceptIn, acceptance: AcceptanceDep) -> AcceptedOut:
-    """Makes an account with the password that was chosen; who has one already signs in first."""
+    """Adds the invited person as a member. A new account takes the password; an existing one must be signed in."""
     return await acceptance.accept(body)

@@ -55,17 +55,19 @@ async def follow_store(
 ) -> LiveStream:
     """Live counts, statuses and tracks of a store."""
 
-    async def ask(session: AsyncSession, who: Principal) -> None:
-        await readable_store(session, who, store)
+    async def check(session: AsyncSession, caller: Principal) -> None:
+        await readable_store(session, caller, store)
 
     async def begin() -> None:
         listener.mailbox.begin(await feed.snapshots([store]))
 
     async with sessions() as session:
-        found = await readable_store(session, principal, store)
-    with _share(hold, found.organization) as share:
-        listener = hub.join(store, [store], (store, EVERY))  # before the snapshot is read: nothing falls between
-        return await opener.open(listener, share, lambda: authenticator.ask_again(principal, ask), begin)
+        row = await readable_store(session, principal, store)
+    with _share(hold, row.organization) as share:
+        listener = hub.join(
+            store, [store], (store, EVERY)
+        )  # before the snapshot is read, so that no event is lost between
+        return await opener.open(listener, share, lambda: authenticator.ask_again(principal, check), begin)
 
 
 @router.get(
@@ -119,18 +121,18 @@ async def follow_tracks(
         store = (await readable_camera(session, principal, camera)).store
         organization = (await readable_store(session, principal, store)).organization
 
-    async def ask(session: AsyncSession, who: Principal) -> None:
-        if (await readable_camera(session, who, camera)).store != store:
+    async def check(session: AsyncSession, caller: Principal) -> None:
+        if (await readable_camera(session, caller, camera)).store != store:
             raise NotFound(f"The camera {camera!r} is another store's now.")
 
     with _share(hold, organization) as share:
         listener = hub.join(camera, view=(store, camera))
-        return await opener.open(listener, share, lambda: authenticator.ask_again(principal, ask))
+        return await opener.open(listener, share, lambda: authenticator.ask_again(principal, check))
 
 
 @contextmanager
 def _share(hold: Hold, organization: str) -> Iterator[ExitStack]:
-    """A share of the streams, given back at the end unless a stream has taken it over."""
+    """A part of the quota of streams, released at the end unless a stream has taken it over."""
     with ExitStack() as share:
         share.enter_context(hold(Kind.STREAM, organization))
         yield share

@@ -28,9 +28,7 @@ from services.kit.zones import local_day, zone
 router = APIRouter(tags=["history"])
 
 _ERRORS = describe(*READING)
-Bucket = Annotated[
-    Literal[Size.QUARTER, Size.HOUR], Query(description="How long the pieces of the day are.", examples=["15m"])
-]
+Bucket = Annotated[Literal[Size.QUARTER, Size.HOUR], Query(description="Length of a bucket.", examples=["15m"])]
 
 
 @router.get("/stores/{store}/occupancy", summary="Occupancy of a store", responses=_ERRORS)
@@ -42,24 +40,24 @@ async def occupancy(
     day: Day = None,
     bucket: Bucket = Size.QUARTER,
 ) -> OccupancyOut:
-    """How many are inside now, and were over a local day: INs minus OUTs since the last reset or correction."""
-    found = await readable_store(session, principal, store)
+    """People inside now and over a local day: INs minus OUTs since the last reset or correction."""
+    row = await readable_store(session, principal, store)
     connection, now = await driver(session), clock().astimezone(UTC)
-    wanted = day or local_day(now, zone(found.time_zone))
-    inside = await read_day(connection, found, wanted, now)
-    buckets = _buckets(found, wanted, bucket, inside)
+    chosen = day or local_day(now, zone(row.time_zone))
+    inside = await read_day(connection, row, chosen, now)
+    buckets = _buckets(row, chosen, bucket, inside)
     return OccupancyOut(
         store=store,
-        time_zone=found.time_zone,
-        capacity=found.capacity,
-        reset=found.occupancy_reset,
-        now=await _now(connection, found, now),
-        day=wanted,
-        peak=max(buckets, key=lambda one: one.inside, default=None),
+        time_zone=row.time_zone,
+        capacity=row.capacity,
+        reset=row.occupancy_reset,
+        now=await _now(connection, row, now),
+        day=chosen,
+        peak=max(buckets, key=lambda bucket: bucket.inside, default=None),
         buckets=buckets,
         corrections=[
-            CorrectionOut.model_validate(one._asdict() | {"at": one.at.astimezone(zone(found.time_zone))})
-            for one in inside.corrections
+            CorrectionOut.model_validate(correction._asdict() | {"at": correction.at.astimezone(zone(row.time_zone))})
+            for correction in inside.corrections
         ],
     )
 
@@ -72,13 +70,16 @@ async def occupancy(
     dependencies=[ChangeCounted],
 )
 async def correct_occupancy(
-    store: StoreID, said: CorrectionIn, session: SessionDep, principal: PrincipalDep, clock: ClockDep
+    store: StoreID, body: CorrectionIn, session: SessionDep, principal: PrincipalDep, clock: ClockDep
 ) -> InsideNow:
-    """From now on, until the next reset, people are counted from this number. It is kept who said so, and when."""
-    found = await readable_store(session, principal, store, Role.MANAGER)
+    """Sets the number of people inside: counting goes on from it until the next reset. Requires the manager role.
+
+    The correction is kept with its author and time.
+    """
+    row = await readable_store(session, principal, store, Role.MANAGER)
     connection, now = await driver(session), clock().astimezone(UTC)
-    await correct(connection, found, said.inside, principal.name, now)
-    answer = await _now(connection, found, now)
+    await correct(connection, row, body.inside, principal.name, now)
+    answer = await _now(connection, row, now)
     await session.commit()
     return answer
 
@@ -86,13 +87,13 @@ async def correct_occupancy(
 async def _now(connection: asyncpg.Connection, store: Store, now: datetime) -> InsideNow:
     where = zone(store.time_zone)
     since, until = resets_around(now, store.occupancy_reset, where)
-    said = await last_correction(connection, store, since, until)
+    correction = await last_correction(connection, store, since, until)
     counts = await totals(connection, LIVE, store.id, now)
     return InsideNow(
         inside=counts.inside,
         at=now.astimezone(where),
-        since=(said.at if said else since).astimezone(where),
-        corrected=said is not None,
+        since=(correction.at if correction else since).astimezone(where),
+        corrected=correction is not None,
     )
 
 

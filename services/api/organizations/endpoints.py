@@ -35,10 +35,10 @@ async def list_organizations(session: SessionDep, principal: PrincipalDep, page:
     response_model=OrganizationOut,
     responses=describe(*CREATING),
 )
-async def create_organization(wanted: OrganizationIn, principal: PrincipalDep, creation: CreationDep) -> Response:
-    """Superadmins do."""
+async def create_organization(body: OrganizationIn, principal: PrincipalDep, creation: CreationDep) -> Response:
+    """Requires a superadmin."""
     return await creation.once(
-        wanted, lambda session: service.create(session, principal, wanted), may=lambda _: superadmins_only(principal)
+        body, lambda session: service.create(session, principal, body), may=lambda _: superadmins_only(principal)
     )
 
 
@@ -46,22 +46,22 @@ async def create_organization(wanted: OrganizationIn, principal: PrincipalDep, c
 async def show_organization(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, response: Response
 ) -> OrganizationOut:
-    """One organization; its ETag goes into `If-Match` of a change."""
+    """An organization. Send the ETag as `If-Match` with a change."""
     return tagged(response, OrganizationOut.of(await readable_organization(session, principal, organization)))
 
 
 @router.patch("/organizations/{organization}", summary="Change an organization", responses=describe(*CHANGING))
 async def change_organization(
     organization: OrganizationID,
-    wanted: OrganizationPatch,
+    body: OrganizationPatch,
     principal: PrincipalDep,
     writing: WritingDep,
     response: Response,
     if_match: IfMatch = None,
 ) -> OrganizationOut:
-    """Its admins do."""
+    """Requires the admin role."""
     async with writing() as session:
-        shown = await service.change(session, principal, organization, wanted, if_match)
+        shown = await service.change(session, principal, organization, body, if_match)
     return tagged(response, shown)
 
 
@@ -74,6 +74,6 @@ async def change_organization(
 async def remove_organization(
     organization: OrganizationID, principal: PrincipalDep, writing: WritingDep, if_match: IfMatch = None
 ) -> None:
-    """Superadmins do, once it has no stores. Its members keep their accounts."""
+    """Requires a superadmin, and an organization without stores. Its members keep their accounts."""
     async with writing() as session:
         await service.remove(session, principal, organization, if_match)

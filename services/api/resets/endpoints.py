@@ -26,14 +26,14 @@ _LINK = (
     responses=describe(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 async def ask(body: ResetIn, request: Request, resets: PasswordResetsDep) -> ResetAskedOut:
-    """Sends a link to the account's address, good for an hour. The answer is the same for every address."""
+    """Sends a link to the account's address, valid for an hour. The response is the same for every address."""
     await resets.ask(body.email, client_network(request.scope))
     return ResetAskedOut()
 
 
 @router.post("/password-resets/look", summary="See a password reset", responses=describe(*_LINK))
 async def look(body: LinkIn, resets: PasswordResetsDep) -> ResetLook:
-    """Whose password a link sets, for the person who holds it."""
+    """The account whose password a link sets, for its holder."""
     return await resets.look(body.token.get_secret_value())
 
 
@@ -44,7 +44,7 @@ async def look(body: LinkIn, resets: PasswordResetsDep) -> ResetLook:
     responses=describe(*_LINK),
 )
 async def use(body: UseIn, resets: PasswordResetsDep) -> None:
-    """By the link of a reset, once. All sign-ins of the account end."""
+    """Sets a password with the link of a reset, once. All sign-ins of the account end."""
     await resets.use(body)
 
 
@@ -54,6 +54,6 @@ async def use(body: UseIn, resets: PasswordResetsDep) -> None:
     responses=describe(*_LINK, HTTPStatus.TOO_MANY_REQUESTS),
 )
 async def judge(body: StrengthIn, resets: PasswordResetsDep) -> StrengthOut:
-    """How easily a password is guessed, for the person who holds a link and chooses one."""
+    """Estimates how easily a password is guessed, for the holder of a link."""
     strength = await resets.estimate(body)
     return StrengthOut(score=strength.score, enough=strength.enough, says=strength.says)

@@ -1,4 +1,4 @@
-"""`/v1/auth` and `/.well-known/jwks.json`."""
+"""`/v1/auth` and `/.well-known/jwks.json`: sign-in, sign-out, the present user and the public keys."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ well_known = APIRouter(tags=["sign-in"])
     ),
 )  # fmt: skip
 async def sign_in(
-    wanted: SignInIn, request: Request, response: Response, sign_ins: SignInsDep, clock: ClockDep
+    body: SignInIn, request: Request, response: Response, sign_ins: SignInsDep, clock: ClockDep
 ) -> TokensOut | None:
-    """With an e-mail address and a password, and a code where there is a second factor.
+    """Signs in by e-mail address and password, and a code if the account has a second factor.
 
-    Ten tries in a quarter of an hour, then it waits. A browser that was signed in before has tries of its own.
+    Limited to ten attempts in 15 minutes. A browser that was signed in before has attempts of its own.
     """
-    browser = wanted.keep == "cookie"
+    browser = body.keep == "cookie"
     if browser:
         cookies.refuse_other_sites(request)
-    visitor = visitor_of(request, browser=browser, refresh=wanted.refresh_token)
-    entered = await sign_ins.sign_in(wanted.email, wanted.password.get_secret_value(), wanted.code, visitor)
+    visitor = visitor_of(request, browser=browser, refresh=body.refresh_token)
+    entered = await sign_ins.sign_in(body.email, body.password.get_secret_value(), body.code, visitor)
     if not browser:
-        return _show(entered.tokens, clock)
+        return _tokens_out(entered.tokens, clock)
     cookies.put_entered(request, response, entered, clock())
     return None
 
@@ -64,14 +64,14 @@ async def refresh(
     response: Response,
     sign_ins: SignInsDep,
     clock: ClockDep,
-    wanted: Annotated[RefreshIn | None, Body()] = None,
+    body: Annotated[RefreshIn | None, Body()] = None,
 ) -> TokensOut | None:
-    """New tokens for a refresh token, which is used up: a browser's is in its cookie.
+    """Exchanges a refresh token, in the body or in a browser's cookie, for new tokens.
 
-    One that is used again within 10 seconds gives the same successor; later, it ends the whole sign-in.
+    A refresh token is valid once. Used again within 10 seconds it gives the same successor; later, it ends the sign-in.
     """
-    if wanted is not None:
-        return _show(await sign_ins.refresh(wanted.refresh_token), clock)
+    if body is not None:
+        return _tokens_out(await sign_ins.refresh(body.refresh_token), clock)
     cookie = cookies.read(request, cookies.REFRESH)
     if cookie is None:
         raise Unauthorized("Send a refresh token, or sign in.")
@@ -87,7 +87,7 @@ async def refresh(
     responses=describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 async def sign_out(request: Request, response: Response, principal: PrincipalDep, sign_ins: SignInsDep) -> None:
-    """Ends this sign-in at once, and its open live streams within seconds. The browser stays trusted."""
+    """Ends this sign-in at once, and its live streams within seconds. The browser stays trusted."""
     cookie = cookies.read(request, cookies.REFRESH)
     if cookie is not None:
         cookies.refuse_other_sites(request)
@@ -104,7 +104,7 @@ async def sign_out(request: Request, response: Response, principal: PrincipalDep
 async def sign_out_everywhere(
     request: Request, response: Response, principal: PrincipalDep, sign_ins: SignInsDep
 ) -> None:
-    """Ends all of your sign-ins at once, on every machine. No browser of yours is trusted any more."""
+    """Ends all of your sign-ins at once, and removes all of your trusted browsers."""
     if principal.user is None:
         raise Forbidden("Only people sign out. A key is revoked.")
     await sign_ins.sign_out_everywhere(principal.user)
@@ -113,7 +113,7 @@ async def sign_out_everywhere(
 
 @router.get("/me", summary="Who am I?", responses=describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE))
 async def show_me(principal: PrincipalDep, session: SessionDep, settings: SettingsDep) -> MeOut:
-    """Whom the API takes you for, and what you may do."""
+    """The principal of this request, and its roles."""
     user = await repository.find_user(session, principal.user) if principal.user else None
     here = principal.sign_in is not None
     rights = await rights_of(session, user, settings, signed_in_here=here) if user else None
@@ -140,7 +140,7 @@ async def show_me(principal: PrincipalDep, session: SessionDep, settings: Settin
     ),
 )  # fmt: skip
 async def change_password(
-    wanted: PasswordIn,
+    body: PasswordIn,
     request: Request,
     principal: PrincipalDep,
     writing: WritingDep,
@@ -151,15 +151,15 @@ async def change_password(
     outbox: OutboxDep,
     clock: ClockDep,
 ) -> None:
-    """Takes the present one once more. All your other sign-ins end."""
+    """Requires the present password. All your other sign-ins end."""
     if principal.user is None:
         raise Forbidden("Only people have passwords.")
     async with sessions() as session:
         user = await repository.find_user(session, principal.user)
     if user is None:
         raise Unauthorized("This account is disabled.")
-    await sign_ins.check_password(user, wanted.present.get_secret_value(), address_of(request), principal.sign_in)
-    new = wanted.new.get_secret_value()
+    await sign_ins.check_password(user, body.present.get_secret_value(), address_of(request), principal.sign_in)
+    new = body.new.get_secret_value()
     await judge.refuse_weak(new, (user.email, user.name), where="new")
     hashed = await passwords.hash(new)
     async with writing() as session:
@@ -176,10 +176,10 @@ async def change_password(
 
 @well_known.get("/.well-known/jwks.json", summary="Public keys", responses=describe(HTTPStatus.SERVICE_UNAVAILABLE))
 async def show_keys(signing_keys: SigningKeysDep) -> KeySetOut:
-    """The keys by which others judge the tokens of this API (JWKS)."""
+    """Public keys for verifying the access tokens of this API (JWKS)."""
     return KeySetOut(keys=await signing_keys.published())
 
 
-def _show(tokens: Tokens, clock: Clock) -> TokensOut:
+def _tokens_out(tokens: Tokens, clock: Clock) -> TokensOut:
     seconds = int((tokens.access_until - clock()).total_seconds())
     return TokensOut(access_token=tokens.access, refresh_token=tokens.refresh, expires_in=seconds)

@@ -1,4 +1,4 @@
-"""`/v1/auth/sign-ins`: where one is signed in."""
+"""`/v1/auth/sign-ins`: the sign-ins of a user."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ ASKED = HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAI
 
 @router.get("", summary="List your sign-ins", responses=describe(*ASKED))
 async def list_sign_ins(principal: PrincipalDep, session: SessionDep, clock: ClockDep) -> list[SignInOut]:
-    """Yours that last, the one that was used last first."""
+    """Your current sign-ins, most recently used first."""
     if principal.user is None:
         raise Forbidden("Only people sign in.")
-    found = await sign_ins.list_of(session, principal.user, clock())
-    return [SignInOut.of(one, principal.sign_in) for one in found]
+    rows = await sign_ins.list_of(session, principal.user, clock())
+    return [SignInOut.of(row, principal.sign_in) for row in rows]
 
 
 @router.delete(
@@ -37,7 +37,7 @@ async def list_sign_ins(principal: PrincipalDep, session: SessionDep, clock: Clo
 async def end_sign_in(
     sign_in: Annotated[UUID, Path(description="The sign-in's id.")], principal: PrincipalDep, writable: WritableDep
 ) -> None:
-    """One of yours, at once; its open live streams within seconds."""
+    """Ends a sign-in of yours at once, and its live streams within seconds."""
     if principal.user is None:
         raise Forbidden("Only people sign in.")
     async with writable() as session, session.begin():
