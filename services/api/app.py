@@ -1,4 +1,4 @@
-"""The API put together: its parts, its routes, and how it runs."""
+"""The application: its components, routes and lifespan."""
 
 from __future__ import annotations
 
@@ -61,17 +61,17 @@ from services.kit.service import Health, working
 log = logger()
 
 DASHBOARD = Path(__file__).parents[2] / "dashboards" / "live"
-"""Beside `services`, in a checkout as where it is installed."""
+"""Beside `services`, both in a checkout and in an installation."""
 DOCS = Path(__file__).parent / "docs"
 
 
 def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngine | None = None) -> FastAPI:
-    """The application. It works as long as its lifespan lasts.
+    """The application. Its background tasks run during its lifespan.
 
     Args:
-        settings: the API's.
-        clock: tells the time.
-        engine: connections to the database in place of a pool of its own.
+        settings: of the API.
+        clock: gives the time.
+        engine: of the database, in place of a pool of its own.
     """
     database_url = settings.database_url.get_secret_value()
     engine = engine or open_engine(database_url)
@@ -107,7 +107,7 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
         summary="People counting for shops: stores, counts, pictures, and a live stream of them.",
         version="1",
         lifespan=lifespan,
-        docs_url=None,  # FastAPI's page loads its script from elsewhere; ours, below, is our own
+        docs_url=None,  # FastAPI's page loads scripts of other hosts; the one below does not
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
@@ -159,7 +159,7 @@ def _issuers(settings: ApiSettings, signing_keys: SigningKeys) -> list[Issuer]:
 
 
 async def _make_first_admin(settings: ApiSettings) -> None:
-    """Where METRICA_ADMIN_PASSWORD says so. The database may be away yet, as at any other time."""
+    """Create the first superadmin, if METRICA_ADMIN_PASSWORD is set. Waits for the database."""
     if settings.admin_password is None:
         return
     backoff = Backoff()
@@ -177,6 +177,6 @@ async def _make_first_admin(settings: ApiSettings) -> None:
 
 
 async def _warn_of_weak(password: str, email: str) -> None:
-    """Refusing it would leave a Metrica that nobody can sign in to, on a machine that may have no terminal."""
+    """Warn of a weak password. Refusing it could leave an installation without any account to sign in with."""
     if not (await Judge().judge(password, [email])).enough:
         log.warning("METRICA_ADMIN_PASSWORD is easily guessed: sign in and choose another", email=email)

@@ -1,4 +1,4 @@
-"""POST once: with an `Idempotency-Key`, a request that comes again gets the first answer, and makes nothing twice."""
+"""Idempotent POST: a request that is repeated with its `Idempotency-Key` gets the first response."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=100,
         pattern=r"^[\x21-\x7e]+$",
-        description="Any text of the caller's, a UUID for one. Who sends it again within a day, with the same body, "
-        "gets the same answer, with `Idempotency-Replayed: true`.",
+        description="Any text that the client chooses, such as a UUID. Repeated within a day with the same body, the "
+        "request gets the same response, with `Idempotency-Replayed: true`.",
         examples=["0b9f1c1e-5c2f-4f0e-9d7f-8a3f0f5f6d11"],
     ),
 ]
@@ -57,38 +57,38 @@ class Creation:
 
     async def once(
         self,
-        wanted: BaseModel,
+        body: BaseModel,
         make: Callable[[AsyncSession], Awaitable[BaseModel]],
         *,
         may: Callable[[AsyncSession], Awaitable[object]],
         tagged: bool = True,
     ) -> Response:
-        """Make it in one transaction with the memory of it, or answer as before those who still may make it.
+        """Create an object and store the response in one transaction, or return the stored response.
 
         Args:
-            wanted: the request's body.
-            make: makes it, in a transaction of `services.api.transaction`, and gives what the answer shows.
-            may: raises where the principal may not make it now, whatever was answered before.
-            tagged: whether the answer carries an ETag.
+            body: of the request.
+            make: creates the object in a transaction of `services.api.transaction`, and returns the response's body.
+            may: raises where the principal may not create it now, even if a response is stored.
+            tagged: whether the response has an ETag.
 
         Raises:
-            Invalid: the same key came with another request.
-            Conflict: the answer cannot be read any more.
+            Invalid: the key was used with another request.
+            Conflict: the stored response cannot be decrypted any more.
         """
         self.change_quota.count(self.principal)
         async with writing(self.writable, self.principal.name, self.clock) as session:
             await may(session)
-            known = await self._recall(session, wanted)
+            known = await self._recall(session, body)
             if known is not None:
                 return known
-            shown = await make(session)
-            headers = {"ETag": etag(shown)} if tagged else {}
-            body = shown.model_dump_json(by_alias=True)
+            made = await make(session)
+            headers = {"ETag": etag(made)} if tagged else {}
+            text = made.model_dump_json(by_alias=True)
             if self.key is not None:
-                session.add(self._remembered(wanted, body))
-        return Response(body, HTTPStatus.CREATED, headers, JSONResponse.media_type)
+                session.add(self._remembered(body, text))
+        return Response(text, HTTPStatus.CREATED, headers, JSONResponse.media_type)
 
-    async def _recall(self, session: AsyncSession, wanted: BaseModel) -> Response | None:
+    async def _recall(self, session: AsyncSession, body: BaseModel) -> Response | None:
         if self.key is None:
             return None
         if not self.vault.usable:
@@ -98,32 +98,32 @@ class Creation:
         query = select(RememberedAnswer).where(
             RememberedAnswer.who == holder(self.principal), RememberedAnswer.key == self.key
         )
-        found = (await session.exec(query)).first()
-        if found is None:
+        row = (await session.exec(query)).first()
+        if row is None:
             return None
-        if not self.vault.is_marked(self._asked(wanted), found.fingerprint):
+        if not self.vault.is_marked(self._request_text(body), row.fingerprint):
             raise Invalid("This Idempotency-Key came before, with another request: take a new one.")
         try:
-            body = self.vault.open(found.sealed)
+            text = self.vault.open(row.sealed)
         except CannotOpen:
             raise Conflict(
                 "This was made before, and its answer is sealed with another METRICA_SECRET_KEY: look at what there is."
             ) from None
-        return Response(body, found.status, {"Idempotency-Replayed": "true"}, JSONResponse.media_type)
+        return Response(text, row.status, {"Idempotency-Replayed": "true"}, JSONResponse.media_type)
 
-    def _remembered(self, wanted: BaseModel, body: str) -> RememberedAnswer:
+    def _remembered(self, body: BaseModel, text: str) -> RememberedAnswer:
         assert self.key is not None
         return RememberedAnswer(
-            who=holder(self.principal),  # no name: somebody else may have it later
+            who=holder(self.principal),  # no name, which another principal may have later
             key=self.key,
-            fingerprint=self.vault.mark(self._asked(wanted)),
+            fingerprint=self.vault.mark(self._request_text(body)),
             status=HTTPStatus.CREATED,
-            sealed=self.vault.seal(body),
+            sealed=self.vault.seal(text),
             at=self.clock(),
         )
 
-    def _asked(self, wanted: BaseModel) -> str:
-        return f"{self.request.method} {self.request.url.path} {wanted.model_dump_json()}"
+    def _request_text(self, body: BaseModel) -> str:
+        return f"{self.request.method} {self.request.url.path} {body.model_dump_json()}"
 
 
 def creation(

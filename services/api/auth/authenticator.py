@@ -40,7 +40,7 @@ class Authenticator:
         verifier: of access tokens.
         sessions: for reading users, roles and sign-ins.
         writable: for recording when keys and sign-ins were last used.
-        clock: tells the time.
+        clock: gives the time.
     """
 
     settings: ApiSettings

@@ -46,10 +46,10 @@ async def principal(request: Request, authenticator: AuthenticatorDep) -> Princi
 async def guest(request: Request, authenticator: AuthenticatorDep) -> Principal | None:
     """The request's principal, or None without a sign-in: routes for holders of a one-time link accept both."""
     try:
-        found = await authenticator.identify(request)
+        caller = await authenticator.identify(request)
     except Unauthorized:
         return None
-    return None if found is LOCAL else found
+    return None if caller is LOCAL else caller
 
 
 async def worker(

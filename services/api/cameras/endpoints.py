@@ -182,8 +182,8 @@ async def change_camera(
 ) -> CameraSettings:
     """Requires the manager role. `{"paused": true}` pauses it. In force within a second or two."""
     async with writing() as session:
-        shown = await service.change(session, principal, camera, body, vault, settings.networks, if_match)
-    return tagged(response, shown)
+        settings_out = await service.change(session, principal, camera, body, vault, settings.networks, if_match)
+    return tagged(response, settings_out)
 
 
 @router.put("/cameras/{camera}/lines", summary="Draw a camera's lines", responses=describe(*CHANGING))
@@ -198,8 +198,8 @@ async def draw_lines(
 ) -> CameraSettings:
     """Replaces all lines: omitted ones are removed. A line that can never count is refused with the reason."""
     async with writing() as session:
-        shown = await service.draw(session, principal, camera, body, vault, if_match)
-    return tagged(response, shown)
+        settings_out = await service.draw(session, principal, camera, body, vault, if_match)
+    return tagged(response, settings_out)
 
 
 @router.post("/cameras/{camera}/lines/preview", summary="Try lines out", responses=describe(*CREATING))
@@ -223,8 +223,8 @@ async def name_zones(
 ) -> CameraSettings:
     """Replaces all zones: omitted ones are removed. Zones do not affect counting."""
     async with writing() as session:
-        shown = await service.draw(session, principal, camera, body, vault, if_match)
-    return tagged(response, shown)
+        settings_out = await service.draw(session, principal, camera, body, vault, if_match)
+    return tagged(response, settings_out)
 
 
 @router.delete(

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.events import State
-from services.api.http.pagination import Asked, Page
+from services.api.http.pagination import Page, PageRequest
 from services.api.http.problems import Invalid
 from services.kit.database.tables import Camera, CameraHealth
 
@@ -79,7 +79,7 @@ def period(start: datetime | None, end: datetime | None, now: datetime) -> tuple
 
 
 async def read_health(
-    session: AsyncSession, camera: Camera, since: datetime, until: datetime, page: Asked
+    session: AsyncSession, camera: Camera, since: datetime, until: datetime, page: PageRequest
 ) -> HealthPage:
     """A page of a camera's statuses in a period, and the uptime over all of it."""
     at = col(CameraHealth.at)

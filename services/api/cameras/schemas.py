@@ -166,12 +166,12 @@ class ProbeOut(BaseModel):
 
 def required_role(body: CameraPatch) -> Role:
     """The role that a change takes: admin where it keeps pictures of people, else manager."""
-    return Role.ADMIN if "record" in body.said else Role.MANAGER
+    return Role.ADMIN if "record" in body.changes else Role.MANAGER
 
 
 def changes_of(body: CameraPatch) -> dict[str, Any]:
     """The fields of a body that are set, as fields of `CameraSetup`."""
-    return {name: value for name, value in body.said.items() if name not in {"id", "lines"}}
+    return {name: value for name, value in body.changes.items() if name not in {"id", "lines"}}
 
 
 def _visible_address(role: Role | None, address: str) -> str:

@@ -24,7 +24,7 @@ from services.api.cameras.schemas import (
 )
 from services.api.http import etags
 from services.api.http.ids import free_id
-from services.api.http.pagination import Asked
+from services.api.http.pagination import PageRequest
 from services.api.http.problems import Invalid, Unavailable
 from services.kit.database.tables import Camera, Store
 from services.kit.network import literal_hosts
@@ -35,7 +35,7 @@ _REMOTE = re.compile(r"(rtsp[su]?|https?|sim)://", re.IGNORECASE)
 
 
 async def list_cameras(
-    session: AsyncSession, principal: Principal, store: str, vault: Vault, page: Asked
+    session: AsyncSession, principal: Principal, store: str, vault: Vault, page: PageRequest
 ) -> tuple[list[CameraSettings], str | None]:
     """A page of a store's cameras, ordered by id, and the cursor of the next page."""
     store_row = await readable_store(session, principal, store)

@@ -1,4 +1,4 @@
-"""Stretches of local dates, what they are compared with, and their buckets. Pure."""
+"""Periods of local dates, their comparison periods, and their buckets. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 from services.kit.local_time import DAY, QUARTER, instant, stretches
 
 WEEK = timedelta(days=7)
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # of wall clocks
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # a wall-clock time
 
 
 class Size(StrEnum):
-    """How long a bucket is. A week begins on Monday (ISO 8601)."""
+    """Length of a bucket. A week begins on Monday (ISO 8601)."""
 
     QUARTER = "15m"
     HOUR = "hour"
@@ -26,11 +26,11 @@ class Size(StrEnum):
 
     @property
     def within_days(self) -> bool:
-        """Whether a day is made of several."""
+        """Tell whether it is shorter than a day."""
         return self in _PER_DAY
 
     def begin(self, day: date) -> date:
-        """Of a size of days: the first date of the bucket that holds a date."""
+        """The first date of the bucket that contains a date; for sizes of days and longer."""
         if self is Size.WEEK:
             return day - timedelta(days=day.weekday())
         return day.replace(day=1) if self is Size.MONTH else day
@@ -40,7 +40,7 @@ _PER_DAY = {Size.QUARTER: 96, Size.HOUR: 24}
 
 
 class Against(StrEnum):
-    """What a period is compared with."""
+    """Choice of a comparison period."""
 
     PREVIOUS = "previous"
     WEEKDAY = "weekday"
@@ -54,25 +54,25 @@ class Period:
     last: date
 
     def __contains__(self, moment: datetime) -> bool:
-        """Whether a time of a wall clock lies in it."""
+        """Tell whether a wall-clock time is in the period."""
         return self.first <= moment.date() <= self.last
 
     @property
     def days(self) -> int:
-        """How many dates there are."""
+        """Number of dates."""
         return (self.last - self.first).days + 1
 
     @property
     def months(self) -> int:
-        """How many months, where it is whole months; else 0."""
+        """Number of months if the period consists of whole months; else 0."""
         whole = self.first.day == 1 and (self.last + DAY).day == 1
         return _month(self.last) - _month(self.first) + 1 if whole else 0
 
     def before(self, against: Against) -> Period:
-        """What it is compared with.
+        """The comparison period.
 
-        `previous`: of whole months, as many months before; otherwise as many days before. `weekday`: the nearest days
-        before it with the same weekdays, whole weeks earlier.
+        `previous`: as many months before for whole months, otherwise as many days before. `weekday`: the nearest
+        earlier days with the same weekdays, whole weeks before.
         """
         if against is Against.WEEKDAY:
             shift = -(-self.days // 7) * WEEK
@@ -82,9 +82,9 @@ class Period:
         return Period(self.first - self.days * DAY, self.first - DAY)
 
     def counterpart(self, moment: datetime, other: Period) -> datetime:
-        """The wall clock's time in `other` that is as far into it as `moment` (a wall clock's, in this one).
+        """The wall-clock time that is as far into `other` as `moment` is into this period.
 
-        Of whole months the same day of the month, at the same time; where that month is shorter, its end.
+        For whole months, the same day of the month and time; the end of the month if it is shorter.
         """
         if not self.months:
             return moment + (other.first - self.first)
@@ -99,12 +99,13 @@ Key = tuple[int, int] | date
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A bucket's place.
+    """Position of a bucket in time.
 
     Attributes:
-        key: the number of its size since 1970 by the wall clock with the offset in seconds; of a size of days its date.
-        start, end: with the zone's offset; by wall clocks alone, without.
-        label: its beginning by the wall clock, ISO 8601, as long as the size needs.
+        key: for sizes below a day, number of the bucket since 1970 by the wall clock, and UTC offset in seconds; for
+            others, the date.
+        start, end: with the time zone's offset; without, if there is no common time zone.
+        label: start by the wall clock, ISO 8601, in the precision of the size.
     """
 
     key: Key
@@ -119,8 +120,8 @@ def slots(period: Period, size: Size, zone: ZoneInfo | None) -> list[Slot]:
     Args:
         period: the local dates.
         size: of the buckets.
-        zone: of the store. None is for stores in several: their hours are those on their wall clocks, all days have 24,
-            and the two hours that a clock repeats are one.
+        zone: time zone of the stores. None for several time zones: then buckets are wall-clock hours, each day has 24,
+            and an hour that clocks repeat is one.
     """
     if not size.within_days:
         return list(_of_days(period, size, zone))
@@ -133,14 +134,14 @@ def slots(period: Period, size: Size, zone: ZoneInfo | None) -> list[Slot]:
 
 
 def hour_of(key: Key, zone: ZoneInfo | None) -> Slot:
-    """The slot of an hour."""
+    """The slot of an hour's key."""
     assert isinstance(key, tuple)
     day = (_EPOCH + key[0] * timedelta(hours=1)).date()
     return next(slot for slot in slots(Period(day, day), Size.HOUR, zone) if slot.key == key)
 
 
 def bucket_count(period: Period, size: Size) -> int:
-    """How many buckets a period has, about."""
+    """Approximate number of buckets of a period."""
     if size.within_days:
         return period.days * _PER_DAY[size]
     return period.days // {Size.DAY: 1, Size.WEEK: 7, Size.MONTH: 28}[size]
@@ -196,6 +197,6 @@ def _month(day: date) -> int:
 
 
 def _shift(day: date, months: int) -> date:
-    """The same day of another month; where that is shorter, its last."""
+    """The same day of another month, or the last day of a shorter month."""
     year, month = divmod(_month(day) - 1 + months, 12)
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))

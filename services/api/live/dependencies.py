@@ -14,7 +14,7 @@ from services.api.dependencies import BusDep, ClockDep, SettingsDep, component
 from services.api.live import messages
 from services.api.live.feed import Feed
 from services.api.live.hub import Hub, Listener
-from services.api.live.stream import LiveStream, Watch
+from services.api.live.stream import LiveStream, RightsCheck
 from services.api.settings import ApiSettings
 from services.kit.nats.bus import Bus
 
@@ -43,7 +43,7 @@ class StreamOpener:
         Args:
             listener: has joined the hub, and leaves it where `begin` fails.
             share: the listener's part of the quota of streams, which the stream takes over.
-            look: raises where the listener may listen no longer; see `Watch`.
+            look: raises where the listener may listen no longer; see `RightsCheck`.
             begin: puts the first messages into the mailbox.
         """
         try:
@@ -57,7 +57,7 @@ class StreamOpener:
             listener,
             lambda: messages.heartbeat(self.clock(), bus=self.bus.connected),
             self.settings.heartbeat_seconds,
-            Watch(look, self.settings.recheck_seconds),
+            RightsCheck(look, self.settings.recheck_seconds),
             share.pop_all(),
         )
 

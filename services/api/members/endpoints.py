@@ -44,8 +44,8 @@ async def change_member(
 ) -> MemberOut:
     """Requires the admin role. In force at the member's next request. Keys made by a former admin are revoked."""
     async with writing() as session:
-        shown = await service.change_role(session, principal, organization, user, body, if_match, clock)
-    return tagged(response, shown)
+        changed = await service.change_role(session, principal, organization, user, body, if_match, clock)
+    return tagged(response, changed)
 
 
 @router.delete(
@@ -92,5 +92,5 @@ async def change_user(
 ) -> UserOut:
     """Requires a superadmin. Disabling a user ends all of their sign-ins."""
     async with writing() as session:
-        shown = await service.change_user(session, principal, user, body, if_match, clock)
-    return tagged(response, shown)
+        changed = await service.change_user(session, principal, user, body, if_match, clock)
+    return tagged(response, changed)

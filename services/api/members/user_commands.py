@@ -1,4 +1,4 @@
-"""Links for `metrica user`: made by whoever reaches the database, and told in the terminal."""
+"""Operations of `metrica user`, on the database: invitation and reset links, new users, the list of users."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from services.kit.database.tables import Organization
 
 @dataclass(frozen=True, slots=True)
 class IssuedLink:
-    """A link, and until when it is good."""
+    """A new link, and its expiry."""
 
     link: Link
     until: datetime
@@ -32,43 +32,45 @@ class IssuedLink:
 
 @dataclass(frozen=True, slots=True)
 class UserRoles:
-    """A user and where they are a member."""
+    """A user with the roles by organization."""
 
     user: User
     roles: dict[str, str]
 
 
 async def invite(database_url: str, email: str, organization: str, role: Role | None, name: str = "") -> IssuedLink:
-    """Invite somebody; an invitation that is pending is replaced, and says what is not said here.
+    """Create an invitation. It replaces a pending one, from which it takes omitted values.
 
     Raises:
         NotFound: there is no such organization.
-        Conflict: they are a member already, or nobody says in which role.
+        Conflict: the address is a member's, or there is no role.
     """
     email = plain_address(email)
     async with writing_at(database_url) as session:
-        found = await session.get(Organization, organization)
-        if found is None:
+        organization_row = await session.get(Organization, organization)
+        if organization_row is None:
             known = (await session.exec(select(Organization.id).order_by(col(Organization.id)))).all()
             raise NotFound(f"there is no organization {organization!r}; there are: {', '.join(known) or 'none'}")
-        pending = await repository.find_pending(session, found, email)
+        pending = await repository.find_pending(session, organization_row, email)
         if role is None and pending is None:
-            raise Conflict(f"say in which --role {email} is to join {found.id}: viewer, manager or admin")
-        wanted = InvitationIn(
+            raise Conflict(f"say in which --role {email} is to join {organization_row.id}: viewer, manager or admin")
+        body = InvitationIn(
             email=email,
             name=name or (pending.name if pending else ""),
             role=role or Role(pending.role if pending else Role.VIEWER),
         )
-        row, link = await service.make(session, found, wanted, invited_by=COMMAND_LINE, inviter=None, now=utc_now())
+        row, link = await service.make(
+            session, organization_row, body, invited_by=COMMAND_LINE, inviter=None, now=utc_now()
+        )
         return IssuedLink(link, row.expires_at)
 
 
 async def reset(database_url: str, email: str) -> IssuedLink:
-    """Let an account's owner choose another password.
+    """Create a reset link for an account.
 
     Raises:
         NotFound: there is no such account.
-        Conflict: it is disabled.
+        Conflict: the account is disabled.
     """
     async with writing_at(database_url) as session:
         user = await find_user_by_email(session, email)
@@ -80,10 +82,10 @@ async def reset(database_url: str, email: str) -> IssuedLink:
 
 
 async def create(database_url: str, email: str, *, superadmin: bool) -> IssuedLink:
-    """Make an account that has no password yet.
+    """Create an account without a password, and a reset link for it.
 
     Raises:
-        Conflict: there is one.
+        Conflict: the account exists.
     """
     email = plain_address(email)
     async with writing_at(database_url) as session:
@@ -96,12 +98,12 @@ async def create(database_url: str, email: str, *, superadmin: bool) -> IssuedLi
 
 
 async def list_users(database_url: str) -> list[UserRoles]:
-    """All users by their addresses."""
+    """All users, ordered by address."""
     async with writing_at(database_url) as session:
         users = (await session.exec(select(User).order_by(col(User.email)))).all()
         memberships = (await session.exec(select(Membership).order_by(col(Membership.organization)))).all()
     return [
-        UserRoles(user, {one.organization: one.role for one in memberships if one.user == user.id}) for user in users
+        UserRoles(user, {row.organization: row.role for row in memberships if row.user == user.id}) for user in users
     ]
 
 

@@ -23,7 +23,7 @@ router = APIRouter(tags=["organizations"])
 
 @router.get("/organizations", summary="List organizations", responses=describe(*READING))
 async def list_organizations(session: SessionDep, principal: PrincipalDep, page: PageDep) -> Page[OrganizationOut]:
-    """Those that you may know of, by id."""
+    """Organizations that you may see, ordered by id."""
     rows, after = await page.read(session, readable_organizations(principal), col(Organization.id), str)
     return Page(items=[OrganizationOut.of(row) for row in rows], next=after)
 
@@ -61,8 +61,8 @@ async def change_organization(
 ) -> OrganizationOut:
     """Requires the admin role."""
     async with writing() as session:
-        shown = await service.change(session, principal, organization, body, if_match)
-    return tagged(response, shown)
+        changed = await service.change(session, principal, organization, body, if_match)
+    return tagged(response, changed)
 
 
 @router.delete(

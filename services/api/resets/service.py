@@ -1,7 +1,7 @@
-"""Asking for a new password, and choosing it.
+"""Password resets: request a link, and choose a password with it.
 
-Whoever asks learns nothing about the address: the request is written down and answered, and the account is looked for
-later, by what sends the mail.
+The response to a request reveals nothing about the address: the request is stored, and the outbox looks for the account
+later.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from services.kit.database.tables import Organization
 
 HOUR = timedelta(hours=1)
 PER_ACCOUNT, PER_ADDRESS = 3, 30
-"""Requests an hour, for an account and from an address. What is more is answered the same, and forgotten."""
+"""Requests an hour, for an account and from an address. Further ones get the same response, and are dropped."""
 LOOKS = 300
-"""Estimates of passwords an hour, by one link."""
+"""Estimates of passwords an hour, with one link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def prepare(public_url: str | None, clock: Clock) -> Prepare:
 
     async def write(session: AsyncSession, mail: OutgoingMail) -> Letter | None:
         user = await find_user_by_email(session, mail.recipient)
-        # Who signs in elsewhere is not given a second way in.
+        # An account without a password signs in at another issuer, and gets no second way in.
         if (
             user is None
             or user.disabled
@@ -143,7 +143,7 @@ def prepare(public_url: str | None, clock: Clock) -> Prepare:
 def make(
     session: AsyncSession, user: User, now: datetime, expires: datetime | None = None
 ) -> tuple[PasswordReset, Link]:
-    """A reset of an account, and its link."""
+    """Create a reset of an account's password, and its link."""
     link = Link.draw(Purpose.RESET)
     row = PasswordReset(user=user.id, hash=link.hash, created_at=now, expires_at=expires or now + Purpose.RESET.life)
     session.add(row)
@@ -164,12 +164,12 @@ async def _standing(
     session: AsyncSession, token: str, now: datetime, *, lock: bool = False
 ) -> tuple[PasswordReset, User]:
     query = select(PasswordReset).where(PasswordReset.hash == digest(token))
-    found = (await session.exec(query.with_for_update() if lock else query)).first()
-    if found is None:
+    row = (await session.exec(query.with_for_update() if lock else query)).first()
+    if row is None:
         raise NotFound("This link sets no password: open it as it stands in the mail.")
-    user = (await session.exec(select(User).where(User.id == found.user, col(User.disabled).is_(False)))).first()
-    if found.used_at is not None or user is None:
+    user = (await session.exec(select(User).where(User.id == row.user, col(User.disabled).is_(False)))).first()
+    if row.used_at is not None or user is None:
         raise Gone("This link was used already, or a later one was: ask for a new one.")
-    if found.expires_at <= now:
+    if row.expires_at <= now:
         raise Gone("This link has expired: ask for a new one.")
-    return found, user
+    return row, user

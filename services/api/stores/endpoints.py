@@ -63,8 +63,8 @@ async def change_store(
 ) -> StoreSettings:
     """Requires the manager role. Another time zone moves the borders of its days, past ones too."""
     async with writing() as session:
-        shown = await service.change(session, principal, store, body, if_match)
-    return tagged(response, shown)
+        changed = await service.change(session, principal, store, body, if_match)
+    return tagged(response, changed)
 
 
 @router.delete(

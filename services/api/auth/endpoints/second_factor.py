@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.api.access import Principal, require_superadmin
 from services.api.auth import repository, sign_ins
 from services.api.auth.dependencies import PrincipalDep, SecondFactorsDep, SignInsDep, WritingDep
-from services.api.auth.rights import asked_of
+from services.api.auth.rights import requirements_of
 from services.api.auth.schemas import BeginIn, BegunOut, CodeIn, ProofIn, RecoveryCodesOut, SecondFactorOut
 from services.api.auth.second_factor import factors
 from services.api.auth.second_factor.factors import SecondFactors
@@ -34,7 +34,7 @@ router = APIRouter(tags=["sign-in"])
 FRESH = timedelta(minutes=10)
 """Age of a sign-in up to which a second factor can be set up without the password."""
 MINE = "/auth/second-factor"
-ASKED = (
+STATUSES = (
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
     HTTPStatus.CONFLICT,
@@ -119,21 +119,21 @@ def reauthentication(
 ReauthenticationDep = Annotated[Reauthentication, Depends(reauthentication)]
 
 
-@router.get(MINE, summary="See your second factor", responses=describe(*ASKED))
+@router.get(MINE, summary="See your second factor", responses=describe(*STATUSES))
 async def show_second_factor(principal: PrincipalDep, session: SessionDep, settings: SettingsDep) -> SecondFactorOut:
     """Your second factor, if you have one, and the organizations that require it."""
     user = await _person(session, principal)
-    row, asked = await factors.find(session, user.id), await asked_of(session, user, settings)
+    row, requirements = await factors.find(session, user.id), await requirements_of(session, user, settings)
     return SecondFactorOut(
         on=row is not None,
         since=None if row is None else row.confirmed_at,
         recovery_codes_left=await factors.recovery_codes_left(session, user.id),
-        asked_for_in=list(asked.organizations),
-        asked_for_as_superadmin=asked.as_superadmin,
+        asked_for_in=list(requirements.organizations),
+        asked_for_as_superadmin=requirements.as_superadmin,
     )
 
 
-@router.post(MINE, summary="Begin a second factor", responses=describe(*ASKED))
+@router.post(MINE, summary="Begin a second factor", responses=describe(*STATUSES))
 async def begin_second_factor(
     body: BeginIn, owner: ReauthenticationDep, second_factors: SecondFactorsDep, writable: WritableDep, clock: ClockDep
 ) -> BegunOut:
@@ -154,7 +154,7 @@ async def begin_second_factor(
     return BegunOut(secret=secret, uri=uri, qr=picture)
 
 
-@router.post(MINE + "/confirm", summary="Confirm your second factor", responses=describe(*ASKED))
+@router.post(MINE + "/confirm", summary="Confirm your second factor", responses=describe(*STATUSES))
 async def confirm_second_factor(
     body: CodeIn,
     principal: PrincipalDep,
@@ -174,7 +174,7 @@ async def confirm_second_factor(
     return RecoveryCodesOut(recovery_codes=codes)
 
 
-@router.post(MINE + "/recovery-codes", summary="Draw new recovery codes", responses=describe(*ASKED))
+@router.post(MINE + "/recovery-codes", summary="Draw new recovery codes", responses=describe(*STATUSES))
 async def draw_recovery_codes(body: ProofIn, owner: ReauthenticationDep, writable: WritableDep) -> RecoveryCodesOut:
     """Replaces your recovery codes with ten new ones, shown this once."""
     user = await owner.user()
@@ -191,7 +191,7 @@ async def draw_recovery_codes(body: ProofIn, owner: ReauthenticationDep, writabl
     MINE + "/remove",
     summary="Turn your second factor off",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=describe(*ASKED),
+    responses=describe(*STATUSES),
 )
 async def remove_second_factor(
     body: ProofIn, principal: PrincipalDep, owner: ReauthenticationDep, writing: WritingDep, settings: SettingsDep
@@ -201,9 +201,9 @@ async def remove_second_factor(
     await owner.prove(user, body.password.get_secret_value())
     async with writing() as session:
         await repository.lock_user(session, user.id, changing=True)
-        asked = await asked_of(session, user, settings)
-        if asked:
-            who = ", ".join(asked.organizations) or "METRICA_ADMIN_SECOND_FACTOR, as a superadmin,"
+        requirements = await requirements_of(session, user, settings)
+        if requirements:
+            who = ", ".join(requirements.organizations) or "METRICA_ADMIN_SECOND_FACTOR, as a superadmin,"
             raise Conflict(
                 f"{who} asks you for a second factor: you may put another in its place, and not turn it off."
             )
@@ -217,7 +217,7 @@ async def remove_second_factor(
     "/users/{user}/second-factor",
     summary="Remove a lost second factor",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=describe(*ASKED, HTTPStatus.NOT_FOUND),
+    responses=describe(*STATUSES, HTTPStatus.NOT_FOUND),
 )
 async def remove_lost_second_factor(
     user: Annotated[UUID, Path(description="The user's id.")], principal: PrincipalDep, writing: WritingDep

@@ -16,10 +16,10 @@ from services.api.http.problems import Forbidden, NotFound, describe
 
 router = APIRouter(prefix="/auth/sign-ins", tags=["sign-in"])
 
-ASKED = HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE
+STATUSES = HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE
 
 
-@router.get("", summary="List your sign-ins", responses=describe(*ASKED))
+@router.get("", summary="List your sign-ins", responses=describe(*STATUSES))
 async def list_sign_ins(principal: PrincipalDep, session: SessionDep, clock: ClockDep) -> list[SignInOut]:
     """Your current sign-ins, most recently used first."""
     if principal.user is None:
@@ -32,7 +32,7 @@ async def list_sign_ins(principal: PrincipalDep, session: SessionDep, clock: Clo
     "/{sign_in}",
     summary="End a sign-in",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=describe(*ASKED, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=describe(*STATUSES, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 async def end_sign_in(
     sign_in: Annotated[UUID, Path(description="The sign-in's id.")], principal: PrincipalDep, writable: WritableDep
