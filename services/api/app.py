@@ -41,7 +41,7 @@ from services.api.invitations.endpoints import links as invitation_links
 from services.api.invitations.endpoints import router as invitations
 from services.api.keys.endpoints import router as keys
 from services.api.live.endpoints import router as live
-from services.api.live.feed import Feed
+from services.api.live.feed import LiveFeed
 from services.api.live.hub import Hub
 from services.api.mail.outbox import Outbox
 from services.api.members.endpoints import router as members
@@ -81,7 +81,7 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
     factors = SecondFactors(settings.vault)
     bus = Bus(settings, Owner.API, Owner.API)
     statuses, hub = Statuses(), Hub()
-    feed = Feed(bus, sessions, hub, statuses, clock, settings.reread_seconds)
+    feed = LiveFeed(bus, sessions, hub, statuses, clock, settings.reread_seconds)
     projection = Projection(
         bus, sessions, writable, database_url, settings.vault, statuses, clock, changed=feed.refresh
     )

@@ -3,7 +3,7 @@
 Each kind has three limits in a process: for one principal, for one organization, and in total. Above a limit of the
 caller the response is 429, above the total 503; both tell when to try again.
 
-    with quotas.hold(Kind.EXPORT, principal, organization):
+    with quotas.hold(QuotaKind.EXPORT, principal, organization):
         ...
 """
 
@@ -24,7 +24,7 @@ RETRY_AFTER = 10
 REFUSED = Metric("metrica_api_over_quota", "Requests refused because a share was used up.", ["kind", "share"])
 
 
-class Kind(StrEnum):
+class QuotaKind(StrEnum):
     """A limited resource; the value is the plural in messages."""
 
     EXPORT = "exports"
@@ -54,16 +54,16 @@ class AllTaken(Unavailable):
 class Quotas:
     """Present uses, by kind and holder."""
 
-    def __init__(self, shares: Mapping[Kind, Shares]) -> None:
+    def __init__(self, shares: Mapping[QuotaKind, Shares]) -> None:
         self._shares = dict(shares)
-        self._held: dict[Kind, Counter[str]] = {kind: Counter() for kind in self._shares}
+        self._held: dict[QuotaKind, Counter[str]] = {kind: Counter() for kind in self._shares}
 
-    def held(self, kind: Kind) -> int:
+    def held(self, kind: QuotaKind) -> int:
         """Number of present uses of a kind."""
         return self._held[kind][_ALL]
 
     @contextmanager
-    def hold(self, kind: Kind, principal: Principal, organization: str, address: str = "") -> Iterator[None]:
+    def hold(self, kind: QuotaKind, principal: Principal, organization: str, address: str = "") -> Iterator[None]:
         """Use one while the context lasts. Refuses at once rather than wait.
 
         Args:
@@ -109,6 +109,6 @@ def holder(principal: Principal, address: str = "") -> str:
     return f"address {address} {principal.name}"
 
 
-def _used_up(kind: Kind, share: str, detail: str) -> UsedUp:
+def _used_up(kind: QuotaKind, share: str, detail: str) -> UsedUp:
     REFUSED.labels(kind.name.lower(), share).inc()
     return UsedUp(f"{detail} End one, or try again in {RETRY_AFTER} seconds.", retry_after=RETRY_AFTER)

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.api.http.texts import without_hidden
 from services.api.mail.settings import MailSettings
-from services.api.quotas import Kind, Quotas, Shares
+from services.api.quotas import QuotaKind, Quotas, Shares
 from services.kit.network.source_networks import SourceNetworks
 from services.kit.settings import DatabaseSettings, is_loopback
 
@@ -87,7 +87,13 @@ class ApiSettings(DatabaseSettings, MailSettings):
         streams = self.max_streams_per_principal, self.max_streams_per_organization or half, self.max_streams
         exports = self.max_exports_per_principal, self.max_exports_per_organization, self.max_exports
         tests = self.max_camera_tests_per_principal, self.max_camera_tests_per_organization, self.max_camera_tests
-        return Quotas({Kind.STREAM: Shares(*streams), Kind.EXPORT: Shares(*exports), Kind.CAMERA_TEST: Shares(*tests)})
+        return Quotas(
+            {
+                QuotaKind.STREAM: Shares(*streams),
+                QuotaKind.EXPORT: Shares(*exports),
+                QuotaKind.CAMERA_TEST: Shares(*tests),
+            }
+        )
 
     @property
     def other_hosts(self) -> list[str]:

@@ -13,7 +13,7 @@ from services.api.auth.tokens.signing_keys import SigningKeys
 from services.api.change_quota import ChangeQuota
 from services.api.clock import Clock
 from services.api.database import Sessions
-from services.api.live.feed import Feed
+from services.api.live.feed import LiveFeed
 from services.api.live.hub import Hub
 from services.api.mail.outbox import Outbox
 from services.api.quotas import Quotas
@@ -40,7 +40,7 @@ class AppState:
     """For writing, READ COMMITTED: a statement sees everything that was committed before it."""
     statuses: Statuses
     hub: Hub
-    feed: Feed
+    feed: LiveFeed
     clock: Clock
     vault: Vault
     passwords: Passwords

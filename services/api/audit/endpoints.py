@@ -7,14 +7,13 @@ from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
-from sqlmodel import col, select
 
 from services.api.access import Role, readable_organization
+from services.api.audit.repository import read_entries
 from services.api.auth.dependencies import PrincipalDep
 from services.api.dependencies import OrganizationID, SessionDep
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import READING, describe
-from services.kit.database.account_tables import AuditEntry
 
 router = APIRouter(tags=["changes"])
 
@@ -42,13 +41,5 @@ async def list_changes(
 ) -> Page[ChangeOut]:
     """The organization's audit log, newest first. Requires the admin role."""
     row = await readable_organization(session, principal, organization, Role.ADMIN)
-    query = select(AuditEntry).where(AuditEntry.organization == row.id)
-    entries, after = await page.read(session, query, col(AuditEntry.id), _read_id, newest_first=True)
+    entries, after = await read_entries(session, row, page)
     return Page(items=[ChangeOut.model_validate(entry.model_dump()) for entry in entries], next=after)
-
-
-def _read_id(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 2**63:
-        raise ValueError(f"{text} is no id")
-    return number

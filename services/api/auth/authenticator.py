@@ -14,7 +14,13 @@ from services.api.access import LOCAL, Principal
 from services.api.auth import cookies, repository, sign_ins
 from services.api.auth.rights import rights_of
 from services.api.auth.tokens.access_tokens import BUILT_IN, Claims, Verifier
-from services.api.auth.tokens.api_keys import Worker, is_key, principal_of_key, principal_of_known_key, worker_of_key
+from services.api.auth.tokens.api_keys import (
+    EdgeWorker,
+    is_key,
+    principal_of_key,
+    principal_of_known_key,
+    worker_of_key,
+)
 from services.api.clock import Clock
 from services.api.database import Sessions
 from services.api.http.problems import Unauthorized
@@ -118,14 +124,14 @@ class Authenticator:
                 raise Unauthorized(f"{principal.name} is not let in any more. {SIGN_IN}")
             return await question(session, now)
 
-    async def identify_worker(self, key: str | None) -> Worker:
+    async def identify_worker(self, key: str | None) -> EdgeWorker:
         """The edge worker of a key.
 
         Raises:
             Unauthorized: no key was sent, or it is not a valid worker's key.
         """
         if not key:
-            raise Unauthorized("Send the worker's key in X-Worker-Key.")
+            raise Unauthorized("Send the worker's key in X-EdgeWorker-Key.")
         return await worker_of_key(self.writable, key, self.clock())
 
     async def _as_of_now(self, session: AsyncSession, principal: Principal) -> Principal | None:

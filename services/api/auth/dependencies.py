@@ -15,17 +15,17 @@ from services.api.auth.passwords.hashing import Passwords
 from services.api.auth.passwords.strength import Judge
 from services.api.auth.second_factor.factors import SecondFactors
 from services.api.auth.service import SignIns
-from services.api.auth.tokens.api_keys import Worker
+from services.api.auth.tokens.api_keys import EdgeWorker
 from services.api.auth.tokens.signing_keys import SigningKeys
 from services.api.change_quota import ChangeQuota
 from services.api.dependencies import ClockDep, WritableDep, component
 from services.api.http.problems import Unauthorized
-from services.api.quotas import Kind, Quotas
+from services.api.quotas import QuotaKind, Quotas
 from services.api.transaction import writing
 from services.kit.http.addresses import client_network
 
 BeginWriting = Callable[[], AbstractAsyncContextManager[AsyncSession]]
-Hold = Callable[[Kind, str], AbstractContextManager[None]]
+Hold = Callable[[QuotaKind, str], AbstractContextManager[None]]
 """Takes one of a kind from an organization's quota while the context lasts; see `services.api.quotas`."""
 
 AuthenticatorDep = Annotated[Authenticator, component("authenticator")]
@@ -55,14 +55,14 @@ async def guest(request: Request, authenticator: AuthenticatorDep) -> Principal 
 async def worker(
     authenticator: AuthenticatorDep,
     x_worker_key: Annotated[str | None, Header(description="The key of a worker at the edge.")] = None,
-) -> Worker:
+) -> EdgeWorker:
     """The edge worker that sends the request."""
     return await authenticator.identify_worker(x_worker_key)
 
 
 PrincipalDep = Annotated[Principal, Depends(principal)]
 GuestDep = Annotated[Principal | None, Depends(guest)]
-WorkerDep = Annotated[Worker, Depends(worker)]
+WorkerDep = Annotated[EdgeWorker, Depends(worker)]
 
 
 def begin_writing(

@@ -61,11 +61,6 @@ def of_codes(user: UUID) -> Counter:
     return Counter(f"{_CODES}{user}", PER_CODES, CODES_WINDOW)
 
 
-async def count_try(session: AsyncSession, email: str, address: str, now: datetime) -> None:
-    """Count an unknown client's attempt before its password is checked. See `count`."""
-    await count(session, of_stranger(email, address), now)
-
-
 async def count(session: AsyncSession, counters: Sequence[Counter], now: datetime) -> None:
     """Count an attempt.
 

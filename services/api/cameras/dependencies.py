@@ -12,7 +12,7 @@ from services.api.auth.dependencies import Hold, HoldDep
 from services.api.cameras.camera_test import try_out
 from services.api.cameras.schemas import ProbeOut
 from services.api.dependencies import BusDep, VaultDep
-from services.api.quotas import Kind
+from services.api.quotas import QuotaKind
 from services.kit.nats.bus import Bus
 from services.kit.vault import Vault
 
@@ -28,7 +28,7 @@ class CameraTests:
 
     async def run(self, organization: str, address: str, *, trusted: bool) -> ProbeOut | Response:
         """Grab one frame of an address; an empty response where the client has disconnected."""
-        with self.hold(Kind.CAMERA_TEST, organization):
+        with self.hold(QuotaKind.CAMERA_TEST, organization):
             result = await try_out(
                 self.bus,
                 self.vault,

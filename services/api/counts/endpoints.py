@@ -12,7 +12,7 @@ from contracts.events import Counts, LineCount
 from contracts.identity import LIVE, TOKEN_PATTERN, to_datetime
 from services.api.access import readable_store
 from services.api.auth.dependencies import PrincipalDep
-from services.api.counts.buckets import FIRST_DAY, LAST_DAY, Bucket, by_hour, by_quarter, day_bounds
+from services.api.counts.buckets import FIRST_DAY, LAST_DAY, DayBucket, by_hour, by_quarter, day_bounds
 from services.api.counts.repository import QuarterRow, by_bucket, by_line, read_quarters
 from services.api.counts.schemas import BucketOut, DayCounts, DayTotals, Now, Period
 from services.api.database import driver
@@ -33,7 +33,7 @@ Day = Annotated[
     ),
 ]
 Run = Annotated[str, Query(pattern=TOKEN_PATTERN, description="`live`, or the name of a replay.")]
-By = Annotated[list[Period] | None, Query(description="Bucket lengths; both if omitted.")]
+By = Annotated[list[Period] | None, Query(description="DayBucket lengths; both if omitted.")]
 
 
 @router.get(
@@ -91,5 +91,5 @@ def _buckets(day: date, where: ZoneInfo, rows: list[QuarterRow], by: list[Period
     return {period: [_bucket_out(bucket) for bucket in by_period[period]()] for period in Period if period in by}
 
 
-def _bucket_out(bucket: Bucket) -> BucketOut:
+def _bucket_out(bucket: DayBucket) -> BucketOut:
     return BucketOut(start=bucket.start, end=bucket.end, in_=bucket.ins, out=bucket.outs)

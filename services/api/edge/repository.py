@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.identity import LIVE
-from services.api.auth.tokens.api_keys import Worker
+from services.api.auth.tokens.api_keys import EdgeWorker
 from services.kit.database.tables import Camera, CrossingRow, Line
 
 
@@ -33,7 +33,7 @@ class Stored:
     at: datetime
 
 
-async def lines_of(session: AsyncSession, worker: Worker) -> dict[str, dict[str, LineRevisions]]:
+async def lines_of(session: AsyncSession, worker: EdgeWorker) -> dict[str, dict[str, LineRevisions]]:
     """The lines of the worker's store, by camera and id; cameras without lines are included."""
     by_camera: dict[str, dict[str, LineRevisions]] = {}
     query = (
@@ -48,7 +48,7 @@ async def lines_of(session: AsyncSession, worker: Worker) -> dict[str, dict[str,
     return by_camera
 
 
-async def stored_crossings(session: AsyncSession, worker: Worker, ids: Collection[UUID]) -> dict[UUID, Stored]:
+async def stored_crossings(session: AsyncSession, worker: EdgeWorker, ids: Collection[UUID]) -> dict[UUID, Stored]:
     """The stored crossings among `ids`, by id."""
     query = select(CrossingRow).where(
         CrossingRow.run == LIVE, CrossingRow.store == worker.store, col(CrossingRow.id).in_(ids)

@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts import subjects
 from contracts.events import Crossing
 from contracts.identity import LIVE, Direction, edge_id, to_datetime, to_ns
-from services.api.auth.tokens.api_keys import Worker
+from services.api.auth.tokens.api_keys import EdgeWorker
 from services.api.cameras.repository import in_words
 from services.api.edge.repository import LineRevisions, Stored, lines_of, stored_crossings
 from services.api.edge.schemas import EdgeAnswer, EdgeAnswers, EdgeCrossing
@@ -30,7 +30,7 @@ AT_ONCE = 64
 class Batch:
     """A worker's crossings, validated one by one."""
 
-    def __init__(self, worker: Worker, lines: Mapping[str, Mapping[str, LineRevisions]], now: datetime) -> None:
+    def __init__(self, worker: EdgeWorker, lines: Mapping[str, Mapping[str, LineRevisions]], now: datetime) -> None:
         self._worker, self._lines, self._now = worker, lines, now
         self.crossings: dict[UUID, Crossing] = {}
         """Accepted crossings, to be published."""
@@ -86,7 +86,7 @@ class Batch:
 
 
 async def take(
-    session: AsyncSession, bus: Bus, worker: Worker, events: Sequence[JsonValue], now: datetime
+    session: AsyncSession, bus: Bus, worker: EdgeWorker, events: Sequence[JsonValue], now: datetime
 ) -> EdgeAnswers:
     """Validate a batch, and publish its accepted crossings. Returns once the stream has stored them.
 

@@ -14,8 +14,8 @@ from services.api.auth.dependencies import PrincipalDep
 from services.api.database import driver
 from services.api.dependencies import ClockDep, OrganizationID, SessionDep, StoreID
 from services.api.history.footfall import read_footfall, read_peak_hour
-from services.api.history.period import Period, bucket_count
-from services.api.history.repository import By, Reading
+from services.api.history.period import DateRange, bucket_count
+from services.api.history.repository import By, CountSelection
 from services.api.history.schemas import (
     DatesQuery,
     FootfallOut,
@@ -62,7 +62,7 @@ async def organization_footfall(
     return answer.model_copy(update={"organization": organization})
 
 
-def period_of(query: DatesQuery, stores: Sequence[Store], now: datetime) -> Period:
+def period_of(query: DatesQuery, stores: Sequence[Store], now: datetime) -> DateRange:
     """The local dates of a query; today if it has none.
 
     Raises:
@@ -72,7 +72,7 @@ def period_of(query: DatesQuery, stores: Sequence[Store], now: datetime) -> Peri
     first = query.from_ or last
     if first > last:
         raise Invalid(f"from {first} is after to {last}.")
-    period = Period(first, last)
+    period = DateRange(first, last)
     if period.days > MOST_DAYS:
         raise Invalid(f"{first} to {last} are {period.days} days; at most {MOST_DAYS} are told at once.")
     return period
@@ -82,13 +82,13 @@ async def _answer(
     connection: asyncpg.Connection, query: FootfallQuery, by: By, stores: Sequence[Store], now: datetime
 ) -> FootfallOut:
     now = now.astimezone(UTC)
-    reading, period = Reading(query.run, stores, query.open_only), _period(query, stores, now)
+    reading, period = CountSelection(query.run, stores, query.open_only), _period(query, stores, now)
     answer = await read_footfall(connection, reading, period, query.bucket, by, query.compare, now)
     peak = await read_peak_hour(connection, reading, period) if query.peak else None
     return answer.model_copy(update={"peak": peak})
 
 
-def _period(query: FootfallQuery, stores: Sequence[Store], now: datetime) -> Period:
+def _period(query: FootfallQuery, stores: Sequence[Store], now: datetime) -> DateRange:
     period = period_of(query, stores, now)
     if (count := bucket_count(period, query.bucket)) > MOST_BUCKETS:
         raise Invalid(

@@ -17,8 +17,8 @@ import asyncpg
 
 from services.api.database import CONNECT_TIMEOUT
 from services.api.history.footfall import common_zone
-from services.api.history.period import Key, Period, Size, slots
-from services.api.history.repository import SERIES, By, Reading, Span, read_buckets
+from services.api.history.period import DateRange, Key, Size, slots
+from services.api.history.repository import SERIES, By, CountSelection, Span, read_buckets
 from services.kit.database.effective_counts import standing
 from services.kit.database.tables import Store
 from services.kit.local_time import DAY, Stretch, stretches
@@ -57,7 +57,9 @@ async def exporting(database_url: str) -> AsyncIterator[asyncpg.Connection]:
         connection.terminate()  # even within a query: nothing was written
 
 
-async def crossings_csv(connection: asyncpg.Connection, run: str, store: Store, period: Period) -> AsyncIterator[bytes]:
+async def crossings_csv(
+    connection: asyncpg.Connection, run: str, store: Store, period: DateRange
+) -> AsyncIterator[bytes]:
     """A store's crossings on local dates, ordered by time, with local times."""
     yield CROSSINGS_HEADER
     await connection.execute(_AHEAD)
@@ -68,7 +70,7 @@ async def crossings_csv(connection: asyncpg.Connection, run: str, store: Store, 
 
 
 async def footfall_csv(
-    connection: asyncpg.Connection, reading: Reading, period: Period, size: Size, by: By
+    connection: asyncpg.Connection, reading: CountSelection, period: DateRange, size: Size, by: By
 ) -> AsyncIterator[bytes]:
     """All buckets of each series, empty ones too; series after series, in pieces of four weeks."""
     yield _lines([FOOTFALL_HEADER])
@@ -128,14 +130,14 @@ def _by_month(stretch: Stretch) -> Iterator[Stretch]:
         start = turn
 
 
-def _pieces(period: Period, size: Size) -> Iterator[Period]:
+def _pieces(period: DateRange, size: Size) -> Iterator[DateRange]:
     if not size.within_days:
         yield period
         return
     first = period.first
     while first <= period.last:
         last = min(first + PIECE - DAY, period.last)
-        yield Period(first, last)
+        yield DateRange(first, last)
         first = last + DAY
 
 

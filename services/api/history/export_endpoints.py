@@ -19,11 +19,11 @@ from services.api.database import Sessions
 from services.api.dependencies import ClockDep, SessionsDep, SettingsDep, StoreID
 from services.api.history.endpoints import period_of
 from services.api.history.export import crossings_csv, exporting, footfall_csv
-from services.api.history.period import Period
-from services.api.history.repository import Reading
+from services.api.history.period import DateRange
+from services.api.history.repository import CountSelection
 from services.api.history.schemas import DatesQuery, FootfallExportQuery
 from services.api.http.problems import READING, describe
-from services.api.quotas import Kind
+from services.api.quotas import QuotaKind
 from services.kit.database.tables import Store
 from services.kit.logs import logger
 
@@ -96,7 +96,7 @@ async def export_crossings(
     """All crossings of a store on local dates, ordered by time, with local times. Streamed: of any size."""
     row, period = await _store_and_period(store, query, principal, sessions, clock)
     async with AsyncExitStack() as holds:
-        holds.enter_context(hold(Kind.EXPORT, row.organization))
+        holds.enter_context(hold(QuotaKind.EXPORT, row.organization))
         connection = await holds.enter_async_context(exporting(settings.database_url.get_secret_value()))
         pieces = crossings_csv(connection, query.run, row, period)
         return CsvStream(pieces, holds.pop_all(), _name(row, "crossings", period))
@@ -115,20 +115,20 @@ async def export_footfall(
     """Footfall of a store on local dates: one line for each bucket of each series, empty ones too."""
     row, period = await _store_and_period(store, query, principal, sessions, clock)
     async with AsyncExitStack() as holds:
-        holds.enter_context(hold(Kind.EXPORT, row.organization))
+        holds.enter_context(hold(QuotaKind.EXPORT, row.organization))
         connection = await holds.enter_async_context(exporting(settings.database_url.get_secret_value()))
-        reading = Reading(query.run, [row], query.open_only)
+        reading = CountSelection(query.run, [row], query.open_only)
         pieces = footfall_csv(connection, reading, period, query.bucket, query.by)
         return CsvStream(pieces, holds.pop_all(), _name(row, "footfall", period))
 
 
 async def _store_and_period(
     store: str, query: DatesQuery, principal: Principal, sessions: Sessions, clock: Clock
-) -> tuple[Store, Period]:
+) -> tuple[Store, DateRange]:
     async with sessions() as session:
         row = await readable_store(session, principal, store)
     return row, period_of(query, [row], clock())
 
 
-def _name(store: Store, kind: str, period: Period) -> str:
+def _name(store: Store, kind: str, period: DateRange) -> str:
     return f"{store.id}-{kind}-{period.first}-{period.last}.csv"

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from services.api.history.period import Against, Key, Period, Size, Slot, hour_of, slots
-from services.api.history.repository import SERIES, By, Part, Reading, Row, Span, read_buckets, read_peak
+from services.api.history.period import Against, DateRange, Key, Size, TimeSlot, hour_of, slots
+from services.api.history.repository import SERIES, By, CountSelection, Part, Row, Span, read_buckets, read_peak
 from services.api.history.schemas import BucketOut, ComparedOut, FootfallOut, SeriesOut, SoFarOut, UntilOut
 from services.kit.database.tables import Store
 from services.kit.local_time import quarter_of
@@ -19,8 +19,8 @@ from services.kit.zones import zone
 
 async def read_footfall(
     connection: asyncpg.Connection,
-    reading: Reading,
-    period: Period,
+    reading: CountSelection,
+    period: DateRange,
     size: Size,
     by: By,
     against: Sequence[Against],
@@ -60,7 +60,9 @@ async def read_footfall(
     )
 
 
-async def read_peak_hour(connection: asyncpg.Connection, reading: Reading, period: Period) -> BucketOut | None:
+async def read_peak_hour(
+    connection: asyncpg.Connection, reading: CountSelection, period: DateRange
+) -> BucketOut | None:
     """Read the local hour with the most INs, the first of equals; None without an IN."""
     row = await read_peak(connection, reading, period)
     return None if row is None else _bucket_out(hour_of(row.key, common_zone(reading.stores)), row.ins, row.outs)
@@ -72,14 +74,16 @@ def common_zone(stores: Sequence[Store]) -> ZoneInfo | None:
     return zone(names.pop()) if len(names) == 1 else None
 
 
-def _spans(reading: Reading, period: Period, against: Sequence[Against], now: datetime) -> tuple[Span, list[Span]]:
+def _spans(
+    reading: CountSelection, period: DateRange, against: Sequence[Against], now: datetime
+) -> tuple[Span, list[Span]]:
     """Spans of the period and its comparison periods; with the present time, if the period is under way in a store."""
     quarter = quarter_of(now)
 
     def present(where: ZoneInfo) -> datetime:
         return quarter.astimezone(where).replace(tzinfo=None)
 
-    def compared(other: Period) -> Span:
+    def compared(other: DateRange) -> Span:
         return Span(other, lambda where: period.counterpart(present(where), other))
 
     others = [period.before(choice) for choice in against]
@@ -88,7 +92,7 @@ def _spans(reading: Reading, period: Period, against: Sequence[Against], now: da
     return Span(period), [Span(other) for other in others]
 
 
-def _all_series(rows: Iterable[Row], places: Sequence[Slot], by: By) -> list[SeriesOut]:
+def _all_series(rows: Iterable[Row], places: Sequence[TimeSlot], by: By) -> list[SeriesOut]:
     """The series of a period, in order. The total is always one, even without counts."""
     by_series: defaultdict[tuple[str, ...], list[Row]] = defaultdict(list)
     if by is By.TOTAL:
@@ -101,7 +105,7 @@ def _all_series(rows: Iterable[Row], places: Sequence[Slot], by: By) -> list[Ser
     ]
 
 
-def _series(names: dict[str, str], places: Sequence[Slot], rows: Sequence[Row]) -> SeriesOut:
+def _series(names: dict[str, str], places: Sequence[TimeSlot], rows: Sequence[Row]) -> SeriesOut:
     ins, outs = _sums(rows)
     return SeriesOut(
         store=names.get("store"),
@@ -113,7 +117,7 @@ def _series(names: dict[str, str], places: Sequence[Slot], rows: Sequence[Row]) 
     )
 
 
-def _buckets(places: Sequence[Slot], rows: Iterable[Row]) -> list[BucketOut]:
+def _buckets(places: Sequence[TimeSlot], rows: Iterable[Row]) -> list[BucketOut]:
     sums: defaultdict[Key, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for row in rows:
         ins, outs = sums[row.key]
@@ -122,7 +126,7 @@ def _buckets(places: Sequence[Slot], rows: Iterable[Row]) -> list[BucketOut]:
 
 
 def _compared(
-    against: Against, span: Span, rows: Sequence[Row], places: Sequence[Slot], so_far: SoFarOut | None
+    against: Against, span: Span, rows: Sequence[Row], places: Sequence[TimeSlot], so_far: SoFarOut | None
 ) -> ComparedOut:
     whole = [row for row in rows if row.part & Part.PERIOD]
     ins, outs = _sums(whole)
@@ -158,5 +162,5 @@ def _sums(rows: Iterable[Row]) -> tuple[int, int]:
     return ins, outs
 
 
-def _bucket_out(place: Slot, ins: int, outs: int) -> BucketOut:
+def _bucket_out(place: TimeSlot, ins: int, outs: int) -> BucketOut:
     return BucketOut(start=place.start, end=place.end, label=place.label, in_=ins, out=outs)

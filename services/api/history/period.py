@@ -47,7 +47,7 @@ class Against(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class DateRange:
     """Local dates from `first` to `last`, both included."""
 
     first: date
@@ -68,7 +68,7 @@ class Period:
         whole = self.first.day == 1 and (self.last + DAY).day == 1
         return _month(self.last) - _month(self.first) + 1 if whole else 0
 
-    def before(self, against: Against) -> Period:
+    def before(self, against: Against) -> DateRange:
         """The comparison period.
 
         `previous`: as many months before for whole months, otherwise as many days before. `weekday`: the nearest
@@ -76,12 +76,12 @@ class Period:
         """
         if against is Against.WEEKDAY:
             shift = -(-self.days // 7) * WEEK
-            return Period(self.first - shift, self.last - shift)
+            return DateRange(self.first - shift, self.last - shift)
         if self.months:
-            return Period(_shift(self.first, -self.months), self.first - DAY)
-        return Period(self.first - self.days * DAY, self.first - DAY)
+            return DateRange(_shift(self.first, -self.months), self.first - DAY)
+        return DateRange(self.first - self.days * DAY, self.first - DAY)
 
-    def counterpart(self, moment: datetime, other: Period) -> datetime:
+    def counterpart(self, moment: datetime, other: DateRange) -> datetime:
         """The wall-clock time that is as far into `other` as `moment` is into this period.
 
         For whole months, the same day of the month and time; the end of the month if it is shorter.
@@ -98,7 +98,7 @@ Key = tuple[int, int] | date
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class TimeSlot:
     """Position of a bucket in time.
 
     Attributes:
@@ -114,7 +114,7 @@ class Slot:
     label: str
 
 
-def slots(period: Period, size: Size, zone: ZoneInfo | None) -> list[Slot]:
+def slots(period: DateRange, size: Size, zone: ZoneInfo | None) -> list[TimeSlot]:
     """All buckets of a period, in order. Weeks and months are cut at its ends.
 
     Args:
@@ -129,25 +129,25 @@ def slots(period: Period, size: Size, zone: ZoneInfo | None) -> list[Slot]:
     if zone is None:
         begin, length = (period.first - _EPOCH.date()).days * per_day, DAY / per_day
         wall = [_EPOCH + (begin + n) * length for n in range(period.days * per_day)]
-        return [Slot((begin + n, 0), at, at + length, _label(at, size)) for n, at in enumerate(wall)]
+        return [TimeSlot((begin + n, 0), at, at + length, _label(at, size)) for n, at in enumerate(wall)]
     return list(_of_clock(period, size, zone))
 
 
-def hour_of(key: Key, zone: ZoneInfo | None) -> Slot:
+def hour_of(key: Key, zone: ZoneInfo | None) -> TimeSlot:
     """The slot of an hour's key."""
     assert isinstance(key, tuple)
     day = (_EPOCH + key[0] * timedelta(hours=1)).date()
-    return next(slot for slot in slots(Period(day, day), Size.HOUR, zone) if slot.key == key)
+    return next(slot for slot in slots(DateRange(day, day), Size.HOUR, zone) if slot.key == key)
 
 
-def bucket_count(period: Period, size: Size) -> int:
+def bucket_count(period: DateRange, size: Size) -> int:
     """Approximate number of buckets of a period."""
     if size.within_days:
         return period.days * _PER_DAY[size]
     return period.days // {Size.DAY: 1, Size.WEEK: 7, Size.MONTH: 28}[size]
 
 
-def _of_clock(period: Period, size: Size, zone: ZoneInfo) -> Iterator[Slot]:
+def _of_clock(period: DateRange, size: Size, zone: ZoneInfo) -> Iterator[TimeSlot]:
     per_slot = 96 // _PER_DAY[size]
     for piece in stretches(zone, period.first, period.last):
         shift = int(piece.offset.total_seconds())
@@ -157,18 +157,18 @@ def _of_clock(period: Period, size: Size, zone: ZoneInfo) -> Iterator[Slot]:
             left = (n + 1) * per_slot * 900 - (int(at.timestamp()) + shift)
             end = min(at + -(-left // 900) * QUARTER, piece.end)
             local = at.astimezone(zone)
-            yield Slot((n, shift), local, end.astimezone(zone), _label(local, size))
+            yield TimeSlot((n, shift), local, end.astimezone(zone), _label(local, size))
             at = end
 
 
-def _of_days(period: Period, size: Size, zone: ZoneInfo | None) -> Iterator[Slot]:
+def _of_days(period: DateRange, size: Size, zone: ZoneInfo | None) -> Iterator[TimeSlot]:
     first = period.first
     while first <= period.last:
         begin = size.begin(first)
         after = min(_next(begin, size), period.last + DAY)
         start, end = _midnight(first, zone), _midnight(after, zone)
         if start < end:
-            yield Slot(begin, start, end, _label(datetime.combine(first, time()), size))
+            yield TimeSlot(begin, start, end, _label(datetime.combine(first, time()), size))
         first = after
 
 

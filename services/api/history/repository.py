@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from services.api.history.period import Key, Period, Size
+from services.api.history.period import DateRange, Key, Size
 from services.api.stores.opening_hours import OpeningHours
 from services.kit.database.effective_counts import standing
 from services.kit.database.tables import Store
@@ -33,7 +33,7 @@ class By(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class CountSelection:
     """Selection of counts.
 
     Attributes:
@@ -56,7 +56,7 @@ class Span:
         until: exclusive wall-clock end, in a time zone, of the counts "so far"; None if they are not needed.
     """
 
-    period: Period
+    period: DateRange
     until: Callable[[ZoneInfo], datetime] | None = None
 
 
@@ -82,7 +82,7 @@ class Row(NamedTuple):
 class _Pieces:
     """Pieces of a span in a time zone, to be read from rows of whole days, and from rows of quarter hours."""
 
-    days: list[tuple[Period, Part]]
+    days: list[tuple[DateRange, Part]]
     quarters: list[tuple[Stretch, Part]]
 
 
@@ -123,10 +123,10 @@ _TOP = "ORDER BY ins DESC, bucket, shift DESC LIMIT 1"
 
 
 async def read_buckets(
-    connection: asyncpg.Connection, reading: Reading, spans: Sequence[Span], size: Size, by: By = By.TOTAL
+    connection: asyncpg.Connection, reading: CountSelection, spans: Sequence[Span], size: Size, by: By = By.TOTAL
 ) -> list[list[Row]]:
     """Read the counts of each span by bucket. An empty bucket has no row, one that is cut has two."""
-    days: list[tuple[Store, int, Period]] = []
+    days: list[tuple[Store, int, DateRange]] = []
     quarters: list[tuple[Store, int, Stretch]] = []
     for name, stores in _by_zone(reading.stores).items():
         for number, span in enumerate(spans):
@@ -141,7 +141,7 @@ async def read_buckets(
     return rows
 
 
-async def read_peak(connection: asyncpg.Connection, reading: Reading, period: Period) -> Row | None:
+async def read_peak(connection: asyncpg.Connection, reading: CountSelection, period: DateRange) -> Row | None:
     """Read the local hour with the most INs in total; None without an IN."""
     quarters = [
         (store, _place(0, Part.PERIOD), piece)
@@ -162,8 +162,8 @@ def _pieces(span: Span, size: Size, where: ZoneInfo, *, open_only: bool) -> _Pie
         return _Pieces([(span.period, Part.PERIOD)], [])
     day = until.date()
     days = [
-        (Period(first, min(day - DAY, last)), Part.PERIOD | Part.SO_FAR),
-        (Period(max(first, day), last), Part.PERIOD),
+        (DateRange(first, min(day - DAY, last)), Part.PERIOD | Part.SO_FAR),
+        (DateRange(max(first, day), last), Part.PERIOD),
     ]
     # The day that is cut has whole rows in the period; its counts so far are in its quarter hours.
     cut = _parted(stretches(where, day, day), end) if first <= day <= last else ()
@@ -186,7 +186,7 @@ def _parted(pieces: Sequence[Stretch], end: datetime | None) -> Iterator[tuple[S
 
 
 async def _of_days(
-    connection: asyncpg.Connection, run: str, days: Sequence[tuple[Store, int, Period]], size: Size, by: By
+    connection: asyncpg.Connection, run: str, days: Sequence[tuple[Store, int, DateRange]], size: Size, by: By
 ) -> Iterator[tuple[int, Row]]:
     query = _OF_DAYS.format(
         series=_columns(by),
@@ -207,7 +207,7 @@ async def _of_days(
 
 async def _of_quarters(
     connection: asyncpg.Connection,
-    reading: Reading,
+    reading: CountSelection,
     quarters: Sequence[tuple[Store, int, Stretch]],
     size: Size,
     by: By,

@@ -73,7 +73,7 @@ class OrganizationFootfallQuery(FootfallQuery):
     by: Literal[By.TOTAL, By.STORE] = Field(default=By.TOTAL, description="Grouping into series.")
 
 
-class Tally(BaseModel):
+class InOutCounts(BaseModel):
     """INs and OUTs."""
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
@@ -82,7 +82,7 @@ class Tally(BaseModel):
     out: int = 0
 
 
-class BucketOut(Tally):
+class BucketOut(InOutCounts):
     """INs and OUTs from `start` to the exclusive `end`.
 
     Both have the store's UTC offset at that moment. For stores in several time zones they have none and are wall-clock
@@ -94,7 +94,7 @@ class BucketOut(Tally):
     label: str = Field(description="Its start by the wall clock: 2026-11-23T14:00, 2026-11-23, 2026-W48, 2026-11.")
 
 
-class SeriesOut(Tally):
+class SeriesOut(InOutCounts):
     """A series of buckets: the total, or one store, camera or line."""
 
     store: str | None = None
@@ -103,7 +103,7 @@ class SeriesOut(Tally):
     buckets: list[BucketOut] = Field(description="All buckets of the period, empty and future ones too.")
 
 
-class UntilOut(Tally):
+class UntilOut(InOutCounts):
     """INs and OUTs from the start of a period to a moment in it."""
 
     until: datetime | None = Field(description="Null if the stores are in several time zones.")
@@ -116,7 +116,7 @@ class SoFarOut(BaseModel):
     then: UntilOut = Field(description="The other period, to the same wall-clock time.")
 
 
-class ComparedOut(Tally):
+class ComparedOut(InOutCounts):
     """A period that footfall is compared with."""
 
     against: Against
@@ -126,7 +126,7 @@ class ComparedOut(Tally):
     buckets: list[BucketOut]
 
 
-class FootfallOut(Tally):
+class FootfallOut(InOutCounts):
     """Footfall of a store or an organization over local dates, with comparisons."""
 
     store: str | None = None

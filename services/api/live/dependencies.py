@@ -12,14 +12,14 @@ from fastapi import Depends
 from services.api.clock import Clock
 from services.api.dependencies import BusDep, ClockDep, SettingsDep, component
 from services.api.live import messages
-from services.api.live.feed import Feed
+from services.api.live.feed import LiveFeed
 from services.api.live.hub import Hub, Listener
 from services.api.live.stream import LiveStream, RightsCheck
 from services.api.settings import ApiSettings
 from services.kit.nats.bus import Bus
 
 HubDep = Annotated[Hub, component("hub")]
-FeedDep = Annotated[Feed, component("feed")]
+FeedDep = Annotated[LiveFeed, component("feed")]
 
 
 @dataclass(frozen=True, slots=True)

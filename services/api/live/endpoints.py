@@ -19,7 +19,7 @@ from services.api.live.dependencies import FeedDep, HubDep, StreamOpenerDep
 from services.api.live.hub import EVERY
 from services.api.live.organization import OrganizationView
 from services.api.live.stream import LiveStream
-from services.api.quotas import Kind
+from services.api.quotas import QuotaKind
 
 router = APIRouter(tags=["live"])
 
@@ -134,5 +134,5 @@ async def follow_tracks(
 def _share(hold: Hold, organization: str) -> Iterator[ExitStack]:
     """A part of the quota of streams, released at the end unless a stream has taken it over."""
     with ExitStack() as share:
-        share.enter_context(hold(Kind.STREAM, organization))
+        share.enter_context(hold(QuotaKind.STREAM, organization))
         yield share

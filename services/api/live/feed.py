@@ -40,7 +40,7 @@ MENDED = Counter("metrica_api_notices_mended", "Totals that were read from the d
 log = logger()
 
 
-class Feed:
+class LiveFeed:
     """Broadcasts to the hub's listeners."""
 
     def __init__(

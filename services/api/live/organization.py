@@ -11,7 +11,7 @@ from services.api.access import Principal, present_stores_of
 from services.api.auth.authenticator import Authenticator
 from services.api.clock import Clock
 from services.api.live import messages
-from services.api.live.feed import Feed
+from services.api.live.feed import LiveFeed
 from services.api.live.hub import Hub, Listener
 from services.api.live.mailbox import Message
 
@@ -26,7 +26,7 @@ class OrganizationView:
     """
 
     hub: Hub
-    feed: Feed
+    feed: LiveFeed
     authenticator: Authenticator
     clock: Clock
     principal: Principal

@@ -15,7 +15,7 @@ from services.api.auth.dependencies import ChangeCounted, PrincipalDep
 from services.api.counts.endpoints import Day
 from services.api.database import driver
 from services.api.dependencies import ClockDep, SessionDep, StoreID
-from services.api.history.period import Period, Size, Slot, slots
+from services.api.history.period import DateRange, Size, TimeSlot, slots
 from services.api.http.problems import READING, describe
 from services.api.occupancy.repository import DayInside, correct, last_correction, read_day
 from services.api.occupancy.schemas import CorrectionIn, CorrectionOut, InsideNow, InsideThen, OccupancyOut
@@ -100,12 +100,12 @@ async def _now(connection: asyncpg.Connection, store: Store, now: datetime) -> I
 def _buckets(store: Store, day: date, size: Size, inside: DayInside) -> list[InsideThen]:
     return [
         bucket
-        for slot in slots(Period(day, day), size, zone(store.time_zone))
+        for slot in slots(DateRange(day, day), size, zone(store.time_zone))
         if (bucket := _bucket(slot, inside)) is not None
     ]
 
 
-def _bucket(slot: Slot, inside: DayInside) -> InsideThen | None:
+def _bucket(slot: TimeSlot, inside: DayInside) -> InsideThen | None:
     at, end = slot.start.astimezone(UTC), slot.end.astimezone(UTC)
     quarters = []
     while at < end and at in inside.quarters:

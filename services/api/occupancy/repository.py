@@ -28,7 +28,7 @@ SELECT at, inside, counted, who FROM occupancy_correction WHERE store = $1 AND a
 _CORRECT = "INSERT INTO occupancy_correction (store, at, inside, counted, who) VALUES ($1, $2, $3, $4, $5)"
 
 
-class Correction(NamedTuple):
+class StoredCorrection(NamedTuple):
     """A correction: `inside` people, where `counted` had been counted, by `who`."""
 
     at: datetime
@@ -50,7 +50,7 @@ class DayInside:
     """A local day by quarter hours, UTC, and its corrections."""
 
     quarters: dict[datetime, Quarter]
-    corrections: list[Correction]
+    corrections: list[StoredCorrection]
 
 
 async def read_day(connection: asyncpg.Connection, store: Store, day: date, now: datetime) -> DayInside:
@@ -77,7 +77,7 @@ async def read_day(connection: asyncpg.Connection, store: Store, day: date, now:
 
 async def last_correction(
     connection: asyncpg.Connection, store: Store, since: datetime, until: datetime
-) -> Correction | None:
+) -> StoredCorrection | None:
     """The newest correction from `since` to the exclusive `until`."""
     corrections = await _corrections(connection, store, since, until)
     return corrections[-1] if corrections else None
@@ -92,5 +92,5 @@ async def correct(connection: asyncpg.Connection, store: Store, people: int, who
 
 async def _corrections(
     connection: asyncpg.Connection, store: Store, start: datetime, end: datetime
-) -> Sequence[Correction]:
-    return [Correction(*row) for row in await connection.fetch(_CORRECTIONS, store.id, start, end)]
+) -> Sequence[StoredCorrection]:
+    return [StoredCorrection(*row) for row in await connection.fetch(_CORRECTIONS, store.id, start, end)]

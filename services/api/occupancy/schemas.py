@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from services.api.history.schemas import Tally
+from services.api.history.schemas import InOutCounts
 from services.api.http.bodies import Incoming
 
 # JSON Schema's "time" has an offset; this is a wall-clock time.
@@ -23,7 +23,7 @@ class InsideNow(BaseModel):
     corrected: bool = Field(description="Whether `since` is a correction.")
 
 
-class InsideThen(Tally):
+class InsideThen(InOutCounts):
     """INs and OUTs of a bucket, and the people inside at its end."""
 
     start: datetime

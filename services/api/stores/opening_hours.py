@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import time
 from itertools import pairwise
 from typing import Annotated
 
@@ -57,9 +56,3 @@ class OpeningHours(BaseModel):
         """The spans of a weekday; 0 is Monday."""
         spans: tuple[Span, ...] = getattr(self, WEEKDAYS[weekday])
         return spans
-
-    def is_open(self, weekday: int, moment: time) -> bool:
-        """Tell whether the store is open at a local time of a weekday; 0 is Monday."""
-        return not self.restricted or any(
-            opens <= moment.strftime("%H:%M") < closes for opens, closes in self.of(weekday)
-        )

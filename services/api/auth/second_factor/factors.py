@@ -35,8 +35,8 @@ NEEDED, WRONG = "second_factor_needed", "second_factor_wrong"
 _OF_APP = re.compile(r"[0-9]{6}")
 
 
-class Kind(StrEnum):
-    """Kind of a code."""
+class CodeKind(StrEnum):
+    """CodeKind of a code."""
 
     APP = "app"
     RECOVERY = "recovery code"
@@ -99,7 +99,7 @@ class SecondFactors:
         await session.flush()
         return await draw_recovery_codes(session, user)
 
-    async def take(self, session: AsyncSession, user: UUID, code: str, now: datetime) -> Kind:
+    async def take(self, session: AsyncSession, user: UUID, code: str, now: datetime) -> CodeKind:
         """Use a code up.
 
         Args:
@@ -116,7 +116,7 @@ class SecondFactors:
         if _OF_APP.fullmatch(plain) is None:
             if not await _take_recovery_code(session, user, plain):
                 raise WrongCode
-            return Kind.RECOVERY
+            return CodeKind.RECOVERY
         row = await find(session, user)
         step = None if row is None or row.sealed is None else _step_of(self._open(row.sealed), plain, now)
         if step is None:
@@ -126,7 +126,7 @@ class SecondFactors:
         moved = await session.exec(move_on.values(last_step=step).returning(col(SecondFactor.user)))
         if moved.first() is None:
             raise WrongCode
-        return Kind.APP
+        return CodeKind.APP
 
     def _seal(self, secret: str) -> str:
         try:

@@ -34,7 +34,7 @@ class NewKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class EdgeWorker:
     """An edge worker, identified by its key."""
 
     key: UUID
@@ -61,7 +61,7 @@ async def principal_of_key(sessions: Sessions, text: str, now: datetime) -> Prin
     """
     key = await _use(sessions, text, now)
     if key.role == WORKER:
-        raise Unauthorized("This is a worker's key: it goes into X-Worker-Key, and sends crossings.")
+        raise Unauthorized("This is a worker's key: it goes into X-EdgeWorker-Key, and sends crossings.")
     return _principal(key)
 
 
@@ -71,7 +71,7 @@ async def principal_of_known_key(session: AsyncSession, key: UUID) -> Principal 
     return None if row is None or row.revoked_at is not None else _principal(row)
 
 
-async def worker_of_key(sessions: Sessions, text: str, now: datetime) -> Worker:
+async def worker_of_key(sessions: Sessions, text: str, now: datetime) -> EdgeWorker:
     """The worker of an edge key.
 
     Raises:
@@ -80,7 +80,7 @@ async def worker_of_key(sessions: Sessions, text: str, now: datetime) -> Worker:
     key = await _use(sessions, text, now)
     if key.role != WORKER or key.store is None:
         raise Unauthorized("This is no worker's key: make one of the role worker for the store.")
-    return Worker(key.id, key.store)
+    return EdgeWorker(key.id, key.store)
 
 
 async def revoke_keys_of(
