@@ -179,7 +179,7 @@ async def serving(
     limits: Limits | None = None,
     **said: object,
 ) -> AsyncIterator[AppState]:
-    """Run the API; yields its parts, of which `settings.port` is where it answers."""
+    """Run the API; yields its components, of which `settings.port` is where it answers."""
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # without it asyncio leaves Nagle on: 40 ms an answer
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)

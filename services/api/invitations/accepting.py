@@ -45,7 +45,7 @@ class Acceptance:
             Gone: it was accepted, revoked, or has expired.
         """
         async with self.sessions() as session:
-            row = await standing(session, token, self.clock())
+            row = await valid_invitation(session, token, self.clock())
             user = await find_user_by_email(session, row.email)
             organization = await session.get_one(Organization, row.organization)
             return InvitationLook(
@@ -66,7 +66,7 @@ class Acceptance:
         """
         token, hashed = body.token.get_secret_value(), None
         async with self.sessions() as session:
-            row = await standing(session, token, self.clock())
+            row = await valid_invitation(session, token, self.clock())
             user = await find_user_by_email(session, row.email)
             organization = await session.get_one(Organization, row.organization)
         if _check_needs(user, self.principal, row) is Needs.PASSWORD:
@@ -78,7 +78,7 @@ class Acceptance:
             return await _accept(session, self.principal, token, body.name, hashed, self.clock())
 
 
-async def standing(session: AsyncSession, token: str, now: datetime, *, lock: bool = False) -> Invitation:
+async def valid_invitation(session: AsyncSession, token: str, now: datetime, *, lock: bool = False) -> Invitation:
     """The invitation of a link, if it can be accepted.
 
     Raises:
@@ -103,7 +103,7 @@ async def _accept(
     session: AsyncSession, principal: Principal | None, token: str, name: str | None, hashed: str | None, now: datetime
 ) -> AcceptedOut:
     """Accept in a serialized transaction, after checking all conditions once more."""
-    row = await standing(session, token, now, lock=True)
+    row = await valid_invitation(session, token, now, lock=True)
     user = await find_user_by_email(session, row.email)
     needs = _check_needs(user, principal, row)
     if user is None:

@@ -23,7 +23,7 @@ from services.api.auth.tokens.one_time_links import Link, Purpose
 from services.api.clock import Clock
 from services.api.database import Sessions
 from services.api.http.problems import Gone, NotFound, TooMany
-from services.api.invitations.accepting import standing as standing_invitation
+from services.api.invitations.accepting import valid_invitation
 from services.api.mail import messages
 from services.api.mail.addresses import is_plain_address
 from services.api.mail.messages import Letter
@@ -76,7 +76,7 @@ class PasswordResets:
             Gone: it was used, or has expired.
         """
         async with self.sessions() as session:
-            row, user = await _standing(session, token, self.clock())
+            row, user = await _valid_reset(session, token, self.clock())
             return ResetLook(email=user.email, expires_at=row.expires_at)
 
     async def use(self, body: UseIn) -> None:
@@ -89,12 +89,12 @@ class PasswordResets:
         """
         token = body.token.get_secret_value()
         async with self.sessions() as session:
-            _, user = await _standing(session, token, self.clock())
+            _, user = await _valid_reset(session, token, self.clock())
         password = checked_length(body.password)
         await self.judge.refuse_weak(password, (user.email, user.name))
         hashed = await self.passwords.hash(password)
         async with writing(self.writable, user.email, self.clock) as session:
-            row, user = await _standing(session, token, self.clock(), lock=True)
+            row, user = await _valid_reset(session, token, self.clock(), lock=True)
             row.used_at = self.clock()
             session.add(row)
             await prove(session, user, hashed, self.clock())
@@ -152,15 +152,15 @@ def make(
 
 async def _known_of(session: AsyncSession, token: str, now: datetime) -> tuple[str, ...]:
     try:
-        _, user = await _standing(session, token, now)
+        _, user = await _valid_reset(session, token, now)
     except NotFound:
-        invited = await standing_invitation(session, token, now)
+        invited = await valid_invitation(session, token, now)
         organization = await session.get_one(Organization, invited.organization)
         return invited.email, invited.name, organization.name
     return user.email, user.name
 
 
-async def _standing(
+async def _valid_reset(
     session: AsyncSession, token: str, now: datetime, *, lock: bool = False
 ) -> tuple[PasswordReset, User]:
     query = select(PasswordReset).where(PasswordReset.hash == digest(token))
