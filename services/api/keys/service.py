@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, Role, readable_organization, readable_store
@@ -12,6 +11,7 @@ from services.api.auth.tokens.api_keys import draw_key
 from services.api.clock import Clock
 from services.api.http.pagination import PageRequest
 from services.api.http.problems import Invalid, NotFound
+from services.api.keys import repository
 from services.api.keys.schemas import KeyIn, KeyOut, NewKeyOut
 from services.kit.database.account_tables import ApiKey
 
@@ -21,8 +21,7 @@ async def list_keys(
 ) -> tuple[list[KeyOut], str | None]:
     """A page of an organization's keys, revoked ones too, ordered by id, and the next cursor."""
     organization_row = await readable_organization(session, principal, organization, Role.ADMIN)
-    query = select(ApiKey).where(ApiKey.organization == organization_row.id)
-    rows, after = await page.read(session, query, col(ApiKey.id), UUID)
+    rows, after = await repository.read_page(session, organization_row, page)
     return [KeyOut.of(row) for row in rows], after
 
 
@@ -39,10 +38,7 @@ async def create(
         store = await readable_store(session, principal, body.store)
         if store.organization != organization_row.id:
             raise Invalid(f"The store {body.store} is of another organization.", "store")
-    drawn, made_by = draw_key(body.role), principal.user
-    if principal.key is not None:
-        parent = (await session.exec(select(ApiKey).where(ApiKey.id == principal.key))).first()
-        made_by = None if parent is None else parent.made_by
+    drawn = draw_key(body.role)
     key = ApiKey(
         organization=organization_row.id,
         store=body.store,
@@ -51,7 +47,7 @@ async def create(
         prefix=drawn.prefix,
         hash=drawn.hash,
         created_at=clock(),
-        made_by=made_by,
+        made_by=await repository.maker_of(session, principal),
     )
     session.add(key)
     return NewKeyOut(**KeyOut.of(key).model_dump(), key=drawn.text)
@@ -64,9 +60,7 @@ async def revoke(session: AsyncSession, principal: Principal, organization: str,
         NotFound: there is no such key.
     """
     organization_row = await readable_organization(session, principal, organization, Role.ADMIN)
-    row = (
-        await session.exec(select(ApiKey).where(ApiKey.id == key, ApiKey.organization == organization_row.id))
-    ).first()
+    row = await repository.find_key(session, organization_row, key)
     if row is None:
         raise NotFound(f"{organization_row.id} has no key {key}.")
     row.revoked_at = row.revoked_at or clock()

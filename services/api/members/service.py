@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, Role, readable_organization, require_superadmin
@@ -14,6 +13,7 @@ from services.api.clock import Clock
 from services.api.http import etags
 from services.api.http.pagination import PageRequest
 from services.api.http.problems import Conflict, NotFound
+from services.api.members import repository
 from services.api.members.schemas import MemberOut, MemberPatch, UserOut, UserPatch
 from services.kit.database.account_tables import Membership, User
 from services.kit.database.tables import Organization
@@ -24,11 +24,8 @@ async def list_members(
 ) -> tuple[list[MemberOut], str | None]:
     """A page of an organization's members, ordered by user id, and the next cursor."""
     organization_row = await readable_organization(session, principal, organization, Role.ADMIN)
-    query = select(Membership).where(Membership.organization == organization_row.id)
-    rows, after = await page.read(session, query, col(Membership.user), UUID)
-    users = (await session.exec(select(User).where(col(User.id).in_([row.user for row in rows])))).all()
-    by_id = {user.id: user for user in users}
-    return [MemberOut.of(by_id[row.user], row) for row in rows], after
+    members, after = await repository.read_members(session, organization_row, page)
+    return [MemberOut.of(user, membership) for user, membership in members], after
 
 
 async def change_role(
@@ -81,7 +78,7 @@ async def list_users(
 ) -> tuple[list[UserOut], str | None]:
     """A page of all users, ordered by id, and the next cursor."""
     require_superadmin(principal)
-    rows, after = await page.read(session, select(User), col(User.id), UUID)
+    rows, after = await repository.read_users(session, page)
     return [UserOut.of(row) for row in rows], after
 
 
@@ -118,10 +115,8 @@ async def change_user(
             "let a new one be chosen first (`metrica user reset`, or the mail for a forgotten password)."
         )
     subject = body.changes.get("subject")
-    if subject is not None:
-        other = (await session.exec(select(User.id).where(User.subject == subject, User.id != row.id))).first()
-        if other is not None:
-            raise Conflict("Another user has this subject.")
+    if subject is not None and await repository.is_subject_taken(session, subject, row.id):
+        raise Conflict("Another user has this subject.")
     for name, value in body.changes.items():
         setattr(row, name, value)
     session.add(row)
@@ -137,13 +132,10 @@ async def change_user(
 
 
 async def _find(session: AsyncSession, organization: Organization, user: UUID) -> tuple[User, Membership]:
-    query = select(User, Membership).where(
-        User.id == Membership.user, Membership.user == user, Membership.organization == organization.id
-    )
-    match = (await session.exec(query)).first()
-    if match is None:
+    member = await repository.find_member(session, organization, user)
+    if member is None:
         raise NotFound(f"{user} is no member of {organization.id}.")
-    return match
+    return member
 
 
 async def _keep_an_admin(
@@ -151,8 +143,5 @@ async def _keep_an_admin(
 ) -> None:
     if leaving.role != Role.ADMIN or principal.superadmin:
         return
-    query = select(Membership.user).where(
-        Membership.organization == organization.id, Membership.role == Role.ADMIN, Membership.user != leaving.user
-    )
-    if (await session.exec(query.limit(1))).first() is None:
+    if not await repository.has_other_admin(session, organization, leaving.user):
         raise Conflict(f"{organization.id} would have no admin left: make another one first.")

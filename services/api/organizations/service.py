@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, Role, readable_organization, require_superadmin
@@ -10,9 +9,9 @@ from services.api.auth.second_factor import factors
 from services.api.http import etags
 from services.api.http.ids import free_id
 from services.api.http.problems import Conflict, Forbidden
+from services.api.organizations import repository
 from services.api.organizations.schemas import OrganizationIn, OrganizationOut, OrganizationPatch
-from services.kit.database.account_tables import ApiKey, Membership
-from services.kit.database.tables import Organization, Store
+from services.kit.database.tables import Organization
 
 
 async def create(session: AsyncSession, principal: Principal, body: OrganizationIn) -> OrganizationOut:
@@ -62,10 +61,6 @@ async def remove(session: AsyncSession, principal: Principal, organization: str,
     row = await readable_organization(session, principal, organization)
     require_superadmin(principal)
     etags.check(if_match, OrganizationOut.of(row))
-    if (await session.exec(select(Store.id).where(Store.organization == row.id).limit(1))).first() is not None:
+    if await repository.has_stores(session, row):
         raise Conflict(f"The organization {row.id} has stores: remove those first.")
-    for kind in (Membership, ApiKey):
-        for owned in (await session.exec(select(kind).where(col(kind.organization) == row.id))).all():
-            await session.delete(owned)
-    await session.flush()
-    await session.delete(row)
+    await repository.delete_organization(session, row)

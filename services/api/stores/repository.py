@@ -15,6 +15,7 @@ from contracts.identity import LIVE, Policy
 from services.api.database import driver
 from services.api.statuses import worst
 from services.api.stores.schemas import AreaOut, CameraOut, LineOut, StoreOut, ZoneOut
+from services.kit.database.account_tables import ApiKey
 from services.kit.database.occupancy import resets_around
 from services.kit.database.tables import Camera, Line, OccupancyCorrection, Organization, Store, StoreVersion, ZoneRow
 from services.kit.database.totals import all_totals
@@ -106,6 +107,19 @@ async def read_versions(session: AsyncSession, stores: Iterable[str]) -> dict[st
         StoreVersion.run == LIVE, col(StoreVersion.store).in_(names)
     )
     return dict.fromkeys(names, 0) | dict((await session.exec(query)).all())
+
+
+async def has_cameras(session: AsyncSession, store: Store) -> bool:
+    """Tell whether a store has cameras."""
+    return (await session.exec(select(Camera.id).where(Camera.store == store.id).limit(1))).first() is not None
+
+
+async def delete_store(session: AsyncSession, store: Store) -> None:
+    """Delete a store with its keys."""
+    for key in (await session.exec(select(ApiKey).where(col(ApiKey.store) == store.id))).all():
+        await session.delete(key)
+    await session.flush()
+    await session.delete(store)
 
 
 async def _drawn(session: AsyncSession, kind: type[Drawn], cameras: Sequence[Camera]) -> dict[str, list[Drawn]]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, Role, readable_organization, readable_store
 from services.api.http import etags
 from services.api.http.ids import free_id
 from services.api.http.problems import Conflict
+from services.api.stores import repository
 from services.api.stores.opening_hours import OpeningHours
 from services.api.stores.schemas import StoreIn, StorePatch, StoreSettings
-from services.kit.database.account_tables import ApiKey
-from services.kit.database.tables import Camera, Store
+from services.kit.database.tables import Store
 
 
 async def create(session: AsyncSession, principal: Principal, body: StoreIn) -> StoreSettings:
@@ -55,12 +54,9 @@ async def remove(session: AsyncSession, principal: Principal, store: str, if_mat
     """
     row = await readable_store(session, principal, store, Role.ADMIN)
     etags.check(if_match, StoreSettings.of(row))
-    if (await session.exec(select(Camera.id).where(Camera.store == row.id).limit(1))).first() is not None:
+    if await repository.has_cameras(session, row):
         raise Conflict(f"The store {row.id} has cameras: remove those first.")
-    for key in (await session.exec(select(ApiKey).where(col(ApiKey.store) == row.id))).all():
-        await session.delete(key)
-    await session.flush()
-    await session.delete(row)
+    await repository.delete_store(session, row)
 
 
 def _stored_hours(hours: OpeningHours) -> dict[str, object]:
