@@ -1,1 +1,1 @@
-"""The API: counts to people and machines, live and by request."""
+"""The HTTP API: counts, history, live streams and configuration."""

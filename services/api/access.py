@@ -1,7 +1,7 @@
-"""Who may see and change what. Every query of an organization's data begins here; nothing else selects its stores.
+"""Access control: every query of an organization's data starts with the functions of this module.
 
-What is looked for and is another organization's is not there: 404, as if it did not exist. What may be seen and not
-changed is 403. `tests/lint/tenancy.py` proves that no query goes around.
+An object of another organization is answered with 404, as if it did not exist; an object that the principal may see
+but not change, with 403. `tests/lint/tenancy.py` proves that no query bypasses this module.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ from services.kit.database.tables import Camera, Organization, Store
 
 
 class Role(StrEnum):
-    """What somebody may do in an organization; each may do all that the one before may."""
+    """A principal's role in an organization; each includes the rights of the one before."""
 
     VIEWER = "viewer"
-    """Sees stores, counts and pictures."""
+    """Reads stores, counts and frames."""
     MANAGER = "manager"
     """Changes cameras, lines and stores."""
     ADMIN = "admin"
-    """Says who else may do what, and makes keys and stores."""
+    """Manages members, keys and stores."""
 
-    def allows(self, wanted: Role) -> bool:
-        """Whether it is that role or a higher one."""
+    def allows(self, needed: Role) -> bool:
+        """Tell whether it is the needed role or a higher one."""
         ranks = list(Role)
-        return ranks.index(self) >= ranks.index(wanted)
+        return ranks.index(self) >= ranks.index(needed)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks.
+    """The caller that a request is made for: a user, a key, or local access.
 
     Attributes:
-        name: as the log of changes has it.
+        name: as in the audit log.
         roles: by organization.
         everywhere: the role in organizations that `roles` does not name.
-        store: the only store that is reached, for a key that is bound to one.
-        superadmin: may do everything in all organizations, and make them.
-        user: of a person.
-        sign_in: the family of refresh tokens of a person who signed in here.
-        key: of a machine.
-        until: when the word of another issuer ends, which nobody can take back before.
+        store: the only store within reach, for a key that is bound to one.
+        superadmin: has all rights in all organizations, and creates them.
+        user: id of a user.
+        sign_in: id of the sign-in, for a user of the built-in accounts.
+        key: id of an API key.
+        until: expiry of another issuer's token, which cannot be revoked.
     """
 
     name: str
@@ -65,107 +65,113 @@ class Principal:
     until: datetime | None = None
 
     def role_in(self, organization: str) -> Role | None:
-        """What it may do there; None where it may not even know of it."""
+        """The role in an organization; None where the organization is hidden from the principal."""
         return Role.ADMIN if self.superadmin else self.roles.get(organization, self.everywhere)
 
 
 LOCAL = Principal("somebody at this machine", everywhere=Role.VIEWER)
-"""Who sits at the machine, where METRICA_LOCAL_ACCESS lets them see without signing in."""
+"""Browsers on this machine, where METRICA_LOCAL_ACCESS allows reading without a sign-in."""
 
 SERVICE = Principal("api", everywhere=Role.VIEWER)
-"""The API itself, filling what is handed out to all who were let in."""
+"""The API itself, when it reads data that it broadcasts to authorized listeners."""
 
 
 async def readable_stores(
     session: AsyncSession, principal: Principal, among: Collection[str] | None = None
 ) -> Sequence[Store]:
-    """The stores that the principal may see, all or some, by name."""
+    """The stores that the principal may see, ordered by name.
+
+    Args:
+        session: a transaction.
+        principal: of the request.
+        among: ids of stores; None for all.
+    """
     query = _stores(principal) if among is None else _stores(principal).where(col(Store.id).in_(among))
     return (await session.exec(query.order_by(col(Store.name), col(Store.id)))).all()
 
 
 async def readable_store(session: AsyncSession, principal: Principal, store: str, role: Role = Role.VIEWER) -> Store:
-    """One store.
+    """A store.
 
     Raises:
-        NotFound: there is none, or not for this principal.
-        Forbidden: the principal may see it, and is not of the role.
+        NotFound: there is no such store, or the principal may not see it.
+        Forbidden: the principal may see it and lacks the role.
     """
-    found = (await session.exec(_stores(principal).where(Store.id == store))).first()
-    if found is None:
+    row = (await session.exec(_stores(principal).where(Store.id == store))).first()
+    if row is None:
         raise NotFound(f"There is no store {store!r}. GET /v1/stores lists them.")
-    require(principal, found.organization, role)
-    return found
+    require(principal, row.organization, role)
+    return row
 
 
 async def readable_stores_of(session: AsyncSession, principal: Principal, organization: str) -> Sequence[Store]:
-    """The stores of one organization, by name.
+    """The stores of an organization, ordered by name; at least one.
 
     Raises:
-        NotFound: there is no such organization, or not for this principal, or it has no store.
+        NotFound: there is no such organization, the principal may not see it, or it has no store.
     """
-    found = await _stores_of(session, principal, organization)
-    if not found:
-        raise NotFound(f"There is no organization {organization!r} with a store. GET /v1/stores lists what there is.")
-    return found
+    stores = await _stores_of(session, principal, organization)
+    if not stores:
+        raise NotFound(f"There is no organization {organization!r} with a store. GET /v1/stores lists all stores.")
+    return stores
 
 
 async def present_stores_of(session: AsyncSession, principal: Principal, organization: str) -> Sequence[Store]:
-    """The stores of one organization, by name; none where it has none yet.
+    """The stores of an organization, ordered by name; possibly empty.
 
     Raises:
-        NotFound: there is no such organization, or not for this principal.
+        NotFound: there is no such organization, or the principal may not see it.
     """
-    found = await _stores_of(session, principal, organization)
-    if not found:
+    stores = await _stores_of(session, principal, organization)
+    if not stores:
         await readable_organization(session, principal, organization)
-    return found
+    return stores
 
 
 async def readable_camera(session: AsyncSession, principal: Principal, camera: str, role: Role = Role.VIEWER) -> Camera:
-    """One camera.
+    """A camera.
 
     Raises:
-        NotFound: there is none, or not for this principal.
-        Forbidden: the principal may see it, and is not of the role.
+        NotFound: there is no such camera, or the principal may not see it.
+        Forbidden: the principal may see it and lacks the role.
     """
     query = select(Camera, Store.organization).where(Camera.store == Store.id, Camera.id == camera, _reached(principal))
-    found = (await session.exec(query)).first()
-    if found is None:
+    match = (await session.exec(query)).first()
+    if match is None:
         raise NotFound(f"There is no camera {camera!r}. GET /v1/stores lists them.")
-    row, organization = found
+    row, organization = match
     require(principal, organization, role)
     return row
 
 
 def readable_organizations(principal: Principal) -> SelectOfScalar[Organization]:
-    """The organizations that the principal may know of. One bound to a store sees no more than that store."""
+    """A query for the organizations that the principal may see. A key that is bound to a store sees none."""
     return select(Organization).where(_known(principal))
 
 
 async def readable_organization(
     session: AsyncSession, principal: Principal, organization: str, role: Role = Role.VIEWER
 ) -> Organization:
-    """One organization.
+    """An organization.
 
     Raises:
-        NotFound: there is none, or not for this principal.
-        Forbidden: the principal may see it, and is not of the role.
+        NotFound: there is no such organization, or the principal may not see it.
+        Forbidden: the principal may see it and lacks the role.
     """
     query = readable_organizations(principal).where(Organization.id == organization)
-    found = (await session.exec(query)).first()
-    if found is None:
+    row = (await session.exec(query)).first()
+    if row is None:
         raise NotFound(f"There is no organization {organization!r}. GET /v1/organizations lists them.")
     require(principal, organization, role)
-    return found
+    return row
 
 
 def require(principal: Principal, organization: str, role: Role) -> None:
-    """Let only those pass who are of a role in an organization.
+    """Require a role in an organization.
 
     Raises:
-        Unauthorized: somebody who has not signed in, and would have to.
-        Forbidden: the role is a lower one.
+        Unauthorized: local access without a sign-in, which only reads.
+        Forbidden: the principal's role is lower.
     """
     held = principal.role_in(organization)
     if held is not None and held.allows(role):
@@ -176,11 +182,11 @@ def require(principal: Principal, organization: str, role: Role) -> None:
 
 
 def require_superadmin(principal: Principal) -> None:
-    """Let only superadmins pass.
+    """Require a superadmin.
 
     Raises:
-        Unauthorized: somebody who has not signed in, and would have to.
-        Forbidden: it is none.
+        Unauthorized: local access without a sign-in, which only reads.
+        Forbidden: the principal is no superadmin.
     """
     if principal.superadmin:
         return
@@ -190,7 +196,7 @@ def require_superadmin(principal: Principal) -> None:
 
 
 async def superadmins_only(principal: Principal) -> None:
-    """The same, for what waits for its answer."""
+    """Require a superadmin, as a coroutine function."""
     require_superadmin(principal)
 
 

@@ -1,4 +1,4 @@
-"""The API put together: its parts, its routes, and how it runs."""
+"""The application: its components, routes and lifespan."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from starlette.staticfiles import StaticFiles
 from contracts.streams import CAMERAS, SOURCES, Owner
 from services.api import health
 from services.api.audit.endpoints import router as changes
-from services.api.auth.endpoints import router as auth
-from services.api.auth.endpoints import well_known
+from services.api.auth.authenticator import Authenticator
+from services.api.auth.endpoints.second_factor import router as second_factors
+from services.api.auth.endpoints.sign_in import router as auth
+from services.api.auth.endpoints.sign_in import well_known
+from services.api.auth.endpoints.sign_ins import router as sign_ins
 from services.api.auth.first_admin import ensure_first_admin
 from services.api.auth.passwords.hashing import Passwords
 from services.api.auth.passwords.strength import Judge
-from services.api.auth.second_factor.endpoints import router as second_factors
 from services.api.auth.second_factor.factors import SecondFactors
 from services.api.auth.service import SignIns
-from services.api.auth.sign_in_endpoints import router as sign_ins
 from services.api.auth.tokens.access_tokens import BUILT_IN, Issuer, Verifier
 from services.api.auth.tokens.jwks import RemoteKeys
 from services.api.auth.tokens.signing_keys import SigningKeys
 from services.api.cameras.endpoints import router as cameras
-from services.api.change_quota import Changes
+from services.api.change_quota import ChangeQuota
 from services.api.clock import Clock, utc_now
 from services.api.counts.endpoints import router as counts
 from services.api.database import open_engine, open_sessions, ping
@@ -40,9 +41,8 @@ from services.api.invitations.endpoints import links as invitation_links
 from services.api.invitations.endpoints import router as invitations
 from services.api.keys.endpoints import router as keys
 from services.api.live.endpoints import router as live
-from services.api.live.feed import Feed
+from services.api.live.feed import LiveFeed
 from services.api.live.hub import Hub
-from services.api.live.statuses import Statuses
 from services.api.mail.outbox import Outbox
 from services.api.members.endpoints import router as members
 from services.api.occupancy.endpoints import router as occupancy
@@ -51,7 +51,8 @@ from services.api.projection import Projection
 from services.api.resets.endpoints import router as resets
 from services.api.resets.service import prepare
 from services.api.settings import ApiSettings
-from services.api.state import Parts
+from services.api.state import AppState
+from services.api.statuses import Statuses
 from services.api.stores.endpoints import router as stores
 from services.kit.logs import logger
 from services.kit.nats.bus import Backoff, Bus
@@ -60,19 +61,19 @@ from services.kit.service import Health, working
 log = logger()
 
 DASHBOARD = Path(__file__).parents[2] / "dashboards" / "live"
-"""Beside `services`, in a checkout as where it is installed."""
+"""Beside `services`, both in a checkout and in an installation."""
 DOCS = Path(__file__).parent / "docs"
 EVENTS = Path(__file__).parents[2] / "contracts" / "asyncapi.json"
 """Written by `infra.nats.asyncapi`."""
 
 
 def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngine | None = None) -> FastAPI:
-    """The application. It works as long as its lifespan lasts.
+    """The application. Its background tasks run during its lifespan.
 
     Args:
-        settings: the API's.
-        clock: tells the time.
-        engine: connections to the database in place of a pool of its own.
+        settings: of the API.
+        clock: gives the time.
+        engine: of the database, in place of a pool of its own.
     """
     database_url = settings.database_url.get_secret_value()
     engine = engine or open_engine(database_url)
@@ -82,7 +83,7 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
     factors = SecondFactors(settings.vault)
     bus = Bus(settings, Owner.API, Owner.API)
     statuses, hub = Statuses(), Hub()
-    feed = Feed(bus, sessions, hub, statuses, clock, settings.reread_seconds)
+    feed = LiveFeed(bus, sessions, hub, statuses, clock, settings.reread_seconds)
     projection = Projection(
         bus, sessions, writable, database_url, settings.vault, statuses, clock, changed=feed.refresh
     )
@@ -108,11 +109,11 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
         summary="People counting for shops: stores, counts, pictures, and a live stream of them.",
         version="1",
         lifespan=lifespan,
-        docs_url=None,  # FastAPI's page loads its script from elsewhere; ours, below, is our own
+        docs_url=None,  # FastAPI's page loads scripts of other hosts; the one below does not
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    app.state.parts = Parts(
+    app.state.components = AppState(
         settings=settings,
         bus=bus,
         health=Health(
@@ -129,10 +130,12 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
         judge=Judge(),
         outbox=outbox,
         signing_keys=signing_keys,
-        verifier=Verifier(_issuers(settings, signing_keys), clock),
+        authenticator=Authenticator(
+            settings, Verifier(_issuers(settings, signing_keys), clock), sessions, writable, clock
+        ),
         second_factors=factors,
         sign_ins=SignIns(writable, signing_keys, passwords, factors, settings.vault, clock),
-        changes=Changes(settings.max_changes, clock),
+        change_quota=ChangeQuota(settings.max_changes, clock),
         quotas=settings.quotas,
     )
     problems.install(app)
@@ -159,7 +162,7 @@ def _issuers(settings: ApiSettings, signing_keys: SigningKeys) -> list[Issuer]:
 
 
 async def _make_first_admin(settings: ApiSettings) -> None:
-    """Where METRICA_ADMIN_PASSWORD says so. The database may be away yet, as at any other time."""
+    """Create the first superadmin, if METRICA_ADMIN_PASSWORD is set. Waits for the database."""
     if settings.admin_password is None:
         return
     backoff = Backoff()
@@ -177,6 +180,6 @@ async def _make_first_admin(settings: ApiSettings) -> None:
 
 
 async def _warn_of_weak(password: str, email: str) -> None:
-    """Refusing it would leave a Metrica that nobody can sign in to, on a machine that may have no terminal."""
+    """Warn of a weak password. Refusing it could leave an installation without any account to sign in with."""
     if not (await Judge().judge(password, [email])).enough:
         log.warning("METRICA_ADMIN_PASSWORD is easily guessed: sign in and choose another", email=email)

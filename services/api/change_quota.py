@@ -1,4 +1,4 @@
-"""How many changes one principal may make: a program that runs wild, or somebody who fills the log, is told to wait."""
+"""Limits the changes of a principal: a runaway program, or a flood of the audit log, has to wait."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from services.api.quotas import holder
 
 WINDOW = timedelta(minutes=10)
 REMEMBERED = 10_000
-"""Principals; beyond them, those whose window has passed are forgotten."""
+"""Principals; beyond this number, principals without a change in the last `WINDOW` are dropped."""
 
 
-class Changes:
-    """What each principal has changed of late, in this process: replicas count for themselves.
+class ChangeQuota:
+    """Recent changes of each principal in this process: each replica counts for itself.
 
     Args:
-        most: changes of one principal in `WINDOW`, those that were refused too.
-        clock: tells the time.
+        most: changes of one principal in `WINDOW`, refused ones included.
+        clock: gives the time.
     """
 
     def __init__(self, most: int, clock: Clock) -> None:
@@ -28,14 +28,14 @@ class Changes:
         self._made: dict[str, deque[datetime]] = {}
 
     def count(self, principal: Principal) -> None:
-        """Count one more.
+        """Count a change.
 
         Raises:
-            TooMany: it is one too many.
+            TooMany: the principal has made `most` changes in `WINDOW`.
         """
         now, name = self._clock(), holder(principal)
         if len(self._made) >= REMEMBERED and name not in self._made:
-            self._made = {who: made for who, made in self._made.items() if made[-1] > now - WINDOW}
+            self._made = {other: made for other, made in self._made.items() if made[-1] > now - WINDOW}
         made = self._made.setdefault(name, deque())
         while made and made[0] <= now - WINDOW:
             made.popleft()

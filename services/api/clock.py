@@ -1,4 +1,4 @@
-"""What time it is: injected, so that a test can let midnight come."""
+"""The time, injected so that tests can set it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
-"""Gives the time now, aware."""
+"""Gives the present time, aware."""
 
 
 def utc_now() -> datetime:
-    """The time now."""
+    """The present time, UTC."""
     return datetime.now(UTC)

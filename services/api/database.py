@@ -1,4 +1,4 @@
-"""Postgres: one pool and short transactions; each that reads sees one consistent picture."""
+"""Postgres: one connection pool and short transactions, of which each that reads sees one snapshot."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 CONNECT_TIMEOUT = 3.0
 COMMAND_TIMEOUT = 15.0
-"""Seconds. Behind a cut cable nothing refuses and nothing answers, for many minutes; a year by day takes 0.4 s."""
+"""Seconds. On a cut link, a query would wait for many minutes; reading a year by day takes 0.4 s."""
 POOL_SIZE, POOL_OVERFLOW, POOL_TIMEOUT = 5, 10, 3.0
 
 Sessions = async_sessionmaker[AsyncSession]
@@ -23,12 +23,12 @@ def open_engine(
     isolation_level: IsolationLevel = "REPEATABLE READ",
     poolclass: type[Pool] = AsyncAdaptedQueuePool,
 ) -> AsyncEngine:
-    """The pool. For reading, repeatable: the totals and the version that stands beside them are of one moment.
+    """An engine with a connection pool. REPEATABLE READ gives totals and their version from one snapshot.
 
     Args:
         database_url: postgresql://user:password@host:port/database
         isolation_level: of its transactions.
-        poolclass: NullPool keeps no connection, for tests and commands that end soon.
+        poolclass: NullPool keeps no connection open, for tests and short commands.
     """
 
     async def connect() -> asyncpg.Connection:
@@ -39,7 +39,7 @@ def open_engine(
             server_settings={"application_name": "metrica-api"},
         )
 
-    # asyncpg reads the address itself: SQLAlchemy's dialect does not know all of its parameters, sslmode for one.
+    # asyncpg parses the URL itself: SQLAlchemy's dialect does not know all of its parameters, such as sslmode.
     bounds = {"pool_size": POOL_SIZE, "max_overflow": POOL_OVERFLOW, "pool_timeout": POOL_TIMEOUT}
     return create_async_engine(
         "postgresql+asyncpg://",
@@ -47,24 +47,24 @@ def open_engine(
         isolation_level=isolation_level,
         poolclass=poolclass,
         pool_pre_ping=True,
-        hide_parameters=True,  # errors are logged, and parameters hold what is secret
+        hide_parameters=True,  # errors are logged, and parameters may be secret
         **(bounds if poolclass is AsyncAdaptedQueuePool else {}),
     )
 
 
 def open_sessions(engine: AsyncEngine) -> Sessions:
-    """What opens sessions on a pool."""
+    """A factory of sessions on an engine."""
     return async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False)
 
 
 async def driver(session: AsyncSession) -> asyncpg.Connection:
-    """The asyncpg connection below a session, inside its transaction: for queries that services share."""
+    """The asyncpg connection of a session, inside its transaction, for queries that services share."""
     connection = await (await session.connection()).get_raw_connection()
     return connection.driver_connection
 
 
 async def ping(sessions: Sessions) -> None:
-    """A round trip.
+    """Make a round trip to the database.
 
     Raises:
         RuntimeError: the database does not answer.
@@ -72,5 +72,5 @@ async def ping(sessions: Sessions) -> None:
     try:
         async with sessions() as session:
             await (await session.connection()).execute(text("SELECT 1"))
-    except Exception as error:  # whatever it is, /readyz tells it in its place
+    except Exception as error:  # of whatever kind: /readyz reports it
         raise RuntimeError(f"the database does not answer: {error}") from error

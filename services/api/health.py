@@ -1,4 +1,4 @@
-"""`/livez`, `/readyz` and `/metrics`, for those who run the service; the same as every service has."""
+"""`/livez`, `/readyz` and `/metrics` for operators, as every service has them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
-from services.api.dependencies import PartsDep
+from services.api.dependencies import HealthDep, SettingsDep
 from services.api.http.problems import Unauthorized, describe
-from services.api.state import Parts
+from services.api.settings import ApiSettings
 from services.kit.http.local import NOT_SHOWN, may_look_inside
 from services.kit.service import in_lines
 
@@ -20,7 +20,7 @@ router = APIRouter(tags=["health"])
 
 @router.get("/livez", summary="Alive?", response_class=PlainTextResponse)
 async def livez() -> str:
-    """Answers while the event loop turns."""
+    """Responds while the event loop is running."""
     return "alive\n"
 
 
@@ -30,17 +30,17 @@ async def livez() -> str:
     response_class=PlainTextResponse,
     responses={
         503: {
-            "description": "What is not in order, one line each, for this machine and who has the metrics key; "
-            "`not ready` for others.",
+            "description": "Problems, one line each, for this machine and holders of the metrics key; for others, "
+            "`not ready`.",
             "content": {"text/plain": {}},
         }
     },
 )
-async def readyz(request: Request, of: PartsDep) -> Response:
-    """A round trip through JetStream and one to the database."""
-    problems = await of.health.problems()
+async def readyz(request: Request, health: HealthDep, settings: SettingsDep) -> Response:
+    """Checks JetStream and the database with a round trip each."""
+    problems = await health.problems()
     status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
-    return PlainTextResponse(in_lines(problems, inside=_is_inside(request, of)), status)
+    return PlainTextResponse(in_lines(problems, inside=_is_inside(request, settings)), status)
 
 
 @router.get(
@@ -49,12 +49,12 @@ async def readyz(request: Request, of: PartsDep) -> Response:
     response_class=PlainTextResponse,
     responses=describe(HTTPStatus.UNAUTHORIZED),
 )
-async def metrics(request: Request, of: PartsDep) -> Response:
-    """Prometheus's text format, for this machine and who sends METRICA_METRICS_KEY as a bearer token."""
-    if not _is_inside(request, of):
+async def metrics(request: Request, settings: SettingsDep) -> Response:
+    """Metrics in Prometheus's text format, for this machine and holders of METRICA_METRICS_KEY as a bearer token."""
+    if not _is_inside(request, settings):
         raise Unauthorized(NOT_SHOWN)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _is_inside(request: Request, of: Parts) -> bool:
-    return may_look_inside(request.scope, of.settings.metrics_secret)
+def _is_inside(request: Request, settings: ApiSettings) -> bool:
+    return may_look_inside(request.scope, settings.metrics_secret)

@@ -1,7 +1,7 @@
-"""The configuration in Postgres, projected into the buckets that the services watch.
+"""Projects the configuration in Postgres into the KV buckets that the services watch.
 
-After every commit (NOTIFY), at the start, after the bus came back, and every minute, whatever happened: the buckets are
-compared with the tables, and what differs is written. Replicas may all do so: they write the same.
+After every commit (NOTIFY), at the start, after a reconnect to NATS and every minute, the buckets are compared with the
+tables, and differences are written. All replicas may do so at once: they write the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from services.api.cameras.sealing import seal_addresses
 from services.api.clock import Clock
 from services.api.database import CONNECT_TIMEOUT, Sessions
 from services.api.http.problems import DATABASE_ERRORS
-from services.api.live.statuses import Statuses
+from services.api.statuses import Statuses
 from services.api.transaction import CHANNEL
 from services.kit.database.tables import Camera, Line
 from services.kit.logs import logger
@@ -43,7 +43,7 @@ log = logger()
 
 @dataclass(frozen=True, slots=True)
 class Projected:
-    """What the buckets should hold, and which cameras cannot be projected and why (by camera)."""
+    """Contents that the buckets should have, and the reasons why cameras cannot be projected; all by camera."""
 
     specs: Mapping[str, CameraSpec]
     sources: Mapping[str, Source]
@@ -51,22 +51,22 @@ class Projected:
 
 
 @dataclass(slots=True)
-class Changes:
-    """What a reconciliation did."""
+class Reconciliation:
+    """Keys that a reconciliation has written and deleted."""
 
     written: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
 
 
 def project(rows: Sequence[tuple[Camera, Sequence[Line]]]) -> Projected:
-    """The specs and sources of the configuration's rows. A row that makes no sense stops no other."""
+    """The specs and sources of the configuration's rows. An invalid row does not affect the others."""
     specs: dict[str, CameraSpec] = {}
     sources: dict[str, Source] = {}
     refused: dict[str, str] = {}
     for camera, lines in rows:
         try:
             spec = read_spec(camera, list(lines))
-            token(spec.model)  # names the pool of detectors
+            token(spec.model)  # it becomes the name of a pool of detectors
             source = Source(
                 camera=camera.id,
                 address=camera.address,
@@ -100,10 +100,10 @@ class Projection:
         self._statuses, self._changed = statuses, changed
         self._due = asyncio.Event()
         self._due.set()
-        self._said: dict[str, Status] = {}
+        self._reported: dict[str, Status] = {}
 
     async def run(self) -> None:
-        """Project for ever. The bus is connected."""
+        """Project until cancelled. The bus is connected."""
         forget = self._bus.on_reconnect(self._due.set)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -112,30 +112,30 @@ class Projection:
         finally:
             forget()
 
-    async def reconcile(self) -> Changes:
-        """Seal addresses that lie in the clear, compare the buckets with the tables once, and write what differs."""
+    async def reconcile(self) -> Reconciliation:
+        """Seal addresses stored in the clear, compare the buckets with the tables, and write the differences."""
         await seal_addresses(self._writable, self._vault)
         async with self._sessions() as session:
             cameras = (await session.exec(select(Camera).order_by(col(Camera.id)))).all()
             lines = (await session.exec(select(Line).order_by(col(Line.camera), col(Line.id)))).all()
         rows = [(camera, [line for line in lines if line.camera == camera.id]) for camera in cameras]
-        wanted = project(rows)
-        changes = Changes()
+        projected = project(rows)
+        done = Reconciliation()
         specs = await self._bus.js.key_value(CAMERAS.name)
         sources = await self._bus.js.key_value(SOURCES.name)
-        for camera, source in wanted.sources.items():
-            await _put(sources, camera, source.model_dump_json(exclude_none=True).encode(), changes)
-        for spec in wanted.specs.values():
-            await self._write_spec(specs, spec, changes)
+        for camera, source in projected.sources.items():
+            await _put(sources, camera, source.model_dump_json(exclude_none=True).encode(), done)
+        for spec in projected.specs.values():
+            await self._write_spec(specs, spec, done)
         kept = {camera.id for camera in cameras}
-        await _delete(specs, {current_key(camera) for camera in kept}, changes, only=".current")
-        await _delete(sources, kept, changes)
-        await self._tell(cameras, wanted.refused)
+        await _delete(specs, {current_key(camera) for camera in kept}, done, only=".current")
+        await _delete(sources, kept, done)
+        await self._report(cameras, projected.refused)
         self._statuses.forget((camera.store, camera.id) for camera in cameras)
-        return changes
+        return done
 
     async def _project(self) -> None:
-        backoff, told = Backoff(), False
+        backoff, warned = Backoff(), False
         while True:
             try:
                 async with asyncio.timeout(RECONCILE_SECONDS):
@@ -144,30 +144,30 @@ class Projection:
                 pass
             self._due.clear()
             try:
-                changes = await self.reconcile()
+                done = await self.reconcile()
             except (NatsError, *DATABASE_ERRORS) as error:
-                if isinstance(error, BucketNotFoundError):  # somebody removed it while the connection stood
+                if isinstance(error, BucketNotFoundError):  # it was removed while the API was connected
                     await self._bus.declare()
-                if not told:
+                if not warned:
                     log.warning("projecting the configuration waits", error=str(error) or type(error).__name__)
-                told = True
+                warned = True
                 self._due.set()
                 await backoff.wait()
                 continue
-            told = False
+            warned = False
             backoff.reset()
-            if changes.written or changes.deleted:
-                log.info("configuration projected", written=changes.written, deleted=changes.deleted)
+            if done.written or done.deleted:
+                log.info("configuration projected", written=done.written, deleted=done.deleted)
             self._changed()
 
-    async def _write_spec(self, bucket: KeyValue, spec: CameraSpec, changes: Changes) -> None:
+    async def _write_spec(self, bucket: KeyValue, spec: CameraSpec, done: Reconciliation) -> None:
         value, key = spec.model_dump_json().encode(), spec_key(spec.camera, spec.revision)
-        # What was written is compared by its meaning: an earlier release writes the same in other bytes.
+        # Values are compared by meaning: an earlier release writes the same spec in other bytes.
         if await _read(bucket, current_key(spec.camera)) == spec and await _read(bucket, key) == spec:
             return
         try:
             await bucket.create(key, value)
-            changes.written.append(key)
+            done.written.append(key)
         except KeyWrongLastSequenceError:
             if await _read(bucket, key) != spec:
                 # The database was set up anew or restored: this revision once named another spec, and frames in
@@ -176,25 +176,25 @@ class Projection:
                 await renumber(self._database_url, spec.camera, spec.revision)
                 self._due.set()
                 return
-        await _put(bucket, current_key(spec.camera), value, changes)
+        await _put(bucket, current_key(spec.camera), value, done)
 
-    async def _tell(self, cameras: Sequence[Camera], refused: Mapping[str, str]) -> None:
+    async def _report(self, cameras: Sequence[Camera], refused: Mapping[str, str]) -> None:
         for camera in cameras:
             try:
                 status = self._status(camera, refused.get(camera.id))
             except ValidationError:
                 log.error("a camera's or store's id cannot be a name on the bus", camera=camera.id, store=camera.store)
                 continue
-            said = self._said.get(camera.id) or self._statuses.of_camera(camera.store, camera.id, SERVICE)
-            if (said.state, said.message) == (status.state, status.message) if said else status.state is State.RUNNING:
+            last = self._reported.get(camera.id) or self._statuses.of_camera(camera.store, camera.id, SERVICE)
+            if (last.state, last.message) == (status.state, status.message) if last else status.state is State.RUNNING:
                 continue
             subject = subjects.status(LIVE, camera.store, camera.id, SERVICE)
             try:
                 await self._bus.try_publish(subject, status.encode())
-            except (NatsError, TimeoutError):  # ingest has not made the stream yet: the buckets need not wait for that
+            except (NatsError, TimeoutError):  # ingest has not created the stream yet; the buckets do not wait for it
                 asyncio.get_running_loop().call_later(RETRY_SECONDS, self._due.set)
                 return
-            self._said[camera.id] = status
+            self._reported[camera.id] = status
 
     def _status(self, camera: Camera, problem: str | None) -> Status:
         message = f"This camera is set up in a way that cannot work: {problem}. Correct it, then it starts by itself."
@@ -209,7 +209,7 @@ class Projection:
         )
 
     async def _listen(self) -> None:
-        """Ask to be told of every commit that changed the configuration; through any outage of the database."""
+        """Listen for commits that change the configuration, reconnecting after outages of the database."""
         backoff = Backoff()
         while True:
             try:
@@ -224,7 +224,7 @@ class Projection:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(CHANNEL, lambda *_: self._due.set())
             backoff.reset()
-            self._due.set()  # what was committed while nobody listened
+            self._due.set()  # for commits before it listened
             await lost.wait()
         finally:
             connection.terminate()
@@ -238,20 +238,20 @@ async def _get(bucket: KeyValue, key: str) -> bytes | None:
 
 
 async def _read(bucket: KeyValue, key: str) -> CameraSpec | None:
-    """The spec that is stored; None where there is none that can be read."""
+    """The stored spec; None if there is none, or an unreadable one."""
     try:
         return CameraSpec.model_validate_json(await _get(bucket, key) or b"")
     except ValidationError:
         return None
 
 
-async def _put(bucket: KeyValue, key: str, value: bytes, changes: Changes) -> None:
+async def _put(bucket: KeyValue, key: str, value: bytes, done: Reconciliation) -> None:
     if await _get(bucket, key) != value:
         await bucket.put(key, value, validate_keys=False)
-        changes.written.append(key)
+        done.written.append(key)
 
 
-async def _delete(bucket: KeyValue, keep: set[str], changes: Changes, *, only: str = "") -> None:
+async def _delete(bucket: KeyValue, keep: set[str], done: Reconciliation, *, only: str = "") -> None:
     try:
         keys = await bucket.keys()
     except NoKeysError:
@@ -259,4 +259,4 @@ async def _delete(bucket: KeyValue, keep: set[str], changes: Changes, *, only: s
     for key in keys:
         if key.endswith(only) and key not in keep:
             await bucket.delete(key, validate_keys=False)
-            changes.deleted.append(key)
+            done.deleted.append(key)

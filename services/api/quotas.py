@@ -1,9 +1,9 @@
-"""Shares of what is scarce: exports, live streams and camera tests. Nobody takes so much that others get nothing.
+"""Quotas of exports, live streams and camera tests, so that one caller cannot use up all of them.
 
-Each kind has three bounds in a process: of one principal, of one organization, and of all together. Beyond one's own
-share the answer is 429, beyond the total 503; both say when to try again.
+Each kind has three limits in a process: for one principal, for one organization, and in total. Above a limit of the
+caller the response is 429, above the total 503; both tell when to try again.
 
-    with of.quotas.hold(Kind.EXPORT, principal, organization):
+    with quotas.hold(QuotaKind.EXPORT, principal, organization):
         ...
 """
 
@@ -24,8 +24,8 @@ RETRY_AFTER = 10
 REFUSED = Metric("metrica_api_over_quota", "Requests refused because a share was used up.", ["kind", "share"])
 
 
-class Kind(StrEnum):
-    """What is shared out; its value is the plural that messages use."""
+class QuotaKind(StrEnum):
+    """A limited resource; the value is the plural in messages."""
 
     EXPORT = "exports"
     STREAM = "live streams"
@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """The most that may be held at a time: by one principal, by one organization, by all in this process."""
+    """Limits of concurrent uses: of one principal, of one organization, and in total in this process."""
 
     principal: int
     organization: int
@@ -42,39 +42,39 @@ class Shares:
 
 
 class UsedUp(TooMany):
-    """Somebody holds their whole share already: what they hold must end first."""
+    """429: the principal's or the organization's limit is reached."""
 
 
 class AllTaken(Unavailable):
-    """Everybody together holds all that there is."""
+    """503: the total is reached."""
 
     retry_after = RETRY_AFTER
 
 
 class Quotas:
-    """What is held now, by kind and holder."""
+    """Present uses, by kind and holder."""
 
-    def __init__(self, shares: Mapping[Kind, Shares]) -> None:
+    def __init__(self, shares: Mapping[QuotaKind, Shares]) -> None:
         self._shares = dict(shares)
-        self._held: dict[Kind, Counter[str]] = {kind: Counter() for kind in self._shares}
+        self._held: dict[QuotaKind, Counter[str]] = {kind: Counter() for kind in self._shares}
 
-    def held(self, kind: Kind) -> int:
-        """How many of a kind are held by all together."""
+    def held(self, kind: QuotaKind) -> int:
+        """Number of present uses of a kind."""
         return self._held[kind][_ALL]
 
     @contextmanager
-    def hold(self, kind: Kind, principal: Principal, organization: str, address: str = "") -> Iterator[None]:
-        """Hold one for as long as the context lasts. Nothing waits: it is there, or refused at once.
+    def hold(self, kind: QuotaKind, principal: Principal, organization: str, address: str = "") -> Iterator[None]:
+        """Use one while the context lasts. Refuses at once rather than wait.
 
         Args:
-            kind: what is held.
-            principal: holds it; whoever has not signed in is told apart by the address.
-            organization: whose thing it is about, for the organization's share.
-            address: the client's, as `services.kit.network.client_addresses.client_network` gives it.
+            kind: of the resource.
+            principal: the user; without a sign-in, the address takes its place.
+            organization: owner of the data, for the organization's limit.
+            address: of the client, as `services.kit.network.client_addresses.client_network` returns it.
 
         Raises:
-            UsedUp: 429, the principal's or the organization's share is used up.
-            AllTaken: 503, the total is.
+            UsedUp: the principal's or the organization's limit is reached.
+            AllTaken: the total is reached.
         """
         shares, held = self._shares[kind], self._held[kind]
         mine, theirs = holder(principal, address), f"organization {organization}"
@@ -101,7 +101,7 @@ _ALL = "all"
 
 
 def holder(principal: Principal, address: str = "") -> str:
-    """What a principal's share goes by: the person or the key, and without either the address."""
+    """Key of a principal's uses: the user or the API key, and without either the address."""
     if principal.user is not None:
         return f"user {principal.user}"
     if principal.key is not None:
@@ -109,6 +109,6 @@ def holder(principal: Principal, address: str = "") -> str:
     return f"address {address} {principal.name}"
 
 
-def _used_up(kind: Kind, share: str, said: str) -> UsedUp:
+def _used_up(kind: QuotaKind, share: str, detail: str) -> UsedUp:
     REFUSED.labels(kind.name.lower(), share).inc()
-    return UsedUp(f"{said} End one, or try again in {RETRY_AFTER} seconds.", retry_after=RETRY_AFTER)
+    return UsedUp(f"{detail} End one, or try again in {RETRY_AFTER} seconds.", retry_after=RETRY_AFTER)

@@ -1,4 +1,4 @@
-"""One transaction that changes the configuration: alone among writers, written down, and announced at its commit."""
+"""A transaction that changes the configuration: serialized, recorded in the audit log, announced at its commit."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from sqlalchemy import text
 from sqlalchemy.pool import NullPool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.audit import recorder
+from services.api import audit_log
 from services.api.clock import Clock, utc_now
 from services.api.database import Sessions, open_engine, open_sessions
 
 CHANNEL = "metrica_config"
 COMMAND_LINE = "command line"
-_LOCK = 0x6D657472_636F6E66  # "metrconf": one writer at a time, so that two revisions never become one
+_LOCK = 0x6D657472_636F6E66  # "metrconf": one writer at a time, so that two changes never get the same revision
 
 
 @asynccontextmanager
 async def writing(sessions: Sessions, who: str, clock: Clock = utc_now) -> AsyncIterator[AsyncSession]:
-    """A transaction for changes. What fails in it leaves everything as it was.
+    """A transaction for changes, rolled back on an error.
 
     Args:
-        sessions: whose transactions are READ COMMITTED: each statement sees what the writer before has committed.
-        who: is written into the log of changes.
-        clock: says when.
+        sessions: of READ COMMITTED transactions, in which a statement sees the previous writer's commit.
+        who: author of the changes in the audit log.
+        clock: gives their time.
     """
     async with sessions() as session, session.begin():
         connection = await session.connection()
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        recorder.watch(session, who, clock)
+        audit_log.watch(session, who, clock)
         yield session
         await session.flush()
         await connection.execute(text(f"NOTIFY {CHANNEL}"))
@@ -38,11 +38,11 @@ async def writing(sessions: Sessions, who: str, clock: Clock = utc_now) -> Async
 
 @asynccontextmanager
 async def writing_at(database_url: str, who: str = COMMAND_LINE) -> AsyncIterator[AsyncSession]:
-    """The same from outside of the API, which is told all the same.
+    """The same from another process, such as the command line; the API is notified, too.
 
     Args:
         database_url: postgresql://user:password@host:port/database
-        who: is written into the log of changes.
+        who: author of the changes in the audit log.
     """
     engine = open_engine(database_url, isolation_level="READ COMMITTED", poolclass=NullPool)
     try:

@@ -16,9 +16,9 @@ from contracts.events import Crossing
 from contracts.identity import Direction
 from services.api.access import Principal, Role
 from services.api.app import create_app
+from services.api.auth.dependencies import principal
 from services.api.cameras.repository import CameraSetup, ensure_camera
 from services.api.clock import Clock
-from services.api.dependencies import principal
 from services.api.settings import ApiSettings
 from services.persistence.writer import Writer
 from tests.api.served import SECRET_KEY, FakeClock
@@ -75,7 +75,7 @@ async def asking(database_url: str, clock: Clock) -> AsyncIterator[httpx.AsyncCl
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
-    await app.state.parts.sessions.kw["bind"].dispose()
+    await app.state.components.sessions.kw["bind"].dispose()
 
 
 def _params(query: dict[str, object]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from services.api.app import create_app
 from services.api.cameras.repository import CameraSetup, ensure_camera
 from services.api.database import open_engine
 from services.api.settings import ApiSettings
-from services.api.state import Parts
+from services.api.state import AppState
 from services.kit.database.totals import totals
 from services.kit.http.limits import Limits
 from services.kit.http.server import Server
@@ -115,7 +115,7 @@ class Served:
     """The running API, and what a test does around it."""
 
     client: httpx.AsyncClient
-    parts: Parts
+    parts: AppState
     clock: FakeClock
     bus: Bus
     """Of somebody who may do everything, ingest's streams included."""
@@ -178,8 +178,8 @@ async def serving(
     /,
     limits: Limits | None = None,
     **said: object,
-) -> AsyncIterator[Parts]:
-    """Run the API; yields its parts, of which `settings.port` is where it answers."""
+) -> AsyncIterator[AppState]:
+    """Run the API; yields its components, of which `settings.port` is where it answers."""
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # without it asyncio leaves Nagle on: 40 ms an answer
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
@@ -194,7 +194,7 @@ async def serving(
         server = Server(app, told, limits, grace=2)
         running = asyncio.create_task(server.serve(sockets=[listener]))
         try:
-            yield app.state.parts
+            yield app.state.components
         finally:
             server.should_exit = True
             await running

@@ -14,7 +14,7 @@ import pytest
 
 from contracts.identity import LIVE
 from services.api.history.export import PIECES, crossings_csv, exporting
-from services.api.history.period import Period
+from services.api.history.period import DateRange
 from services.kit.database.tables import Store
 from tests.api.asked import Asked
 from tests.api.served import BROWSER, BUFFER, PATIENCE, Served
@@ -108,7 +108,7 @@ class TestCrossings:
         shop = Store(id="shop", organization="default", name="Shop")
 
         async with exporting(asked.database_url) as connection:
-            pieces = crossings_csv(connection, LIVE, shop, Period(DAY, DAY))
+            pieces = crossings_csv(connection, LIVE, shop, DateRange(DAY, DAY))
             await anext(pieces)
             taken = [await anext(pieces) for _ in range(2)]
             for _ in range(100):  # nothing is taken, and the database has all the time there is

@@ -10,8 +10,8 @@ import pytest
 from services.api.http.problems import NotFound
 from services.api.live.hub import EVERY, Hub
 from services.api.live.mailbox import Mailbox, Message
-from services.api.live.stream import Watch, events
-from services.api.live.throttle import Pace
+from services.api.live.stream import RightsCheck, events
+from services.api.live.throttle import Throttle
 
 
 def message(key: str, body: str) -> Message:
@@ -33,7 +33,7 @@ async def sent(mailbox: Mailbox) -> AsyncIterator[bytes]:
         if not len(mailbox):
             raise NotFound("gone")
 
-    async for body in events(mailbox, Watch(look, seconds=0)):
+    async for body in events(mailbox, RightsCheck(look, seconds=0)):
         yield body
 
 
@@ -83,7 +83,7 @@ async def test_a_reader_that_is_always_behind_is_asked_too_whether_it_may_read()
 
     mailbox.put(totals(0))
     read = 0
-    async for _ in events(mailbox, Watch(look, seconds=0)):
+    async for _ in events(mailbox, RightsCheck(look, seconds=0)):
         read += 1
         mailbox.put(totals(read))
 
@@ -94,7 +94,7 @@ async def test_while_the_database_is_away_who_reads_goes_on() -> None:
     async def look() -> None:
         raise ConnectionRefusedError
 
-    assert await Watch(look, seconds=0).allows()
+    assert await RightsCheck(look, seconds=0).allows()
 
 
 async def test_reading_waits_for_a_message() -> None:
@@ -167,7 +167,7 @@ def test_a_store_that_nobody_watches_costs_nothing() -> None:
     ],
 )
 def test_boxes_are_shown_ten_times_a_second_at_most(interval: float, shown: int) -> None:
-    pace = Pace(10)
+    pace = Throttle(10)
     jitter = [0.0, 0.02, -0.02]
     times = [n * interval + jitter[n % 3] for n in range(round(10 / interval))]
 

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.api.history.period import Against, Period, Size, hour_of, slots
+from services.api.history.period import Against, DateRange, Size, hour_of, slots
 
 
-def period(first: str, last: str) -> Period:
-    return Period(date.fromisoformat(first), date.fromisoformat(last))
+def period(first: str, last: str) -> DateRange:
+    return DateRange(date.fromisoformat(first), date.fromisoformat(last))
 
 
 PREVIOUS, WEEKDAY = Against.PREVIOUS, Against.WEEKDAY

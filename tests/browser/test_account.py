@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from services.api.access import Role
-from services.api.invitations import shell
+from services.api.members import user_commands
 from tests.api.mailing import GOOD
 from tests.browser.conftest import Shop
 from tests.browser.test_dashboard import LONG
@@ -35,7 +35,7 @@ def database(shop: Shop) -> str:
 def invited(shop: Shop, email: str = MARA, name: str = "Mara") -> str:
     """The link of an invitation."""
     organization = run(_organization(shop))
-    return run(shell.invite(database(shop), email, organization, Role.MANAGER, name)).link.at(shop.url)
+    return run(user_commands.invite(database(shop), email, organization, Role.MANAGER, name)).link.at(shop.url)
 
 
 async def _organization(shop: Shop) -> str:
@@ -49,7 +49,7 @@ async def _organization(shop: Shop) -> str:
 
 
 def reset(shop: Shop, email: str = MARA) -> str:
-    return run(shell.reset(database(shop), email)).link.at(shop.url)
+    return run(user_commands.reset(database(shop), email)).link.at(shop.url)
 
 
 @pytest.fixture(autouse=True)

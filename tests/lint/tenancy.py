@@ -1,8 +1,8 @@
-"""No query of the API reaches an organization's data around `services.api.access`: `python -m tests.lint.tenancy`.
+"""Lint: no query of the API bypasses `services.api.access`. Run by `python -m tests.lint.tenancy`.
 
-A function that queries a table of an organization's must have been given, by a parameter, who asks or what `access` has
-found for them: a `Principal`, a `Store`, a `Camera`, an `Organization`, a `Worker`. A store's name alone is none of it:
-anybody can say a name. Rows of these can only come from `access`, for nothing else may select them without one.
+A function that queries a table of an organization's data must have a parameter that proves a check by `access`: a
+`Principal`, or a row that `access` has found, which is a `Store`, `Camera`, `Organization` or `EdgeWorker`. The name of
+a store proves nothing. Such rows can only come from `access`, since no other code may select them without one.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ TABLES = {
 }
 """The tables that hold an organization's data, by their classes."""
 
-GRANTS = {"Principal", "PrincipalDep", "Store", "Camera", "Organization", "Worker", "WorkerDep"}
-"""What shows that `access` was asked."""
+GRANTS = {"Principal", "PrincipalDep", "Store", "Camera", "Organization", "EdgeWorker", "WorkerDep"}
+"""Types of parameters that prove a check by `access`."""
 
 EXEMPT = {
-    "access.py": "it is the one place",
-    "cameras/repository.py": "writes for the command line, and for services that asked access first",
-    "audit/recorder.py": "writes down whose a change was",
-    "projection.py": "tells the services of all cameras, and answers nobody",
-    "cameras/sealing.py": "seals all addresses, and answers nobody",
-    "auth": "finds out who asks, which comes before",
-    "invitations/repository.py:find_by_token": "the token shows who was invited",
-    "invitations/repository.py:may_still_invite": "looks at who made an invitation, which a token has shown",
+    "access.py": "the module that checks",
+    "cameras/repository.py": "writes for the command line, and for services that have checked access",
+    "audit_log.py": "records the organization of a change",
+    "projection.py": "projects all cameras into NATS, and serves no request",
+    "cameras/sealing.py": "seals all addresses, and serves no request",
+    "auth": "finds the principal, before access is checked",
+    "invitations/repository.py:find_by_token": "the token identifies the invited person",
+    "invitations/repository.py:may_still_invite": "checks the inviter of an invitation, found by its token",
     "invitations/repository.py:_role": "the same",
-    "invitations/repository.py:forget_old": "nobody's any more",
-    "invitations/shell.py": "answers whoever reaches the database",
-    "counts": "asks access in its endpoints, and passes the store's name on",
-    "stores/repository.py:read_versions": "the versions of stores that somebody watches, who was let in at the door",
+    "invitations/repository.py:forget_old": "deletes expired rows of all organizations",
+    "members/user_commands.py": "serves the operator, who has access to the database",
+    "counts": "checks access in its endpoints, and passes the store's id on",
+    "stores/repository.py:read_versions": "reads versions for listeners, whose access was checked when they joined",
 }
-"""Modules, folders and functions that are let alone, and why."""
+"""Modules, folders and functions that are exempt, and the reason."""
 
 _QUERIES = {"select", "insert", "update", "delete", "exists"}
 _SQL = re.compile(rf"\b(?:from|join|into|update)\s+({'|'.join(TABLES.values())})\b", re.IGNORECASE)
@@ -67,7 +67,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A query that goes around."""
+    """A query without a check."""
 
     where: str
     line: int
@@ -75,13 +75,13 @@ class Violation:
 
     def __str__(self) -> str:
         return (
-            f"{self.where}:{self.line}: queries {self.table} and was given neither who asks nor what access found: "
-            "take a Principal, or the Store, Camera or Organization itself, instead of a name"
+            f"{self.where}:{self.line}: queries {self.table} without a parameter that proves a check by access: "
+            "take a Principal, or the Store, Camera or Organization itself, instead of an id"
         )
 
 
 def find_violations(folder: Path = API) -> list[Violation]:
-    """What goes around in the API's code."""
+    """Find the violations in the API's code."""
     found: list[Violation] = []
     for path in sorted(folder.rglob("*.py")):
         module = path.relative_to(folder).as_posix()
@@ -90,7 +90,7 @@ def find_violations(folder: Path = API) -> list[Violation]:
 
 
 def check(source: str, module: str) -> Iterator[Violation]:
-    """What goes around in a module's source. `where` of a violation is `module:function`."""
+    """Find the violations in a module's source. `where` of a violation is `module:function`."""
     tree = ast.parse(source)
     statements = _named_sql(tree)
     for function in ast.walk(tree):
@@ -154,7 +154,7 @@ def _named_sql(tree: ast.Module) -> dict[str, str]:
 
 
 def _has_grant(function: Function) -> bool:
-    """Whether a parameter shows that access was asked, and is used."""
+    """Tell whether a parameter proves a check by access, and is used."""
     arguments = function.args
     used = {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     return any(
@@ -171,7 +171,7 @@ def _is_exempt(where: str) -> bool:
 
 
 def main() -> int:
-    """Print what goes around. Returns the exit status."""
+    """Print the violations. Returns the exit status."""
     found = find_violations()
     print(*found, sep="\n", end="\n" if found else "", file=sys.stderr)
     return 1 if found else 0

@@ -1,4 +1,4 @@
-"""The check that no query goes around `access`: it must be able to fail."""
+"""The lint that no query bypasses `access` finds violations."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from services.api.access import Principal
-from services.api.audit.recorder import LONGEST_SIDE
-from services.api.change_quota import WINDOW, Changes
+from services.api.audit_log import LONGEST_SIDE
+from services.api.change_quota import WINDOW, ChangeQuota
 from services.api.http.problems import TooMany
 from services.kit.settings import ServiceSettings
 from services.persistence.retention import LOG_MONTHS_KEPT, purge
@@ -27,7 +27,7 @@ CORNERS = [[0.5 + 0.4 * cos(n * tau / 100), 0.5 + 0.4 * sin(n * tau / 100)] for 
 class TestChanges:
     def test_of_one_principal_are_limited(self) -> None:
         clock = FakeClock(NOW)
-        changes, alice, bob = Changes(3, clock), Principal("alice"), Principal("bob")
+        changes, alice, bob = ChangeQuota(3, clock), Principal("alice"), Principal("bob")
         for _ in range(3):
             changes.count(alice)
             clock.now += timedelta(minutes=1)
@@ -41,7 +41,7 @@ class TestChanges:
     def test_of_those_who_are_long_gone_are_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("services.api.change_quota.REMEMBERED", 5)
         clock = FakeClock(NOW)
-        changes = Changes(3, clock)
+        changes = ChangeQuota(3, clock)
         for number in range(20):
             changes.count(Principal(f"{number}"))
             clock.now += WINDOW

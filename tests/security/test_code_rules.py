@@ -103,16 +103,14 @@ def test_what_is_looked_for_by_a_pattern_is_escaped() -> None:
 
 def test_secrets_are_drawn_by_the_systems_generator() -> None:
     """`random` can be guessed. It makes people and history of the demo, delays between tries, and finds free ports."""
-    allowed = re.compile(
-        r"services/(ingest/(simulator/|sources/simulation|camera)|persistence/demo/|kit/|cli/)|infra/local/(demo|ports)"
-    )
+    allowed = re.compile(r"services/(ingest/(simulator/|camera)|persistence/demo/|kit/|cli/)|infra/local/(demo|ports)")
     assert {name for name in importing(FILES, "random", "numpy.random") if not allowed.match(name)} == set()
     drawn = calling(FILES, lambda what, _: what.startswith("secrets."))
     assert drawn
     assert not [one for one in drawn if re.search(r"secrets\.(choice|randbelow|randbits)", one)]
     short = [one for one in drawn if (size := re.search(r"token_\w+\((\d+)\)", one)) and int(size[1]) < 16]
     # A key's prefix says which key is meant, and what ends an id tells two apart: neither lets anybody in.
-    names = ("tokens/api_keys.py", "http/ids.py")
+    names = ("auth/tokens/api_keys.py", "api/http/ids.py")
     assert not [one for one in short if "api/" in one and not any(name in one for name in names)]
 
 

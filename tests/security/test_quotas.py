@@ -16,7 +16,7 @@ import pytest
 from services.api.access import LOCAL, Principal
 from services.api.history import export_endpoints
 from services.api.http.problems import TooMany, Unavailable
-from services.api.quotas import AllTaken, Kind, Quotas, Shares, UsedUp
+from services.api.quotas import AllTaken, QuotaKind, Quotas, Shares, UsedUp
 from services.api.settings import ApiSettings
 from services.kit.http.limits import Limits
 from services.kit.settings import ServiceSettings
@@ -32,66 +32,66 @@ ALICE, BOB = Principal("alice", user=uuid4()), Principal("bob", user=uuid4())
 
 class TestShares:
     def quotas(self, principal: int = 2, organization: int = 3, total: int = 5) -> Quotas:
-        return Quotas({Kind.EXPORT: Shares(principal, organization, total), Kind.STREAM: Shares(1, 1, 1)})
+        return Quotas({QuotaKind.EXPORT: Shares(principal, organization, total), QuotaKind.STREAM: Shares(1, 1, 1)})
 
     def test_of_one_principal_run_out(self) -> None:
         quotas = self.quotas()
         with ExitStack() as held:
             for organization in ("acme", "other"):
-                held.enter_context(quotas.hold(Kind.EXPORT, ALICE, organization))
-            with pytest.raises(UsedUp) as refused, quotas.hold(Kind.EXPORT, ALICE, "third"):
+                held.enter_context(quotas.hold(QuotaKind.EXPORT, ALICE, organization))
+            with pytest.raises(UsedUp) as refused, quotas.hold(QuotaKind.EXPORT, ALICE, "third"):
                 pass
             assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "10"})
-            with quotas.hold(Kind.EXPORT, BOB, "acme"), quotas.hold(Kind.STREAM, ALICE, "acme"):
+            with quotas.hold(QuotaKind.EXPORT, BOB, "acme"), quotas.hold(QuotaKind.STREAM, ALICE, "acme"):
                 pass  # neither others nor another kind
-        assert quotas.held(Kind.EXPORT) == 0
+        assert quotas.held(QuotaKind.EXPORT) == 0
 
     def test_of_one_organization_run_out(self) -> None:
         quotas = self.quotas()
         with ExitStack() as held:
             for number in range(3):
-                held.enter_context(quotas.hold(Kind.EXPORT, Principal(f"{number}", user=uuid4()), "acme"))
-            with pytest.raises(TooMany, match="acme has 3 exports"), quotas.hold(Kind.EXPORT, ALICE, "acme"):
+                held.enter_context(quotas.hold(QuotaKind.EXPORT, Principal(f"{number}", user=uuid4()), "acme"))
+            with pytest.raises(TooMany, match="acme has 3 exports"), quotas.hold(QuotaKind.EXPORT, ALICE, "acme"):
                 pass
-            with quotas.hold(Kind.EXPORT, ALICE, "other"):
+            with quotas.hold(QuotaKind.EXPORT, ALICE, "other"):
                 pass
 
     def test_of_all_together_run_out(self) -> None:
         quotas = self.quotas(total=2)
-        with quotas.hold(Kind.EXPORT, ALICE, "acme"), quotas.hold(Kind.EXPORT, BOB, "other"):
+        with quotas.hold(QuotaKind.EXPORT, ALICE, "acme"), quotas.hold(QuotaKind.EXPORT, BOB, "other"):
             with pytest.raises(AllTaken, match="METRICA_MAX_EXPORTS") as refused:
-                quotas.hold(Kind.EXPORT, Principal("eve", user=uuid4()), "third").__enter__()
+                quotas.hold(QuotaKind.EXPORT, Principal("eve", user=uuid4()), "third").__enter__()
             assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "10"})
 
     def test_come_back_whatever_happens(self) -> None:
         quotas = self.quotas()
         for _ in range(10):
-            with pytest.raises(RuntimeError), quotas.hold(Kind.STREAM, ALICE, "acme"):
+            with pytest.raises(RuntimeError), quotas.hold(QuotaKind.STREAM, ALICE, "acme"):
                 raise RuntimeError
-        assert quotas._held[Kind.STREAM]["all"] == 0
-        assert not set(quotas._held[Kind.STREAM]) - {"all"}
+        assert quotas._held[QuotaKind.STREAM]["all"] == 0
+        assert not set(quotas._held[QuotaKind.STREAM]) - {"all"}
 
     def test_without_sign_in_go_by_the_address(self) -> None:
         quotas = self.quotas(organization=9, total=9)
         with ExitStack() as held:
             for _ in range(2):
-                held.enter_context(quotas.hold(Kind.EXPORT, LOCAL, "acme", "127.0.0.1"))
-            with pytest.raises(UsedUp), quotas.hold(Kind.EXPORT, LOCAL, "acme", "127.0.0.1"):
+                held.enter_context(quotas.hold(QuotaKind.EXPORT, LOCAL, "acme", "127.0.0.1"))
+            with pytest.raises(UsedUp), quotas.hold(QuotaKind.EXPORT, LOCAL, "acme", "127.0.0.1"):
                 pass
-            with quotas.hold(Kind.EXPORT, LOCAL, "acme", "10.0.0.1"):
+            with quotas.hold(QuotaKind.EXPORT, LOCAL, "acme", "10.0.0.1"):
                 pass
 
     def test_of_a_person_are_the_same_wherever_they_sit(self) -> None:
         quotas = self.quotas()
         with ExitStack() as held:
             for address in ("10.0.0.1", "10.0.0.2"):
-                held.enter_context(quotas.hold(Kind.EXPORT, ALICE, "acme", address))
-            with pytest.raises(UsedUp), quotas.hold(Kind.EXPORT, ALICE, "acme", "10.0.0.3"):
+                held.enter_context(quotas.hold(QuotaKind.EXPORT, ALICE, "acme", address))
+            with pytest.raises(UsedUp), quotas.hold(QuotaKind.EXPORT, ALICE, "acme", "10.0.0.3"):
                 pass
 
     def test_are_half_of_the_streams_for_an_organization(self) -> None:
         shares = ApiSettings.model_validate({"database_url": "postgresql://x", "max_streams": 7}).quotas._shares
-        assert shares[Kind.STREAM] == Shares(50, 4, 7)
+        assert shares[QuotaKind.STREAM] == Shares(50, 4, 7)
 
 
 @asynccontextmanager

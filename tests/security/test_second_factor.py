@@ -15,7 +15,7 @@ import pyotp
 import pytest
 from structlog.testing import capture_logs
 
-from services.api.auth.second_factor.endpoints import FRESH
+from services.api.auth.endpoints.second_factor import FRESH
 from services.api.auth.second_factor.factors import PENDING_LIFE, RECOVERY_BYTES, RECOVERY_CODES
 from services.api.auth.sign_in_limits import PER_ACCOUNT, PER_CODES, WINDOW
 from services.kit.settings import ServiceSettings

@@ -1,1 +1,1 @@
-"""The log of changes, to be read."""
+"""Reads the audit log."""

@@ -1,1 +1,1 @@
-"""Signing in: who asks, and how they show it."""
+"""Authentication: sign-ins, passwords, second factors, tokens and keys."""

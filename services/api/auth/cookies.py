@@ -1,7 +1,7 @@
-"""A browser's sign-in: cookies that no script reads. They are what EventSource and pictures are let in by, too.
+"""HttpOnly cookies of a browser's sign-in, which authenticate EventSource and images, too.
 
-Over TLS their names begin with `__Host-`: no other host, not even a neighbour under the same domain, and no page that
-came without TLS can set them. Then the plain names are not read at all.
+Over TLS their names begin with `__Host-`, so that no other host (not even one under the same domain) and no page
+without TLS can set them. The plain names are ignored then.
 """
 
 from __future__ import annotations
@@ -17,41 +17,41 @@ from services.api.http.problems import Forbidden
 ACCESS, REFRESH, DEVICE = "metrica_access", "metrica_refresh", "metrica_device"
 PREFIX = "__Host-"
 PATHS = {ACCESS: "/", REFRESH: "/v1/auth", DEVICE: "/v1/auth"}
-"""Without TLS. With the prefix, it is / for all: browsers ask for that."""
+"""Paths without TLS. With the prefix, browsers require /."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def read(request: Request, name: str) -> str | None:
-    """What a browser's cookie holds.
+    """The value of a cookie; None if the request has none, or several of that name.
 
-    The header is read to the letter: other parsers trim more than blanks, by which a name with a strange character
-    before it becomes one of ours. Of a name that comes twice, one was put there by somebody else: none is believed.
+    Only blanks are trimmed: parsers that trim more accept a name with a strange character before it as ours. If a name
+    comes twice, another site may have set one of the two: both are ignored.
     """
-    wanted = PREFIX + name if _is_secure(request) else name
-    found = set()
+    full_name = PREFIX + name if _is_secure(request) else name
+    values = set()
     for header in request.headers.getlist("cookie"):
         for part in header.split(";"):
-            named, _, value = part.strip(" \t").partition("=")
-            if named == wanted:
-                found.add(value)
-    return found.pop() if len(found) == 1 else None
+            key, _, value = part.strip(" \t").partition("=")
+            if key == full_name:
+                values.add(value)
+    return values.pop() if len(values) == 1 else None
 
 
 def put(request: Request, response: Response, tokens: Tokens, now: datetime) -> None:
-    """Give a browser the cookies of its sign-in."""
+    """Set the cookies of a sign-in."""
     _set(request, response, ACCESS, tokens.access, tokens.access_until - now)
     _set(request, response, REFRESH, tokens.refresh, tokens.refresh_until - now)
 
 
 def put_entered(request: Request, response: Response, entered: Entered, now: datetime) -> None:
-    """The same after signing in, and the cookie by which the browser is trusted from now on."""
+    """Set the cookies of a new sign-in, and that of a trusted browser."""
     put(request, response, entered.tokens, now)
     if entered.device is not None:
         _set(request, response, DEVICE, entered.device, DEVICE_LIFE)
 
 
 def drop(request: Request, response: Response, *, trust: bool = False) -> None:
-    """Take them back; the browser stays trusted unless `trust` goes, too."""
+    """Delete the cookies of a sign-in; with `trust`, also that of a trusted browser."""
     for name in (ACCESS, REFRESH, *((DEVICE,) if trust else ())):
         if _is_secure(request):
             response.delete_cookie(PREFIX + name, path="/", secure=True, httponly=True, samesite="lax")
@@ -59,12 +59,12 @@ def drop(request: Request, response: Response, *, trust: bool = False) -> None:
 
 
 def refuse_other_sites(request: Request) -> None:
-    """Make sure that a change that a cookie vouches for was asked for by our own page, and not by another one's form.
+    """Refuse a change with a cookie that a page of another site requests (CSRF).
 
-    Every browser of today sends `Sec-Fetch-Site`, an older one `Origin`; whoever sends neither is none.
+    Current browsers send `Sec-Fetch-Site`, older ones `Origin`. A request with neither is refused.
 
     Raises:
-        Forbidden: another site asks, or nobody says which.
+        Forbidden: the request is from another site, or its origin is unknown.
     """
     if request.method in SAFE_METHODS:
         return

@@ -1,4 +1,4 @@
-"""Users made from outside of the API: the first superadmin, and whom `metrica user` makes."""
+"""Users that the operator makes: the first superadmin, and those of `metrica user`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from services.kit.database.account_tables import User
 
 
 async def ensure_first_admin(database_url: str, email: str, password: str) -> bool:
-    """Make a superadmin where there is no user at all. Tells whether there was none.
+    """Create a superadmin if there is no user. Returns whether it did.
 
     Args:
         database_url: postgresql://user:password@host:port/database
-        email: what to sign in with.
-        password: the same.
+        email: to sign in with.
+        password: of the account.
     """
     async with writing_at(database_url, "first start") as session:
         if (await session.exec(select(User.id).limit(1))).first() is not None:
@@ -32,16 +32,16 @@ async def ensure_first_admin(database_url: str, email: str, password: str) -> bo
 
 
 async def set_password(database_url: str, email: str, password: str, *, superadmin: bool | None = None) -> bool:
-    """Give a user a password, and sign them out everywhere; one who is not there is made. Tells whether one was made.
+    """Set a user's password and end all of their sign-ins; create the user if needed. Returns whether it was created.
 
     Args:
         database_url: postgresql://user:password@host:port/database
-        email: what to sign in with.
-        password: the same.
-        superadmin: None leaves it.
+        email: to sign in with.
+        password: of the account.
+        superadmin: None leaves it unchanged.
 
     Raises:
-        ValueError: the e-mail address holds what no text may hold.
+        ValueError: the e-mail address contains characters that are not allowed.
     """
     without_hidden(email)
     hashed = await Passwords().hash(password)
@@ -52,7 +52,7 @@ async def set_password(database_url: str, email: str, password: str, *, superadm
             user = User(email=email.lower(), created_at=utc_now())
         user.disabled = False
         user.superadmin = user.superadmin if superadmin is None else superadmin
-        if user.superadmin:  # whoever reaches the database vouches for whom they make one
+        if user.superadmin:  # the operator, who has access to the database, vouches for superadmins
             user.verified_at = user.verified_at or utc_now()
         await put_password(session, user, hashed, utc_now())
         await end_sign_ins(session, user.id)

@@ -1,4 +1,4 @@
-"""How often something may be done in a time: counted in the database, so that replicas count together."""
+"""Rate limits, counted in the database so that replicas share them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.kit.database.account_tables import Allowance
 
 LONGEST = timedelta(days=1)
-"""No count is kept longer."""
+"""Age at which a count is deleted."""
 
 
 async def take(session: AsyncSession, key: str, most: int, within: timedelta, now: datetime) -> bool:
-    """Count once more; tells whether that is still allowed.
+    """Count an event. Returns whether it is within the limit.
 
     Args:
-        session: in a transaction, which must be committed for it to count.
-        key: what is counted.
-        most: so many times.
-        within: from the first time on; at most `LONGEST`.
+        session: in a transaction; the event counts once it commits.
+        key: identifies the kind of event and its subject.
+        most: events allowed in a window.
+        within: length of a window, which begins with its first event; at most `LONGEST`.
         now: the time.
     """
     assert within <= LONGEST

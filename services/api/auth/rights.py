@@ -1,7 +1,7 @@
-"""What a user may do at this moment, and what waits for their second factor.
+"""Present rights of a user, and rights that are withheld until a second factor is set up.
 
-An organization may ask for one, and METRICA_ADMIN_SECOND_FACTOR asks superadmins for one. Somebody who signed in here
-without has no role there until they have set one up. Another issuer has its own rules for the people it sends.
+An organization can require a second factor, and METRICA_ADMIN_SECOND_FACTOR requires it of superadmins. Without one, a
+user of the built-in accounts has no role there. Other issuers have their own rules for second factors.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Rights:
 
     Attributes:
         roles: by organization.
-        superadmin: may do everything.
-        waiting: the organizations in which they could do more with a second factor.
-        superadmin_waits: they would be a superadmin with one.
+        superadmin: has all rights.
+        waiting: organizations whose role is withheld for lack of a second factor.
+        superadmin_waits: the rights of a superadmin are withheld for lack of one.
     """
 
     roles: Mapping[str, Role]
@@ -36,8 +36,8 @@ class Rights:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What asks a user for a second factor, whether they have one or not."""
+class Requirements:
+    """Organizations, and the setting for superadmins, that require a second factor of a user."""
 
     organizations: Sequence[str]
     as_superadmin: bool
@@ -47,20 +47,22 @@ class Asked:
 
 
 async def rights_of(session: AsyncSession, user: User, settings: ApiSettings, *, signed_in_here: bool) -> Rights:
-    """A user's rights; `signed_in_here` is false of who comes with the token of another issuer."""
+    """A user's rights; `signed_in_here` is false for a token of another issuer."""
     roles, organizations = await repository.roles_of(session, user.id)
-    asked = Asked(organizations, _superadmins_asked(user, settings))
-    if not (signed_in_here and asked) or await factors.find(session, user.id) is not None:
+    requirements = Requirements(organizations, _is_required_of_superadmin(user, settings))
+    if not (signed_in_here and requirements) or await factors.find(session, user.id) is not None:
         return Rights(roles, user.superadmin)
-    left = {organization: role for organization, role in roles.items() if organization not in organizations}
-    return Rights(left, user.superadmin and not asked.as_superadmin, organizations, asked.as_superadmin)
+    granted = {organization: role for organization, role in roles.items() if organization not in organizations}
+    return Rights(
+        granted, user.superadmin and not requirements.as_superadmin, organizations, requirements.as_superadmin
+    )
 
 
-async def asked_of(session: AsyncSession, user: User, settings: ApiSettings) -> Asked:
-    """What asks a user for a second factor."""
+async def requirements_of(session: AsyncSession, user: User, settings: ApiSettings) -> Requirements:
+    """Requirements of a second factor for a user."""
     _, organizations = await repository.roles_of(session, user.id)
-    return Asked(organizations, _superadmins_asked(user, settings))
+    return Requirements(organizations, _is_required_of_superadmin(user, settings))
 
 
-def _superadmins_asked(user: User, settings: ApiSettings) -> bool:
+def _is_required_of_superadmin(user: User, settings: ApiSettings) -> bool:
     return user.superadmin and settings.admin_second_factor == "required"

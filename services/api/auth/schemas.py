@@ -1,4 +1,4 @@
-"""What is said to sign in, and what is answered."""
+"""Schemas of signing in and of second factors."""
 
 from __future__ import annotations
 
@@ -21,83 +21,84 @@ Email = Annotated[
     AfterValidator(str.lower),
 ]
 NewPassword = Annotated[SecretStr, Field(min_length=SHORTEST, max_length=LONGEST)]
-
-
 Code = Annotated[str, Field(min_length=1, max_length=64, examples=["492039"])]
 
 
 class SignInIn(Incoming):
-    """Who wants in, and how the answer is kept."""
+    """Credentials, and the way that tokens are returned."""
 
     email: Email
     password: Annotated[SecretStr, Field(max_length=LONGEST)]
     code: Code | None = Field(
         default=None,
-        description="Of who has a second factor: six digits of the authenticator app, or a recovery code. Where it is "
-        "missing, the answer is 401 with `code: second_factor_needed`.",
+        description="Second factor: six digits of the authenticator app, or a recovery code. If it is needed and "
+        "missing, the response is 401 with `code: second_factor_needed`.",
     )
     keep: Literal["cookie", "token"] = Field(
         default="cookie",
-        description="`cookie`: a browser gets cookies that no script reads. `token`: a program gets the tokens.",
+        description="`cookie`: for browsers, tokens in HttpOnly cookies. `token`: for programs, tokens in the body.",
     )
     refresh_token: Annotated[
-        str | None, Field(max_length=200, description="Of a program that is signed in yet: its tries count apart.")
+        str | None,
+        Field(max_length=200, description="Of a program that is still signed in: its attempts are counted separately."),
     ] = None
 
 
 class RefreshIn(Incoming):
-    """A refresh token of who holds no cookies."""
+    """A refresh token, from a program without cookies."""
 
     refresh_token: Annotated[str, Field(max_length=200)]
 
 
 class TokensOut(BaseModel):
-    """A program's tokens. The refresh token is used up when it is used."""
+    """Tokens of a program. The refresh token is valid once."""
 
     access_token: str
     refresh_token: str
     token_type: Literal["Bearer"] = "Bearer"
-    expires_in: int = Field(description="Seconds for which the access token is good.")
+    expires_in: int = Field(description="Seconds until the access token expires.")
 
 
 class PasswordIn(Incoming):
-    """A new password."""
+    """The present and the new password."""
 
     present: Annotated[SecretStr, Field(max_length=LONGEST)]
     new: NewPassword
 
 
 class MeOut(BaseModel):
-    """Who asks, as the API sees it."""
+    """The principal of a request."""
 
     name: str
-    user: UUID | None = Field(description="Of a person.")
+    user: UUID | None = Field(description="Id of the user; null for keys.")
     superadmin: bool
-    roles: dict[str, Role] = Field(description="By organization.")
-    second_factor: bool = Field(description="Whether you have one.")
+    roles: dict[str, Role] = Field(description="Roles by organization.")
+    second_factor: bool = Field(description="Whether a second factor is in force.")
     second_factor_needed_in: list[str] = Field(
-        description="Organizations of yours that ask for a second factor: until you have one, you have no role there."
+        description="Organizations that require a second factor: without one, you have no role there."
     )
-    second_factor_needed_as_superadmin: bool = Field(description="The same of a superadmin.")
-    everywhere: Role | None = Field(description="The role in organizations that are not named.")
-    store: str | None = Field(description="The only store that a key reaches.")
+    second_factor_needed_as_superadmin: bool = Field(
+        description="Whether superadmins require a second factor, and you have none."
+    )
+    everywhere: Role | None = Field(description="Role in organizations that are not in `roles`.")
+    store: str | None = Field(description="The only store that a key can access.")
 
 
 class SignInOut(BaseModel):
-    """A sign-in of yours that lasts."""
+    """A current sign-in."""
 
     id: UUID
     began_at: datetime
-    last_used_at: datetime = Field(description="To about a minute.")
-    ends_at: datetime = Field(description="At the latest, however often it is used.")
-    agent: str = Field(description="What the browser or program calls itself.")
-    address: str = Field(description="From where it began.")
-    browser: bool = Field(description="False of a program, which holds its tokens itself.")
-    current: bool = Field(description="The one that you ask with.")
+    last_used_at: datetime = Field(description="Accurate to about a minute.")
+    ends_at: datetime = Field(description="Latest end, however often it is used.")
+    agent: str = Field(description="User agent of the browser or program.")
+    address: str = Field(description="Client address at its start.")
+    browser: bool = Field(description="False for a program, which keeps its tokens itself.")
+    current: bool = Field(description="Whether it is the sign-in of this request.")
 
     @classmethod
     def of(cls, sign_in: SignIn, current: UUID | None) -> SignInOut:
-        """As the API shows it."""
+        """The schema of a row."""
         return cls(**sign_in.model_dump(include=set(cls.model_fields)), current=sign_in.id == current)
 
 
@@ -107,40 +108,40 @@ class SecondFactorOut(BaseModel):
     on: bool
     since: datetime | None
     recovery_codes_left: int
-    asked_for_in: list[str] = Field(description="Organizations of yours that ask for one.")
+    asked_for_in: list[str] = Field(description="Organizations of yours that require one.")
     asked_for_as_superadmin: bool
 
 
 class BeginIn(Incoming):
-    """That it is really you. Within ten minutes of signing in, the password may be left out."""
+    """Proof of identity. Within ten minutes of signing in, the password may be omitted."""
 
     password: Annotated[SecretStr | None, Field(max_length=LONGEST)] = None
-    code: Code | None = Field(default=None, description="Of the present second factor, where there is one.")
+    code: Code | None = Field(default=None, description="A code of the present second factor, if there is one.")
 
 
 class BegunOut(BaseModel):
-    """A new secret. It is in force once a code of it is confirmed, within a quarter of an hour."""
+    """A new secret. It comes into force when a code of it is confirmed within 15 minutes."""
 
-    secret: str = Field(description="To be typed into an authenticator app that cannot read the picture.")
-    uri: str = Field(description="What the picture says.")
-    qr: str = Field(description="The picture, as a `data:` address of an SVG.")
+    secret: str = Field(description="Secret to type into an authenticator app that cannot scan the QR code.")
+    uri: str = Field(description="Content of the QR code (otpauth://).")
+    qr: str = Field(description="QR code, as a `data:` URI of an SVG.")
 
 
 class CodeIn(Incoming):
-    """A code of the app."""
+    """A code of the authenticator app."""
 
     code: Code
 
 
 class ProofIn(Incoming):
-    """That it is really you."""
+    """Proof of identity."""
 
     password: Annotated[SecretStr, Field(max_length=LONGEST)]
     code: Code
 
 
 class RecoveryCodesOut(BaseModel):
-    """Each stands in for a lost app, once. They are shown this once."""
+    """Recovery codes: each replaces the authenticator app once. They are returned only this once."""
 
     recovery_codes: list[str]
 

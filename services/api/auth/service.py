@@ -1,4 +1,4 @@
-"""Signing in, staying in, signing out."""
+"""Sign-ins of the built-in accounts: sign in, refresh, sign out."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from services.kit.logs import logger
 from services.kit.vault import CannotOpen, Vault
 
 REFRESH_LIFE = sign_ins.LIFE
-"""Of a sign-in that is not used: no longer than it lasts at all."""
+"""Life of an unused refresh token: that of its sign-in."""
 GRACE = timedelta(seconds=10)
-"""Two tabs of a browser that refresh together use one token twice, and nobody has stolen it."""
+"""Time in which a refresh token may be used again: two tabs that refresh at once are no theft."""
 WRONG = "The e-mail address or the password is wrong."
 NEEDED = "Your account has a second factor: send a code of your authenticator app, or a recovery code, as `code`."
-_NOBODY = UUID(int=0)
+_NO_USER = UUID(int=0)
 
 log = logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Somebody whose password was right, and how their tries are counted."""
+    """A client whose password was right, and the counters of its attempts."""
 
     user: User
     visitor: Visitor
@@ -50,15 +50,15 @@ class Known:
 
 
 class SignIns:
-    """The built-in accounts' way in and out.
+    """Sign-ins of the built-in accounts.
 
     Args:
         sessions: of READ COMMITTED transactions.
-        keys: sign the access tokens.
-        passwords: checks them.
+        keys: sign access tokens.
+        passwords: checks passwords.
         factors: checks codes.
-        vault: seals a refresh token beside the one that it took the place of.
-        clock: tells the time.
+        vault: seals the successor of a refresh token.
+        clock: gives the time.
     """
 
     def __init__(
@@ -77,17 +77,17 @@ class SignIns:
         """Sign in.
 
         Args:
-            email: in any case of letters.
+            email: in upper or lower case.
             password: as typed.
-            code: of a second factor, where one was sent.
-            visitor: who knocks.
+            code: of a second factor, if one was sent.
+            visitor: the client.
 
         Raises:
-            Unauthorized: there is no such account, it is disabled, or the password is another: nobody learns which.
+            Unauthorized: there is no such account, it is disabled, or the password is wrong; the message is the same.
             SecondFactorNeeded: the password is right, and no code was sent.
-            WrongCode: the password is right, and the code is not.
-            TooMany: it was tried too often.
-            Unavailable: nothing can be signed here.
+            WrongCode: the password is right, and the code is wrong.
+            TooMany: too many attempts.
+            Unavailable: there is no secret key to sign tokens with.
         """
         known = await self._check(email.lower(), password, visitor)
         if code is not None and not known.trusted and await self._has_second_factor(known.user.id):
@@ -104,10 +104,10 @@ class SignIns:
             raise
 
     async def refresh(self, token: str) -> Tokens:
-        """New tokens for a refresh token, which is used up by that. Used again at once, it gives the same ones.
+        """Exchange a refresh token for new tokens. Within `GRACE`, it gives the same successor again.
 
         Raises:
-            Unauthorized: it is not valid; where it was used before, whoever holds the new ones is signed out, too.
+            Unauthorized: the token is invalid. If it was used before `GRACE`, the whole sign-in ends, too.
         """
         now, stolen = self._clock(), False
         async with self._sessions() as session, session.begin():
@@ -129,12 +129,12 @@ class SignIns:
         raise Unauthorized("This sign-in has ended: sign in again.")
 
     async def sign_out(self, token: str | None, sign_in: UUID | None) -> None:
-        """End a sign-in, known by its refresh token or by itself. One that has ended is no error."""
+        """End a sign-in, given by its refresh token or its id. Succeeds if it has ended already."""
         async with self._sessions() as session, session.begin():
             taken = await repository.take_refresh_token(session, digest(token)) if token else None
-            for one in {taken[0].id if taken else None, sign_in} - {None}:
-                assert one is not None
-                await sign_ins.end(session, one, None, "signed out")
+            for ended in {taken[0].id if taken else None, sign_in} - {None}:
+                assert ended is not None
+                await sign_ins.end(session, ended, None, "signed out")
 
     async def sign_out_everywhere(self, user: UUID) -> None:
         """End all of a user's sign-ins."""
@@ -142,11 +142,11 @@ class SignIns:
             await repository.end_sign_ins(session, user)
 
     async def check_password(self, user: User, password: str, address: str, sign_in: UUID | None = None) -> None:
-        """Make sure that it is really them; tries of a sign-in that lasts have a counter of their own.
+        """Check the password of a signed-in user. Attempts count for the sign-in, if it is given.
 
         Raises:
-            Unauthorized: the password is another.
-            TooMany: it was tried too often.
+            Unauthorized: the password is wrong.
+            TooMany: too many attempts.
         """
         counters = (
             sign_in_limits.of_stranger(user.email, address)
@@ -159,15 +159,15 @@ class SignIns:
             raise Unauthorized("That is not your present password.")
 
     async def forget_tries(self, sign_in: UUID) -> None:
-        """The right answers were given: the sign-in's tries begin anew."""
+        """Reset the attempts of a sign-in, after a right answer."""
         async with self._sessions() as session, session.begin():
             await sign_in_limits.forget(session, [sign_in_limits.of_sign_in(sign_in)])
 
     async def count_code(self, user: UUID, address: str, sign_in: UUID | None) -> None:
-        """Count a try of a code by somebody who is signed in, whose password was not asked for.
+        """Count an attempt of a signed-in user to give a code without the password.
 
         Raises:
-            TooMany: it was tried too often.
+            TooMany: too many attempts.
         """
         await self._count(
             [sign_in_limits.of_codes(user) if sign_in is None else sign_in_limits.of_sign_in(sign_in)],
@@ -179,11 +179,11 @@ class SignIns:
         now = self._clock()
         async with self._sessions() as session:
             user = await repository.find_user_by_email(session, email)
-            whose = _NOBODY if user is None else user.id
-            own = await trusted_browsers.own_counter(session, whose, visitor.device, visitor.refresh, now)
+            user_id = _NO_USER if user is None else user.id
+            own = await trusted_browsers.own_counter(session, user_id, visitor.device, visitor.refresh, now)
         counters = sign_in_limits.of_stranger(email, visitor.address) if own is None else (own,)
         await self._count(counters, visitor, None if user is None else user.id)
-        # No connection is held while the password is looked at: that takes its time, and its turn.
+        # No connection is held while the password is hashed, which takes a while and waits for its turn.
         right = await self._passwords.matches(password, user.password_hash if user else None)
         if user is None or not right or user.disabled:
             reason = "no such account" if user is None else "a wrong password" if not right else "a disabled account"
@@ -192,8 +192,8 @@ class SignIns:
         return Known(user, visitor, counters, trusted=own is not None)
 
     async def _enter(self, known: Known, code: str | None) -> Entered:
-        """Begin a sign-in in one transaction: nothing that was checked for it changes until it has begun."""
-        now, visitor, shown = self._clock(), known.visitor, None
+        """Begin a sign-in, in a transaction that locks the account: no checked condition changes meanwhile."""
+        now, visitor, factor = self._clock(), known.visitor, None
         await self._forget_old()
         async with self._sessions() as session, session.begin():
             user = await repository.lock_user(session, known.user.id)
@@ -202,7 +202,7 @@ class SignIns:
             if await factors.find(session, user.id) is not None:
                 if not code:
                     raise SecondFactorNeeded(NEEDED)
-                shown = await self._factors.take(session, user.id, code, now)
+                factor = await self._factors.take(session, user.id, code, now)
             await sign_in_limits.forget(session, known.counters)
             device, cookie = None, None
             if visitor.browser:
@@ -216,13 +216,13 @@ class SignIns:
             user=str(user.id),
             sign_in=str(sign_in.id),
             address=visitor.address,
-            second_factor=shown and shown.value,
+            second_factor=factor and factor.value,
             trusted=known.trusted,
         )
         return Entered(tokens, cookie)
 
     async def _end_replaced(self, session: AsyncSession, visitor: Visitor) -> None:
-        """End the sign-in whose cookies the new one takes the place of."""
+        """End the sign-in whose cookies the new one replaces."""
         replaced = None
         if visitor.refresh is not None:
             replaced = await repository.take_refresh_token(session, digest(visitor.refresh))
@@ -230,9 +230,10 @@ class SignIns:
             await sign_ins.end(session, replaced[0].id, None, "another one in the same browser")
 
     async def _follow(self, session: AsyncSession, sign_in: SignIn, row: RefreshToken) -> str | None:
-        """The token that takes the place of one: one and no more, which those who come at once share.
+        """The only successor of a refresh token, which concurrent requests share; None if it cannot be read.
 
-        The newest, where that was used in its turn: else a browser's slower tab would put a used one into its cookie.
+        If the successor was used in its turn, the newest one: a slower tab of a browser would otherwise store a used
+        token in the cookie.
         """
         while row.used_at is not None:
             if row.successor is None:
@@ -287,6 +288,6 @@ class SignIns:
 
 
 def _log_refused(user: UUID | None, visitor: Visitor, reason: str, *, worth_a_warning: bool = False) -> None:
-    """Never with what was typed: people type passwords into the wrong field."""
-    said = {"user": user and str(user), "address": visitor.address, "reason": reason}
-    (log.warning if worth_a_warning else log.info)("a sign-in was refused", **said)
+    """Log a refusal, without anything typed: people type passwords into the wrong field."""
+    fields = {"user": user and str(user), "address": visitor.address, "reason": reason}
+    (log.warning if worth_a_warning else log.info)("a sign-in was refused", **fields)

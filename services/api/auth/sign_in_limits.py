@@ -1,7 +1,7 @@
-"""How often somebody may try to sign in: counted in the database, so that replicas count together.
+"""Limits of sign-in attempts, counted in the database so that replicas share them.
 
-Strangers are counted by account and by address. A browser that is trusted, and a sign-in that lasts, have counters of
-their own: wrong passwords from anywhere else do not keep them out.
+Unknown clients are counted by account and by address. Trusted browsers and current sign-ins have counters of their own,
+so that wrong passwords from elsewhere do not lock them out.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from services.kit.network.client_addresses import network_of
 WINDOW = timedelta(minutes=15)
 PER_ACCOUNT, PER_ADDRESS = 10, 50
 CODES_WINDOW, PER_CODES = timedelta(days=1), 20
-"""Codes are short: three of a million are right at a time. Ten in a quarter of an hour would find one in a year."""
+"""Codes are short: three of a million are right at a time. Ten attempts in 15 minutes would find one in a year."""
 _CODES = "codes "
 
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """What tries are counted under, and how many there may be."""
+    """A counter's key, and its limit in a window."""
 
     key: str
     most: int = PER_ACCOUNT
@@ -37,40 +37,35 @@ class Counter:
 
 
 def account_key(email: str) -> str:
-    """What the tries for an account are counted under."""
+    """Key of the counter of an account."""
     return f"account {email}"
 
 
 def of_stranger(email: str, address: str) -> tuple[Counter, ...]:
-    """The counters of somebody who shows nothing that is known."""
+    """The counters of a client that is neither a trusted browser nor signed in."""
     return Counter(f"address {network_of(address)}", PER_ADDRESS), Counter(account_key(email))
 
 
 def of_device(device: UUID) -> Counter:
-    """The counter of a trusted browser, for the account that it is trusted for."""
+    """The counter of a trusted browser, for one account."""
     return Counter(f"device {device}")
 
 
 def of_sign_in(sign_in: UUID) -> Counter:
-    """The counter of a sign-in that lasts."""
+    """The counter of a current sign-in."""
     return Counter(f"sign-in {sign_in}")
 
 
 def of_codes(user: UUID) -> Counter:
-    """The counter of strangers who know an account's password, and try codes."""
+    """The counter of unknown clients that have an account's password and try codes."""
     return Counter(f"{_CODES}{user}", PER_CODES, CODES_WINDOW)
 
 
-async def count_try(session: AsyncSession, email: str, address: str, now: datetime) -> None:
-    """Count a stranger's try for an account, before the password is looked at. See `count`."""
-    await count(session, of_stranger(email, address), now)
-
-
 async def count(session: AsyncSession, counters: Sequence[Counter], now: datetime) -> None:
-    """Count a try.
+    """Count an attempt.
 
     Raises:
-        TooMany: it is one too many; commit the session all the same, so that it is counted.
+        TooMany: above a limit. The caller commits all the same, so that the attempt counts.
     """
     since, of_codes = col(SignInAttempts.since), col(SignInAttempts.key).startswith(_CODES)
     old = or_(since <= now - CODES_WINDOW, and_(since <= now - WINDOW, ~of_codes))
@@ -83,7 +78,7 @@ async def count(session: AsyncSession, counters: Sequence[Counter], now: datetim
 
 
 async def forget(session: AsyncSession, counters: Sequence[Counter]) -> None:
-    """The right answer was given: begin anew, but for the address."""
+    """Reset the counters after a right answer, except that of the address."""
     keys = [counter.key for counter in counters if not counter.key.startswith("address ")]
     await session.exec(delete(SignInAttempts).where(col(SignInAttempts.key).in_(keys)))
 

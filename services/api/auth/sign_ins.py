@@ -1,7 +1,7 @@
-"""Sign-ins that last, in the database: begun, listed, noted as used, ended.
+"""Sign-ins in the database: begin, list, record use, end.
 
-Whoever changes one locks its row before any of its refresh tokens, so that ending and refreshing never wait for each
-other.
+A transaction that changes a sign-in locks its row before any of its refresh tokens, so that ending and refreshing do
+not deadlock.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from services.kit.database.sign_in_tables import SignIn
 from services.kit.logs import logger
 
 LIFE = timedelta(days=30)
-"""Of a sign-in, however often it is refreshed."""
+"""Longest life of a sign-in, however often it is refreshed."""
 MOST = 100
-"""Of an account, in browsers and as many of programs; the one that was longest unused makes room."""
+"""Sign-ins of an account in browsers, and as many of programs; beyond, the least recently used is deleted."""
 NOTED_EVERY = timedelta(minutes=1)
 
 log = logger()
 
 
 async def begin(session: AsyncSession, user: UUID, visitor: Visitor, device: UUID | None, now: datetime) -> SignIn:
-    """Begin one."""
+    """Begin a sign-in."""
     begun = SignIn(
         id=uuid4(),
         user=user,
@@ -56,19 +56,19 @@ async def begin(session: AsyncSession, user: UUID, visitor: Visitor, device: UUI
 
 
 async def find(session: AsyncSession, sign_in: UUID, user: UUID, now: datetime) -> SignIn | None:
-    """A sign-in that stands: it was not signed out, nor everywhere, nor is it too old."""
+    """A current sign-in: one that was not ended and is not too old."""
     query = select(SignIn).where(SignIn.id == sign_in, SignIn.user == user, SignIn.ends_at > now)
     return (await session.exec(query)).first()
 
 
 async def list_of(session: AsyncSession, user: UUID, now: datetime) -> Sequence[SignIn]:
-    """A user's, the one that was used last first."""
+    """A user's current sign-ins, most recently used first."""
     query = select(SignIn).where(SignIn.user == user, SignIn.ends_at > now)
     return (await session.exec(query.order_by(col(SignIn.last_used_at).desc(), col(SignIn.id)))).all()
 
 
 async def note_use(sessions: Sessions, sign_in: SignIn, now: datetime) -> None:
-    """Remember that it was used, to about a minute."""
+    """Record the use of a sign-in, to about a minute."""
     if now - sign_in.last_used_at < NOTED_EVERY:
         return
     async with sessions() as session, session.begin():
@@ -77,7 +77,7 @@ async def note_use(sessions: Sessions, sign_in: SignIn, now: datetime) -> None:
 
 
 async def end(session: AsyncSession, sign_in: UUID, user: UUID | None, why: str) -> bool:
-    """End one, of a user where that is said; tells whether there was one."""
+    """End a sign-in, of `user` if given. Returns whether there was one."""
     query = delete(SignIn).where(col(SignIn.id) == sign_in)
     if user is not None:
         query = query.where(col(SignIn.user) == user)
@@ -88,7 +88,7 @@ async def end(session: AsyncSession, sign_in: UUID, user: UUID | None, why: str)
 
 
 async def end_all(session: AsyncSession, user: UUID, *, but: UUID | None = None) -> None:
-    """End all of a user's and trust none of their browsers any more, but for one sign-in and its browser."""
+    """End all sign-ins and trusted browsers of a user, except the sign-in `but` and its browser."""
     await trusted_browsers.end_trust(session, user, but=but)
     query = delete(SignIn).where(col(SignIn.user) == user)
     if but is not None:
@@ -98,6 +98,6 @@ async def end_all(session: AsyncSession, user: UUID, *, but: UUID | None = None)
 
 
 async def forget_ended(session: AsyncSession, now: datetime) -> None:
-    """Take away those that are too old, some at a time; what somebody else is taking away is left to them."""
+    """Delete sign-ins that are too old, 200 at a time, skipping rows that another replica is deleting."""
     old = select(SignIn.id).where(SignIn.ends_at <= now).limit(200).with_for_update(skip_locked=True)
     await session.exec(delete(SignIn).where(col(SignIn.id).in_(old)))

@@ -1,4 +1,4 @@
-"""What somebody holds who is signed in."""
+"""Results of signing in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The tokens of a sign-in, and until when each is good."""
+    """The tokens of a sign-in, and their expiry times."""
 
     access: str
     refresh: str
@@ -18,7 +18,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """A sign-in that has just begun; of a browser, with what its cookie of a trusted device is to hold."""
+    """A new sign-in; of a browser, with the value for its cookie of a trusted device."""
 
     tokens: Tokens
     device: str | None

@@ -1,7 +1,7 @@
-"""Browsers that are trusted: who signs in there tries on a counter of their own, whatever strangers try.
+"""Trusted browsers, whose sign-in attempts have a counter of their own, whatever other clients try.
 
-A browser is trusted for each account that signed in there. What its cookie holds is drawn anew at each sign-in, so that
-one that was copied, or put there by somebody else, is worth nothing after it.
+A browser is trusted for each account that has signed in there. Its cookie gets a new value at each sign-in, which makes
+a copied or planted one worthless.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from services.kit.database.account_tables import RefreshToken
 from services.kit.database.sign_in_tables import SignIn, TrustedDevice
 
 DEVICE_LIFE = timedelta(days=180)
-"""Of a browser in which nobody signs in."""
+"""Time without a sign-in after which a browser is no longer trusted."""
 PER_ACCOUNT = 10
-"""The browsers that an account trusts; the one that was longest without a sign-in makes room."""
+"""Trusted browsers of an account; beyond, the one whose last sign-in is longest ago is deleted."""
 
 
 async def own_counter(
     session: AsyncSession, user: UUID, device: str | None, refresh: str | None, now: datetime
 ) -> Counter | None:
-    """The counter of somebody who shows that they were signed in as this user: a trusted browser, or a live sign-in.
+    """The counter of a trusted browser, or of a current sign-in of this user.
 
-    None for everybody else, and for a user who does not exist: from outside the two are the same.
+    None for all others, and for a user that does not exist, so that both look alike from outside.
     """
     if device is not None:
         of_browser = select(TrustedDevice.id).where(
@@ -38,9 +38,9 @@ async def own_counter(
             TrustedDevice.user == user,
             TrustedDevice.last_used_at > now - DEVICE_LIFE,
         )
-        found = (await session.exec(of_browser)).first()
-        if found is not None:
-            return of_device(found)
+        trusted = (await session.exec(of_browser)).first()
+        if trusted is not None:
+            return of_device(trusted)
     if refresh is not None:
         of_program = select(SignIn.id).where(
             SignIn.id == RefreshToken.family,
@@ -55,21 +55,21 @@ async def own_counter(
     return None
 
 
-async def trust(session: AsyncSession, user: UUID, shown: str | None, now: datetime) -> tuple[UUID, str]:
-    """Trust the browser in which a user has just signed in.
+async def trust(session: AsyncSession, user: UUID, present: str | None, now: datetime) -> tuple[UUID, str]:
+    """Trust a browser for a user who has just signed in there.
 
     Args:
         session: a transaction.
-        user: who signed in.
-        shown: what its cookie holds so far.
+        user: id of the user.
+        present: value of the browser's cookie; None if it has none.
         now: the time.
 
     Returns:
-        The device, and what its cookie is to hold from now on.
+        Id of the device, and the new value of its cookie.
     """
     cookie = secrets.token_urlsafe(32)
-    if shown is not None:
-        renew = update(TrustedDevice).where(col(TrustedDevice.hash) == digest(shown)).values(hash=digest(cookie))
+    if present is not None:
+        renew = update(TrustedDevice).where(col(TrustedDevice.hash) == digest(present)).values(hash=digest(cookie))
         await session.exec(renew)
     known = select(TrustedDevice).where(TrustedDevice.hash == digest(cookie), TrustedDevice.user == user)
     device = (await session.exec(known)).first()
@@ -91,7 +91,7 @@ async def trust(session: AsyncSession, user: UUID, shown: str | None, now: datet
 
 
 async def end_trust(session: AsyncSession, user: UUID, *, but: UUID | None = None) -> None:
-    """Trust no browser of a user's any more, but for the one of a sign-in."""
+    """Delete all trusted browsers of a user, except that of the sign-in `but`."""
     query = delete(TrustedDevice).where(col(TrustedDevice.user) == user)
     if but is not None:
         kept = select(SignIn.device).where(SignIn.id == but, col(SignIn.device).is_not(None))
@@ -100,5 +100,5 @@ async def end_trust(session: AsyncSession, user: UUID, *, but: UUID | None = Non
 
 
 async def forget_unused(session: AsyncSession, now: datetime) -> None:
-    """Take away the browsers in which nobody signed in for long."""
+    """Delete browsers without a sign-in in `DEVICE_LIFE`."""
     await session.exec(delete(TrustedDevice).where(col(TrustedDevice.last_used_at) <= now - DEVICE_LIFE))

@@ -1,4 +1,4 @@
-"""Somebody at the door: from where they come, and what their browser or program shows of before."""
+"""The client of a sign-in attempt."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ LONGEST_AGENT = 200
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who knocks.
+    """The client of a sign-in attempt, and its evidence of earlier sign-ins.
 
     Attributes:
-        address: tries are counted by it.
-        agent: what the browser or program calls itself.
-        browser: gets cookies, and is trusted from its first sign-in on.
-        device: what the cookie of a trusted browser holds.
-        refresh: a refresh token of a sign-in that may last yet.
+        address: of the client, by which attempts are counted.
+        agent: user agent.
+        browser: whether it gets cookies, and becomes trusted.
+        device: value of the cookie of a trusted browser.
+        refresh: refresh token of a sign-in that may be current.
     """
 
     address: str
@@ -32,7 +32,7 @@ class Visitor:
 
 
 def visitor_of(request: Request, *, browser: bool, refresh: str | None = None) -> Visitor:
-    """Who sends a request; `refresh` is what a program shows."""
+    """The client of a request; `refresh` is the refresh token that a program sends."""
     agent = cleaned(request.headers.get("user-agent", ""), LONGEST_AGENT)
     return Visitor(
         address=address_of(request),
@@ -44,5 +44,5 @@ def visitor_of(request: Request, *, browser: bool, refresh: str | None = None) -
 
 
 def address_of(request: Request) -> str:
-    """From where a request comes; a proxy that is trusted says so."""
+    """The client's address, as a trusted proxy forwards it."""
     return request.client.host if request.client else "unknown"

@@ -1,1 +1,1 @@
-"""Cameras: set up, tried out, seen, and how they did."""
+"""Cameras: settings, tests, frames and health."""

@@ -1,4 +1,4 @@
-"""Trying cameras out: the API asks ingest for one frame, in turns, for as long as somebody waits for the answer."""
+"""Camera tests: the API requests one frame of a source from ingest, while the client waits for it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from services.kit.tasks import cancel_and_wait
 from services.kit.vault import CannotOpen, Vault, is_sealed
 
 SECONDS = 40.0
-"""Opening may take 10, reading 10, and finding out why not another 10; others may be before us."""
-LOOKS_EVERY = 0.25
-"""Seconds after which it is noticed that nobody waits any more."""
+"""Time-out. Opening may take 10 s, reading 10, a diagnosis another 10; and other tests may come first."""
+POLL_SECONDS = 0.25
+"""Interval for checking whether the client has disconnected."""
 
 
 async def try_out(
@@ -36,24 +36,24 @@ async def try_out(
     organization: str,
     gone: Callable[[], Awaitable[bool]],
 ) -> ProbeOut | None:
-    """Have ingest grab one frame of an address; called off as soon as nobody waits for it.
+    """Let ingest grab one frame of an address; cancel it when the client disconnects.
 
     Args:
-        bus: asks.
-        vault: seals the address for the way.
-        address: as it was said, or sealed.
+        bus: carries the request.
+        vault: seals the address in transit.
+        address: in the clear, or sealed.
         trusted: whether it may reach this machine itself.
-        organization: whose turn it takes.
-        gone: tells whether who asked has gone away.
+        organization: for ingest's turns, which organizations take alternately.
+        gone: tells whether the client has disconnected.
 
     Returns:
-        What came of it; None where who asked has gone.
+        The result; None if the client has disconnected.
 
     Raises:
-        Unavailable: no ingest answers, or nothing seals the address.
+        Unavailable: no ingest responds, or there is no secret key to seal the address with.
     """
     probe = Probe(
-        address=_for_the_way(address, vault),
+        address=_sealed_in_transit(address, vault),
         trusted=trusted,
         organization=organization,
         id=uuid4().hex,
@@ -64,8 +64,8 @@ async def try_out(
         while not asking.done():
             if await gone():
                 return None
-            await asyncio.wait([asking], timeout=LOOKS_EVERY)
-        return _shown(await asking)
+            await asyncio.wait([asking], timeout=POLL_SECONDS)
+        return _result(await asking)
     finally:
         if not asking.done() or asking.cancelled() or asking.exception() is not None:
             await cancel_and_wait(asking)
@@ -73,7 +73,7 @@ async def try_out(
                 await bus.client.publish(PROBE_CANCEL, probe.id.encode())
 
 
-def _for_the_way(address: str, vault: Vault) -> str:
+def _sealed_in_transit(address: str, vault: Vault) -> str:
     if is_sealed(address):
         return address
     try:
@@ -92,7 +92,7 @@ async def _ask(bus: Bus, probe: Probe) -> Probed:
     return Probed.model_validate_json(reply.data)
 
 
-def _shown(probed: Probed) -> ProbeOut:
+def _result(probed: Probed) -> ProbeOut:
     if not probed.works:
         return ProbeOut(works=False, message=probed.message)
     picture = base64.b64encode(probed.jpeg).decode()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import AwareDatetime
 
 from services.api.access import Role, readable_camera, readable_store
+from services.api.auth.dependencies import PrincipalDep, WritingDep
 from services.api.cameras import service
-from services.api.cameras.camera_test import try_out
+from services.api.cameras.dependencies import CameraTestsDep
 from services.api.cameras.health import HealthPage, period, read_health
 from services.api.cameras.preview import newest_picture
 from services.api.cameras.schemas import (
@@ -21,32 +22,30 @@ from services.api.cameras.schemas import (
     ProbeIn,
     ProbeOut,
     ZonesIn,
-    who_may,
+    required_role,
 )
 from services.api.dependencies import (
+    BusDep,
     CameraID,
     ClockDep,
-    Hold,
-    HoldDep,
-    PartsDep,
-    PrincipalDep,
     SessionDep,
+    SessionsDep,
+    SettingsDep,
     StoreID,
-    WritingDep,
+    VaultDep,
+    WritableDep,
 )
 from services.api.http.etags import IfMatch, tagged
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import CHANGING, CREATING, READING, describe
 from services.api.idempotency import CreationDep
-from services.api.quotas import Kind
-from services.api.state import Parts
 
 router = APIRouter(tags=["cameras"])
 TRYING = (*CREATING, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class Jpeg(Response):
-    """A picture."""
+    """A JPEG response."""
 
     media_type = "image/jpeg"
 
@@ -57,24 +56,25 @@ class Jpeg(Response):
     response_class=Jpeg,
     responses={
         200: {
-            "description": "The picture. `Metrica-Captured-At` is its time, ns UTC; `Metrica-Seq` its place in the "
+            "description": "The frame. `Metrica-Captured-At` is its time, ns UTC; `Metrica-Seq` its number in the "
             "camera's session.",
             "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
         },
-        304: {"description": "There is none newer than the one that `If-None-Match` names."},
+        304: {"description": "There is no newer frame than the one in `If-None-Match`."},
         **describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
     },
 )
 async def show_frame(
     camera: CameraID,
     principal: PrincipalDep,
-    of: PartsDep,
-    if_none_match: Annotated[str | None, Header(description="The ETag of the picture that is there already.")] = None,
+    sessions: SessionsDep,
+    bus: BusDep,
+    if_none_match: Annotated[str | None, Header(description="The ETag of the frame that the client has.")] = None,
 ) -> Response:
-    """The newest picture of a camera, as its detector sees it."""
-    async with of.sessions() as session:
-        found = await readable_camera(session, principal, camera)
-    picture = await newest_picture(of.bus, found)
+    """The newest frame of a camera, as its detector receives it."""
+    async with sessions() as session:
+        row = await readable_camera(session, principal, camera)
+    picture = await newest_picture(bus, row)
     headers = {
         "ETag": picture.etag,
         "Cache-Control": "no-store",
@@ -96,24 +96,24 @@ async def show_health(
     page: PageDep,
     from_: Annotated[
         AwareDatetime | None,
-        Query(alias="from", description="A week before `to` where it is left out.", examples=["2026-11-23T00:00:00Z"]),
+        Query(alias="from", description="A week before `to` if omitted.", examples=["2026-11-23T00:00:00Z"]),
     ] = None,
     to: Annotated[
         AwareDatetime | None,
-        Query(description="Itself not included; now where it is left out.", examples=["2026-11-24T00:00:00Z"]),
+        Query(description="Exclusive; now if omitted.", examples=["2026-11-24T00:00:00Z"]),
     ] = None,
 ) -> HealthPage:
-    """What its services said of it, the newest first: each change of a state or its message."""
-    found = await readable_camera(session, principal, camera)
-    return await read_health(session, found, *period(from_, to, clock()), page)
+    """Changes of its state or message, as each service reported them, newest first; and its uptime."""
+    row = await readable_camera(session, principal, camera)
+    return await read_health(session, row, *period(from_, to, clock()), page)
 
 
 @router.get("/stores/{store}/cameras", summary="List a store's cameras", responses=describe(*READING))
 async def list_cameras(
-    store: StoreID, session: SessionDep, principal: PrincipalDep, of: PartsDep, page: PageDep
+    store: StoreID, session: SessionDep, principal: PrincipalDep, vault: VaultDep, page: PageDep
 ) -> Page[CameraSettings]:
-    """As they are set, by id. How they do stands at `/v1/stores`."""
-    items, after = await service.list_cameras(session, principal, store, of.vault, page)
+    """Camera settings, ordered by id. For their states see `GET /v1/stores`."""
+    items, after = await service.list_cameras(session, principal, store, vault, page)
     return Page(items=items, next=after)
 
 
@@ -125,13 +125,18 @@ async def list_cameras(
     responses=describe(*CREATING),
 )
 async def create_camera(
-    store: StoreID, wanted: CameraIn, principal: PrincipalDep, of: PartsDep, creation: CreationDep
+    store: StoreID,
+    body: CameraIn,
+    principal: PrincipalDep,
+    vault: VaultDep,
+    settings: SettingsDep,
+    creation: CreationDep,
 ) -> Response:
-    """Managers do. It is looked at within a second or two."""
+    """Requires the manager role. Ingest opens the camera within a second or two."""
     return await creation.once(
-        wanted,
-        lambda session: service.create(session, principal, store, wanted, of.vault, of.settings.networks),
-        may=lambda session: readable_store(session, principal, store, who_may(wanted)),
+        body,
+        lambda session: service.create(session, principal, store, body, vault, settings.networks),
+        may=lambda session: readable_store(session, principal, store, required_role(body)),
     )
 
 
@@ -139,111 +144,109 @@ async def create_camera(
     "/stores/{store}/cameras/test", summary="Try an address out", response_model=ProbeOut, responses=describe(*TRYING)
 )
 async def test_address(
-    store: StoreID, wanted: ProbeIn, principal: PrincipalDep, of: PartsDep, request: Request, hold: HoldDep
+    store: StoreID,
+    body: ProbeIn,
+    principal: PrincipalDep,
+    sessions: SessionsDep,
+    settings: SettingsDep,
+    tests: CameraTestsDep,
 ) -> ProbeOut | Response:
-    """One frame of an address before there is a camera, or why there is none.
+    """Grabs one frame of an address that no camera has yet, or reports the error.
 
-    Managers do; it takes up to 40 s, and two may run at a time. Who hangs up ends it.
+    Requires the manager role. Takes up to 40 s, and two may run at a time. Disconnecting cancels it.
     """
-    async with of.sessions() as session:
-        found = await readable_store(session, principal, store, Role.MANAGER)
-    service.check_address(principal, wanted.address, of.settings.networks)
-    return await _try(of, request, hold, found.organization, wanted.address, trusted=principal.superadmin)
+    async with sessions() as session:
+        store_row = await readable_store(session, principal, store, Role.MANAGER)
+    service.check_address(principal, body.address, settings.networks)
+    return await tests.run(store_row.organization, body.address, trusted=principal.superadmin)
 
 
 @router.get("/cameras/{camera}", summary="See a camera's settings", responses=describe(*READING))
 async def show_camera(
-    camera: CameraID, session: SessionDep, principal: PrincipalDep, of: PartsDep, response: Response
+    camera: CameraID, session: SessionDep, principal: PrincipalDep, vault: VaultDep, response: Response
 ) -> CameraSettings:
-    """As it is set; its ETag goes into `If-Match` of a change."""
-    return tagged(response, await service.show(session, principal, camera, of.vault))
+    """A camera's settings. Send the ETag as `If-Match` with a change."""
+    return tagged(response, await service.show(session, principal, camera, vault))
 
 
 @router.patch("/cameras/{camera}", summary="Change a camera", responses=describe(*CHANGING))
 async def change_camera(
     camera: CameraID,
-    wanted: CameraPatch,
+    body: CameraPatch,
     principal: PrincipalDep,
-    of: PartsDep,
+    vault: VaultDep,
+    settings: SettingsDep,
     writing: WritingDep,
     response: Response,
     if_match: IfMatch = None,
 ) -> CameraSettings:
-    """Managers do; `{"paused": true}` pauses it. In force within a second or two."""
+    """Requires the manager role. `{"paused": true}` pauses it. In force within a second or two."""
     async with writing() as session:
-        shown = await service.change(session, principal, camera, wanted, of.vault, of.settings.networks, if_match)
-    return tagged(response, shown)
+        settings_out = await service.change(session, principal, camera, body, vault, settings.networks, if_match)
+    return tagged(response, settings_out)
 
 
 @router.put("/cameras/{camera}/lines", summary="Draw a camera's lines", responses=describe(*CHANGING))
 async def draw_lines(
     camera: CameraID,
-    wanted: LinesIn,
+    body: LinesIn,
     principal: PrincipalDep,
-    of: PartsDep,
+    vault: VaultDep,
     writing: WritingDep,
     response: Response,
     if_match: IfMatch = None,
 ) -> CameraSettings:
-    """All of them at once: those that are not said go. A line that can never count is refused with the reason."""
+    """Replaces all lines: omitted ones are removed. A line that can never count is refused with the reason."""
     async with writing() as session:
-        shown = await service.draw(session, principal, camera, wanted, of.vault, if_match)
-    return tagged(response, shown)
+        settings_out = await service.draw(session, principal, camera, body, vault, if_match)
+    return tagged(response, settings_out)
 
 
 @router.post("/cameras/{camera}/lines/preview", summary="Try lines out", responses=describe(*CREATING))
-async def preview_lines(camera: CameraID, wanted: LinesIn, principal: PrincipalDep, of: PartsDep) -> CameraSettings:
-    """What drawing these lines would make of the camera, or why they can never count. Nothing is changed."""
-    async with of.writable() as session:  # and never committed
-        return await service.draw(session, principal, camera, wanted, of.vault)
+async def preview_lines(
+    camera: CameraID, body: LinesIn, principal: PrincipalDep, vault: VaultDep, writable: WritableDep
+) -> CameraSettings:
+    """Settings that these lines would result in, or the reason why one can never count. Changes nothing."""
+    async with writable() as session:  # never committed
+        return await service.draw(session, principal, camera, body, vault)
 
 
 @router.put("/cameras/{camera}/zones", summary="Name parts of a camera's picture", responses=describe(*CHANGING))
 async def name_zones(
     camera: CameraID,
-    wanted: ZonesIn,
+    body: ZonesIn,
     principal: PrincipalDep,
-    of: PartsDep,
+    vault: VaultDep,
     writing: WritingDep,
     response: Response,
     if_match: IfMatch = None,
 ) -> CameraSettings:
-    """All of them at once: those that are not said go. They change nothing of what is counted."""
+    """Replaces all zones: omitted ones are removed. Zones do not affect counting."""
     async with writing() as session:
-        shown = await service.draw(session, principal, camera, wanted, of.vault, if_match)
-    return tagged(response, shown)
+        settings_out = await service.draw(session, principal, camera, body, vault, if_match)
+    return tagged(response, settings_out)
 
 
 @router.delete(
     "/cameras/{camera}", summary="Remove a camera", status_code=HTTPStatus.NO_CONTENT, responses=describe(*CHANGING)
 )
 async def remove_camera(
-    camera: CameraID, principal: PrincipalDep, of: PartsDep, writing: WritingDep, if_match: IfMatch = None
+    camera: CameraID, principal: PrincipalDep, vault: VaultDep, writing: WritingDep, if_match: IfMatch = None
 ) -> None:
-    """Managers do. What it counted stays."""
+    """Requires the manager role. Its counts are kept."""
     async with writing() as session:
-        await service.remove(session, principal, camera, of.vault, if_match)
+        await service.remove(session, principal, camera, vault, if_match)
 
 
 @router.post("/cameras/{camera}/test", summary="Try a camera out", response_model=ProbeOut, responses=describe(*TRYING))
 async def test_camera(
-    camera: CameraID, principal: PrincipalDep, of: PartsDep, request: Request, hold: HoldDep
+    camera: CameraID, principal: PrincipalDep, sessions: SessionsDep, tests: CameraTestsDep
 ) -> ProbeOut | Response:
-    """One frame of its source, or why there is none.
+    """Grabs one frame of the camera's source, or reports the error.
 
-    Managers do; it takes up to 40 s, and two may run at a time. Who hangs up ends it.
+    Requires the manager role. Takes up to 40 s, and two may run at a time. Disconnecting cancels it.
     """
-    async with of.sessions() as session:
-        found = await readable_camera(session, principal, camera, Role.MANAGER)
-        place = await readable_store(session, principal, found.store)
-    return await _try(of, request, hold, place.organization, found.address, trusted=found.trusted)
-
-
-async def _try(
-    of: Parts, request: Request, hold: Hold, organization: str, address: str, *, trusted: bool
-) -> ProbeOut | Response:
-    with hold(Kind.CAMERA_TEST, organization):
-        shown = await try_out(
-            of.bus, of.vault, address, trusted=trusted, organization=organization, gone=request.is_disconnected
-        )
-    return Response(status_code=HTTPStatus.NO_CONTENT) if shown is None else shown  # nobody reads that
+    async with sessions() as session:
+        row = await readable_camera(session, principal, camera, Role.MANAGER)
+        store_row = await readable_store(session, principal, row.store)
+    return await tests.run(store_row.organization, row.address, trusted=row.trusted)

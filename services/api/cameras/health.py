@@ -1,4 +1,4 @@
-"""How a camera did: the changes that its services told of, and for how long it ran."""
+"""Health of a camera over a period: changes of its statuses, and its uptime."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.events import State
-from services.api.http.pagination import Asked, Page
+from services.api.http.pagination import Page, PageRequest
 from services.api.http.problems import Invalid
 from services.kit.database.tables import Camera, CameraHealth
 
@@ -20,22 +20,24 @@ WEEK = timedelta(days=7)
 LONGEST = timedelta(days=92)
 """A quarter of a year."""
 
-Word = tuple[datetime, str, State]
-"""When which service said which state."""
+Report = tuple[datetime, str, State]
+"""Time, service and state of a status."""
 
 
 class HealthOut(BaseModel):
-    """A service said something new."""
+    """A status of a service that differs from its previous one."""
 
-    at: datetime = Field(description="When it was said.")
-    service: str = Field(description="Which one: ingest opens the source, the detector looks at the pictures.")
+    at: datetime = Field(description="Time of the status.")
+    service: str = Field(
+        description="The reporting service: ingest opens the source, the detector analyses its frames."
+    )
     state: State
-    message: str = Field(description="What is wrong and what to do.")
-    session: str | None = Field(description="The stretch of pictures that it is about.")
+    message: str = Field(description="The error, and what to do.")
+    session: str | None = Field(description="The camera's session, if the status is about one.")
 
 
 class HealthPage(Page[HealthOut]):
-    """A camera's health, the newest first."""
+    """A camera's statuses, newest first, and its uptime."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -56,16 +58,16 @@ class HealthPage(Page[HealthOut]):
     )
 
     uptime: float | None = Field(
-        description="The part of the period in which all services said `running`, from their first word on; null where "
-        "nothing was said. A service that dies says nothing: its last word stands."
+        description="Fraction of the period, from the first status on, in which all services reported `running`; null "
+        "without a status. A service that dies reports nothing: its latest status holds."
     )
 
 
 def period(start: datetime | None, end: datetime | None, now: datetime) -> tuple[datetime, datetime]:
-    """From when until before when a camera's health is told.
+    """Start and exclusive end of the period of a request; by default the last week.
 
     Raises:
-        Invalid: that is no time, or too long a one.
+        Invalid: the period is empty, outside `EARLIEST` to now, or longer than `LONGEST`.
     """
     until = now if end is None else min(end, now)
     since = max(until, EARLIEST + WEEK) - WEEK if start is None else start
@@ -77,12 +79,12 @@ def period(start: datetime | None, end: datetime | None, now: datetime) -> tuple
 
 
 async def read_health(
-    session: AsyncSession, camera: Camera, since: datetime, until: datetime, page: Asked
+    session: AsyncSession, camera: Camera, since: datetime, until: datetime, page: PageRequest
 ) -> HealthPage:
-    """A page of what was said of a camera in a period."""
+    """A page of a camera's statuses in a period, and the uptime over all of it."""
     at = col(CameraHealth.at)
-    said = select(CameraHealth).where(CameraHealth.camera == camera.id, at >= since, at < until)
-    rows, after = await page.read(session, said, at, _read_moment, then=col(CameraHealth.service), newest_first=True)
+    query = select(CameraHealth).where(CameraHealth.camera == camera.id, at >= since, at < until)
+    rows, after = await page.read(session, query, at, _read_moment, then=col(CameraHealth.service), newest_first=True)
     return HealthPage(
         items=[HealthOut.model_validate(row.model_dump()) for row in rows],
         next=after,
@@ -110,30 +112,30 @@ async def _read_uptime(session: AsyncSession, camera: Camera, since: datetime, u
         .where(CameraHealth.camera == camera.id, at >= since, at < until)
         .order_by(at)
     )
-    standing = {name: State(state) for name, state in await session.exec(before)}
-    words = [(moment, name, State(state)) for moment, name, state in await session.exec(within)]
-    return uptime(standing, words, since, until)
+    last_states = {name: State(state) for name, state in await session.exec(before)}
+    reports = [(moment, name, State(state)) for moment, name, state in await session.exec(within)]
+    return uptime(last_states, reports, since, until)
 
 
-def uptime(standing: Mapping[str, State], words: Iterable[Word], since: datetime, until: datetime) -> float | None:
-    """The part of a period in which every service that had said anything said `running`.
+def uptime(before: Mapping[str, State], reports: Iterable[Report], since: datetime, until: datetime) -> float | None:
+    """The fraction of a period in which every service that had reported was `running`.
 
     Args:
-        standing: what each service had said last before the period.
-        words: what was said in it, in order.
-        since: its begin.
+        before: each service's last state before the period.
+        reports: statuses within the period, in order.
+        since: its start.
         until: its end.
 
     Returns:
-        From 0 to 1, of the time from the first word on; None where nothing was said.
+        0 to 1, of the time from the first report on; None without a report.
     """
-    said, moment = dict(standing), since
+    states, moment = dict(before), since
     known = ran = timedelta()
-    for at, service, state in [*words, (until, "", State.STOPPED)]:
-        if said:
+    for at, service, state in [*reports, (until, "", State.STOPPED)]:
+        if states:
             known += at - moment
-        if said and all(one is State.RUNNING for one in said.values()):
+        if states and all(state is State.RUNNING for state in states.values()):
             ran += at - moment
         moment = at
-        said[service] = state
+        states[service] = state
     return round(ran / known, 4) if known else None

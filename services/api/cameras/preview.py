@@ -1,4 +1,4 @@
-"""The newest picture of a camera, from the PREVIEW stream."""
+"""The newest frame of a camera, from the PREVIEW stream."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from services.kit.nats.bus import Bus
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A frame as it travelled, with its headers."""
+    """A frame's JPEG and header."""
 
     jpeg: bytes
     header: FrameHeader
 
     @property
     def etag(self) -> str:
-        """Names the frame."""
+        """ETag of the frame: session and number."""
         return f'"{self.header.session}-{self.header.seq}"'
 
 
 async def newest_picture(bus: Bus, camera: Camera) -> Picture:
-    """The last picture of a camera.
+    """Fetch the newest frame of a camera.
 
     Raises:
-        NotFound: there is none, or none of the last minute.
-        Unavailable: the bus is away.
+        NotFound: there is none of the last minute.
+        Unavailable: NATS cannot be reached.
     """
     if not bus.connected:
         raise Unavailable("NATS is away, and the pictures with it; it is tried again all the time.")
@@ -43,16 +43,20 @@ async def newest_picture(bus: Bus, camera: Camera) -> Picture:
     try:
         msg = await bus.js.get_last_msg(PREVIEW.name, subject, direct=True)
         header = FrameHeader.from_headers(msg.headers)
-    except (NotFoundError, NoRespondersError, MalformedFrame) as error:  # no responders: ingest has made no stream yet
-        raise NotFound(_why_none(camera)) from error
+    except (
+        NotFoundError,
+        NoRespondersError,
+        MalformedFrame,
+    ) as error:  # no responders: ingest has not created the stream yet
+        raise NotFound(_reason_for_none(camera)) from error
     except (NatsError, TimeoutError) as error:
         raise Unavailable(f"NATS did not give the picture: {error}") from error
     if not msg.data:
-        raise NotFound(_why_none(camera))
+        raise NotFound(_reason_for_none(camera))
     return Picture(msg.data, header)
 
 
-def _why_none(camera: Camera) -> str:
+def _reason_for_none(camera: Camera) -> str:
     if camera.paused:
         return f"Camera {camera.id} is paused: it has no new picture."
     if not camera.preview_fps:

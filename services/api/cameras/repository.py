@@ -1,8 +1,8 @@
-"""Writing the configuration: organizations, stores, cameras with their lines and zones, in Postgres.
+"""Cameras in Postgres, with their lines and zones; and the stores and organizations that a new camera needs.
 
-Every change of what the services see of a camera raises its revision, in the same transaction that tells the API to
-project it. A line's revision is the camera's revision that last changed where or how it counts: it never returns to a
-number that meant another line, even where a line is removed and drawn anew.
+Every change of a camera's spec increases its revision, in the transaction that notifies the API to project it. A line's
+revision is the camera's revision that last changed its geometry. It is never used again for another geometry, even if a
+line is removed and drawn again.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from services.kit.vault import CannotOpen, Vault, is_sealed
 
 
 class CameraSetup(BaseModel):
-    """A camera as its owner wants it, whole: what is not said takes its default, lines and zones that are not named go.
+    """Complete settings of a camera: omitted fields take their defaults, omitted lines and zones are removed.
 
-    Of a store that exists, `store_name` and `time_zone` None leave what is there.
+    `store_name` and `time_zone` None leave those of an existing store unchanged.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -46,16 +46,16 @@ class CameraSetup(BaseModel):
     preview_fps: Annotated[float, Field(ge=0, le=5)] = 4.0
     lines: tuple[CountingLine, ...] = ()
     zones: tuple[Zone, ...] = ()
-    """Of no concern to the services: they are not in its spec, and a change of them makes no new revision."""
+    """Not part of the spec for the services: a change of them makes no new revision."""
     detection: DetectionArea = DetectionArea()
     paused: bool = False
     record: bool = False
-    """Whether its frames are kept for a while; nobody's picture is stored otherwise."""
+    """Keep its frames for some days. Otherwise no picture of a person is stored."""
     start: Nanoseconds | None = None
     again: bool = False
-    """Count a file anew that was counted already."""
+    """Count a file again that was counted already."""
     policy_of_sealed: Policy | None = Field(default=None, exclude=True, repr=False)
-    """The policy where the address cannot be opened here, and so does not tell it."""
+    """The policy of a sealed address, from which it cannot be derived."""
 
     @model_validator(mode="after")
     def _makes_a_spec(self) -> CameraSetup:
@@ -72,13 +72,13 @@ class CameraSetup(BaseModel):
 
     @property
     def policy(self) -> Policy:
-        """What suits the source, and nobody chooses: a camera does not wait, and a file is read whole."""
+        """The policy, which follows from the source: a live camera does not wait, and a file is read whole."""
         if is_sealed(self.address):
             return self.policy_of_sealed or Policy.LATEST
         return default_policy(self.address)
 
     def spec(self, revision: int) -> CameraSpec:
-        """What the services see of it."""
+        """The spec for the services."""
         return CameraSpec(
             revision=revision,
             store=self.store,
@@ -98,50 +98,48 @@ class CameraSetup(BaseModel):
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE | re.ASCII)
 
 LOCKED = Vault(None)
-"""Seals and opens nothing."""
+"""A vault without a key."""
 
 
 class NoSuchCamera(LookupError):
-    """There is no camera of that name."""
+    """There is no camera with that id."""
 
 
 async def ensure_camera(
-    database_url: str, spec: CameraSetup, vault: Vault = LOCKED, *, address_is_said: bool = True
+    database_url: str, setup: CameraSetup, vault: Vault = LOCKED, *, address_is_said: bool = True
 ) -> int:
-    """Make the configuration hold a camera just so: what is absent is created, what differs changed.
-
-    The machine's operator does, whose address is trusted.
+    """Create or change a camera to match a setup, and its store and organization; for the operator.
 
     Args:
         database_url: postgresql://user:password@host:port/database
-        spec: the camera, its store, its lines and zones.
+        setup: of the camera.
         vault: seals its address.
-        address_is_said: whether the operator chose the address; False where it is the one that was there.
+        address_is_said: whether the operator chose the address, which makes it trusted; False if it is the present one.
 
     Returns:
-        The camera's revision; the same as before where the services see no difference.
+        The camera's revision; unchanged if the spec for the services is.
 
     Raises:
-        CannotOpen: it is the address of a stream, and there is no secret key to seal it with.
-        ValueError: a name holds what no text may hold, or is blank or too long.
+        CannotOpen: the address is of a network stream, and there is no secret key to seal it with.
+        ValueError: a name has a character that is not allowed, is blank or too long.
     """
-    spec = with_tidy_names(spec)
+    setup = with_tidy_names(setup)
     async with writing_at(database_url) as session:
-        await _ensure_store(session, spec)
-        return await write_camera(session, spec, vault, trusted=True if address_is_said else None)
+        await _ensure_store(session, setup)
+        return await write_camera(session, setup, vault, trusted=True if address_is_said else None)
 
 
-def with_tidy_names(spec: CameraSetup) -> CameraSetup:
-    """A camera whose names are as the API takes them. What is stored already is read as it is.
+def with_tidy_names(setup: CameraSetup) -> CameraSetup:
+    """A setup with names by the API's rules. Stored names are read without them.
 
     Raises:
-        ValueError: a name holds what no text may hold, or is blank or too long.
+        ValueError: a name has a character that is not allowed, is blank or too long.
     """
-    return spec.model_copy(
+    return setup.model_copy(
         update={
-            "address": checked(spec.address),
-            "name": _tidy("its name", spec.name),
-            "store_name": None if spec.store_name is None else _tidy("the store's name", spec.store_name, tidy_name),
+            "address": checked(setup.address),
+            "name": _tidy("its name", setup.name),
+            "store_name": None if setup.store_name is None else _tidy("the store's name", setup.store_name, tidy_name),
             "lines": tuple(
                 line.model_copy(
                     update={
@@ -149,67 +147,67 @@ def with_tidy_names(spec: CameraSetup) -> CameraSetup:
                         for field in ("name", "in_name", "out_name")
                     }
                 )
-                for line in spec.lines
+                for line in setup.lines
             ),
             "zones": tuple(
-                zone.model_copy(update={"name": _tidy(f"name of the zone {zone.id}", zone.name)}) for zone in spec.zones
+                zone.model_copy(update={"name": _tidy(f"name of the zone {zone.id}", zone.name)})
+                for zone in setup.zones
             ),
         }
     )
 
 
-def _tidy(what: str, text: str, rule: Callable[[str], str] = tidy) -> str:
+def _tidy(field: str, text: str, rule: Callable[[str], str] = tidy) -> str:
     try:
         tidied = rule(text)
     except ValueError as error:
-        raise ValueError(f"{what}: {error}") from None
+        raise ValueError(f"{field}: {error}") from None
     if len(tidied) > LONGEST_NAME:
-        raise ValueError(f"{what} is longer than {LONGEST_NAME} characters")
+        raise ValueError(f"{field} is longer than {LONGEST_NAME} characters")
     return tidied
 
 
-async def write_camera(session: AsyncSession, spec: CameraSetup, vault: Vault, *, trusted: bool | None) -> int:
-    """The same inside a transaction of `services.api.transaction`, for a store that is there.
+async def write_camera(session: AsyncSession, setup: CameraSetup, vault: Vault, *, trusted: bool | None) -> int:
+    """Create or change a camera of an existing store. Returns its revision.
 
     Args:
-        session: the transaction.
-        spec: the camera.
+        session: a transaction of `services.api.transaction`.
+        setup: of the camera.
         vault: seals its address.
-        trusted: whether a superadmin or the operator chose the address; None where nobody did now, and it stays as
-            it was.
+        trusted: whether a superadmin or the operator chose the address; None leaves it as it was.
     """
-    camera = await session.get(Camera, spec.camera)
-    lines = {line.id: line for line in await read_lines(session, spec.camera)}
+    camera = await session.get(Camera, setup.camera)
+    lines = {line.id: line for line in await read_lines(session, setup.camera)}
     before = None if camera is None else read_spec(camera, list(lines.values()))
     if camera is None:
-        camera = Camera(id=spec.camera, store=spec.store, address="", model="", policy="", revision=0)
-    if before is None or _substance(before) != _substance(spec.spec(1)):
+        camera = Camera(id=setup.camera, store=setup.store, address="", model="", policy="", revision=0)
+    if before is None or _substance(before) != _substance(setup.spec(1)):
         camera.revision += 1
-    _set_camera(camera, spec)
-    _set_address(camera, spec.address, vault, trusted)
+    _set_camera(camera, setup)
+    _set_address(camera, setup.address, vault, trusted)
     session.add(camera)
     await session.flush()
-    await _set_lines(session, spec, lines, camera.revision)
-    await _set_zones(session, spec)
+    await _set_lines(session, setup, lines, camera.revision)
+    await _set_zones(session, setup)
     return camera.revision
 
 
 async def find_camera(database_url: str, camera: str, vault: Vault = LOCKED) -> CameraSetup:
-    """A camera as it is set.
+    """The setup of a camera.
 
     Raises:
-        NoSuchCamera: there is none.
+        NoSuchCamera: there is no such camera.
     """
-    found = [setup for setup in await list_cameras(database_url, vault) if setup.camera == camera]
-    if not found:
+    matches = [setup for setup in await list_cameras(database_url, vault) if setup.camera == camera]
+    if not matches:
         raise NoSuchCamera(f"there is no camera {camera!r}: `metrica camera list` shows them")
-    return found[0]
+    return matches[0]
 
 
 async def list_cameras(database_url: str, vault: Vault = LOCKED) -> list[CameraSetup]:
-    """All cameras as they are set, by store and name. What of one cannot be is left out.
+    """The setups of all cameras, ordered by store and id. Invalid lines, zones and regions are left out.
 
-    An address that the vault does not open is shown as it is, sealed.
+    An address that the vault cannot open stays sealed.
     """
     async with writing_at(database_url) as session:
         rows = (
@@ -224,20 +222,20 @@ async def list_cameras(database_url: str, vault: Vault = LOCKED) -> list[CameraS
 
 
 async def remove_camera(database_url: str, camera: str) -> None:
-    """Take a camera, its lines and zones out of the configuration. What it counted stays.
+    """Remove a camera with its lines and zones. Its counts are kept.
 
     Raises:
-        NoSuchCamera: there is none.
+        NoSuchCamera: there is no such camera.
     """
     async with writing_at(database_url) as session:
-        found = await session.get(Camera, camera)
-        if found is None:
+        row = await session.get(Camera, camera)
+        if row is None:
             raise NoSuchCamera(f"there is no camera {camera!r}: `metrica camera list` shows them")
-        await delete_camera(session, found)
+        await delete_camera(session, row)
 
 
 async def delete_camera(session: AsyncSession, camera: Camera) -> None:
-    """The same inside a transaction of `services.api.transaction`."""
+    """Remove a camera inside a transaction of `services.api.transaction`."""
     for row in (*await read_lines(session, camera.id), *await read_zones(session, camera.id)):
         await session.delete(row)
     await session.flush()
@@ -245,21 +243,21 @@ async def delete_camera(session: AsyncSession, camera: Camera) -> None:
 
 
 async def renumber(database_url: str, camera: str, taken: int) -> None:
-    """Give a camera and its lines the next revision, because `taken` already means another spec elsewhere."""
+    """Give a camera and its lines the next revision, because `taken` is the revision of another spec."""
     async with writing_at(database_url, "api") as session:
-        found = await session.get(Camera, camera)
-        if found is None or found.revision != taken:
-            return  # somebody else was faster
-        found.revision += 1
+        row = await session.get(Camera, camera)
+        if row is None or row.revision != taken:
+            return  # another replica was faster
+        row.revision += 1
         for line in await read_lines(session, camera):
-            line.revision = found.revision
+            line.revision = row.revision
 
 
 def read_spec(camera: Camera, lines: list[Line]) -> CameraSpec:
-    """The spec that a camera's rows mean.
+    """The spec of a camera's rows.
 
     Raises:
-        ValueError: they make no sense; `in_words` tells why.
+        ValueError: they are invalid; `in_words` gives the reason.
     """
     return CameraSpec(
         revision=camera.revision,
@@ -278,42 +276,42 @@ def read_spec(camera: Camera, lines: list[Line]) -> CameraSpec:
 
 
 def in_words(error: ValueError) -> str:
-    """What is wrong with a configuration, without pydantic's wrapping."""
+    """The message of an invalid configuration, without pydantic's wrapping."""
     if not isinstance(error, ValidationError):
         return str(error)
     return "; ".join(
-        one["msg"].removeprefix("Value error, ")
-        if one["type"] == "value_error"
-        else f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
-        for one in error.errors()
+        cause["msg"].removeprefix("Value error, ")
+        if cause["type"] == "value_error"
+        else f"{'.'.join(str(part) for part in cause['loc'])}: {cause['msg']}"
+        for cause in error.errors()
     )
 
 
-async def _ensure_store(session: AsyncSession, spec: CameraSetup) -> None:
-    if await session.get(Organization, spec.organization) is None:
-        session.add(Organization(id=spec.organization, name=spec.organization))
+async def _ensure_store(session: AsyncSession, setup: CameraSetup) -> None:
+    if await session.get(Organization, setup.organization) is None:
+        session.add(Organization(id=setup.organization, name=setup.organization))
         await session.flush()
-    store = await session.get(Store, spec.store)
+    store = await session.get(Store, setup.store)
     if store is None:
-        store = Store(id=spec.store, organization=spec.organization, name=spec.store)
-    store.name = store.name if spec.store_name is None else spec.store_name
-    store.time_zone = store.time_zone if spec.time_zone is None else spec.time_zone
+        store = Store(id=setup.store, organization=setup.organization, name=setup.store)
+    store.name = store.name if setup.store_name is None else setup.store_name
+    store.time_zone = store.time_zone if setup.time_zone is None else setup.time_zone
     session.add(store)
     await session.flush()
 
 
-def _set_camera(camera: Camera, spec: CameraSetup) -> None:
-    camera.store, camera.name, camera.model = spec.store, spec.name, spec.model
-    camera.policy, camera.detection = spec.policy, spec.detection.model_dump(mode="json")
-    for name, value in spec.capture.model_dump().items():
+def _set_camera(camera: Camera, setup: CameraSetup) -> None:
+    camera.store, camera.name, camera.model = setup.store, setup.name, setup.model
+    camera.policy, camera.detection = setup.policy, setup.detection.model_dump(mode="json")
+    for name, value in setup.capture.model_dump().items():
         setattr(camera, name, value)
-    camera.preview_fps, camera.paused, camera.start = spec.preview_fps, spec.paused, spec.start
-    camera.record = spec.record
-    camera.again += spec.again
+    camera.preview_fps, camera.paused, camera.start = setup.preview_fps, setup.paused, setup.start
+    camera.record = setup.record
+    camera.again += setup.again
 
 
 def _set_address(camera: Camera, address: str, vault: Vault, trusted: bool | None) -> None:
-    """Sealed whole. The same address stays the same seal, so that nothing starts anew for it."""
+    """Store an address sealed. The same address keeps its seal, so that ingest does not reopen it."""
     if camera.address and (address == camera.address or address == open_or_leave(camera.address, vault)):
         camera.trusted = camera.trusted if trusted is None else trusted
         return
@@ -323,10 +321,10 @@ def _set_address(camera: Camera, address: str, vault: Vault, trusted: bool | Non
 
 
 def sealed(address: str, vault: Vault) -> str:
-    """An address as it is kept: sealed. Without a secret key in the clear, where there can be nothing secret in it.
+    """An address as it is stored: sealed; or in the clear without a secret key, if it cannot contain a password.
 
     Raises:
-        CannotOpen: it is the address of a stream, and there is no secret key.
+        CannotOpen: the address is of a network stream, and there is no secret key.
     """
     if vault.usable:
         return vault.seal(address)
@@ -339,43 +337,43 @@ def sealed(address: str, vault: Vault) -> str:
 
 
 def is_local(address: str) -> bool:
-    """Tell whether it is a simulation, a file or a device of the machine."""
+    """Tell whether an address is of a simulation, a file or a device of the machine."""
     scheme = _SCHEME.match(address.strip())
     return "@" not in address and (scheme is None or scheme[1].lower() in {"sim", "file"})
 
 
-async def _set_lines(session: AsyncSession, spec: CameraSetup, before: dict[str, Line], revision: int) -> None:
-    for wanted in spec.lines:
-        row = before.pop(wanted.id, None)
+async def _set_lines(session: AsyncSession, setup: CameraSetup, before: dict[str, Line], revision: int) -> None:
+    for line in setup.lines:
+        row = before.pop(line.id, None)
         if row is None:
-            row = Line(camera=spec.camera, revision=revision, **wanted.model_dump(exclude={"revision"}))
-        elif _geometry(_read_line(row)) != _geometry(wanted):
+            row = Line(camera=setup.camera, revision=revision, **line.model_dump(exclude={"revision"}))
+        elif _geometry(_read_line(row)) != _geometry(line):
             row.revision = revision
-        for name, value in wanted.model_dump(mode="json", exclude={"id", "revision"}).items():
+        for name, value in line.model_dump(mode="json", exclude={"id", "revision"}).items():
             setattr(row, name, value)
         session.add(row)
     for row in before.values():
         await session.delete(row)
 
 
-async def _set_zones(session: AsyncSession, spec: CameraSetup) -> None:
-    before = {zone.id: zone for zone in await read_zones(session, spec.camera)}
-    for wanted in spec.zones:
-        values = wanted.model_dump(mode="json")
-        row = before.pop(wanted.id, None) or ZoneRow(camera=spec.camera, **values)
-        row.name, row.polygon = wanted.name, values["polygon"]
+async def _set_zones(session: AsyncSession, setup: CameraSetup) -> None:
+    before = {row.id: row for row in await read_zones(session, setup.camera)}
+    for zone in setup.zones:
+        values = zone.model_dump(mode="json")
+        row = before.pop(zone.id, None) or ZoneRow(camera=setup.camera, **values)
+        row.name, row.polygon = zone.name, values["polygon"]
         session.add(row)
     for row in before.values():
         await session.delete(row)
 
 
 async def read_lines(session: AsyncSession, camera: str) -> list[Line]:
-    """The lines of a camera, by their ids."""
+    """The lines of a camera, ordered by id."""
     return list((await session.exec(select(Line).where(Line.camera == camera).order_by(col(Line.id)))).all())
 
 
 async def read_zones(session: AsyncSession, camera: str) -> list[ZoneRow]:
-    """The zones of a camera, by their ids."""
+    """The zones of a camera, ordered by id."""
     query = select(ZoneRow).where(ZoneRow.camera == camera).order_by(col(ZoneRow.id))
     return list((await session.exec(query)).all())
 
@@ -397,7 +395,7 @@ def _read_line(line: Line) -> CountingLine:
 
 
 def read_setup(camera: Camera, store: Store, lines: list[Line], zones: list[ZoneRow], vault: Vault) -> CameraSetup:
-    """A camera as it is set; without its lines, zones and regions where those cannot be."""
+    """The setup of a camera's rows; without lines, zones and regions if they are invalid."""
     setup = partial(
         CameraSetup,
         camera=camera.id,
@@ -428,7 +426,7 @@ def _read_capture(camera: Camera) -> Capture:
 
 
 def open_or_leave(address: str, vault: Vault) -> str:
-    """An address in the clear; sealed as it is, where the vault does not open it."""
+    """An address in the clear; unchanged if the vault cannot open it."""
     try:
         return vault.open(address)
     except CannotOpen:
@@ -436,7 +434,7 @@ def open_or_leave(address: str, vault: Vault) -> str:
 
 
 def _substance(spec: CameraSpec) -> dict[str, object]:
-    """What of a spec makes it another one: everything but the numbers of its revisions; the lines' order is none."""
+    """The contents of a spec, without revisions and the order of lines; a change of them needs a new revision."""
     lines = sorted((line.model_copy(update={"revision": 1}) for line in spec.lines), key=lambda line: line.id)
     return {**spec.model_dump(exclude={"revision", "lines"}), "lines": [line.model_dump() for line in lines]}
 

@@ -1,4 +1,4 @@
-"""A camera, as it is said and shown. Its address is a secret: how much of it is shown depends on the role."""
+"""Schemas of cameras. An address can contain a password: the role decides how much of it is returned."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Address = Annotated[
     Field(
         min_length=1,
         max_length=2000,
-        description="`rtsp://…`, `rtsps://…`, `rtspu://…` (RTSP whose pictures come by UDP), `http://…`, `https://…` "
-        "or `sim://door`; files and devices of the machine, and this machine itself, take a superadmin. It is kept "
-        "sealed, and its secrets are never shown.",
+        description="`rtsp://…`, `rtsps://…`, `rtspu://…` (RTSP with media over UDP), `http://…`, `https://…` or "
+        "`sim://door`. Files and devices of the server, and addresses of the server itself, require a superadmin. "
+        "Stored sealed; its secrets are never returned.",
         examples=["rtsp://user:password@10.0.0.5:554/stream"],
     ),
 ]
@@ -34,7 +34,7 @@ MAX_CORNERS = 100
 
 
 class LineIn(Incoming):
-    """A counting line, in coordinates of the picture: 0 … 1, y down."""
+    """A counting line, in coordinates of the frame: 0 … 1, y down."""
 
     id: Token = Field(examples=["entrance"])
     name: Label = ""
@@ -46,35 +46,35 @@ class LineIn(Incoming):
         default=Side.RIGHT, description="The side that counts as IN, for someone walking from (x1, y1) to (x2, y2)."
     )
     anchor: Anchor = Anchor.CENTER
-    in_name: Label = Field(default="", description="What people call the side where an IN ends.")
+    in_name: Label = Field(default="", description="Display name of the side where an IN ends.")
     out_name: Label = ""
 
 
 class LinesIn(Incoming):
-    """All lines of a camera: those that are not in it go. A line that is moved is another revision of itself."""
+    """All lines of a camera; omitted ones are removed. A line that is moved gets a new revision."""
 
     lines: Annotated[tuple[LineIn, ...], Field(max_length=MAX_LINES)]
 
 
 class ZoneIn(Incoming):
-    """A named part of the picture."""
+    """A zone: a named polygon in the frame."""
 
     id: Token = Field(examples=["till"])
     name: Label = Field(default="", examples=["Till"])
     polygon: Annotated[tuple[Point, ...], Field(max_length=MAX_CORNERS)] = Field(
-        description="Its corners, going round, in coordinates of the picture: 0 … 1, y down.",
+        description="Corners in order around it, in coordinates of the frame: 0 … 1, y down.",
         examples=[[[0.1, 0.5], [0.4, 0.5], [0.4, 1.0], [0.1, 1.0]]],
     )
 
 
 class ZonesIn(Incoming):
-    """All zones of a camera: those that are not in it go."""
+    """All zones of a camera; omitted ones are removed."""
 
     zones: Annotated[tuple[ZoneIn, ...], Field(max_length=MAX_ZONES)]
 
 
 class CameraPatch(Patch):
-    """What is to be another about a camera."""
+    """Fields of a camera to update; omitted fields are unchanged."""
 
     name: Label = ""
     address: Address = ""
@@ -82,31 +82,31 @@ class CameraPatch(Patch):
     capture: Capture = Capture()
     preview_fps: float = Field(default=4.0, ge=0, le=5, allow_inf_nan=False)
     detection: DetectionArea = DetectionArea()
-    paused: bool = Field(default=False, description="It is not looked at until it goes on.")
+    paused: bool = Field(default=False, description="A paused camera is not opened until it is resumed.")
     record: bool = Field(
-        default=False, description="Its frames are kept for some days, to be replayed. Admins alone say so."
+        default=False, description="Keep its frames for some days, for replays. Requires the admin role."
     )
-    start: Nanoseconds | None = Field(default=None, description="Of a file: when its first instant was, ns UTC.")
-    again: bool = Field(default=False, description="Count a file anew that was counted already.")
+    start: Nanoseconds | None = Field(default=None, description="Time of a file's first frame, ns UTC.")
+    again: bool = Field(default=False, description="Count a file again that was counted already.")
 
 
 class CameraIn(CameraPatch):
     """A new camera."""
 
-    id: Token | None = Field(default=None, description="Made from the name where it is left out.", examples=["door"])
+    id: Token | None = Field(default=None, description="Derived from the name if omitted.", examples=["door"])
     address: Address
     lines: Annotated[tuple[LineIn, ...], Field(max_length=MAX_LINES)] = ()
 
 
 class CameraSettings(Versioned):
-    """A camera as it is set."""
+    """A camera's settings."""
 
     id: str
     store: str
     name: str
     address: str = Field(
-        description="To managers without user name, password and whatever else may be secret, which is `***`; to "
-        "viewers scheme and host.",
+        description="For managers, with `***` in place of user name, password and anything else that may be secret; "
+        "for viewers, scheme and host only.",
         examples=["rtsp://10.0.0.5:554/stream"],
     )
     model: str
@@ -115,26 +115,26 @@ class CameraSettings(Versioned):
     preview_fps: float
     detection: DetectionArea
     paused: bool
-    record: bool = Field(description="Whether its frames are kept for some days.")
+    record: bool = Field(description="Whether its frames are kept for some days, for replays.")
     start: int | None
-    revision: int = Field(description="Rises with every change that the services see.")
+    revision: int = Field(description="Increases with every change that affects the services.")
     lines: list[LineOut]
     zones: list[ZoneOut]
 
-    _kept: str = PrivateAttr(default="")
-    """The address as it is kept: its seal is another with every address, and gives nothing of it away."""
+    _sealed_address: str = PrivateAttr(default="")
+    """The sealed address: it changes with the address and reveals nothing of it."""
 
     @property
     def version(self) -> str:
-        """The same for every role, and another with every address."""
-        return self.model_dump_json(exclude={"address"}) + self._kept
+        """Text that is the same for every role and changes with the address."""
+        return self.model_dump_json(exclude={"address"}) + self._sealed_address
 
     @classmethod
     def of(cls, role: Role | None, setup: CameraSetup, camera: Camera, lines: list[Line], zones: list[ZoneRow]) -> Self:
-        """As the API shows it to a role."""
-        shown = cls(
+        """The settings of a camera as a role may see them."""
+        settings = cls(
             id=setup.camera,
-            address=_shown_to(role, setup.address),
+            address=_visible_address(role, setup.address),
             policy=setup.policy,
             revision=camera.revision,
             lines=[LineOut.of(line) for line in lines],
@@ -143,38 +143,38 @@ class CameraSettings(Versioned):
                 include={"store", "name", "model", "capture", "preview_fps", "detection", "paused", "record", "start"}
             ),
         )
-        shown._kept = camera.address
-        return shown
+        settings._sealed_address = camera.address
+        return settings
 
 
 class ProbeIn(Incoming):
-    """An address to be tried out."""
+    """An address to test."""
 
     address: Address
 
 
 class ProbeOut(BaseModel):
-    """What came of trying a camera out."""
+    """Result of a camera test."""
 
     works: bool
-    message: str = Field(description="Why there is no picture, and what to do.")
-    width: int | None = Field(default=None, description="Of the source, pixels.")
-    height: int | None = None
-    fps: float | None = Field(default=None, description="Frames per second that the source says it has.")
-    picture: str | None = Field(default=None, description="JPEG, base64.")
+    message: str = Field(description="The error, and what to do; empty if it works.")
+    width: int | None = Field(default=None, description="Width of the source, pixels.")
+    height: int | None = Field(default=None, description="Height of the source, pixels.")
+    fps: float | None = Field(default=None, description="Frames per second, as the source reports them.")
+    picture: str | None = Field(default=None, description="The frame: JPEG, base64.")
 
 
-def who_may(wanted: CameraPatch) -> Role:
-    """Who may say this of a camera: that pictures of people are kept is for those who answer for it."""
-    return Role.ADMIN if "record" in wanted.said else Role.MANAGER
+def required_role(body: CameraPatch) -> Role:
+    """The role that a change takes: admin where it keeps pictures of people, else manager."""
+    return Role.ADMIN if "record" in body.changes else Role.MANAGER
 
 
-def said(wanted: CameraPatch) -> dict[str, Any]:
-    """What was said of a camera, in the words of `CameraSetup`."""
-    return {name: value for name, value in wanted.said.items() if name not in {"id", "lines"}}
+def changes_of(body: CameraPatch) -> dict[str, Any]:
+    """The fields of a body that are set, as fields of `CameraSetup`."""
+    return {name: value for name, value in body.changes.items() if name not in {"id", "lines"}}
 
 
-def _shown_to(role: Role | None, address: str) -> str:
+def _visible_address(role: Role | None, address: str) -> str:
     if is_sealed(address):
         return "(sealed with another METRICA_SECRET_KEY)"
     return redact(address) if role is not None and role.allows(Role.MANAGER) else origin(address)

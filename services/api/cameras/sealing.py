@@ -1,7 +1,4 @@
-"""Sealing the addresses of cameras that lie in the clear.
-
-An earlier release put them there, or a command without the secret key.
-"""
+"""Seals addresses of cameras that an earlier release, or a command without the secret key, has stored in the clear."""
 
 from __future__ import annotations
 
@@ -18,17 +15,17 @@ log = logger()
 
 
 async def seal_addresses(sessions: Sessions, vault: Vault) -> list[str]:
-    """Seal every address that lies in the clear.
+    """Seal every address that is stored in the clear.
 
-    Replicas may all do so at once: the first one's seal stays. It is no change of the configuration: no revision rises,
-    and the log of changes says nothing.
+    Replicas may do so at once: the first seal is kept. It is not a change of the configuration: no revision increases,
+    and the audit log records nothing.
 
     Args:
-        sessions: whose transactions are READ COMMITTED, and may write.
+        sessions: of READ COMMITTED transactions.
         vault: seals; without a secret key nothing is done.
 
     Returns:
-        The cameras whose addresses were sealed.
+        Ids of the cameras whose addresses were sealed.
     """
     async with sessions() as session, session.begin():
         query = select(Camera.id, Camera.address).where(col(Camera.address).not_like(f"{MARK}%"))

@@ -1,4 +1,4 @@
-"""Making, changing and removing cameras."""
+"""Cameras: create, change and remove."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from services.api.cameras.schemas import (
     CameraSettings,
     LinesIn,
     ZonesIn,
-    said,
-    who_may,
+    changes_of,
+    required_role,
 )
 from services.api.http import etags
 from services.api.http.ids import free_id
-from services.api.http.pagination import Asked
+from services.api.http.pagination import PageRequest
 from services.api.http.problems import Invalid, Unavailable
 from services.kit.database.tables import Camera, Store
 from services.kit.network import literal_hosts
@@ -35,35 +35,41 @@ _REMOTE = re.compile(r"(rtsp[su]?|https?|sim)://", re.IGNORECASE)
 
 
 async def list_cameras(
-    session: AsyncSession, principal: Principal, store: str, vault: Vault, page: Asked
+    session: AsyncSession, principal: Principal, store: str, vault: Vault, page: PageRequest
 ) -> tuple[list[CameraSettings], str | None]:
-    """The cameras of a store, by their ids."""
-    found = await readable_store(session, principal, store)
-    rows, after = await page.read(session, select(Camera).where(Camera.store == found.id), col(Camera.id), str)
-    return [await _show(session, principal, found, camera, vault) for camera in rows], after
+    """A page of a store's cameras, ordered by id, and the cursor of the next page."""
+    store_row = await readable_store(session, principal, store)
+    rows, after = await page.read(session, select(Camera).where(Camera.store == store_row.id), col(Camera.id), str)
+    return [await _show(session, principal, store_row, camera, vault) for camera in rows], after
 
 
 async def show(session: AsyncSession, principal: Principal, camera: str, vault: Vault) -> CameraSettings:
-    """A camera as it is set."""
-    found = await readable_camera(session, principal, camera)
-    return await _show(session, principal, await readable_store(session, principal, found.store), found, vault)
+    """A camera's settings, as the principal may see them."""
+    row = await readable_camera(session, principal, camera)
+    return await _show(session, principal, await readable_store(session, principal, row.store), row, vault)
 
 
 async def create(
     session: AsyncSession,
     principal: Principal,
     store: str,
-    wanted: CameraIn,
+    body: CameraIn,
     vault: Vault,
     networks: SourceNetworks,
 ) -> CameraSettings:
-    """Make one in a store."""
-    place = await readable_store(session, principal, store, who_may(wanted))
-    check_address(principal, wanted.address, networks)
-    name = await free_id(session, Camera, wanted.id, wanted.name or f"{place.id}-camera")
-    lines = [line.model_dump() for line in wanted.lines]
+    """Create a camera in a store."""
+    store_row = await readable_store(session, principal, store, required_role(body))
+    check_address(principal, body.address, networks)
+    name = await free_id(session, Camera, body.id, body.name or f"{store_row.id}-camera")
+    lines = [line.model_dump() for line in body.lines]
     setup = _setup(
-        {"camera": name, "store": place.id, "organization": place.organization, **said(wanted), "lines": lines}
+        {
+            "camera": name,
+            "store": store_row.id,
+            "organization": store_row.organization,
+            **changes_of(body),
+            "lines": lines,
+        }
     )
     await _write(session, setup, vault, trusted=principal.superadmin)
     return await show(session, principal, name, vault)
@@ -73,20 +79,24 @@ async def change(
     session: AsyncSession,
     principal: Principal,
     camera: str,
-    wanted: CameraPatch,
+    body: CameraPatch,
     vault: Vault,
     networks: SourceNetworks,
     if_match: str | None,
 ) -> CameraSettings:
-    """Change what is said."""
-    _, before = await _to_change(session, principal, camera, vault, if_match, who_may(wanted))
-    changes = said(wanted)
+    """Update the fields of a camera that the body sets.
+
+    Raises:
+        ChangedMeanwhile: the camera is not at the ETag of `if_match`.
+    """
+    _, before = await _to_change(session, principal, camera, vault, if_match, required_role(body))
+    changes = changes_of(body)
     trusted = None
     if "address" in changes:
-        check_address(principal, wanted.address, networks)
-        trusted = principal.superadmin  # who says it, be it the same, has chosen it
+        check_address(principal, body.address, networks)
+        trusted = principal.superadmin  # setting an address counts as choosing it, even the same one
         if changes["address"] != before.address:
-            changes.setdefault("start", None)  # it went with the source
+            changes.setdefault("start", None)  # it belonged to the former source
     await _write(session, _setup({**dict(before), "again": False, **changes}), vault, trusted=trusted)
     return await show(session, principal, camera, vault)
 
@@ -95,29 +105,29 @@ async def draw(
     session: AsyncSession,
     principal: Principal,
     camera: str,
-    wanted: LinesIn | ZonesIn,
+    body: LinesIn | ZonesIn,
     vault: Vault,
     if_match: str | None = None,
 ) -> CameraSettings:
-    """Put lines, or zones, in the place of all that there are."""
+    """Replace all lines, or all zones, of a camera."""
     _, before = await _to_change(session, principal, camera, vault, if_match)
-    await _write(session, _setup({**dict(before), "again": False, **wanted.model_dump()}), vault, trusted=None)
+    await _write(session, _setup({**dict(before), "again": False, **body.model_dump()}), vault, trusted=None)
     return await show(session, principal, camera, vault)
 
 
 async def remove(session: AsyncSession, principal: Principal, camera: str, vault: Vault, if_match: str | None) -> None:
-    """Remove one, with its lines and zones. What it counted stays."""
-    found, _ = await _to_change(session, principal, camera, vault, if_match)
-    await delete_camera(session, found)
+    """Remove a camera with its lines and zones. Its counts are kept."""
+    row, _ = await _to_change(session, principal, camera, vault, if_match)
+    await delete_camera(session, row)
 
 
 def check_address(principal: Principal, address: str, networks: SourceNetworks) -> None:
-    """Leave files and devices of the machine, and the machine itself, to those whose machine it is.
+    """Refuse addresses of the server itself, its files and its devices, unless a superadmin gives them.
 
-    Ingest looks again, at what a name resolves to and where it is sent on to.
+    Ingest checks once more, after name resolution and at redirects.
 
     Raises:
-        Invalid: it is such an address, and the principal no superadmin; or it is sealed, as only the database has it.
+        Invalid: the address takes a superadmin, is sealed, or contains the mask of a secret.
     """
     if is_sealed(address):
         raise Invalid("say the address in the clear", "address")
@@ -145,12 +155,12 @@ async def _to_change(
     if_match: str | None,
     role: Role = Role.MANAGER,
 ) -> tuple[Camera, CameraSetup]:
-    found = await readable_camera(session, principal, camera, role)
-    place = await readable_store(session, principal, found.store)
-    lines, zones = await read_lines(session, found.id), await read_zones(session, found.id)
-    setup = read_setup(found, place, lines, zones, vault)
-    etags.check(if_match, CameraSettings.of(role, setup, found, lines, zones))
-    return found, setup
+    row = await readable_camera(session, principal, camera, role)
+    store_row = await readable_store(session, principal, row.store)
+    lines, zones = await read_lines(session, row.id), await read_zones(session, row.id)
+    setup = read_setup(row, store_row, lines, zones, vault)
+    etags.check(if_match, CameraSettings.of(role, setup, row, lines, zones))
+    return row, setup
 
 
 async def _show(

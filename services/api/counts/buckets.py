@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 from services.kit.local_time import DAY, QUARTER, instant
 
 FIRST_DAY, LAST_DAY = date(1970, 1, 2), date(2999, 12, 31)
-"""Beyond, there is no local midnight that a computer can name."""
+"""Earliest and latest dates whose local midnights `datetime` can represent in every time zone."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
+class DayBucket:
     """INs and OUTs from `start` to `end`, both in the store's local time with its offset then."""
 
     start: datetime
@@ -37,8 +37,8 @@ def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     return instant(day, time(), zone), instant(day + DAY, time(), zone)
 
 
-def by_quarter(day: date, zone: ZoneInfo, counted: Mapping[datetime, tuple[int, int]]) -> list[Bucket]:
-    """Every quarter hour of a local day, those without a count too.
+def by_quarter(day: date, zone: ZoneInfo, counted: Mapping[datetime, tuple[int, int]]) -> list[DayBucket]:
+    """All quarter hours of a local day, empty ones too.
 
     Args:
         day: the local date.
@@ -47,20 +47,20 @@ def by_quarter(day: date, zone: ZoneInfo, counted: Mapping[datetime, tuple[int, 
     """
     start, end = day_bounds(day, zone)
     starts = [start + n * QUARTER for n in range((end - start) // QUARTER)]
-    return [Bucket(at.astimezone(zone), (at + QUARTER).astimezone(zone), *counted.get(at, (0, 0))) for at in starts]
+    return [DayBucket(at.astimezone(zone), (at + QUARTER).astimezone(zone), *counted.get(at, (0, 0))) for at in starts]
 
 
-def by_hour(quarters: Iterable[Bucket]) -> list[Bucket]:
+def by_hour(quarters: Iterable[DayBucket]) -> list[DayBucket]:
     """Quarters joined into local hours. An hour that clocks repeat is two: the offset tells them apart."""
     return _join(quarters, lambda at: (at.date(), at.hour, at.utcoffset()))
 
 
-def _join(quarters: Iterable[Bucket], key: Callable[[datetime], object]) -> list[Bucket]:
-    joined: list[Bucket] = []
+def _join(quarters: Iterable[DayBucket], key: Callable[[datetime], object]) -> list[DayBucket]:
+    joined: list[DayBucket] = []
     for quarter in quarters:
         if joined and key(joined[-1].start) == key(quarter.start):
             last = joined[-1]
-            joined[-1] = Bucket(last.start, quarter.end, last.ins + quarter.ins, last.outs + quarter.outs)
+            joined[-1] = DayBucket(last.start, quarter.end, last.ins + quarter.ins, last.outs + quarter.outs)
         else:
             joined.append(quarter)
     return joined

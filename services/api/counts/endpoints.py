@@ -11,11 +11,12 @@ from fastapi import APIRouter, Query
 from contracts.events import Counts, LineCount
 from contracts.identity import LIVE, TOKEN_PATTERN, to_datetime
 from services.api.access import readable_store
-from services.api.counts.buckets import FIRST_DAY, LAST_DAY, Bucket, by_hour, by_quarter, day_bounds
+from services.api.auth.dependencies import PrincipalDep
+from services.api.counts.buckets import FIRST_DAY, LAST_DAY, DayBucket, by_hour, by_quarter, day_bounds
 from services.api.counts.repository import QuarterRow, by_bucket, by_line, read_quarters
 from services.api.counts.schemas import BucketOut, DayCounts, DayTotals, Now, Period
 from services.api.database import driver
-from services.api.dependencies import ClockDep, PrincipalDep, SessionDep, StoreID
+from services.api.dependencies import ClockDep, SessionDep, StoreID
 from services.api.http.problems import READING, describe
 from services.kit.database.totals import totals
 from services.kit.local_time import local_day, time_zone_named
@@ -27,12 +28,12 @@ Day = Annotated[
     Query(
         ge=FIRST_DAY,
         le=LAST_DAY,
-        description="A local date of the store, YYYY-MM-DD; today where it is left out.",
+        description="A local date of the store, YYYY-MM-DD; today if omitted.",
         examples=["2026-11-23"],
     ),
 ]
 Run = Annotated[str, Query(pattern=TOKEN_PATTERN, description="`live`, or the name of a replay.")]
-By = Annotated[list[Period] | None, Query(description="Which buckets; both where it is left out.")]
+By = Annotated[list[Period] | None, Query(description="DayBucket lengths; both if omitted.")]
 
 
 @router.get(
@@ -49,21 +50,21 @@ async def count_day(
     run: Run = LIVE,
     by: By = None,
 ) -> DayCounts:
-    """INs and OUTs of a store's local day: in all, by line, by quarter hour and by hour; and who is inside now."""
-    found = await readable_store(session, principal, store)
-    where, now = time_zone_named(found.time_zone), clock()
+    """INs and OUTs of a store's local day: in total, by line, by quarter and full hour; and people inside now."""
+    row = await readable_store(session, principal, store)
+    where, now = time_zone_named(row.time_zone), clock()
     today = local_day(now, where)
-    wanted = day or today
-    quarters = await read_quarters(session, run, store, *day_bounds(wanted, where))
+    chosen = day or today
+    quarters = await read_quarters(session, run, store, *day_bounds(chosen, where))
     return DayCounts(
         store=store,
         run=run,
-        time_zone=found.time_zone,
-        day=wanted,
-        today=wanted == today,
+        time_zone=row.time_zone,
+        day=chosen,
+        today=chosen == today,
         now=_now(await totals(await driver(session), run, store, now)),
         totals=_totals(quarters),
-        buckets=_buckets(wanted, where, quarters, by or list(Period)),
+        buckets=_buckets(chosen, where, quarters, by or list(Period)),
     )
 
 
@@ -86,9 +87,9 @@ def _totals(rows: list[QuarterRow]) -> DayTotals:
 
 def _buckets(day: date, where: ZoneInfo, rows: list[QuarterRow], by: list[Period]) -> dict[Period, list[BucketOut]]:
     quarters = by_quarter(day, where, by_bucket(rows))
-    made = {Period.QUARTER: lambda: quarters, Period.HOUR: lambda: by_hour(quarters)}
-    return {period: [_show(bucket) for bucket in made[period]()] for period in Period if period in by}
+    by_period = {Period.QUARTER: lambda: quarters, Period.HOUR: lambda: by_hour(quarters)}
+    return {period: [_bucket_out(bucket) for bucket in by_period[period]()] for period in Period if period in by}
 
 
-def _show(bucket: Bucket) -> BucketOut:
+def _bucket_out(bucket: DayBucket) -> BucketOut:
     return BucketOut(start=bucket.start, end=bucket.end, in_=bucket.ins, out=bucket.outs)

@@ -28,9 +28,9 @@ class QuarterRow(NamedTuple):
 async def read_quarters(
     session: AsyncSession, run: str, store: str, start: datetime, end: datetime
 ) -> list[QuarterRow]:
-    """The quarter hours of a store from `start` until before `end`; of the live run, as promotions correct them.
+    """The quarter hours of a store from `start` to the exclusive `end`; of the live run, with promotions applied.
 
-    The caller has asked `access` for the store. All of it is of one moment: the session's transaction is.
+    The caller has checked `access` to the store. The session's transaction makes them one snapshot.
     """
     row = CountQuarter
     query = (
@@ -39,7 +39,8 @@ async def read_quarters(
         .order_by(col(row.camera), col(row.line), col(row.bucket))
     )
     rows = [
-        QuarterRow(one.camera, one.line, one.bucket, one.ins, one.outs) for one in (await session.exec(query)).all()
+        QuarterRow(quarter.camera, quarter.line, quarter.bucket, quarter.ins, quarter.outs)
+        for quarter in (await session.exec(query)).all()
     ]
     if run != LIVE:
         return rows
@@ -50,9 +51,10 @@ def _corrected(rows: list[QuarterRow], corrections: list[CountCorrection]) -> li
     if not corrections:
         return rows
     sums = {(row.camera, row.line, row.bucket): (row.ins, row.outs) for row in rows}
-    for one in corrections:
-        ins, outs = sums.get((one.camera, one.line, one.bucket), (0, 0))
-        sums[one.camera, one.line, one.bucket] = ins + one.ins, outs + one.outs
+    for correction in corrections:
+        key = correction.camera, correction.line, correction.bucket
+        ins, outs = sums.get(key, (0, 0))
+        sums[key] = ins + correction.ins, outs + correction.outs
     return [QuarterRow(*key, *counts) for key, counts in sorted(sums.items())]
 
 

@@ -1,4 +1,4 @@
-"""Counts of a day, as the API shows them."""
+"""Schemas of a day's counts."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from contracts.events import LineCount
 
 
 class Period(StrEnum):
-    """How long a bucket is."""
+    """Length of a bucket."""
 
     QUARTER = "quarter"
     HOUR = "hour"
 
 
 class Now(BaseModel):
-    """How it is at this moment."""
+    """Present occupancy."""
 
     inside: int = Field(description="People inside: INs minus OUTs since the reset or a correction, never below 0.")
-    revision: int = Field(description="The store's version: the id of its server-sent events.")
-    last_at: datetime | None = Field(description="When the newest crossing was, by the camera's clock.")
+    revision: int = Field(description="The store's version, which is the id of its server-sent events.")
+    last_at: datetime | None = Field(description="Time of the newest crossing, by the camera's clock.")
 
 
 class DayTotals(BaseModel):
@@ -36,7 +36,7 @@ class DayTotals(BaseModel):
 
 
 class BucketOut(BaseModel):
-    """INs and OUTs of a piece of the day. `start` and `end` carry the store's offset, which summer time changes."""
+    """INs and OUTs of a bucket. `start` and `end` have the store's UTC offset, which summer time changes."""
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
@@ -47,13 +47,13 @@ class BucketOut(BaseModel):
 
 
 class DayCounts(BaseModel):
-    """A store's day."""
+    """Counts of a store's local day."""
 
     store: str
     run: str
     time_zone: str
     day: date = Field(description="The store's local date.")
-    today: bool = Field(description="Whether that day is today in the store.")
+    today: bool = Field(description="Whether the day is today in the store.")
     now: Now
     totals: DayTotals
-    buckets: dict[Period, list[BucketOut]] = Field(description="The whole day, empty buckets and hours to come too.")
+    buckets: dict[Period, list[BucketOut]] = Field(description="All buckets of the day, empty and future ones too.")

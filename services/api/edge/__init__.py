@@ -1,1 +1,1 @@
-"""The edge: crossings that workers in stores found themselves, and send over HTTP."""
+"""Edge workers: crossings that are detected in a store, and sent over HTTP."""

@@ -6,7 +6,8 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
-from services.api.dependencies import ClockDep, PartsDep, WorkerDep
+from services.api.auth.dependencies import WorkerDep
+from services.api.dependencies import BusDep, ClockDep, SessionsDep
 from services.api.edge import service
 from services.api.edge.schemas import EdgeAnswers, EdgeBatch
 from services.api.http.problems import describe
@@ -24,7 +25,9 @@ router = APIRouter(tags=["edge"])
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
-async def send_crossings(batch: EdgeBatch, worker: WorkerDep, of: PartsDep, clock: ClockDep) -> EdgeAnswers:
-    """With a worker's key, which is of one store. Sending a batch again is harmless; each event has its answer."""
-    async with of.sessions() as session:
-        return await service.take(session, of.bus, worker, batch.events, clock())
+async def send_crossings(
+    batch: EdgeBatch, worker: WorkerDep, sessions: SessionsDep, bus: BusDep, clock: ClockDep
+) -> EdgeAnswers:
+    """Requires an edge key, which belongs to one store. A batch can be sent again safely: each crossing counts once."""
+    async with sessions() as session:
+        return await service.take(session, bus, worker, batch.events, clock())

@@ -1,4 +1,4 @@
-"""What the database knows of a worker's store: its lines, and which crossings it holds already."""
+"""Queries of an edge worker's store: its lines, and stored crossings."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.identity import LIVE
-from services.api.auth.tokens.api_keys import Worker
+from services.api.auth.tokens.api_keys import EdgeWorker
 from services.kit.database.tables import Camera, CrossingRow, Line
 
 
 @dataclass(frozen=True, slots=True)
 class LineRevisions:
-    """A line of a camera, as it counts now."""
+    """Present revisions of a line and of its camera's spec."""
 
     line: int
     spec: int
@@ -25,7 +25,7 @@ class LineRevisions:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a crossing says that is stored."""
+    """The contents of a stored crossing."""
 
     camera: str
     line: str
@@ -33,23 +33,25 @@ class Stored:
     at: datetime
 
 
-async def lines_of(session: AsyncSession, worker: Worker) -> dict[str, dict[str, LineRevisions]]:
-    """The lines of the worker's store, by camera and id. A camera without lines is there, too."""
-    found: dict[str, dict[str, LineRevisions]] = {}
+async def lines_of(session: AsyncSession, worker: EdgeWorker) -> dict[str, dict[str, LineRevisions]]:
+    """The lines of the worker's store, by camera and id; cameras without lines are included."""
+    by_camera: dict[str, dict[str, LineRevisions]] = {}
     query = (
         select(Camera.id, Camera.revision, Line.id, Line.revision)
         .join(Line, col(Line.camera) == Camera.id, isouter=True)
         .where(Camera.store == worker.store)
     )
     for camera, spec, line, revision in (await session.exec(query)).all():
-        lines = found.setdefault(camera, {})
+        lines = by_camera.setdefault(camera, {})
         if line is not None:
             lines[line] = LineRevisions(revision, spec)
-    return found
+    return by_camera
 
 
-async def stored_crossings(session: AsyncSession, worker: Worker, ids: Collection[UUID]) -> dict[UUID, Stored]:
-    """Which of these crossings the database holds."""
-    row = CrossingRow
-    query = select(row).where(row.run == LIVE, row.store == worker.store, col(row.id).in_(ids))
-    return {one.id: Stored(one.camera, one.line, one.direction, one.at) for one in (await session.exec(query)).all()}
+async def stored_crossings(session: AsyncSession, worker: EdgeWorker, ids: Collection[UUID]) -> dict[UUID, Stored]:
+    """The stored crossings among `ids`, by id."""
+    query = select(CrossingRow).where(
+        CrossingRow.run == LIVE, CrossingRow.store == worker.store, col(CrossingRow.id).in_(ids)
+    )
+    rows = (await session.exec(query)).all()
+    return {row.id: Stored(row.camera, row.line, row.direction, row.at) for row in rows}

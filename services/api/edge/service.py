@@ -1,4 +1,4 @@
-"""From a worker's batch to crossings on the bus. Persistence stores them like the tracker's: each once."""
+"""Publishes crossings of edge workers to NATS. Persistence stores them like the tracker's: each once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts import subjects
 from contracts.events import Crossing
 from contracts.identity import LIVE, Direction, edge_id, to_datetime, to_ns
-from services.api.auth.tokens.api_keys import Worker
+from services.api.auth.tokens.api_keys import EdgeWorker
 from services.api.cameras.repository import in_words
 from services.api.edge.repository import LineRevisions, Stored, lines_of, stored_crossings
 from services.api.edge.schemas import EdgeAnswer, EdgeAnswers, EdgeCrossing
@@ -23,34 +23,34 @@ from services.api.http.problems import Unavailable
 from services.kit.nats.bus import Bus, StreamFull
 
 EARLIEST, LATEST = timedelta(days=400), timedelta(minutes=5)
-"""How long ago, and how far ahead of our clock, a crossing may be: a worker's clock that is wrong is found out."""
+"""Greatest age of a crossing, and lead over the API's clock: beyond, the worker's clock is wrong."""
 AT_ONCE = 64
 
 
 class Batch:
-    """A worker's crossings, judged one by one."""
+    """A worker's crossings, validated one by one."""
 
-    def __init__(self, worker: Worker, lines: Mapping[str, Mapping[str, LineRevisions]], now: datetime) -> None:
+    def __init__(self, worker: EdgeWorker, lines: Mapping[str, Mapping[str, LineRevisions]], now: datetime) -> None:
         self._worker, self._lines, self._now = worker, lines, now
         self.crossings: dict[UUID, Crossing] = {}
-        """What is to be published."""
+        """Accepted crossings, to be published."""
 
     def judge(self, event: EdgeCrossing, stored: Stored | None) -> EdgeAnswer:
-        """Take a crossing in, or say why not.
+        """Accept a crossing, or refuse it with the reason.
 
         Args:
-            event: as it was sent.
-            stored: what the database holds under the same id.
+            event: as sent.
+            stored: the crossing with the same id in the database, if any.
         """
         problem = self._problem(event)
         if problem is not None:
             return EdgeAnswer(id=event.id, status="refused", detail=problem)
         made = self._crossing(event)
-        before = stored or _said(self.crossings.get(made.id))
+        before = stored or _as_stored(self.crossings.get(made.id))
         if before is None:
             self.crossings[made.id] = made
             return EdgeAnswer(id=event.id, status="accepted")
-        if before == _said(made):
+        if before == _as_stored(made):
             return EdgeAnswer(id=event.id, status="duplicate")
         detail = "another crossing was sent under this id: give each an id of its own"
         return EdgeAnswer(id=event.id, status="refused", detail=detail)
@@ -86,20 +86,20 @@ class Batch:
 
 
 async def take(
-    session: AsyncSession, bus: Bus, worker: Worker, events: Sequence[JsonValue], now: datetime
+    session: AsyncSession, bus: Bus, worker: EdgeWorker, events: Sequence[JsonValue], now: datetime
 ) -> EdgeAnswers:
-    """Judge a batch and put on the bus what is good of it. Returns once that is stored there.
+    """Validate a batch, and publish its accepted crossings. Returns once the stream has stored them.
 
     Raises:
-        Unavailable: the bus does not take it now; sending the whole batch again is harmless.
+        Unavailable: NATS does not accept them now; the whole batch can be sent again.
     """
     read = [_read(event) for event in events]
-    good = [one for one in read if isinstance(one, EdgeCrossing)]
-    stored = await stored_crossings(session, worker, [edge_id(worker.key, one.id) for one in good])
+    valid = [item for item in read if isinstance(item, EdgeCrossing)]
+    stored = await stored_crossings(session, worker, [edge_id(worker.key, crossing.id) for crossing in valid])
     batch = Batch(worker, await lines_of(session, worker), now)
     answers = [
-        one if isinstance(one, EdgeAnswer) else batch.judge(one, stored.get(edge_id(worker.key, one.id)))
-        for one in read
+        item if isinstance(item, EdgeAnswer) else batch.judge(item, stored.get(edge_id(worker.key, item.id)))
+        for item in read
     ]
     await _publish(bus, batch.crossings.values())
     statuses = [answer.status for answer in answers]
@@ -115,12 +115,12 @@ def _read(event: JsonValue) -> EdgeCrossing | EdgeAnswer:
     try:
         return EdgeCrossing.model_validate(event)
     except ValidationError as error:
-        named = event.get("id") if isinstance(event, dict) else None
-        told = named if isinstance(named, str) and is_storable(named) else None
-        return EdgeAnswer(id=told, status="refused", detail=in_words(error))
+        sent_id = event.get("id") if isinstance(event, dict) else None
+        id_ = sent_id if isinstance(sent_id, str) and is_storable(sent_id) else None
+        return EdgeAnswer(id=id_, status="refused", detail=in_words(error))
 
 
-def _said(crossing: Crossing | None) -> Stored | None:
+def _as_stored(crossing: Crossing | None) -> Stored | None:
     if crossing is None:
         return None
     return Stored(crossing.camera, crossing.line, crossing.direction.value, to_datetime(crossing.at))
@@ -136,7 +136,7 @@ async def _publish(bus: Bus, crossings: Iterable[Crossing]) -> None:
             subject = subjects.edge(LIVE, crossing.store, crossing.camera)
             await bus.try_publish(subject, crossing.encode(), msg_id=f"{LIVE}/{crossing.id}")
 
-    # All are waited for, so that none is under way once it was said that the batch was not taken.
+    # Waits for all of them, so that none is under way when the batch is reported as not accepted.
     done = await asyncio.gather(*(publish(crossing) for crossing in crossings), return_exceptions=True)
     for failure in done:
         if isinstance(failure, NatsError | StreamFull | TimeoutError):

@@ -10,11 +10,12 @@ import asyncpg
 from fastapi import APIRouter, Query
 
 from services.api.access import readable_store, readable_stores_of
+from services.api.auth.dependencies import PrincipalDep
 from services.api.database import driver
-from services.api.dependencies import ClockDep, OrganizationID, PrincipalDep, SessionDep, StoreID
+from services.api.dependencies import ClockDep, OrganizationID, SessionDep, StoreID
 from services.api.history.footfall import read_footfall, read_peak_hour
-from services.api.history.period import Period, bucket_count
-from services.api.history.repository import By, Reading
+from services.api.history.period import DateRange, bucket_count
+from services.api.history.repository import By, CountSelection
 from services.api.history.schemas import (
     DatesQuery,
     FootfallOut,
@@ -41,9 +42,9 @@ async def store_footfall(
     principal: PrincipalDep,
     clock: ClockDep,
 ) -> FootfallOut:
-    """INs and OUTs by quarter hour, hour, day, week or month of the store's clock, beside those of other days."""
-    found = await readable_store(session, principal, store)
-    answer = await _answer(await driver(session), query, query.by, [found], clock())
+    """INs and OUTs by quarter hour, hour, day, week or month, in the store's time zone; compared with other periods."""
+    row = await readable_store(session, principal, store)
+    answer = await _answer(await driver(session), query, query.by, [row], clock())
     return answer.model_copy(update={"store": store})
 
 
@@ -55,23 +56,23 @@ async def organization_footfall(
     principal: PrincipalDep,
     clock: ClockDep,
 ) -> FootfallOut:
-    """INs and OUTs of all stores together, or of each. Every store's are those of its own dates and hours."""
+    """INs and OUTs of all stores together, or by store. Each store counts by its own local dates and hours."""
     stores = await readable_stores_of(session, principal, organization)
     answer = await _answer(await driver(session), query, query.by, stores, clock())
     return answer.model_copy(update={"organization": organization})
 
 
-def period_of(query: DatesQuery, stores: Sequence[Store], now: datetime) -> Period:
-    """The dates that are asked for.
+def period_of(query: DatesQuery, stores: Sequence[Store], now: datetime) -> DateRange:
+    """The local dates of a query; today if it has none.
 
     Raises:
-        Invalid: they are in the wrong order, or too many.
+        Invalid: `from` is after `to`, or there are more than `MOST_DAYS` days.
     """
     last = query.to or max(local_day(now, time_zone_named(store.time_zone)) for store in stores)
     first = query.from_ or last
     if first > last:
         raise Invalid(f"from {first} is after to {last}.")
-    period = Period(first, last)
+    period = DateRange(first, last)
     if period.days > MOST_DAYS:
         raise Invalid(f"{first} to {last} are {period.days} days; at most {MOST_DAYS} are told at once.")
     return period
@@ -81,17 +82,17 @@ async def _answer(
     connection: asyncpg.Connection, query: FootfallQuery, by: By, stores: Sequence[Store], now: datetime
 ) -> FootfallOut:
     now = now.astimezone(UTC)
-    reading, period = Reading(query.run, stores, query.open_only), _period(query, stores, now)
+    reading, period = CountSelection(query.run, stores, query.open_only), _period(query, stores, now)
     answer = await read_footfall(connection, reading, period, query.bucket, by, query.compare, now)
     peak = await read_peak_hour(connection, reading, period) if query.peak else None
     return answer.model_copy(update={"peak": peak})
 
 
-def _period(query: FootfallQuery, stores: Sequence[Store], now: datetime) -> Period:
+def _period(query: FootfallQuery, stores: Sequence[Store], now: datetime) -> DateRange:
     period = period_of(query, stores, now)
-    if (many := bucket_count(period, query.bucket)) > MOST_BUCKETS:
+    if (count := bucket_count(period, query.bucket)) > MOST_BUCKETS:
         raise Invalid(
-            f"{period.first} to {period.last} are {many} buckets of {query.bucket}; at most {MOST_BUCKETS} are told at "
-            "once: ask for longer buckets or fewer days, or take footfall.csv."
+            f"{period.first} to {period.last} are {count} buckets of {query.bucket}; at most {MOST_BUCKETS} are told "
+            "at once: ask for longer buckets or fewer days, or take footfall.csv."
         )
     return period

@@ -1,6 +1,6 @@
-"""History as CSV, in pieces: what is exported never lies in memory as a whole, neither here nor in the driver.
+"""History as CSV, streamed in chunks: an export is never in memory as a whole, neither here nor in the driver.
 
-Postgres writes the CSV of crossings itself (COPY), and waits while nobody takes it.
+Postgres writes the CSV of crossings itself (COPY), and waits while the client does not read.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import asyncpg
 
 from services.api.database import CONNECT_TIMEOUT
 from services.api.history.footfall import common_zone
-from services.api.history.period import Key, Period, Size, slots
-from services.api.history.repository import SERIES, By, Reading, Span, read_buckets
+from services.api.history.period import DateRange, Key, Size, slots
+from services.api.history.repository import SERIES, By, CountSelection, Span, read_buckets
 from services.kit.database.effective_counts import effective_counts
 from services.kit.database.tables import Store
 from services.kit.local_time import DAY, OffsetPeriod, offset_periods, time_zone_named
@@ -27,17 +27,17 @@ from services.kit.tasks import cancel_and_wait
 CROSSINGS_HEADER = b"at,store,camera,line,direction,place,id,line_revision,model\n"
 FOOTFALL_HEADER = ("start", "end", "label", "store", "camera", "line", "in", "out")
 PIECES = 4
-"""That lie ready for who takes them; each is what the driver has read at once, some 100 KB at most."""
+"""Chunks that are read ahead, each of at most some 100 KB."""
 PIECE = timedelta(days=28)
 
-# A zone's offset is constant in a stretch: it is written behind local times, which the session's UTC does not change.
+# The UTC offset is constant in a stretch, and is appended to local times; the session's time zone is UTC.
 _CROSSINGS = """
 SELECT to_char(at + $5::interval, 'YYYY-MM-DD"T"HH24:MI:SS.MS') || $6::text AS at,
        store, camera, line, direction, place, id, line_revision, model
 FROM {crossings} c WHERE store = $2 AND c.at >= $3 AND c.at < $4 ORDER BY c.at, c.id
 """.format(crossings=effective_counts("crossing", "$1"))
-# A store's rows lie scattered among those of others: where an index names one page after the other, the disk is waited
-# for at each. A bitmap names all of a month's in their order, and Postgres asks for many ahead where the system can.
+# A store's rows are scattered among those of others: an index scan waits for the disk at each page. A bitmap scan reads
+# a month's pages in order, and Postgres prefetches many of them where the system supports it.
 _AHEAD = """
 SELECT set_config('enable_indexscan', 'off', true), (
     SELECT set_config(name, '128', true) FROM pg_settings WHERE name = 'effective_io_concurrency' AND setting <> '0')
@@ -46,18 +46,20 @@ SELECT set_config('enable_indexscan', 'off', true), (
 
 @asynccontextmanager
 async def exporting(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection of its own, on one picture of the database: who stops taking breaks nobody else's."""
+    """A connection for one export, on one snapshot. Closing it early affects no other request."""
     settings = {"application_name": "metrica-export", "timezone": "UTC"}
     connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT, server_settings=settings)
     try:
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         yield connection
     finally:
-        connection.terminate()  # whatever is under way: nothing was written
+        connection.terminate()  # even within a query: nothing was written
 
 
-async def crossings_csv(connection: asyncpg.Connection, run: str, store: Store, period: Period) -> AsyncIterator[bytes]:
-    """A store's crossings on local dates, in the order of time, with the store's local times."""
+async def crossings_csv(
+    connection: asyncpg.Connection, run: str, store: Store, period: DateRange
+) -> AsyncIterator[bytes]:
+    """A store's crossings on local dates, ordered by time, with local times."""
     yield CROSSINGS_HEADER
     await connection.execute(_AHEAD)
     for stretch in offset_periods(time_zone_named(store.time_zone), period.first, period.last):
@@ -67,9 +69,9 @@ async def crossings_csv(connection: asyncpg.Connection, run: str, store: Store, 
 
 
 async def footfall_csv(
-    connection: asyncpg.Connection, reading: Reading, period: Period, size: Size, by: By
+    connection: asyncpg.Connection, reading: CountSelection, period: DateRange, size: Size, by: By
 ) -> AsyncIterator[bytes]:
-    """The buckets of each series, those without a count too; the series one after another, within some weeks."""
+    """All buckets of each series, empty ones too; series after series, in pieces of four weeks."""
     yield _lines([FOOTFALL_HEADER])
     (whole,) = await read_buckets(connection, reading, [Span(period)], Size.MONTH, by)
     series = sorted({row.series for row in whole})
@@ -81,14 +83,14 @@ async def footfall_csv(
             sums[row.series, row.key][1] += row.outs
         places = slots(piece, size, common_zone(reading.stores))
         yield _lines(
-            (place.start.isoformat(), place.end.isoformat(), place.label, *_names(by, one), *sums[one, place.key])
-            for one in (series or [()] if by is By.TOTAL else series)
+            (place.start.isoformat(), place.end.isoformat(), place.label, *_names(by, names), *sums[names, place.key])
+            for names in (series or [()] if by is By.TOTAL else series)
             for place in places
         )
 
 
 async def _copy(connection: asyncpg.Connection, run: str, store: str, piece: OffsetPeriod) -> AsyncIterator[bytes]:
-    """What the database writes, as it is taken: it waits while `PIECES` lie ready."""
+    """Chunks that the database writes. It waits while `PIECES` are unread."""
     ready: asyncio.Queue[bytes | None] = asyncio.Queue(PIECES)
 
     async def copy() -> None:
@@ -105,11 +107,11 @@ async def _copy(connection: asyncpg.Connection, run: str, store: str, piece: Off
         while (data := await _first(ready, copying)) is not None:
             yield bytes(data)
     finally:
-        await cancel_and_wait(copying)  # `_first` told its error, or nobody takes any more
+        await cancel_and_wait(copying)  # `_first` has raised its error, or the reader has stopped
 
 
 async def _first(ready: asyncio.Queue[bytes | None], copying: asyncio.Task[None]) -> bytes | None:
-    """What lies ready; the error, where the copying has failed."""
+    """The next chunk, or None at the end. Raises the error of the copying."""
     taking = asyncio.create_task(ready.get())
     await asyncio.wait({taking, copying}, return_when=asyncio.FIRST_COMPLETED)
     if not taking.done() and copying.exception():
@@ -119,7 +121,7 @@ async def _first(ready: asyncio.Queue[bytes | None], copying: asyncio.Task[None]
 
 
 def _by_month(stretch: OffsetPeriod) -> Iterator[OffsetPeriod]:
-    """A stretch in pieces of a partition of the record each, months of UTC: what is sorted at once stays small."""
+    """Split a stretch at months of UTC, the partitions of the table, so that each sort is small."""
     start = stretch.start
     while start < stretch.end:
         turn = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1, day=1, hour=0, minute=0)
@@ -127,14 +129,14 @@ def _by_month(stretch: OffsetPeriod) -> Iterator[OffsetPeriod]:
         start = turn
 
 
-def _pieces(period: Period, size: Size) -> Iterator[Period]:
+def _pieces(period: DateRange, size: Size) -> Iterator[DateRange]:
     if not size.within_days:
         yield period
         return
     first = period.first
     while first <= period.last:
         last = min(first + PIECE - DAY, period.last)
-        yield Period(first, last)
+        yield DateRange(first, last)
         first = last + DAY
 
 
@@ -144,7 +146,7 @@ def _names(by: By, series: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _written(offset: timedelta) -> str:
-    """An offset as ISO 8601 has it."""
+    """A UTC offset in ISO 8601."""
     return datetime(2000, 1, 1, tzinfo=timezone(offset)).isoformat()[19:]
 
 

@@ -1,4 +1,4 @@
-"""Footfall: what was counted in a period, by bucket and series; its peak hour; and what it is compared with."""
+"""Footfall of a period by bucket and series, its peak hour, and comparisons with other periods."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from services.api.history.period import Against, Key, Period, Size, Slot, hour_of, slots
-from services.api.history.repository import SERIES, By, Part, Reading, Row, Span, read_buckets, read_peak
+from services.api.history.period import Against, DateRange, Key, Size, TimeSlot, hour_of, slots
+from services.api.history.repository import SERIES, By, CountSelection, Part, Row, Span, read_buckets, read_peak
 from services.api.history.schemas import BucketOut, ComparedOut, FootfallOut, SeriesOut, SoFarOut, UntilOut
 from services.kit.database.tables import Store
 from services.kit.local_time import quarter_of, time_zone_named
@@ -18,23 +18,23 @@ from services.kit.local_time import quarter_of, time_zone_named
 
 async def read_footfall(
     connection: asyncpg.Connection,
-    reading: Reading,
-    period: Period,
+    reading: CountSelection,
+    period: DateRange,
     size: Size,
     by: By,
     against: Sequence[Against],
     now: datetime,
 ) -> FootfallOut:
-    """All that is told of a period.
+    """Read the footfall of a period.
 
     Args:
-        connection: asked once for days and once for quarter hours.
-        reading: whose counts.
-        period: of when.
+        connection: gets one query for days and one for quarter hours.
+        reading: run, stores and restriction to opening hours.
+        period: local dates.
         size: of the buckets.
-        by: what makes a series.
-        against: what the period is compared with.
-        now: the present moment, UTC: tells how far a period is.
+        by: grouping into series.
+        against: choices of comparison periods.
+        now: present time, UTC, up to which a period under way is compared.
     """
     where = common_zone(reading.stores)
     own, others = _spans(reading, period, against, now)
@@ -47,56 +47,64 @@ async def read_footfall(
         to=period.last,
         bucket=size,
         open_only=reading.open_only,
-        in_=sum(one.in_ for one in series),
-        out=sum(one.out for one in series),
+        in_=sum(each.in_ for each in series),
+        out=sum(each.out for each in series),
         series=series,
         compared=[
-            _compared(one, span, theirs, slots(span.period, size, where), _so_far(where, (own, rows), (span, theirs)))
-            for one, span, theirs in zip(against, others, rows_of_others, strict=True)
+            _compared(
+                choice, span, theirs, slots(span.period, size, where), _so_far(where, (own, rows), (span, theirs))
+            )
+            for choice, span, theirs in zip(against, others, rows_of_others, strict=True)
         ],
     )
 
 
-async def read_peak_hour(connection: asyncpg.Connection, reading: Reading, period: Period) -> BucketOut | None:
-    """The local hour with the most INs, the first of several; None where nobody came in."""
+async def read_peak_hour(
+    connection: asyncpg.Connection, reading: CountSelection, period: DateRange
+) -> BucketOut | None:
+    """Read the local hour with the most INs, the first of equals; None without an IN."""
     row = await read_peak(connection, reading, period)
-    return None if row is None else _show(hour_of(row.key, common_zone(reading.stores)), row.ins, row.outs)
+    return None if row is None else _bucket_out(hour_of(row.key, common_zone(reading.stores)), row.ins, row.outs)
 
 
 def common_zone(stores: Sequence[Store]) -> ZoneInfo | None:
-    """The time zone of stores that are all in one."""
+    """The common time zone of stores; None if they are in several."""
     names = {store.time_zone for store in stores}
     return time_zone_named(names.pop()) if len(names) == 1 else None
 
 
-def _spans(reading: Reading, period: Period, against: Sequence[Against], now: datetime) -> tuple[Span, list[Span]]:
-    """The period and those that it is compared with; how far they are, where the period is under way somewhere."""
+def _spans(
+    reading: CountSelection, period: DateRange, against: Sequence[Against], now: datetime
+) -> tuple[Span, list[Span]]:
+    """Spans of the period and its comparison periods; with the present time, if the period is under way in a store."""
     quarter = quarter_of(now)
 
     def present(where: ZoneInfo) -> datetime:
         return quarter.astimezone(where).replace(tzinfo=None)
 
-    def compared(other: Period) -> Span:
+    def compared(other: DateRange) -> Span:
         return Span(other, lambda where: period.counterpart(present(where), other))
 
-    others = [period.before(one) for one in against]
+    others = [period.before(choice) for choice in against]
     if any(present(time_zone_named(name)) in period for name in {store.time_zone for store in reading.stores}):
         return Span(period, present if others else None), [compared(other) for other in others]
     return Span(period), [Span(other) for other in others]
 
 
-def _all_series(rows: Iterable[Row], places: Sequence[Slot], by: By) -> list[SeriesOut]:
-    """The series of a period, in order. The total is one, also where nothing was counted."""
-    found: defaultdict[tuple[str, ...], list[Row]] = defaultdict(list)
+def _all_series(rows: Iterable[Row], places: Sequence[TimeSlot], by: By) -> list[SeriesOut]:
+    """The series of a period, in order. The total is always one, even without counts."""
+    by_series: defaultdict[tuple[str, ...], list[Row]] = defaultdict(list)
     if by is By.TOTAL:
-        found[()] = []
+        by_series[()] = []
     for row in rows:
         if row.part & Part.PERIOD:
-            found[row.series].append(row)
-    return [_series(dict(zip(SERIES[by], names, strict=True)), places, rows) for names, rows in sorted(found.items())]
+            by_series[row.series].append(row)
+    return [
+        _series(dict(zip(SERIES[by], names, strict=True)), places, rows) for names, rows in sorted(by_series.items())
+    ]
 
 
-def _series(names: dict[str, str], places: Sequence[Slot], rows: Sequence[Row]) -> SeriesOut:
+def _series(names: dict[str, str], places: Sequence[TimeSlot], rows: Sequence[Row]) -> SeriesOut:
     ins, outs = _sums(rows)
     return SeriesOut(
         store=names.get("store"),
@@ -108,16 +116,16 @@ def _series(names: dict[str, str], places: Sequence[Slot], rows: Sequence[Row]) 
     )
 
 
-def _buckets(places: Sequence[Slot], rows: Iterable[Row]) -> list[BucketOut]:
+def _buckets(places: Sequence[TimeSlot], rows: Iterable[Row]) -> list[BucketOut]:
     sums: defaultdict[Key, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for row in rows:
         ins, outs = sums[row.key]
         sums[row.key] = ins + row.ins, outs + row.outs
-    return [_show(place, *sums.get(place.key, (0, 0))) for place in places]
+    return [_bucket_out(place, *sums.get(place.key, (0, 0))) for place in places]
 
 
 def _compared(
-    against: Against, span: Span, rows: Sequence[Row], places: Sequence[Slot], so_far: SoFarOut | None
+    against: Against, span: Span, rows: Sequence[Row], places: Sequence[TimeSlot], so_far: SoFarOut | None
 ) -> ComparedOut:
     whole = [row for row in rows if row.part & Part.PERIOD]
     ins, outs = _sums(whole)
@@ -153,5 +161,5 @@ def _sums(rows: Iterable[Row]) -> tuple[int, int]:
     return ins, outs
 
 
-def _show(place: Slot, ins: int, outs: int) -> BucketOut:
+def _bucket_out(place: TimeSlot, ins: int, outs: int) -> BucketOut:
     return BucketOut(start=place.start, end=place.end, label=place.label, in_=ins, out=outs)

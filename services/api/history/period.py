@@ -1,4 +1,4 @@
-"""Stretches of local dates, what they are compared with, and their buckets. Pure."""
+"""Periods of local dates, their comparison periods, and their buckets. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 from services.kit.local_time import DAY, QUARTER, instant, offset_periods
 
 WEEK = timedelta(days=7)
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # of wall clocks
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # a wall-clock time
 
 
 class Size(StrEnum):
-    """How long a bucket is. A week begins on Monday (ISO 8601)."""
+    """Length of a bucket. A week begins on Monday (ISO 8601)."""
 
     QUARTER = "15m"
     HOUR = "hour"
@@ -26,11 +26,11 @@ class Size(StrEnum):
 
     @property
     def within_days(self) -> bool:
-        """Whether a day is made of several."""
+        """Tell whether it is shorter than a day."""
         return self in _PER_DAY
 
     def begin(self, day: date) -> date:
-        """Of a size of days: the first date of the bucket that holds a date."""
+        """The first date of the bucket that contains a date; for sizes of days and longer."""
         if self is Size.WEEK:
             return day - timedelta(days=day.weekday())
         return day.replace(day=1) if self is Size.MONTH else day
@@ -40,51 +40,51 @@ _PER_DAY = {Size.QUARTER: 96, Size.HOUR: 24}
 
 
 class Against(StrEnum):
-    """What a period is compared with."""
+    """Choice of a comparison period."""
 
     PREVIOUS = "previous"
     WEEKDAY = "weekday"
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class DateRange:
     """Local dates from `first` to `last`, both included."""
 
     first: date
     last: date
 
     def __contains__(self, moment: datetime) -> bool:
-        """Whether a time of a wall clock lies in it."""
+        """Tell whether a wall-clock time is in the period."""
         return self.first <= moment.date() <= self.last
 
     @property
     def days(self) -> int:
-        """How many dates there are."""
+        """Number of dates."""
         return (self.last - self.first).days + 1
 
     @property
     def months(self) -> int:
-        """How many months, where it is whole months; else 0."""
+        """Number of months if the period consists of whole months; else 0."""
         whole = self.first.day == 1 and (self.last + DAY).day == 1
         return _month(self.last) - _month(self.first) + 1 if whole else 0
 
-    def before(self, against: Against) -> Period:
-        """What it is compared with.
+    def before(self, against: Against) -> DateRange:
+        """The comparison period.
 
-        `previous`: of whole months, as many months before; otherwise as many days before. `weekday`: the nearest days
-        before it with the same weekdays, whole weeks earlier.
+        `previous`: as many months before for whole months, otherwise as many days before. `weekday`: the nearest
+        earlier days with the same weekdays, whole weeks before.
         """
         if against is Against.WEEKDAY:
             shift = -(-self.days // 7) * WEEK
-            return Period(self.first - shift, self.last - shift)
+            return DateRange(self.first - shift, self.last - shift)
         if self.months:
-            return Period(_shift(self.first, -self.months), self.first - DAY)
-        return Period(self.first - self.days * DAY, self.first - DAY)
+            return DateRange(_shift(self.first, -self.months), self.first - DAY)
+        return DateRange(self.first - self.days * DAY, self.first - DAY)
 
-    def counterpart(self, moment: datetime, other: Period) -> datetime:
-        """The wall clock's time in `other` that is as far into it as `moment` (a wall clock's, in this one).
+    def counterpart(self, moment: datetime, other: DateRange) -> datetime:
+        """The wall-clock time that is as far into `other` as `moment` is into this period.
 
-        Of whole months the same day of the month, at the same time; where that month is shorter, its end.
+        For whole months, the same day of the month and time; the end of the month if it is shorter.
         """
         if not self.months:
             return moment + (other.first - self.first)
@@ -98,13 +98,14 @@ Key = tuple[int, int] | date
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """A bucket's place.
+class TimeSlot:
+    """Position of a bucket in time.
 
     Attributes:
-        key: the number of its size since 1970 by the wall clock with the offset in seconds; of a size of days its date.
-        start, end: with the zone's offset; by wall clocks alone, without.
-        label: its beginning by the wall clock, ISO 8601, as long as the size needs.
+        key: for sizes below a day, number of the bucket since 1970 by the wall clock, and UTC offset in seconds; for
+            others, the date.
+        start, end: with the time zone's offset; without, if there is no common time zone.
+        label: start by the wall clock, ISO 8601, in the precision of the size.
     """
 
     key: Key
@@ -113,14 +114,14 @@ class Slot:
     label: str
 
 
-def slots(period: Period, size: Size, zone: ZoneInfo | None) -> list[Slot]:
+def slots(period: DateRange, size: Size, zone: ZoneInfo | None) -> list[TimeSlot]:
     """All buckets of a period, in order. Weeks and months are cut at its ends.
 
     Args:
         period: the local dates.
         size: of the buckets.
-        zone: of the store. None is for stores in several: their hours are those on their wall clocks, all days have 24,
-            and the two hours that a clock repeats are one.
+        zone: time zone of the stores. None for several time zones: then buckets are wall-clock hours, each day has 24,
+            and an hour that clocks repeat is one.
     """
     if not size.within_days:
         return list(_of_days(period, size, zone))
@@ -128,25 +129,25 @@ def slots(period: Period, size: Size, zone: ZoneInfo | None) -> list[Slot]:
     if zone is None:
         begin, length = (period.first - _EPOCH.date()).days * per_day, DAY / per_day
         wall = [_EPOCH + (begin + n) * length for n in range(period.days * per_day)]
-        return [Slot((begin + n, 0), at, at + length, _label(at, size)) for n, at in enumerate(wall)]
+        return [TimeSlot((begin + n, 0), at, at + length, _label(at, size)) for n, at in enumerate(wall)]
     return list(_of_clock(period, size, zone))
 
 
-def hour_of(key: Key, zone: ZoneInfo | None) -> Slot:
-    """The slot of an hour."""
+def hour_of(key: Key, zone: ZoneInfo | None) -> TimeSlot:
+    """The slot of an hour's key."""
     assert isinstance(key, tuple)
     day = (_EPOCH + key[0] * timedelta(hours=1)).date()
-    return next(slot for slot in slots(Period(day, day), Size.HOUR, zone) if slot.key == key)
+    return next(slot for slot in slots(DateRange(day, day), Size.HOUR, zone) if slot.key == key)
 
 
-def bucket_count(period: Period, size: Size) -> int:
-    """How many buckets a period has, about."""
+def bucket_count(period: DateRange, size: Size) -> int:
+    """Approximate number of buckets of a period."""
     if size.within_days:
         return period.days * _PER_DAY[size]
     return period.days // {Size.DAY: 1, Size.WEEK: 7, Size.MONTH: 28}[size]
 
 
-def _of_clock(period: Period, size: Size, zone: ZoneInfo) -> Iterator[Slot]:
+def _of_clock(period: DateRange, size: Size, zone: ZoneInfo) -> Iterator[TimeSlot]:
     per_slot = 96 // _PER_DAY[size]
     for piece in offset_periods(zone, period.first, period.last):
         shift = int(piece.offset.total_seconds())
@@ -156,18 +157,18 @@ def _of_clock(period: Period, size: Size, zone: ZoneInfo) -> Iterator[Slot]:
             left = (n + 1) * per_slot * 900 - (int(at.timestamp()) + shift)
             end = min(at + -(-left // 900) * QUARTER, piece.end)
             local = at.astimezone(zone)
-            yield Slot((n, shift), local, end.astimezone(zone), _label(local, size))
+            yield TimeSlot((n, shift), local, end.astimezone(zone), _label(local, size))
             at = end
 
 
-def _of_days(period: Period, size: Size, zone: ZoneInfo | None) -> Iterator[Slot]:
+def _of_days(period: DateRange, size: Size, zone: ZoneInfo | None) -> Iterator[TimeSlot]:
     first = period.first
     while first <= period.last:
         begin = size.begin(first)
         after = min(_next(begin, size), period.last + DAY)
         start, end = _midnight(first, zone), _midnight(after, zone)
         if start < end:
-            yield Slot(begin, start, end, _label(datetime.combine(first, time()), size))
+            yield TimeSlot(begin, start, end, _label(datetime.combine(first, time()), size))
         first = after
 
 
@@ -196,6 +197,6 @@ def _month(day: date) -> int:
 
 
 def _shift(day: date, months: int) -> date:
-    """The same day of another month; where that is shorter, its last."""
+    """The same day of another month, or the last day of a shorter month."""
     year, month = divmod(_month(day) - 1 + months, 12)
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))

@@ -1,7 +1,6 @@
-"""Reading counts over stretches of local time: rows of whole days, and rows of quarter hours where days are cut.
+"""Reads counts over local time: from rows of whole days, and from rows of quarter hours where days are cut.
 
-The stores that are asked for come from `services.api.access`. The database adds a stretch's offset to UTC, and needs to
-know no time zone.
+The stores come from `services.api.access`. The database adds the UTC offset of a stretch, and needs no time zones.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from services.api.history.period import Key, Period, Size
+from services.api.history.period import DateRange, Key, Size
 from services.api.stores.opening_hours import OpeningHours
 from services.kit.database.effective_counts import effective_counts
 from services.kit.database.tables import Store
@@ -24,7 +23,7 @@ from services.kit.local_time import DAY, OffsetPeriod, instant, next_quarter, of
 
 
 class By(StrEnum):
-    """What is counted together."""
+    """Grouping of counts into series."""
 
     TOTAL = "total"
     STORE = "store"
@@ -33,12 +32,12 @@ class By(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """Whose counts are read.
+class CountSelection:
+    """Selection of counts.
 
     Attributes:
-        run: `live`, or a replay's name.
-        stores: that the caller may read.
+        run: `live`, or the name of a replay.
+        stores: stores that the caller may read.
         open_only: only quarter hours in which the store is open at some moment.
     """
 
@@ -49,19 +48,19 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Local dates of each store, and how far they are.
+    """Local dates of each store, and the end of the part that is compared.
 
     Attributes:
         period: the dates.
-        until: before which time of the wall clocks in a zone a count is so far; None where nobody asks.
+        until: exclusive wall-clock end, in a time zone, of the counts "so far"; None if they are not needed.
     """
 
-    period: Period
+    period: DateRange
     until: Callable[[ZoneInfo], datetime] | None = None
 
 
 class Part(IntFlag):
-    """What of a span a count is part of."""
+    """Parts of a span that a count belongs to."""
 
     PERIOD = 1
     SO_FAR = 2
@@ -71,7 +70,7 @@ class Row(NamedTuple):
     """INs and OUTs of a series in a bucket."""
 
     series: tuple[str, ...]
-    """Nothing, the store, the camera, or camera and line."""
+    """Names of the series: none, the store, the camera, or camera and line."""
     key: Key
     ins: int
     outs: int
@@ -79,24 +78,24 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Places:
-    """Where a zone's counts of a span are found: in rows of whole days, and in those of quarter hours."""
+class _Pieces:
+    """Pieces of a span in a time zone, to be read from rows of whole days, and from rows of quarter hours."""
 
-    days: list[tuple[Period, Part]]
+    days: list[tuple[DateRange, Part]]
     quarters: list[tuple[OffsetPeriod, Part]]
 
 
 SERIES: dict[By, tuple[str, ...]] = {
     By.TOTAL: (), By.STORE: ("store",), By.CAMERA: ("camera",), By.LINE: ("camera", "line"),
 }  # fmt: skip
-"""What tells the series apart."""
+"""Columns that distinguish the series."""
 _PER_BUCKET = {Size.QUARTER: 900, Size.HOUR: 3600}
 _DATES = {
     Size.DAY: "{day}",
     Size.WEEK: "date_trunc('week', ({day})::timestamp)::date",
     Size.MONTH: "date_trunc('month', ({day})::timestamp)::date",
 }
-# OFFSET 0 lets Postgres look into the index for each store and stretch: without, it joins with all counts there are.
+# OFFSET 0 makes Postgres use the index for each store and stretch: without, it joins with all counts.
 _OF_DAYS = """
 SELECT {series} s.place, {bucket} AS bucket, sum(c.ins) AS ins, sum(c.outs) AS outs
 FROM unnest($2::text[], $3::int[], $4::date[], $5::date[]) AS s (store, place, first, last)
@@ -106,7 +105,7 @@ CROSS JOIN LATERAL (
 ) c
 GROUP BY {grouped}
 """
-# The week of opening quarters begins with a Monday; the first of January 1970 was a Thursday.
+# The week of opening quarters begins on Monday; 1 January 1970 was a Thursday.
 _OF_QUARTERS = """
 SELECT {series} s.place, {bucket} AS bucket, {shift} AS shift, sum(c.ins) AS ins, sum(c.outs) AS outs
 FROM unnest($2::text[], $3::int[], $4::timestamptz[], $5::timestamptz[], $6::int[], $7::bytea[])
@@ -123,16 +122,16 @@ _TOP = "ORDER BY ins DESC, bucket, shift DESC LIMIT 1"
 
 
 async def read_buckets(
-    connection: asyncpg.Connection, reading: Reading, spans: Sequence[Span], size: Size, by: By = By.TOTAL
+    connection: asyncpg.Connection, reading: CountSelection, spans: Sequence[Span], size: Size, by: By = By.TOTAL
 ) -> list[list[Row]]:
-    """The counts of each span by bucket; a bucket without a count has no row, one that is cut has two."""
-    days: list[tuple[Store, int, Period]] = []
+    """Read the counts of each span by bucket. An empty bucket has no row, one that is cut has two."""
+    days: list[tuple[Store, int, DateRange]] = []
     quarters: list[tuple[Store, int, OffsetPeriod]] = []
-    for name, stores in _by_zone(reading.stores).items():
+    for name, stores in _by_time_zone(reading.stores).items():
         for number, span in enumerate(spans):
-            places = _places(span, size, time_zone_named(name), open_only=reading.open_only)
-            days += [(store, _place(number, part), piece) for piece, part in places.days for store in stores]
-            quarters += [(store, _place(number, part), piece) for piece, part in places.quarters for store in stores]
+            pieces = _pieces(span, size, time_zone_named(name), open_only=reading.open_only)
+            days += [(store, _place(number, part), piece) for piece, part in pieces.days for store in stores]
+            quarters += [(store, _place(number, part), piece) for piece, part in pieces.quarters for store in stores]
     rows: list[list[Row]] = [[] for _ in spans]
     for number, row in await _of_days(connection, reading.run, days, size, by) if days else ():
         rows[number].append(row)
@@ -141,8 +140,8 @@ async def read_buckets(
     return rows
 
 
-async def read_peak(connection: asyncpg.Connection, reading: Reading, period: Period) -> Row | None:
-    """The local hour with the most INs of all together; None where nobody came in."""
+async def read_peak(connection: asyncpg.Connection, reading: CountSelection, period: DateRange) -> Row | None:
+    """Read the local hour with the most INs in total; None without an IN."""
     quarters = [
         (store, _place(0, Part.PERIOD), piece)
         for store in reading.stores
@@ -152,29 +151,29 @@ async def read_peak(connection: asyncpg.Connection, reading: Reading, period: Pe
     return next((row for _, row in rows if row.ins), None)
 
 
-def _places(span: Span, size: Size, where: ZoneInfo, *, open_only: bool) -> _Places:
+def _pieces(span: Span, size: Size, where: ZoneInfo, *, open_only: bool) -> _Pieces:
     first, last = span.period.first, span.period.last
     until = span.until(where) if span.until else None
     end = next_quarter(instant(until.date(), until.time(), where)) if until else None
     if size.within_days or open_only:
-        return _Places([], list(_parted(offset_periods(where, first, last), end)))
+        return _Pieces([], list(_parted(offset_periods(where, first, last), end)))
     if until is None:
-        return _Places([(span.period, Part.PERIOD)], [])
+        return _Pieces([(span.period, Part.PERIOD)], [])
     day = until.date()
     days = [
-        (Period(first, min(day - DAY, last)), Part.PERIOD | Part.SO_FAR),
-        (Period(max(first, day), last), Part.PERIOD),
+        (DateRange(first, min(day - DAY, last)), Part.PERIOD | Part.SO_FAR),
+        (DateRange(max(first, day), last), Part.PERIOD),
     ]
-    # The day that is cut has whole rows in the period; what it came to so far is in its quarters alone.
+    # The day that is cut has whole rows in the period; its counts so far are in its quarter hours.
     cut = _parted(offset_periods(where, day, day), end) if first <= day <= last else ()
-    return _Places(
+    return _Pieces(
         [(piece, part) for piece, part in days if piece.days > 0],
         [(piece, Part.SO_FAR) for piece, part in cut if part & Part.SO_FAR],
     )
 
 
 def _parted(pieces: Sequence[OffsetPeriod], end: datetime | None) -> Iterator[tuple[OffsetPeriod, Part]]:
-    """Stretches, cut at the moment until which they are so far."""
+    """Stretches, cut at the end of the counts so far."""
     for piece in pieces:
         if end is None or end <= piece.start:
             yield piece, Part.PERIOD
@@ -186,7 +185,7 @@ def _parted(pieces: Sequence[OffsetPeriod], end: datetime | None) -> Iterator[tu
 
 
 async def _of_days(
-    connection: asyncpg.Connection, run: str, days: Sequence[tuple[Store, int, Period]], size: Size, by: By
+    connection: asyncpg.Connection, run: str, days: Sequence[tuple[Store, int, DateRange]], size: Size, by: By
 ) -> Iterator[tuple[int, Row]]:
     query = _OF_DAYS.format(
         series=_columns(by),
@@ -207,7 +206,7 @@ async def _of_days(
 
 async def _of_quarters(
     connection: asyncpg.Connection,
-    reading: Reading,
+    reading: CountSelection,
     quarters: Sequence[tuple[Store, int, OffsetPeriod]],
     size: Size,
     by: By,
@@ -216,7 +215,7 @@ async def _of_quarters(
 ) -> Iterator[tuple[int, Row]]:
     length = _PER_BUCKET.get(size)
     date_of_local = "(date '1970-01-01' + (c.local / 86400)::int)"
-    # Stores in several zones are put together by their wall clocks, on which the offset is not seen.
+    # Stores in several time zones are grouped by wall clock, without offsets.
     one_clock = len({store.time_zone for store in reading.stores}) == 1
     query = _OF_QUARTERS.format(
         series=_columns(by),
@@ -239,9 +238,9 @@ async def _of_quarters(
 
 
 def open_quarters(store: Store) -> bytes | None:
-    """The 672 quarter hours of a week, from Monday's first: 1 where the store is open; None where it always is."""
+    """The 672 quarter hours of a week from Monday on, 1 if the store is open in it; None if it always is."""
     hours = OpeningHours.model_validate(store.opening_hours)
-    if not hours.said:
+    if not hours.restricted:
         return None
     return bytes(
         any(opens < quarter_ends and quarter < closes for opens, closes in hours.of(weekday))
@@ -261,19 +260,19 @@ def _numbers(count: int) -> str:
     return ", ".join(str(n + 1) for n in range(count))
 
 
-def _by_zone(stores: Sequence[Store]) -> dict[str, list[Store]]:
-    found: defaultdict[str, list[Store]] = defaultdict(list)
+def _by_time_zone(stores: Sequence[Store]) -> dict[str, list[Store]]:
+    by_zone: defaultdict[str, list[Store]] = defaultdict(list)
     for store in stores:
-        found[store.time_zone].append(store)
-    return found
+        by_zone[store.time_zone].append(store)
+    return by_zone
 
 
 def _place(span: int, part: Part) -> int:
-    """One number for the span and the part of it."""
+    """Encode a span's number and part as one number."""
     return span << 2 | part.value
 
 
 def _row(row: asyncpg.Record, by: By, key: Key) -> tuple[int, Row]:
-    """With the number of its span."""
+    """Decode a row, with the number of its span."""
     series = tuple(row[column] for column in SERIES[by])
     return row["place"] >> 2, Row(series, key, row["ins"], row["outs"], Part(row["place"] & 3))

@@ -1,4 +1,4 @@
-"""History as the API shows it. Dates are local: those of the store's calendar."""
+"""Schemas of history. Dates are local dates of the store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.api.history.repository import By
 
 Day = Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
 
-# JSON Schema's "date-time" has an offset, which the clocks of stores in several time zones do not share.
+# JSON Schema's "date-time" has an offset, which stores in several time zones do not share.
 Local = Annotated[
     datetime,
     WithJsonSchema(
@@ -28,53 +28,52 @@ Local = Annotated[
 
 
 class DatesQuery(BaseModel):
-    """From when to when."""
+    """Local dates and the run of a query."""
 
     model_config = ConfigDict(extra="forbid")
 
-    from_: Day | None = Field(default=None, alias="from", description="The first date; `to` where it is left out.")
-    to: Day | None = Field(default=None, description="The last date, itself included; today where it is left out.")
+    from_: Day | None = Field(default=None, alias="from", description="The first date; `to` if omitted.")
+    to: Day | None = Field(default=None, description="The last date, inclusive; today if omitted.")
     run: str = Field(default=LIVE, pattern=TOKEN_PATTERN, description="`live`, or the name of a replay.")
 
 
 class BucketsQuery(DatesQuery):
-    """In which buckets."""
+    """Buckets of a query."""
 
-    bucket: Size = Field(default=Size.HOUR, description="How long a bucket is. A week begins on Monday.")
-    open_only: bool = Field(default=False, description="Only quarter hours in which the store is open.")
+    bucket: Size = Field(default=Size.HOUR, description="Length of a bucket. A week begins on Monday.")
+    open_only: bool = Field(default=False, description="Count only quarter hours in which the store is open.")
 
 
 class FootfallQuery(BucketsQuery):
-    """What is asked for."""
+    """Query for footfall."""
 
     compare: list[Against] = Field(
         default=[],
-        description="`previous`: as many days before; of whole months, months. `weekday`: the same weekdays before.",
+        description="`previous`: the period of the same length before; of whole months, as many months. `weekday`: the "
+        "nearest earlier period with the same weekdays.",
     )
-    peak: bool = Field(
-        default=False, description="Look for the peak hour: of many stores and days, that takes a while."
-    )
+    peak: bool = Field(default=False, description="Find the peak hour; slow for many stores and days.")
 
 
 class FootfallExportQuery(BucketsQuery):
-    """What is exported of a store."""
+    """Query for an export of a store's footfall."""
 
-    by: Literal[By.TOTAL, By.CAMERA, By.LINE] = Field(default=By.TOTAL, description="What makes a series.")
+    by: Literal[By.TOTAL, By.CAMERA, By.LINE] = Field(default=By.TOTAL, description="Grouping into series.")
 
 
 class StoreFootfallQuery(FootfallQuery):
-    """What is asked for of a store."""
+    """Query for a store's footfall."""
 
-    by: Literal[By.TOTAL, By.CAMERA, By.LINE] = Field(default=By.TOTAL, description="What makes a series.")
+    by: Literal[By.TOTAL, By.CAMERA, By.LINE] = Field(default=By.TOTAL, description="Grouping into series.")
 
 
 class OrganizationFootfallQuery(FootfallQuery):
-    """What is asked for of an organization."""
+    """Query for an organization's footfall."""
 
-    by: Literal[By.TOTAL, By.STORE] = Field(default=By.TOTAL, description="What makes a series.")
+    by: Literal[By.TOTAL, By.STORE] = Field(default=By.TOTAL, description="Grouping into series.")
 
 
-class Tally(BaseModel):
+class InOutCounts(BaseModel):
     """INs and OUTs."""
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
@@ -83,63 +82,63 @@ class Tally(BaseModel):
     out: int = 0
 
 
-class BucketOut(Tally):
-    """INs and OUTs from `start` until before `end`.
+class BucketOut(InOutCounts):
+    """INs and OUTs from `start` to the exclusive `end`.
 
-    Both carry the store's offset at that moment; of stores in several time zones they carry none, and are what each
-    store's own wall clock shows.
+    Both have the store's UTC offset at that moment. For stores in several time zones they have none and are wall-clock
+    times of each store.
     """
 
     start: Local
     end: Local
-    label: str = Field(description="Its beginning by the wall clock: 2026-11-23T14:00, 2026-11-23, 2026-W48, 2026-11.")
+    label: str = Field(description="Its start by the wall clock: 2026-11-23T14:00, 2026-11-23, 2026-W48, 2026-11.")
 
 
-class SeriesOut(Tally):
-    """What is counted together."""
+class SeriesOut(InOutCounts):
+    """A series of buckets: the total, or one store, camera or line."""
 
     store: str | None = None
     camera: str | None = None
     line: str | None = None
-    buckets: list[BucketOut] = Field(description="The whole period, empty buckets and those to come too.")
+    buckets: list[BucketOut] = Field(description="All buckets of the period, empty and future ones too.")
 
 
-class UntilOut(Tally):
-    """INs and OUTs of a period until a moment."""
+class UntilOut(InOutCounts):
+    """INs and OUTs from the start of a period to a moment in it."""
 
-    until: datetime | None = Field(description="None where the stores' clocks show different times.")
+    until: datetime | None = Field(description="Null if the stores are in several time zones.")
 
 
 class SoFarOut(BaseModel):
-    """A period that is not over beside the same part of another one."""
+    """A period that is under way, and the same part of the period that it is compared with."""
 
-    now: UntilOut = Field(description="Of the period, until the last full quarter hour.")
-    then: UntilOut = Field(description="Of what it is compared with, until the same time by the wall clock.")
+    now: UntilOut = Field(description="The period, to the last full quarter hour.")
+    then: UntilOut = Field(description="The other period, to the same wall-clock time.")
 
 
-class ComparedOut(Tally):
-    """The other period, whole."""
+class ComparedOut(InOutCounts):
+    """A period that footfall is compared with."""
 
     against: Against
     from_: date = Field(alias="from")
     to: date
-    so_far: SoFarOut | None = Field(description="None where the period is over, or has not begun.")
+    so_far: SoFarOut | None = Field(description="Null if the period is over or has not begun.")
     buckets: list[BucketOut]
 
 
-class FootfallOut(Tally):
-    """Footfall of a store's or an organization's local dates, beside others'."""
+class FootfallOut(InOutCounts):
+    """Footfall of a store or an organization over local dates, with comparisons."""
 
     store: str | None = None
     organization: str | None = None
     run: str
-    time_zone: str | None = Field(description="None where the stores are in several.")
+    time_zone: str | None = Field(description="Null if the stores are in several.")
     from_: date = Field(alias="from")
     to: date
     bucket: Size
     open_only: bool
     peak: BucketOut | None = Field(
-        default=None, description="The local hour with the most INs, the first of several, where it was asked for."
+        default=None, description="The local hour with the most INs, the first of equals; null unless requested."
     )
     series: list[SeriesOut]
-    compared: list[ComparedOut] = Field(description="In the order in which it was asked for.")
+    compared: list[ComparedOut] = Field(description="In the order of the query's `compare`.")

@@ -1,1 +1,1 @@
-"""HTTP rules that all endpoints share: problems, ETags, pages, bodies, security headers and the OpenAPI document."""
+"""HTTP conventions of all endpoints: problems, ETags, pagination, bodies, security headers and the OpenAPI document."""

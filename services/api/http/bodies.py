@@ -1,4 +1,4 @@
-"""What every body that is sent to the API has in common. The rules of texts stand in `services.api.http.texts`."""
+"""Base schemas of request bodies. The rules for texts are in `services.api.http.texts`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["Incoming", "Label", "Name", "Patch", "TimeZone", "is_storable"]
 LONGEST_NAME = 100
 
 
-def _tidied(said: object) -> object:
-    return tidy(said) if isinstance(said, str) else said
+def _tidied(value: object) -> object:
+    return tidy(value) if isinstance(value, str) else value
 
 
-def _named(said: object) -> object:
-    return tidy_name(said) if isinstance(said, str) else said
+def _named(value: object) -> object:
+    return tidy_name(value) if isinstance(value, str) else value
 
 
 Name = Annotated[
@@ -27,40 +27,40 @@ Name = Annotated[
     Field(
         min_length=1,
         max_length=LONGEST_NAME,
-        description="What people call it. Blanks around it are dropped; control characters, and those that turn the "
+        description="Display name. Surrounding blanks are removed; control characters, and characters that change the "
         "direction of writing, are refused.",
         examples=["Main street"],
     ),
     BeforeValidator(_named),
 ]
 Label = Annotated[str, Field(max_length=LONGEST_NAME), BeforeValidator(_tidied)]
-"""The same of what may go without a name: then it is empty."""
+"""An optional name; empty if there is none."""
 
 
 class Incoming(BaseModel):
-    """A body: nothing unknown in it, and no text that a database cannot hold or that is not what it looks like."""
+    """A request body: no unknown fields, and no texts that a database cannot store or that deceive readers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
-    def _storable(cls, said: Any) -> Any:  # noqa: ANN401  # whatever was sent
-        _check(said)
-        return said
+    def _storable(cls, body: Any) -> Any:  # noqa: ANN401  # whatever was sent
+        _check(body)
+        return body
 
     @field_validator("*")
     @classmethod
     def _shown(cls, value: object) -> object:
-        """Texts; passwords are no `str` here, and may hold what they like."""
+        """Check texts. Passwords are `SecretStr`, and may contain any character."""
         return checked(value) if isinstance(value, str) else value
 
 
 class Patch(Incoming):
-    """Changes: what is not said stays as it is."""
+    """A PATCH body: omitted fields are unchanged."""
 
     @property
-    def said(self) -> dict[str, Any]:
-        """What was said, by field."""
+    def changes(self) -> dict[str, Any]:
+        """Values of the fields that the body contains."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
@@ -75,8 +75,8 @@ TimeZone = Annotated[
 ]
 
 
-def _check(said: object) -> None:
-    left = [said]  # without recursion: what the JSON parser could just read would be too deep for us
+def _check(body: object) -> None:
+    left = [body]  # without recursion, which the deepest body that the JSON parser accepts would exceed
     while left:
         match left.pop():
             case str() as text if not is_storable(text):

@@ -1,4 +1,4 @@
-"""ETags of the configuration: nobody overwrites unawares what somebody else has changed meanwhile."""
+"""ETags of the configuration, which prevent a client from overwriting changes that it has not seen."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from pydantic import BaseModel
 
 from services.api.http.problems import ChangedMeanwhile
 
-Shown = TypeVar("Shown", bound=BaseModel)
+Body = TypeVar("Body", bound=BaseModel)
 
 _ETAG = re.compile(r'(?:W/)?"[^"]*"')
 
 IfMatch = Annotated[
     str | None,
     Header(
-        description="The ETag of what was read. Where it has changed since, 412 and nothing is done.",
+        description="ETag of the object that the client has read. If it has changed since, the response is 412.",
         examples=['"f00dfeedf00dfeed"'],
     ),
 ]
 
 
 class Versioned(BaseModel):
-    """What is shown to some with more and to others with less of it, and has one ETag for all."""
+    """An object of which roles see different parts, with one ETag for all roles."""
 
     @property
     def version(self) -> str:
-        """What decides the ETag."""
+        """Text that the ETag is derived from."""
         raise NotImplementedError
 
 
-def etag(shown: BaseModel) -> str:
-    """Names what is shown: another as soon as anything of it is another."""
-    text = shown.version if isinstance(shown, Versioned) else shown.model_dump_json()
+def etag(body: BaseModel) -> str:
+    """ETag of a response body: changes whenever any field changes."""
+    text = body.version if isinstance(body, Versioned) else body.model_dump_json()
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
 
 
-def tagged(response: Response, shown: Shown) -> Shown:
-    """What is shown, after its ETag was put on the answer that shows it."""
-    response.headers["ETag"] = etag(shown)
-    return shown
+def tagged(response: Response, body: Body) -> Body:
+    """Set the ETag header for a response body, and return the body."""
+    response.headers["ETag"] = etag(body)
+    return body
 
 
 def check(if_match: str | None, present: BaseModel) -> None:
-    """Make sure that what is to be changed is what the caller has read.
+    """Compare an If-Match header with an object that is about to be changed.
 
     Raises:
-        ChangedMeanwhile: it is not.
+        ChangedMeanwhile: the header has no ETag of the present object.
     """
     if if_match is None or if_match.strip() == "*":
         return

@@ -1,7 +1,8 @@
-"""Where a request ends, said once: what two readers would end at two places is refused, and its connection closed.
+"""Refuses requests with ambiguous framing, and closes their connections, against request smuggling.
 
-h11 goes by the chunks where a length is said as well, as RFC 9112 (6.3) lets it, but keeps the connection then. A proxy
-before it that goes by the length would take for the body's rest what h11 takes for a next request: request smuggling.
+Given both Transfer-Encoding and Content-Length, h11 follows the former, as RFC 9112 (6.3) permits, but keeps the
+connection open. A proxy in front that follows the length would take for the body's rest what h11 takes for another
+request.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ _FRAMING = (b"content-length", b"transfer-encoding")
 
 
 class OneFraming:
-    """Refuses a request that says twice where it ends."""
+    """Middleware that refuses a request with more than one framing header."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Forward a request, or refuse it."""
         if scope["type"] == "http" and sum(name in _FRAMING for name, _ in scope["headers"]) > 1:
             detail = "The request says twice where its body ends: send Content-Length, or Transfer-Encoding."
             headers = {"Connection": "close"}

@@ -1,7 +1,7 @@
-"""Ids of what is made: as they are said, or made from the name.
+"""Ids of new objects: as requested, or derived from the name.
 
-Ids are unique over all organizations, since subjects and records bear them. Whoever has one that is taken, the answer
-is the same, so that nobody learns from it what other organizations have, nor how much.
+Ids are unique over all organizations, since subjects and crossings contain them. The response to an id that is taken
+does not depend on its owner, and reveals nothing of other organizations.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from services.kit.database.tables import Camera, Organization, Store
 
 
 async def free_id(
-    session: AsyncSession, kind: type[Organization | Store | Camera], wanted: str | None, name: str
+    session: AsyncSession, kind: type[Organization | Store | Camera], requested: str | None, name: str
 ) -> str:
-    """An id that nobody has.
+    """An id that is not in use.
 
     Args:
-        session: a transaction of `services.api.transaction`, in which nobody else takes it.
-        kind: of what.
-        wanted: as it was said; None makes one from the name.
-        name: what people call it.
+        session: a transaction of `services.api.transaction`, the only one that creates objects at a time.
+        kind: table of the object.
+        requested: id; None to derive one from the name.
+        name: display name.
 
     Raises:
-        Conflict: the wanted one is taken, by whomever.
+        Conflict: the requested id is taken, by any organization.
     """
-    if wanted is not None:
-        if await session.get(kind, wanted) is not None:
-            raise Conflict(f"The id {wanted!r} is taken: choose another, or leave it out.")
-        return wanted
+    if requested is not None:
+        if await session.get(kind, requested) is not None:
+            raise Conflict(f"The id {requested!r} is taken: choose another, or leave it out.")
+        return requested
     try:
         stem = token(name)[:56]
     except ValueError:
         stem = kind.__name__.lower()
     made = stem
     while await session.get(kind, made) is not None:
-        made = f"{stem}-{secrets.token_hex(3)}"  # a number would tell how many others there are
+        made = f"{stem}-{secrets.token_hex(3)}"  # a number would reveal how many others there are
     return made

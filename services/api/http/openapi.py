@@ -1,4 +1,4 @@
-"""The API's description at /openapi.json: as FastAPI writes it, with the errors as they are really sent."""
+"""The OpenAPI document at /openapi.json: FastAPI's, corrected for the errors that the API sends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NEVER_SENT = ("HTTPValidationError", "ValidationError")
 
 
 def install(app: FastAPI) -> None:
-    """Make an application describe itself so."""
+    """Make an application serve the corrected document."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -29,20 +29,20 @@ def install(app: FastAPI) -> None:
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The description.
+    """The OpenAPI document.
 
-    FastAPI takes every answer to be of the route's own media type, and 422 to be its own kind. What becomes of a body
-    that cannot be read, or is too large, it does not tell.
+    FastAPI assumes the route's media type for every response, and its own format for 422. It does not describe the
+    responses to bodies that cannot be read or are too large.
     """
-    made = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-    for methods in made["paths"].values():
+    document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+    for methods in document["paths"].values():
         for operation in methods.values():
             if "requestBody" in operation:
                 operation["responses"].update(_BODY_REFUSED)
             for status, response in operation["responses"].items():
-                refers = "ProblemDetails" in str(response) or "HTTPValidationError" in str(response)
-                if int(status) >= 400 and refers:
+                is_problem = "ProblemDetails" in str(response) or "HTTPValidationError" in str(response)
+                if int(status) >= 400 and is_problem:
                     response["content"] = PROBLEM
     for name in _NEVER_SENT:
-        made["components"]["schemas"].pop(name, None)
-    return made
+        document["components"]["schemas"].pop(name, None)
+    return document

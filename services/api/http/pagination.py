@@ -1,4 +1,4 @@
-"""Lists in pages: each ends with a cursor, which the next one begins at, whatever was added or removed meanwhile."""
+"""Pagination by cursors, which stay valid when rows are added or removed meanwhile."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from services.api.http.problems import Invalid
 LARGEST = 200
 
 Row = TypeVar("Row")
-Shown = TypeVar("Shown", bound=BaseModel)
+Item = TypeVar("Item", bound=BaseModel)
 
 
-class Page(BaseModel, Generic[Shown]):
-    """A part of a list."""
+class Page(BaseModel, Generic[Item]):
+    """A page of a list."""
 
-    items: list[Shown]
-    next: str | None = Field(description="The `cursor` of the next page; null on the last one.")
+    items: list[Item]
+    next: str | None = Field(description="The `cursor` of the next page; null on the last page.")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Which page is asked for."""
+class PageRequest:
+    """A request for a page: its size, and the position after which it starts."""
 
     limit: int
     after: str | None
@@ -48,39 +48,42 @@ class Asked:
         then: Mapped[str] | None = None,
         newest_first: bool = False,
     ) -> tuple[Sequence[Row], str | None]:
-        """The rows of the page, and where the next one begins.
+        """The rows of the page, and the cursor of the next page.
 
         Args:
             session: a transaction.
             query: for all rows that the caller may see.
-            column: by which the list is in order; no two rows have the same, or they differ in `then`.
-            read: makes the column's value from its text; raises ValueError.
-            then: orders rows of the same value: a name, that is text without blanks.
-            newest_first: from the greatest value down.
+            column: orders the list; unique, unless `then` is given.
+            read: parses a value of the column from a cursor; raises ValueError.
+            then: second column of the order, of text without blanks.
+            newest_first: order by descending values.
+
+        Raises:
+            Invalid: the cursor is not of this list.
         """
-        columns = [cast("InstrumentedAttribute[Any]", one) for one in (column, then) if one is not None]
+        columns = [cast("InstrumentedAttribute[Any]", part) for part in (column, then) if part is not None]
         if self.after is not None:
             try:
                 bound = _bound(self.after, columns, read)
             except ValueError:
                 raise Invalid("This is no cursor of this list.", "cursor") from None
             query = query.where(tuple_(*columns) < bound if newest_first else tuple_(*columns) > bound)
-        query = query.order_by(*[one.desc() if newest_first else one for one in columns]).limit(self.limit + 1)
+        query = query.order_by(*[part.desc() if newest_first else part for part in columns]).limit(self.limit + 1)
         rows = (await session.exec(query)).all()
         more = len(rows) > self.limit
         rows = rows[: self.limit]
-        return rows, _encode(" ".join(str(getattr(rows[-1], one.key)) for one in columns)) if more else None
+        return rows, _encode(" ".join(str(getattr(rows[-1], part.key)) for part in columns)) if more else None
 
 
-def asked(
-    limit: Annotated[int, Query(ge=1, le=LARGEST, description="The most that a page holds.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
-) -> Asked:
-    """The page that a request asks for."""
-    return Asked(limit, None if cursor is None else _decode(cursor))
+def page_request(
+    limit: Annotated[int, Query(ge=1, le=LARGEST, description="Largest number of items in a page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=200, description="`next` of the previous page.")] = None,
+) -> PageRequest:
+    """The page of a request."""
+    return PageRequest(limit, None if cursor is None else _decode(cursor))
 
 
-PageDep = Annotated[Asked, Depends(asked)]
+PageDep = Annotated[PageRequest, Depends(page_request)]
 
 
 def _bound(after: str, columns: Sequence[InstrumentedAttribute[Any]], read: Callable[[str], object]) -> Tuple:

@@ -1,4 +1,4 @@
-"""Errors as the API tells them: problem+json (RFC 9457), whatever went wrong and wherever."""
+"""Error responses of the API, all as problem+json (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ MEDIA_TYPE = "application/problem+json"
 DATABASE_ERRORS = (
     DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError,
 )  # fmt: skip
-"""What talking to Postgres raises while it is away. A refused connection is an OSError that nobody wraps."""
+"""Errors of an unreachable Postgres. A refused connection is an OSError that the drivers do not wrap."""
 _REFUSING = ("22", "23", "54")
-"""Classes of SQLSTATE: data out of range, a constraint, a limit. Trying again changes nothing: we should have known."""
+"""Classes of SQLSTATE: data out of range, a constraint, a limit. They are bugs of the API: retrying is of no use."""
 
 log = logger()
 
 
 class InvalidParameter(BaseModel):
-    """One thing that is wrong with a request."""
+    """An invalid parameter or field of a request."""
 
     parameter: str
     detail: str
 
 
 class ProblemDetails(BaseModel):
-    """What went wrong, where, and what to do (RFC 9457)."""
+    """An error: its cause, its place and the remedy (RFC 9457)."""
 
     type: str = "about:blank"
     title: str
@@ -43,18 +43,18 @@ class ProblemDetails(BaseModel):
     detail: str
     instance: str = ""
     code: str | None = None
-    """What a program goes by, where the status does not say enough."""
+    """Identifier of the error for programs, where the status is not specific enough."""
     invalid: list[InvalidParameter] = []
 
 
 class Problem(Exception):
-    """An error that the caller is told of. Subclasses name it."""
+    """An error with a response of its own. Subclasses define the status."""
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     code: str | None = None
-    """What a program goes by, where the status does not say enough."""
+    """Identifier of the error for programs, where the status is not specific enough."""
     retry_after: int | None = None
-    """Seconds after which trying again makes sense."""
+    """Seconds after which the client may try again."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -63,57 +63,57 @@ class Problem(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What goes with the answer."""
+        """Headers of the response."""
         return {"Retry-After": str(self.retry_after)} if self.retry_after else {}
 
 
 class NotFound(Problem):
-    """There is no such thing, or not for this caller: the two look alike from outside."""
+    """404: the object does not exist, or is hidden from the caller; both look alike."""
 
     status = HTTPStatus.NOT_FOUND
 
 
 class Unauthorized(Problem):
-    """Nobody knows who asks."""
+    """401: the caller is not authenticated."""
 
     status = HTTPStatus.UNAUTHORIZED
 
     @property
     def headers(self) -> dict[str, str]:
-        """How to say who one is; a browser is not to ask by itself."""
+        """Headers with the authentication scheme; Bearer opens no dialog in browsers."""
         return {**super().headers, "WWW-Authenticate": "Bearer"}
 
 
 class Forbidden(Problem):
-    """The caller may see it, and may not do it."""
+    """403: the caller may see the object but lacks the right to do this."""
 
     status = HTTPStatus.FORBIDDEN
 
 
 class Conflict(Problem):
-    """It does not go with what is there."""
+    """409: the request conflicts with the present state."""
 
     status = HTTPStatus.CONFLICT
 
 
 class Gone(Problem):
-    """It was there, and is of no use any more."""
+    """410: the object existed and is no longer valid."""
 
     status = HTTPStatus.GONE
 
 
 class ChangedMeanwhile(Problem):
-    """Somebody else changed it since the caller read it."""
+    """412: the object has changed since the caller read it."""
 
     status = HTTPStatus.PRECONDITION_FAILED
 
 
 class Invalid(Problem):
-    """What was sent makes no sense, and where.
+    """422: the request is invalid.
 
     Args:
-        detail: in a sentence.
-        where: the path of the field in what was sent, with dots; "" is all of it.
+        detail: the reason, in a sentence.
+        where: path of the invalid field, with dots; "" for the whole request.
     """
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -124,22 +124,24 @@ class Invalid(Problem):
 
     @classmethod
     def of(cls, error: ValidationError | RequestValidationError) -> Invalid:
-        """What a model says that was made of what was sent; of a request, without the part of it that was meant."""
+        """The problem of a validation error; paths leave out the part of the request, such as "body" or "query"."""
         begin = 1 if isinstance(error, RequestValidationError) else 0
-        wrong = [
+        invalid = [
             InvalidParameter(
-                parameter=".".join(str(part) for part in one["loc"][begin:]),
-                detail=one["msg"].removeprefix("Value error, "),
+                parameter=".".join(str(part) for part in cause["loc"][begin:]),
+                detail=cause["msg"].removeprefix("Value error, "),
             )
-            for one in error.errors()
+            for cause in error.errors()
         ]
-        problem = cls("; ".join(f"{one.parameter}: {one.detail}" if one.parameter else one.detail for one in wrong))
-        problem.invalid = wrong
+        problem = cls(
+            "; ".join(f"{each.parameter}: {each.detail}" if each.parameter else each.detail for each in invalid)
+        )
+        problem.invalid = invalid
         return problem
 
 
 class TooMany(Problem):
-    """It was tried too often."""
+    """429: too many requests, or a quota of the caller is used up."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
 
@@ -149,16 +151,16 @@ class TooMany(Problem):
 
 
 class Unavailable(Problem):
-    """It cannot be answered now, and may be soon."""
+    """503: a temporary failure."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     retry_after = 2
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Whether Postgres answered, and will not store what it was given."""
-    told = error.orig if isinstance(error, DBAPIError) else error
-    return str(getattr(told, "sqlstate", None)).startswith(_REFUSING)
+    """Tell whether Postgres responded, and rejected a statement."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return str(getattr(cause, "sqlstate", None)).startswith(_REFUSING)
 
 
 READING = (
@@ -172,11 +174,11 @@ CREATING = (
     *READING, HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS,
 )  # fmt: skip
 CHANGING = (*CREATING, HTTPStatus.PRECONDITION_FAILED)
-"""What routes of a kind may answer with."""
+"""Error statuses of routes that read, create and change."""
 
 
 def describe(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """The problems that a route may answer with, for OpenAPI."""
+    """Error responses of a route, for OpenAPI."""
     return {int(status): {"description": status.phrase, "model": ProblemDetails} for status in statuses}
 
 
@@ -189,7 +191,7 @@ def answer(
     headers: dict[str, str] | None = None,
     code: str | None = None,
 ) -> JSONResponse:
-    """A problem as a response."""
+    """The response of a problem."""
     problem = ProblemDetails(
         title=HTTPStatus(status).phrase,
         status=status,
@@ -198,9 +200,9 @@ def answer(
         code=code,
         invalid=invalid or [],
     )
-    unsaid = {name for name, said in (("invalid", invalid), ("code", code)) if not said}
+    omitted = {name for name, value in (("invalid", invalid), ("code", code)) if not value}
     return JSONResponse(
-        problem.model_dump(exclude_defaults=False, exclude=unsaid),
+        problem.model_dump(exclude_defaults=False, exclude=omitted),
         status,
         headers={"Cache-Control": "no-store", **(headers or {})},
         media_type=MEDIA_TYPE,
@@ -208,7 +210,7 @@ def answer(
 
 
 def install(app: FastAPI) -> None:
-    """Make the application tell all its errors so."""
+    """Register handlers that turn all errors of an application into problem+json."""
 
     async def on_problem(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Problem)
@@ -218,8 +220,8 @@ def install(app: FastAPI) -> None:
 
     async def on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        nothing = f"Nothing is at {request.url.path}. What there is stands at /docs."
-        detail = nothing if error.status_code == HTTPStatus.NOT_FOUND else str(error.detail)
+        no_path = f"No such path: {request.url.path}. See /docs for the API."
+        detail = no_path if error.status_code == HTTPStatus.NOT_FOUND else str(error.detail)
         return answer(request, error.status_code, detail, headers=dict(error.headers or {}))
 
     async def on_invalid(request: Request, error: Exception) -> JSONResponse:

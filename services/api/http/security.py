@@ -1,6 +1,6 @@
-"""What every answer carries, and what every request must be: asked of a name that is known, and of a bounded size.
+"""Security headers of responses; allowed hosts and body size of requests.
 
-Names of this machine, and those that METRICA_HOSTS adds, so that DNS rebinding finds nobody.
+Allowed hosts are the names of this machine and those in METRICA_HOSTS, against DNS rebinding.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from services.api.http.framing import OneFraming
 
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
 ASKED_BY_ADDRESS = ("/livez", "/readyz", "/metrics")
-"""What Prometheus and orchestrators ask each replica for, by the address that they were given: it shows no store."""
+"""Paths that Prometheus and orchestrators request by a replica's address; they return no organization's data."""
 LARGEST_BODY = 1024 * 1024
 
 HEADERS = {
@@ -36,10 +36,10 @@ HEADERS = {
 
 
 class KnownHosts(TrustedHostMiddleware):
-    """Turns away who asks by another name."""
+    """Middleware that refuses requests for other hosts."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Forward a request, or refuse it."""
         if scope["type"] == "http" and scope["path"] in ASKED_BY_ADDRESS:
             await self.app(scope, receive, send)
         else:
@@ -47,13 +47,13 @@ class KnownHosts(TrustedHostMiddleware):
 
 
 class SecurityHeaders:
-    """Adds the headers. Plain ASGI: a middleware that wraps responses would hold live streams back."""
+    """Middleware that adds the headers. Plain ASGI: Starlette's BaseHTTPMiddleware would delay live streams."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
+        """Forward a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -63,8 +63,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                # What is kept of an organization's data, or of a new key, is kept by the client alone and by no cache.
-                # A new version's page and script must come together: the browser asks each time, and is told 304.
+                # An organization's data and new keys are for the client alone, and are not cached.
+                # Page and script must be of one version: the browser revalidates each time, and gets 304.
                 headers.setdefault("Cache-Control", "no-store" if _is_data(scope["path"]) else "no-cache")
             await send(message)
 
@@ -76,13 +76,13 @@ def _is_data(path: str) -> bool:
 
 
 class BodyLimit:
-    """Refuses a body that is too large, before it is read or as soon as it is seen."""
+    """Middleware that refuses a body as soon as more than `LARGEST_BODY` bytes have been received."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
+        """Forward a request."""
         seen = 0
 
         async def receive_bounded() -> Message:
@@ -100,11 +100,11 @@ class BodyLimit:
 
 
 def install(app: FastAPI, other_hosts: Sequence[str]) -> None:
-    """Guard an application. The last one added is the first one asked: headers stand on refusals, too.
+    """Add the middleware. The last one added is the outermost, so that refusals have the headers, too.
 
     Args:
         app: the application.
-        other_hosts: names by which it may be asked for, besides this machine's own.
+        other_hosts: allowed hosts besides this machine's own names.
     """
     app.add_middleware(BodyLimit)
     app.add_middleware(OneFraming)

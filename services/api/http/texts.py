@@ -1,7 +1,8 @@
-"""What a text that is stored and shown to others may hold: nothing that moves, hides or forges what stands beside it.
+"""Rules for stored texts that others see: no characters that move, hide or forge the text beside them.
 
-Refused are control characters, ends of lines and paragraphs, what turns the direction of writing, and what Unicode has
-given up or never gives. Letters, signs and emoji of all scripts are fine, with the joiners that Persian and emoji need.
+Refused are control characters, line and paragraph separators, characters that change the direction of writing,
+deprecated characters and noncharacters. Letters, symbols and emoji of all scripts are allowed, with the joiners that
+Persian and emoji need.
 """
 
 from __future__ import annotations
@@ -9,32 +10,32 @@ from __future__ import annotations
 import unicodedata
 
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Turn the direction of what follows: `gnp.exe` reads as `exe.png`."""
+"""Change the direction of the text that follows: `gnp.exe` reads as `exe.png`."""
 _OTHERS = frozenset("\u206a\u206b\u206c\u206d\u206e\u206f\ufeff\ufff9\ufffa\ufffb\U000e0001")
-"""Given up by Unicode, or with no meaning within a text."""
+"""Deprecated by Unicode, or without meaning within a text."""
 _CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _EMPTY = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Letters and signs by their category, and blank to see."""
+"""Letters and symbols by category, but blank."""
 _NONCHARACTERS = 0xFDD0, 0xFDEF
 
 
 def is_storable(text: str) -> bool:
-    """Tell whether a database can hold a text, and an answer repeat it: a password may hold all else."""
+    """Tell whether a database can store a text and JSON can encode it. Passwords need no more than that."""
     return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def is_allowed(letter: str) -> bool:
-    """Tell whether a text may hold a character."""
+    """Tell whether a text may contain a character."""
     code = ord(letter)
     none = _NONCHARACTERS[0] <= code <= _NONCHARACTERS[1] or code & 0xFFFE == 0xFFFE
     return not (none or letter in BIDI or letter in _OTHERS or unicodedata.category(letter) in _CATEGORIES)
 
 
 def checked(text: str) -> str:
-    """A text that may be stored and shown.
+    """A text, once all of its characters are allowed.
 
     Raises:
-        ValueError: it may not; says which character, and where.
+        ValueError: a character is not allowed; the message has its position.
     """
     for place, letter in enumerate(text, start=1):
         if not is_allowed(letter):
@@ -44,10 +45,10 @@ def checked(text: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """A text without the blanks around it.
+    """A text without surrounding blanks.
 
     Raises:
-        ValueError: it may not be stored, or there is something and nothing to be seen of it.
+        ValueError: a character is not allowed, or all of them are invisible.
     """
     tidied = checked(text).strip()
     if tidied and not any(_is_seen(letter) for letter in tidied):
@@ -56,10 +57,10 @@ def tidy(text: str) -> str:
 
 
 def tidy_name(text: str) -> str:
-    """The same, of what must have a name.
+    """A name without surrounding blanks.
 
     Raises:
-        ValueError: it may not be stored, or is blank.
+        ValueError: a character is not allowed, or the name is blank.
     """
     tidied = tidy(text)
     if not tidied:
@@ -68,10 +69,10 @@ def tidy_name(text: str) -> str:
 
 
 def without_hidden(text: str) -> str:
-    """A text that holds no character which cannot be seen.
+    """A text, once it has no invisible character.
 
     Raises:
-        ValueError: it holds one; two addresses that look alike must not be two.
+        ValueError: it has one; two addresses must not look alike.
     """
     for letter in checked(text):
         if unicodedata.category(letter) in {"Cf", "Zs"} or letter in _EMPTY:
@@ -80,7 +81,7 @@ def without_hidden(text: str) -> str:
 
 
 def cleaned(text: str, longest: int) -> str:
-    """What is left of a text that nobody can be asked to mend, such as a header that a program sends."""
+    """A text without characters that are not allowed, cut to `longest`; for texts of programs, such as headers."""
     seen = "".join(letter if is_allowed(letter) else " " for letter in text[: 4 * longest])
     return " ".join(seen.split())[:longest]
 

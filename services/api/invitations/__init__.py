@@ -1,1 +1,1 @@
-"""Invitations: a person joins an organization by a link that was sent to their address."""
+"""Invitations: a person joins an organization with a link that is sent by mail."""

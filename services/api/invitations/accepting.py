@@ -1,114 +1,131 @@
-"""Accepting an invitation: the person who holds its link shows whose the account is, and becomes a member."""
+"""Accepts invitations: the holder of a link proves to own the account, and becomes a member."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, Role
 from services.api.auth.passwords.choosing import prove
-from services.api.auth.passwords.hashing import checked_length
+from services.api.auth.passwords.hashing import Passwords, checked_length
+from services.api.auth.passwords.strength import Judge
 from services.api.auth.repository import find_user_by_email
+from services.api.clock import Clock
+from services.api.database import Sessions
 from services.api.http.problems import Conflict, Forbidden, Gone, NotFound, Unauthorized
 from services.api.invitations import repository
 from services.api.invitations.schemas import AcceptedOut, AcceptIn, InvitationLook, Needs
-from services.api.state import Parts
 from services.api.transaction import writing
 from services.kit.database.account_tables import Invitation, Membership, User
 from services.kit.database.tables import Organization
 
 
-async def look(of: Parts, principal: Principal | None, token: str) -> InvitationLook:
-    """What an invitation is about, and what it takes to accept it.
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Accepts invitations, for the holder of a link.
+
+    Attributes:
+        principal: of the request; None without a sign-in.
+    """
+
+    principal: Principal | None
+    sessions: Sessions
+    writable: Sessions
+    judge: Judge
+    passwords: Passwords
+    clock: Clock
+
+    async def look(self, token: str) -> InvitationLook:
+        """An invitation, and the step that is needed to accept it.
+
+        Raises:
+            NotFound: no invitation has such a link.
+            Gone: it was accepted, revoked, or has expired.
+        """
+        async with self.sessions() as session:
+            row = await valid_invitation(session, token, self.clock())
+            user = await find_user_by_email(session, row.email)
+            organization = await session.get_one(Organization, row.organization)
+            return InvitationLook(
+                organization=organization.name,
+                needs=_needs(user, self.principal),
+                **row.model_dump(include={"email", "name", "role", "invited_by", "expires_at"}),
+            )
+
+    async def accept(self, body: AcceptIn) -> AcceptedOut:
+        """Make the invited person a member, and an account where there is none.
+
+        Raises:
+            NotFound: no invitation has such a link.
+            Gone: it was accepted, revoked, or has expired.
+            Invalid: a password has to be chosen, and is missing or easily guessed.
+            Unauthorized: the account has an owner, who has to sign in.
+            Forbidden: another account is signed in.
+        """
+        token, hashed = body.token.get_secret_value(), None
+        async with self.sessions() as session:
+            row = await valid_invitation(session, token, self.clock())
+            user = await find_user_by_email(session, row.email)
+            organization = await session.get_one(Organization, row.organization)
+        if _check_needs(user, self.principal, row) is Needs.PASSWORD:
+            password = checked_length(body.password)
+            about = (row.email, body.name or row.name, user.name if user else "", organization.name)
+            await self.judge.refuse_weak(password, about)
+            hashed = await self.passwords.hash(password)
+        async with writing(self.writable, row.email, self.clock) as session:
+            return await _accept(session, self.principal, token, body.name, hashed, self.clock())
+
+
+async def valid_invitation(session: AsyncSession, token: str, now: datetime, *, lock: bool = False) -> Invitation:
+    """The invitation of a link, if it can be accepted.
 
     Raises:
         NotFound: no invitation has such a link.
         Gone: it was accepted, revoked, or has expired.
     """
-    async with of.sessions() as session:
-        found = await standing(session, token, of.clock())
-        user = await find_user_by_email(session, found.email)
-        organization = await session.get_one(Organization, found.organization)
-        return InvitationLook(
-            organization=organization.name,
-            needs=_needs(user, principal),
-            **found.model_dump(include={"email", "name", "role", "invited_by", "expires_at"}),
-        )
-
-
-async def accept(of: Parts, principal: Principal | None, wanted: AcceptIn) -> AcceptedOut:
-    """Make a member of the person who was invited, and an account where there is none.
-
-    Raises:
-        NotFound: no invitation has such a link.
-        Gone: it was accepted, revoked, or has expired.
-        Invalid: a password has to be chosen, and is missing or easily guessed.
-        Unauthorized: the account has an owner, who has to sign in.
-        Forbidden: somebody else is signed in.
-    """
-    token, hashed = wanted.token.get_secret_value(), None
-    async with of.sessions() as session:
-        found = await standing(session, token, of.clock())
-        user = await find_user_by_email(session, found.email)
-        organization = await session.get_one(Organization, found.organization)
-    if _let_in(user, principal, found) is Needs.PASSWORD:
-        password = checked_length(wanted.password)
-        about = (found.email, wanted.name or found.name, user.name if user else "", organization.name)
-        await of.judge.refuse_weak(password, about)
-        hashed = await of.passwords.hash(password)
-    async with writing(of.writable, found.email, of.clock) as session:
-        return await _accept(session, principal, token, wanted.name, hashed, of.clock())
-
-
-async def standing(session: AsyncSession, token: str, now: datetime, *, lock: bool = False) -> Invitation:
-    """The invitation of a link, which can be accepted.
-
-    Raises:
-        NotFound: no invitation has such a link.
-        Gone: it was accepted, revoked, or has expired.
-    """
-    found = await repository.find_by_token(session, token, lock=lock)
-    if found is None:
+    row = await repository.find_by_token(session, token, lock=lock)
+    if row is None:
         raise NotFound("This link is of no invitation: open it as it stands in the mail.")
-    if found.accepted_at is not None:
+    if row.accepted_at is not None:
         raise Gone("This invitation was accepted already: sign in.")
-    if found.revoked_at is not None:
+    if row.revoked_at is not None:
         raise Gone("This invitation was taken back, or replaced by a newer one: look for a later mail.")
-    if found.expires_at <= now:
+    if row.expires_at <= now:
         raise Gone("This invitation has expired: ask for a new one.")
-    if not await repository.may_still_invite(session, found):
-        raise Gone(f"{found.invited_by}, who invited you, may not do so any more: ask for a new invitation.")
-    return found
+    if not await repository.may_still_invite(session, row):
+        raise Gone(f"{row.invited_by}, who invited you, may not do so any more: ask for a new invitation.")
+    return row
 
 
 async def _accept(
     session: AsyncSession, principal: Principal | None, token: str, name: str | None, hashed: str | None, now: datetime
 ) -> AcceptedOut:
-    """In a transaction that is alone among writers: all is looked at once more, as it is now."""
-    found = await standing(session, token, now, lock=True)
-    user = await find_user_by_email(session, found.email)
-    needs = _let_in(user, principal, found)
+    """Accept in a serialized transaction, after checking all conditions once more."""
+    row = await valid_invitation(session, token, now, lock=True)
+    user = await find_user_by_email(session, row.email)
+    needs = _check_needs(user, principal, row)
     if user is None:
-        user = User(email=found.email, name=found.name, created_at=now)
+        user = User(email=row.email, name=row.name, created_at=now)
     if needs is Needs.PASSWORD:
         if hashed is None:
             raise Conflict("The account has changed meanwhile: open the link once more.")
         user.name = name or user.name
         await prove(session, user, hashed, now)
-    if await session.get(Membership, (user.id, found.organization)) is not None:
-        raise Conflict(f"You are a member of {found.organization} already.")
-    session.add(Membership(user=user.id, organization=found.organization, role=found.role))
-    found.accepted_at = now
-    session.add(found)
-    return AcceptedOut(email=found.email, organization=found.organization, role=Role(found.role))
+    if await session.get(Membership, (user.id, row.organization)) is not None:
+        raise Conflict(f"You are a member of {row.organization} already.")
+    session.add(Membership(user=user.id, organization=row.organization, role=row.role))
+    row.accepted_at = now
+    session.add(row)
+    return AcceptedOut(email=row.email, organization=row.organization, role=Role(row.role))
 
 
 def _needs(user: User | None, principal: Principal | None) -> Needs:
-    """What it takes to accept, for whoever holds the link.
+    """The step that the holder of the link needs to accept.
 
-    An account that nobody has proven to be theirs may have a password that somebody else chose: being signed in to it
-    shows nothing. Where it has no password, only another issuer, who has checked the address, can have signed it in.
+    An account without a verified owner may have a password that another person chose: being signed in to it proves
+    nothing. If it has no password, it can only be signed in by another issuer, which has verified the address.
     """
     if user is None:
         return Needs.PASSWORD
@@ -120,10 +137,10 @@ def _needs(user: User | None, principal: Principal | None) -> Needs:
     return Needs.NOTHING if signed_in else Needs.SIGN_IN
 
 
-def _let_in(user: User | None, principal: Principal | None, found: Invitation) -> Needs:
+def _check_needs(user: User | None, principal: Principal | None, row: Invitation) -> Needs:
     needs = _needs(user, principal)
     if needs is not Needs.SIGN_IN:
         return needs
     if principal is None:
-        raise Unauthorized(f"{found.email} has an account: sign in as {found.email}, and accept then.")
-    raise Forbidden(f"You are signed in as {principal.name}, and {found.email} is invited: sign in as {found.email}.")
+        raise Unauthorized(f"{row.email} has an account: sign in as {row.email}, and accept then.")
+    raise Forbidden(f"You are signed in as {principal.name}, and {row.email} is invited: sign in as {row.email}.")

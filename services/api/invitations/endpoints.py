@@ -9,19 +9,13 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Response
 
 from services.api.access import Role, readable_organization
-from services.api.dependencies import (
-    ClockDep,
-    GuestDep,
-    OrganizationID,
-    PartsDep,
-    PrincipalDep,
-    SessionDep,
-    WritingDep,
-)
+from services.api.auth.dependencies import PrincipalDep, WritingDep
+from services.api.dependencies import ClockDep, OrganizationID, OutboxDep, SessionDep, SettingsDep
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import CREATING, READING, describe
 from services.api.idempotency import CreationDep
-from services.api.invitations import accepting, service
+from services.api.invitations import service
+from services.api.invitations.dependencies import AcceptanceDep
 from services.api.invitations.schemas import (
     AcceptedOut,
     AcceptIn,
@@ -44,7 +38,7 @@ _LINK = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN, HTTPStatus
 async def list_invitations(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, page: PageDep, now: ClockDep
 ) -> Page[InvitationOut]:
-    """Those that were neither accepted nor revoked; the organization's admins see them."""
+    """Invitations that were neither accepted nor revoked. Requires the admin role."""
     items, after = await service.list_pending(session, principal, organization, page, now())
     return Page(items=items, next=after)
 
@@ -57,19 +51,25 @@ async def list_invitations(
     responses=describe(*CREATING, HTTPStatus.TOO_MANY_REQUESTS),
 )
 async def invite(
-    organization: OrganizationID, wanted: InvitationIn, principal: PrincipalDep, of: PartsDep, creation: CreationDep
+    organization: OrganizationID,
+    body: InvitationIn,
+    principal: PrincipalDep,
+    creation: CreationDep,
+    outbox: OutboxDep,
+    settings: SettingsDep,
+    clock: ClockDep,
 ) -> Response:
-    """The organization's admins do. A new invitation replaces an earlier one to the same address.
+    """Requires the admin role. A new invitation replaces an earlier one to the same address.
 
-    A mail with a link goes there, whether the address has an account or not. It is good for 24 hours.
+    Sends a mail with a link that is valid for 24 hours, whether the address has an account or not.
     """
     answer = await creation.once(
-        wanted,
-        lambda session: service.invite(session, principal, organization, wanted, of.outbox, of.settings, of.clock),
+        body,
+        lambda session: service.invite(session, principal, organization, body, outbox, settings, clock),
         may=lambda session: readable_organization(session, principal, organization, Role.ADMIN),
         tagged=False,
     )
-    of.outbox.wake()
+    outbox.wake()
     return answer
 
 
@@ -83,18 +83,18 @@ async def revoke(
     organization: OrganizationID,
     invitation: InvitationID,
     principal: PrincipalDep,
-    of: PartsDep,
     writing: WritingDep,
+    clock: ClockDep,
 ) -> None:
-    """The organization's admins do: its link lets nobody in any more."""
+    """Requires the admin role. The invitation's link becomes invalid."""
     async with writing() as session:
-        await service.revoke(session, principal, organization, invitation, of.clock())
+        await service.revoke(session, principal, organization, invitation, clock())
 
 
 @links.post("/look", summary="See an invitation", responses=describe(*_LINK, HTTPStatus.SERVICE_UNAVAILABLE))
-async def look(wanted: LinkIn, of: PartsDep, guest: GuestDep) -> InvitationLook:
-    """What it is about, for the person who holds its link; nobody has to be signed in."""
-    return await accepting.look(of, guest, wanted.token.get_secret_value())
+async def look(body: LinkIn, acceptance: AcceptanceDep) -> InvitationLook:
+    """An invitation, for the holder of its link. Needs no sign-in."""
+    return await acceptance.look(body.token.get_secret_value())
 
 
 @links.post(
@@ -102,6 +102,6 @@ async def look(wanted: LinkIn, of: PartsDep, guest: GuestDep) -> InvitationLook:
     summary="Accept an invitation",
     responses=describe(*_LINK, HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-async def accept(wanted: AcceptIn, of: PartsDep, guest: GuestDep) -> AcceptedOut:
-    """Makes an account with the password that was chosen; who has one already signs in first."""
-    return await accepting.accept(of, guest, wanted)
+async def accept(body: AcceptIn, acceptance: AcceptanceDep) -> AcceptedOut:
+    """Adds the invited person as a member. A new account takes the password; an existing one must be signed in."""
+    return await acceptance.accept(body)

@@ -1,4 +1,4 @@
-"""Invitations in the database."""
+"""Queries of invitations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KEPT = timedelta(days=90)
 
 
 async def find_by_token(session: AsyncSession, token: str, *, lock: bool = False) -> Invitation | None:
-    """The invitation of a link; locked, the second of two that come with it sees what the first made of it."""
+    """The invitation of a link; with `lock`, a concurrent request with the same link waits for this transaction."""
     query = select(Invitation).where(Invitation.hash == digest(token))
     return (await session.exec(query.with_for_update() if lock else query)).first()
 
@@ -36,18 +36,18 @@ async def find_pending(session: AsyncSession, organization: Organization, email:
 
 
 async def count_of(session: AsyncSession, organization: Organization, since: datetime, email: str | None = None) -> int:
-    """How many an organization has made since, all or to one address."""
+    """Number of invitations of an organization since a time, in total or to one address."""
     query = _counted(since).where(Invitation.organization == organization.id)
     return (await session.exec(query if email is None else query.where(Invitation.email == email))).one()
 
 
 async def count_by(session: AsyncSession, principal: Principal, since: datetime) -> int:
-    """How many somebody has made since."""
+    """Number of invitations by a principal since a time."""
     return (await session.exec(_counted(since).where(Invitation.invited_by == principal.name))).one()
 
 
 async def is_member(session: AsyncSession, organization: Organization, email: str) -> bool:
-    """Whether an address is a member's: one question, so that it takes as long wherever else the address is known."""
+    """Tell whether an address belongs to a member. One query, whose time does not reveal other memberships."""
     query = select(Membership.user).where(
         Membership.user == User.id, User.email == email, Membership.organization == organization.id
     )
@@ -55,7 +55,7 @@ async def is_member(session: AsyncSession, organization: Organization, email: st
 
 
 async def may_still_invite(session: AsyncSession, invitation: Invitation) -> bool:
-    """Tell whether who invited may still let people in."""
+    """Tell whether the inviter may still invite."""
     if invitation.inviter is None:
         return True
     key = await session.get(ApiKey, invitation.inviter)
@@ -68,7 +68,7 @@ async def may_still_invite(session: AsyncSession, invitation: Invitation) -> boo
 
 
 async def forget_old(session: AsyncSession, now: datetime) -> None:
-    """Take away what is long past; the log of changes has it."""
+    """Delete invitations older than `_KEPT`; the audit log keeps them."""
     await session.exec(delete(Invitation).where(col(Invitation.created_at) < now - _KEPT))
 
 

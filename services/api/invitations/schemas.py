@@ -1,4 +1,4 @@
-"""Invitations, as they are said and shown."""
+"""Schemas of invitations."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from pydantic import BaseModel, Field, SecretStr
 
 from services.api.access import Role
 from services.api.auth.passwords.hashing import LONGEST
+from services.api.auth.tokens.one_time_links import Token
 from services.api.http.bodies import Incoming, Label
-from services.api.links import Token
 from services.api.mail.addresses import MailAddress
 from services.kit.database.account_tables import Invitation
 
 ChosenPassword = Annotated[SecretStr, Field(max_length=LONGEST)]
-"""How long it must be at least is said together with how good it must be."""
+"""The minimum length is checked later, together with the strength."""
 
 
 class InvitationIn(Incoming):
-    """Somebody who is asked to join."""
+    """An invitation to send."""
 
     email: MailAddress
-    name: Label = Field(default="", description="How the mail greets this person.")
+    name: Label = Field(default="", description="Name in the mail's greeting.")
     role: Role
 
 
 class State(StrEnum):
-    """What became of an invitation that is neither accepted nor revoked."""
+    """State of an invitation that is neither accepted nor revoked."""
 
     PENDING = "pending"
     EXPIRED = "expired"
 
 
 class InvitationOut(BaseModel):
-    """An invitation. Its link is told to the invited person alone."""
+    """An invitation. Its link is not returned: only the invited person receives it."""
 
     id: UUID
     email: str
@@ -49,7 +49,7 @@ class InvitationOut(BaseModel):
 
     @classmethod
     def of(cls, row: Invitation, now: datetime) -> InvitationOut:
-        """As the API shows it."""
+        """The schema of a row."""
         state = State.PENDING if row.expires_at > now else State.EXPIRED
         return cls(state=state, **row.model_dump(include=set(cls.model_fields) - {"state"}))
 
@@ -58,32 +58,32 @@ class NewInvitationOut(InvitationOut):
     """An invitation that was just made."""
 
     delivery: Literal["mail", "operator"] = Field(
-        description="`mail`: the link goes to the address. `operator`: this Metrica sends no mail; who runs it prints "
-        "the link with `metrica user invite`."
+        description="`mail`: the link is sent to the address. `operator`: no mail server is configured; the operator "
+        "prints the link with `metrica user invite`."
     )
 
 
 class LinkIn(Incoming):
-    """A link that somebody followed."""
+    """A one-time link."""
 
     token: Token
 
 
 class Needs(StrEnum):
-    """What it takes to accept an invitation."""
+    """Step that is needed to accept an invitation."""
 
     PASSWORD = "password"
-    """Choose a password: the account is new, or nobody has proven yet whose it is."""
+    """Choose a password: the account is new, or its owner is not verified."""
     SIGN_IN = "sign_in"
     """Sign in as the invited account."""
     NOTHING = "nothing"
-    """Nothing more: the invited account is the one that is signed in."""
+    """Nothing: the invited account is signed in."""
 
 
 class InvitationLook(BaseModel):
-    """What an invitation is about, for the person who was invited."""
+    """An invitation as the invited person sees it."""
 
-    organization: str = Field(description="Its name.")
+    organization: str = Field(description="The organization's name.")
     email: str
     name: str
     role: Role
@@ -93,16 +93,16 @@ class InvitationLook(BaseModel):
 
 
 class AcceptIn(Incoming):
-    """An invitation is accepted."""
+    """Acceptance of an invitation."""
 
     token: Token
-    name: Label | None = Field(default=None, description="What others call this person.")
-    password: ChosenPassword | None = Field(default=None, description="Where one has to be chosen.")
+    name: Label | None = Field(default=None, description="Display name of the new account.")
+    password: ChosenPassword | None = Field(default=None, description="Required if `needs` is `password`.")
 
 
 class AcceptedOut(BaseModel):
-    """What a person is a member of now."""
+    """The new membership."""
 
     email: str
-    organization: str = Field(description="Its id.")
+    organization: str = Field(description="The organization's id.")
     role: Role

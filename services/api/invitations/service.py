@@ -1,7 +1,7 @@
-"""Inviting people: who may, how often, and what becomes of it.
+"""Invitations: create, list and revoke, within limits.
 
-Whoever invites learns nothing about the address: the same is done for one that has an account in another organization
-and for one that has none.
+The response reveals nothing about the address: it is the same whether or not the address has an account in another
+organization.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, Role, readable_organization
+from services.api.auth.tokens.one_time_links import Link, Purpose
 from services.api.clock import Clock
-from services.api.http.pagination import Asked
+from services.api.http.pagination import PageRequest
 from services.api.http.problems import Conflict, NotFound, TooMany
 from services.api.invitations import repository
 from services.api.invitations.schemas import InvitationIn, InvitationOut, NewInvitationOut
-from services.api.links import Link, Purpose
 from services.api.mail import messages
 from services.api.mail.outbox import Outbox, withdraw
 from services.api.settings import ApiSettings
@@ -27,61 +27,61 @@ from services.kit.database.tables import Organization
 
 DAY = timedelta(days=1)
 PER_ORGANIZATION, PER_INVITER, PER_ADDRESS = 50, 100, 5
-"""Invitations a day: of an organization, by one person or key, and of an organization to one address."""
+"""Invitations a day: of an organization, by one user or key, and of an organization to one address."""
 
 
 async def invite(
     session: AsyncSession,
     principal: Principal,
     organization: str,
-    wanted: InvitationIn,
+    body: InvitationIn,
     outbox: Outbox,
     settings: ApiSettings,
     clock: Clock,
 ) -> NewInvitationOut:
-    """Invite somebody in place of an earlier invitation.
+    """Create an invitation, which replaces an earlier one to the same address, and send it.
 
     Raises:
-        Conflict: they are a member already.
-        TooMany: there were too many invitations today.
+        Conflict: the address is a member's.
+        TooMany: a limit of invitations a day is reached.
     """
-    found, now = await readable_organization(session, principal, organization, Role.ADMIN), clock()
-    await _refuse_floods(session, principal, found, wanted.email, now)
+    organization_row, now = await readable_organization(session, principal, organization, Role.ADMIN), clock()
+    await _refuse_floods(session, principal, organization_row, body.email, now)
     inviter = principal.user or principal.key
-    row, link = await make(session, found, wanted, invited_by=principal.name, inviter=inviter, now=now)
+    row, link = await make(session, organization_row, body, invited_by=principal.name, inviter=inviter, now=now)
     if settings.public_url is not None:
-        letter = messages.invitation(row.name, found.name, row.role, link.at(settings.public_url))
+        letter = messages.invitation(row.name, organization_row.name, row.role, link.at(settings.public_url))
         outbox.put(session, row.email, letter, row.id, row.expires_at)
-    shown = InvitationOut.of(row, now).model_dump()
-    return NewInvitationOut(**shown, delivery="mail" if settings.mails else "operator")
+    fields = InvitationOut.of(row, now).model_dump()
+    return NewInvitationOut(**fields, delivery="mail" if settings.mails else "operator")
 
 
 async def make(
     session: AsyncSession,
     organization: Organization,
-    wanted: InvitationIn,
+    body: InvitationIn,
     *,
     invited_by: str,
     inviter: UUID | None,
     now: datetime,
 ) -> tuple[Invitation, Link]:
-    """Make an invitation and its link; an earlier one for the same address is replaced.
+    """Create an invitation and its link, replacing an earlier one to the same address.
 
     Raises:
-        Conflict: they are a member already.
+        Conflict: the address is a member's.
     """
-    if await repository.is_member(session, organization, wanted.email):
-        raise Conflict(f"{wanted.email} is a member of {organization.id} already: change their role.")
-    earlier = await repository.find_pending(session, organization, wanted.email)
+    if await repository.is_member(session, organization, body.email):
+        raise Conflict(f"{body.email} is a member of {organization.id} already: change their role.")
+    earlier = await repository.find_pending(session, organization, body.email)
     if earlier is not None:
         await _revoke(session, earlier, now)
     await repository.forget_old(session, now)
     link = Link.draw(Purpose.INVITATION)
     row = Invitation(
         organization=organization.id,
-        email=wanted.email,
-        name=wanted.name,
-        role=wanted.role,
+        email=body.email,
+        name=body.name,
+        role=body.role,
         hash=link.hash,
         invited_by=invited_by,
         inviter=inviter,
@@ -94,12 +94,12 @@ async def make(
 
 
 async def list_pending(
-    session: AsyncSession, principal: Principal, organization: str, page: Asked, now: datetime
+    session: AsyncSession, principal: Principal, organization: str, page: PageRequest, now: datetime
 ) -> tuple[list[InvitationOut], str | None]:
-    """The invitations that were neither accepted nor revoked, by their ids."""
-    found = await readable_organization(session, principal, organization, Role.ADMIN)
+    """A page of invitations that were neither accepted nor revoked, ordered by id, and the next cursor."""
+    organization_row = await readable_organization(session, principal, organization, Role.ADMIN)
     query = select(Invitation).where(
-        Invitation.organization == found.id,
+        Invitation.organization == organization_row.id,
         col(Invitation.accepted_at).is_(None),
         col(Invitation.revoked_at).is_(None),
     )
@@ -110,16 +110,17 @@ async def list_pending(
 async def revoke(
     session: AsyncSession, principal: Principal, organization: str, invitation: UUID, now: datetime
 ) -> None:
-    """Take an invitation back: its link lets nobody in, and a mail that has not left yet stays here.
+    """Revoke an invitation: its link becomes invalid, and an unsent mail is deleted.
 
     Raises:
+        NotFound: there is no such invitation.
         Conflict: it was accepted.
     """
-    found = await readable_organization(session, principal, organization, Role.ADMIN)
-    query = select(Invitation).where(Invitation.id == invitation, Invitation.organization == found.id)
+    organization_row = await readable_organization(session, principal, organization, Role.ADMIN)
+    query = select(Invitation).where(Invitation.id == invitation, Invitation.organization == organization_row.id)
     row = (await session.exec(query.with_for_update())).first()
     if row is None:
-        raise NotFound(f"There is no invitation {invitation} of {found.id}.")
+        raise NotFound(f"There is no invitation {invitation} of {organization_row.id}.")
     if row.accepted_at is not None:
         raise Conflict(f"{row.email} has accepted it: let the member go.")
     await _revoke(session, row, now)
@@ -128,19 +129,19 @@ async def revoke(
 async def _revoke(session: AsyncSession, row: Invitation, now: datetime) -> None:
     row.revoked_at = row.revoked_at or now
     session.add(row)
-    await session.flush()  # before another one for the same address is pending
+    await session.flush()  # before another invitation to the same address is inserted
     await withdraw(session, row.id)
 
 
 async def _refuse_floods(
     session: AsyncSession, principal: Principal, organization: Organization, email: str, now: datetime
 ) -> None:
-    """Exact, as one writer at a time gets here."""
+    """Check the limits. The counts are exact, since transactions of changes are serialized."""
     since = now - DAY
-    for made, most, whose in (
+    for made, most, subject in (
         (await repository.count_of(session, organization, since), PER_ORGANIZATION, f"to {organization.id}"),
         (await repository.count_by(session, principal, since), PER_INVITER, f"by {principal.name}"),
         (await repository.count_of(session, organization, since, email), PER_ADDRESS, f"of {email}"),
     ):
         if made >= most:
-            raise TooMany(f"{most} invitations {whose} within a day are the most. Try again tomorrow.", 3600)
+            raise TooMany(f"{most} invitations {subject} within a day are the most. Try again tomorrow.", 3600)

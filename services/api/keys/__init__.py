@@ -1,1 +1,1 @@
-"""Keys of machines: made, listed and revoked."""
+"""API keys and edge keys: create, list and revoke."""

@@ -9,7 +9,8 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Response
 
 from services.api.access import Role, readable_organization
-from services.api.dependencies import ClockDep, OrganizationID, PrincipalDep, SessionDep, WritingDep
+from services.api.auth.dependencies import PrincipalDep, WritingDep
+from services.api.dependencies import ClockDep, OrganizationID, SessionDep
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import CHANGING, CREATING, READING, describe
 from services.api.idempotency import CreationDep
@@ -25,7 +26,7 @@ KEYS = "/organizations/{organization}/keys"
 async def list_keys(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, page: PageDep
 ) -> Page[KeyOut]:
-    """The keys of machines, revoked ones too; admins see them."""
+    """API keys and edge keys, revoked ones too. Requires the admin role."""
     items, after = await service.list_keys(session, principal, organization, page)
     return Page(items=items, next=after)
 
@@ -38,12 +39,12 @@ async def list_keys(
     responses=describe(*CREATING),
 )
 async def create_key(
-    organization: OrganizationID, wanted: KeyIn, principal: PrincipalDep, clock: ClockDep, creation: CreationDep
+    organization: OrganizationID, body: KeyIn, principal: PrincipalDep, clock: ClockDep, creation: CreationDep
 ) -> Response:
-    """Admins do. The answer holds the key itself, this once."""
+    """Requires the admin role. The response contains the key itself, this once."""
     return await creation.once(
-        wanted,
-        lambda session: service.create(session, principal, organization, wanted, clock),
+        body,
+        lambda session: service.create(session, principal, organization, body, clock),
         may=lambda session: readable_organization(session, principal, organization, Role.ADMIN),
         tagged=False,
     )
@@ -59,6 +60,6 @@ async def revoke_key(
     clock: ClockDep,
     writing: WritingDep,
 ) -> None:
-    """Admins do. In force at once, and for good."""
+    """Requires the admin role. Takes effect at once and cannot be undone."""
     async with writing() as session:
         await service.revoke(session, principal, organization, key, clock)

@@ -1,4 +1,4 @@
-"""Keys, as they are said and shown."""
+"""Schemas of API keys and edge keys."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ class KeyIn(Incoming):
     """A new key."""
 
     name: Name
-    role: KeyRole = Field(description="`worker` only sends crossings of its store, by X-Worker-Key.")
-    store: Token | None = Field(default=None, description="The only store that it reaches. A worker's must have one.")
+    role: KeyRole = Field(
+        description="`worker`: an edge key, which only sends crossings of its store, as X-Worker-Key."
+    )
+    store: Token | None = Field(default=None, description="Restricts the key to one store. Required for `worker`.")
 
     @model_validator(mode="after")
     def _worker_has_a_store(self) -> Self:
@@ -33,28 +35,28 @@ class KeyIn(Incoming):
 
 
 class KeyOut(BaseModel):
-    """A key, without its secret part."""
+    """A key without its secret."""
 
     id: UUID
     name: str
     role: KeyRole
     store: str | None
-    prefix: str = Field(description="How the key begins.")
+    prefix: str = Field(description="Start of the key, which identifies it.")
     created_at: datetime
     made_by: UUID | None = Field(
-        description="The person who made it, directly or by another key. Where they may make keys no longer, it is "
-        "revoked; a worker's key stays. Null of keys from before this was kept."
+        description="The user who made it, directly or with another key. It is revoked when that user may no longer "
+        "make keys, unless it is a worker's. Null for keys older than this field."
     )
     revoked_at: datetime | None
-    last_used_at: datetime | None = Field(description="To about a minute.")
+    last_used_at: datetime | None = Field(description="Accurate to about a minute.")
 
     @classmethod
     def of(cls, key: ApiKey) -> KeyOut:
-        """As the API shows it."""
+        """The schema of a row."""
         return cls.model_validate(key.model_dump(include=set(cls.model_fields)))
 
 
 class NewKeyOut(KeyOut):
     """A key that was just made."""
 
-    key: str = Field(description="The key itself: shown this once, and kept nowhere.")
+    key: str = Field(description="The key itself: returned once and not stored.")

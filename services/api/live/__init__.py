@@ -1,1 +1,1 @@
-"""The live side: one subscription per process, fanned out to every open dashboard."""
+"""Live streams: one subscription per process, fanned out to all open dashboards."""

@@ -1,41 +1,41 @@
-"""What the API's description says of the live streams."""
+"""Texts and examples of the live streams in the OpenAPI document."""
 
 from __future__ import annotations
 
 STORE = """
-A server-sent event stream. `snapshot` comes first and holds everything; then what changes:
+A server-sent event stream. The first event is `snapshot`, which contains everything; then changes follow:
 
 - `counts`: the store's totals after a commit; the event's `id` is the store's version,
-- `status`: how a camera does, as one service sees it,
-- `tracks`: the people that are tracked in a frame, at most 10 a second for each camera,
+- `status`: the status of a camera, from one service,
+- `tracks`: the tracked people in a frame, at most 10 a second for each camera,
 - `snapshot` again at the store's midnight, at the reset of its occupancy and when its configuration changes,
 - `heartbeat`: every few seconds.
 
-All of them are absolute: a newer one takes the place of an older one, and a slow reader skips.
+Each event is absolute: it replaces older ones of its kind, and a slow reader skips those.
 """
 
 ORGANIZATION = """
-A server-sent event stream of all stores of an organization that you may see. `stores` comes first and says which these
-are; then a `snapshot` of each, and what changes in any of them:
+A server-sent event stream of all stores of an organization that you may see. The first event is `stores`, which lists
+them; then comes a `snapshot` of each, and changes follow:
 
-- `counts`: a store's totals after a commit; `store` says whose, and the event's `id` is that store's version,
-- `status`: how a camera of a store does, as one service sees it,
+- `counts`: the totals of the store `store` after a commit; the event's `id` is that store's version,
+- `status`: the status of a camera, from one service,
 - `snapshot` of a store again at its midnight, at the reset of its occupancy and when its configuration changes,
-- `stores` again when there are others: a new one's `snapshot` follows, and what is no more among them is over,
+- `stores` again when the list changes: a `snapshot` of each new store follows, and missing stores can be forgotten,
 - `heartbeat`: every few seconds.
 
-All of them are absolute: a newer one takes the place of an older one of the same store, and a slow reader skips. The
-boxes of people are in the streams of stores and cameras.
+Each event is absolute: it replaces older ones of its kind and store, and a slow reader skips those. Tracks are in the
+streams of stores and cameras.
 """
 
 TRACKS = """
-A server-sent event stream of what is tracked in the camera's pictures:
+A server-sent event stream of the tracks in a camera's frames:
 
-- `tracks`: the people of one frame, with the numbers of their tracks and their boxes in pixels of a picture that is
-  `width` by `height`; at most 10 a second,
+- `tracks`: the people in one frame, with the ids of their tracks and their boxes in pixels of a frame of `width` by
+  `height`; at most 10 a second,
 - `heartbeat`: every few seconds.
 
-There is nothing to come back to: each frame takes the place of the one before, and a slow reader skips.
+A stream cannot be resumed: each frame replaces the one before, and a slow reader skips frames.
 """
 
 LAST_EVENT_ID = {
@@ -43,7 +43,7 @@ LAST_EVENT_ID = {
     "in": "header",
     "required": False,
     "schema": {"type": "string"},
-    "description": "Browsers send it when they come back. It is not needed: the snapshot holds all that they missed.",
+    "description": "Browsers send it when they reconnect. It is ignored: the snapshot contains everything.",
 }
 
 _COUNTS = '"store":"shop","revision":18,"day":"2026-11-23","in":12,"out":9,"inside":3'

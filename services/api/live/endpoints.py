@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from typing import Any
@@ -11,15 +11,15 @@ from fastapi import APIRouter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, readable_camera, readable_store
-from services.api.auth.principal import ask_again
-from services.api.dependencies import CameraID, Hold, HoldDep, OrganizationID, PartsDep, PrincipalDep, StoreID
+from services.api.auth.dependencies import AuthenticatorDep, Hold, HoldDep, PrincipalDep
+from services.api.dependencies import CameraID, ClockDep, OrganizationID, SessionsDep, StoreID
 from services.api.http.problems import NotFound, describe
-from services.api.live import descriptions, messages
-from services.api.live.hub import EVERY, Listener
+from services.api.live import descriptions
+from services.api.live.dependencies import FeedDep, HubDep, StreamOpenerDep
+from services.api.live.hub import EVERY
 from services.api.live.organization import OrganizationView
-from services.api.live.stream import LiveStream, Watch
-from services.api.quotas import Kind
-from services.api.state import Parts
+from services.api.live.stream import LiveStream
+from services.api.quotas import QuotaKind
 
 router = APIRouter(tags=["live"])
 
@@ -43,20 +43,31 @@ def _answers(example: str) -> dict[int | str, dict[str, Any]]:
     openapi_extra={"parameters": [descriptions.LAST_EVENT_ID]},
     responses=_answers(descriptions.STORE_EXAMPLE),
 )
-async def follow_store(store: StoreID, of: PartsDep, principal: PrincipalDep, hold: HoldDep) -> LiveStream:
+async def follow_store(
+    store: StoreID,
+    principal: PrincipalDep,
+    authenticator: AuthenticatorDep,
+    sessions: SessionsDep,
+    hub: HubDep,
+    feed: FeedDep,
+    opener: StreamOpenerDep,
+    hold: HoldDep,
+) -> LiveStream:
     """Live counts, statuses and tracks of a store."""
 
-    async def ask(session: AsyncSession, who: Principal) -> None:
-        await readable_store(session, who, store)
+    async def check(session: AsyncSession, caller: Principal) -> None:
+        await readable_store(session, caller, store)
 
     async def begin() -> None:
-        listener.mailbox.begin(await of.feed.snapshots([store]))
+        listener.mailbox.begin(await feed.snapshots([store]))
 
-    async with of.sessions() as session:
-        found = await readable_store(session, principal, store)
-    with _share(hold, found.organization) as share:
-        listener = of.hub.join(store, [store], (store, EVERY))  # before the snapshot is read: nothing falls between
-        return await _stream(of, listener, share, lambda: ask_again(of, principal, ask), begin)
+    async with sessions() as session:
+        row = await readable_store(session, principal, store)
+    with _share(hold, row.organization) as share:
+        listener = hub.join(
+            store, [store], (store, EVERY)
+        )  # before the snapshot is read, so that no event is lost between
+        return await opener.open(listener, share, lambda: authenticator.ask_again(principal, check), begin)
 
 
 @router.get(
@@ -69,15 +80,23 @@ async def follow_store(store: StoreID, of: PartsDep, principal: PrincipalDep, ho
     responses=_answers(descriptions.ORGANIZATION_EXAMPLE),
 )
 async def follow_organization(
-    organization: OrganizationID, of: PartsDep, principal: PrincipalDep, hold: HoldDep
+    organization: OrganizationID,
+    principal: PrincipalDep,
+    authenticator: AuthenticatorDep,
+    sessions: SessionsDep,
+    hub: HubDep,
+    feed: FeedDep,
+    opener: StreamOpenerDep,
+    clock: ClockDep,
+    hold: HoldDep,
 ) -> LiveStream:
     """Live counts and statuses of all stores of an organization."""
-    view = OrganizationView(of, principal, organization)
-    async with of.sessions() as session:
+    view = OrganizationView(hub, feed, authenticator, clock, principal, organization)
+    async with sessions() as session:
         stores = await view.stores(session, principal)
     with _share(hold, organization) as share:
-        listener = of.hub.join(organization)
-        return await _stream(of, listener, share, lambda: view.look(listener), lambda: view.begin(listener, stores))
+        listener = hub.join(organization)
+        return await opener.open(listener, share, lambda: view.look(listener), lambda: view.begin(listener, stores))
 
 
 @router.get(
@@ -88,48 +107,32 @@ async def follow_organization(
     response_class=LiveStream,
     responses=_answers(descriptions.TRACKS_EXAMPLE),
 )
-async def follow_tracks(camera: CameraID, of: PartsDep, principal: PrincipalDep, hold: HoldDep) -> LiveStream:
+async def follow_tracks(
+    camera: CameraID,
+    principal: PrincipalDep,
+    authenticator: AuthenticatorDep,
+    sessions: SessionsDep,
+    hub: HubDep,
+    opener: StreamOpenerDep,
+    hold: HoldDep,
+) -> LiveStream:
     """Live boxes of a camera."""
-    async with of.sessions() as session:
+    async with sessions() as session:
         store = (await readable_camera(session, principal, camera)).store
         organization = (await readable_store(session, principal, store)).organization
 
-    async def ask(session: AsyncSession, who: Principal) -> None:
-        if (await readable_camera(session, who, camera)).store != store:
+    async def check(session: AsyncSession, caller: Principal) -> None:
+        if (await readable_camera(session, caller, camera)).store != store:
             raise NotFound(f"The camera {camera!r} is another store's now.")
 
     with _share(hold, organization) as share:
-        listener = of.hub.join(camera, view=(store, camera))
-        return await _stream(of, listener, share, lambda: ask_again(of, principal, ask))
+        listener = hub.join(camera, view=(store, camera))
+        return await opener.open(listener, share, lambda: authenticator.ask_again(principal, check))
 
 
 @contextmanager
 def _share(hold: Hold, organization: str) -> Iterator[ExitStack]:
-    """A share of the streams, given back at the end unless a stream has taken it over."""
+    """A part of the quota of streams, released at the end unless a stream has taken it over."""
     with ExitStack() as share:
-        share.enter_context(hold(Kind.STREAM, organization))
+        share.enter_context(hold(QuotaKind.STREAM, organization))
         yield share
-
-
-async def _stream(
-    of: Parts,
-    listener: Listener,
-    share: ExitStack,
-    look: Callable[[], Awaitable[None]],
-    begin: Callable[[], Awaitable[None]] | None = None,
-) -> LiveStream:
-    """What a listener is sent, once `begin` has left in its mailbox what comes first."""
-    try:
-        if begin is not None:
-            await begin()
-    except BaseException:  # a browser that goes away meanwhile cancels this, and would be listened for for ever
-        of.hub.leave(listener)
-        raise
-    return LiveStream(
-        of.hub,
-        listener,
-        lambda: messages.heartbeat(of.clock(), bus=of.bus.connected),
-        of.settings.heartbeat_seconds,
-        Watch(look, of.settings.recheck_seconds),
-        share.pop_all(),
-    )

@@ -1,7 +1,7 @@
-"""What goes into the hub: counts, statuses and tracks from the bus, and what the database knows better.
+"""Feeds the hub with counts, statuses and tracks from NATS, and corrects counts from the database.
 
-A notice on the bus can be lost, the bus itself can be away, a day can end without a crossing: every few seconds the
-versions of the watched stores are read from the database, and where one differs from what was handed out, its totals.
+A message can be lost, NATS can be unreachable, and a day can end without a crossing. Every few seconds the versions of
+the watched stores are read from the database; if one differs from the version that was broadcast, so are its totals.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from services.api.http.problems import DATABASE_ERRORS
 from services.api.live import messages
 from services.api.live.hub import Hub, Room
 from services.api.live.mailbox import Message
-from services.api.live.statuses import Statuses
-from services.api.live.throttle import Pace
+from services.api.live.throttle import Throttle
+from services.api.statuses import Statuses
 from services.api.stores.repository import StoreRecord, read_stores, read_versions
 from services.kit.database.occupancy import resets_around
 from services.kit.local_time import local_day, time_zone_named
@@ -40,66 +40,66 @@ MENDED = Counter("metrica_api_notices_mended", "Totals that were read from the d
 log = logger()
 
 
-class Feed:
-    """Fills the hub."""
+class LiveFeed:
+    """Broadcasts to the hub's listeners."""
 
     def __init__(
         self, bus: Bus, sessions: Sessions, hub: Hub, statuses: Statuses, clock: Clock, reread_seconds: float
     ) -> None:
         self._bus, self._sessions, self._hub, self._statuses, self._clock = bus, sessions, hub, statuses, clock
         self._reread_seconds = reread_seconds
-        self._pace = Pace(TRACKS_PER_SECOND)
+        self._throttle = Throttle(TRACKS_PER_SECOND)
         self._look = asyncio.Event()
         self._stale: set[str] = set()
         statuses.on_change(self._on_status)
 
     async def run(self) -> None:
-        """Subscribe, and look at the database from time to time; for ever. The bus is connected."""
+        """Subscribe, and read the database from time to time, until cancelled. The bus is connected."""
         for subject, handle in (
             (subjects.counts(LIVE, "*"), self._on_counts),
             (subjects.tracks(LIVE, "*", "*"), self._on_tracks),
         ):
             await self._bus.client.subscribe(subject, cb=handle)
-        forget = self._bus.on_reconnect(self._look.set)  # what was announced meanwhile is lost
-        told = False
+        forget = self._bus.on_reconnect(self._look.set)  # messages of the meantime are lost
+        warned = False
         try:
             while True:
                 await self._pause()
                 try:
                     await self.look()
                 except DATABASE_ERRORS as error:
-                    if not told:
+                    if not warned:
                         log.warning("the database is away; live counts wait for it", error=str(error))
-                    told = True
+                    warned = True
                 else:
-                    told = False
+                    warned = False
         finally:
             forget()
 
     async def snapshots(self, stores: Iterable[str]) -> list[Message]:
-        """What a stream begins with: a snapshot of each store, less those that are no more.
+        """Snapshots of stores for the start of a stream; removed stores have none.
 
-        What was handed out before this returns is not newer.
+        They are at least as new as everything that is broadcast before this returns.
         """
         records: dict[str, StoreRecord] = {}
-        wanted = list(stores)
-        while wanted:
-            read = await self._read(wanted)
-            records = {store: record for store, record in records.items() if store not in wanted} | read
-            wanted = [store for store, record in records.items() if self._is_overtaken(record)]
+        pending = list(stores)
+        while pending:
+            read = await self._read(pending)
+            records = {store: record for store, record in records.items() if store not in pending} | read
+            pending = [store for store, record in records.items() if self._is_overtaken(record)]
         for store, record in records.items():
             room = self._hub.rooms.get(store)
-            if room is not None and room.revision < 0:  # later ones change nothing of what the others have been shown
+            if room is not None and room.revision < 0:  # later snapshots do not change the state of present listeners
                 self._note(room, record)
         return [self._encode(record) for record in records.values()]
 
     def refresh(self) -> None:
-        """The configuration may have changed: look soon, and send new snapshots of the stores where it did."""
+        """Check all watched stores soon, and broadcast snapshots of those whose configuration has changed."""
         self._stale.update(self._hub.rooms)
         self._look.set()
 
     async def look(self) -> None:
-        """Compare what was handed out with the database and the calendar, and hand out what differs."""
+        """Compare broadcast versions and days with the database and the calendar, and broadcast the differences."""
         rooms = self._hub.rooms
         if not rooms:
             return
@@ -112,46 +112,46 @@ class Feed:
             store
             for store in before
             if (room := rooms.get(store)) is not None
-            and (store in self._stale or versions[store] != before[store] or _has_turned(room, now))
+            and (store in self._stale or versions[store] != before[store] or _has_new_day(room, now))
         ]
         records = await self._read(differing)
         for store in differing:
             if (room := rooms.get(store)) is None or room.revision < 0:
                 continue
             if (record := records.get(store)) is None:
-                log.info("a store that is watched is no more", store=store)
+                log.info("a watched store was removed", store=store)
                 continue
-            if store in restored:  # the database is not the one it was: restored, or set up anew
+            if store in restored:  # the database was restored, or set up anew
                 room.revision = versions[store]
-            if not self._is_overtaken(record):  # else next time
-                self._hand_out(room, record, anew=store in restored)
+            if not self._is_overtaken(record):  # else at the next check
+                self._broadcast(room, record, anew=store in restored)
                 self._stale.discard(store)
 
-    def _hand_out(self, room: Room, record: StoreRecord, *, anew: bool) -> None:
+    def _broadcast(self, room: Room, record: StoreRecord, *, anew: bool) -> None:
         store, revision = record.store.id, record.counts.revision
         mended = revision > room.revision
         if mended:
             MENDED.inc()
             room.revision = revision
-        if anew or _has_turned(room, self._clock()) or record.configuration != room.configuration:
+        if anew or _has_new_day(room, self._clock()) or record.configuration != room.configuration:
             self._note(room, record)
             self._hub.broadcast(store, self._encode(record))
         elif mended:
             self._hub.broadcast(store, messages.counts(record.counts))
 
     def _is_overtaken(self, record: StoreRecord) -> bool:
-        """Whether a notice of newer totals was handed out while these were read."""
+        """Tell whether newer totals were broadcast while the record was read."""
         room = self._hub.rooms.get(record.store.id)
         return room is not None and record.counts.revision < room.revision
 
     async def _read(self, stores: Collection[str]) -> dict[str, StoreRecord]:
-        """What the database knows of stores, less those that are no more."""
+        """Read stores from the database, by id; removed stores are left out."""
         if not stores:
             return {}
         async with self._sessions() as session:
-            # What is handed out to a room is the same for all in it; who may enter is asked at the door.
-            found = await readable_stores(session, SERVICE, stores)
-            return {record.store.id: record for record in await read_stores(session, found, self._clock())}
+            # A broadcast is the same for all listeners of a room, whose rights are checked when they join.
+            rows = await readable_stores(session, SERVICE, stores)
+            return {record.store.id: record for record in await read_stores(session, rows, self._clock())}
 
     def _encode(self, record: StoreRecord) -> Message:
         return messages.snapshot(record.show(self._statuses.of_store(record.store.id)), self._clock())
@@ -164,10 +164,10 @@ class Feed:
         room.configuration = record.configuration
 
     async def _pause(self) -> None:
-        """Wait until there is something to look at: the next reading, a midnight, a reset, or a call."""
+        """Wait for the next reading, a midnight, a reset, or `refresh`."""
         now = self._clock()
-        turns = [left for room in self._hub.rooms.values() for left in _until_turns(now, room)]
-        # One that has passed was tried already: the database is away, or the store is no more.
+        turns = [left for room in self._hub.rooms.values() for left in _until_new_day(now, room)]
+        # A turn that has passed was tried already: the database is away, or the store was removed.
         seconds = min([self._reread_seconds, *(left for left in turns if left > 0)])
         try:
             async with asyncio.timeout(max(seconds, 0.01)):
@@ -179,7 +179,7 @@ class Feed:
     async def _on_counts(self, msg: Msg) -> None:
         room = self._hub.rooms.get(msg.subject.rpartition(".")[2])
         if room is None:
-            return  # nobody listens
+            return  # no listeners
         try:
             event = Counts.model_validate_json(msg.data)
         except ValidationError as error:
@@ -188,14 +188,16 @@ class Feed:
         if event.revision <= room.revision or msg.subject != subjects.counts(LIVE, event.store):
             return
         if room.day is not None and event.day != room.day.isoformat():
-            self._look.set()  # who announced it lives in another day than the dashboards: the database knows
+            self._look.set()  # of another day than the listeners see: read the database
             return
         room.revision = event.revision
         self._hub.broadcast(event.store, messages.counts(event))
 
     async def _on_tracks(self, msg: Msg) -> None:
         *_, store, camera = msg.subject.split(".")
-        if not self._hub.is_viewed(store, camera) or not self._pace.allows(camera, asyncio.get_running_loop().time()):
+        if not self._hub.is_viewed(store, camera) or not self._throttle.allows(
+            camera, asyncio.get_running_loop().time()
+        ):
             return
         try:
             Tracks.model_validate_json(msg.data)
@@ -214,12 +216,12 @@ def _present(now: datetime, room: Room) -> tuple[date, datetime]:
     return local_day(now, where), resets_around(now, room.reset, where)[0]
 
 
-def _has_turned(room: Room, now: datetime) -> bool:
-    """Whether the store's day, or the time that its occupancy is counted over, is another than its listeners see."""
+def _has_new_day(room: Room, now: datetime) -> bool:
+    """Tell whether the store's day, or its last reset, differs from the one that its listeners see."""
     return (room.day, room.since) != _present(now, room)
 
 
-def _until_turns(now: datetime, room: Room) -> Iterator[float]:
+def _until_new_day(now: datetime, room: Room) -> Iterator[float]:
     """Seconds to the store's midnight, and to its next reset."""
     if room.day is not None:
         where = time_zone_named(room.time_zone)

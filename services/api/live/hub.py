@@ -1,4 +1,4 @@
-"""Who listens to which stores and cameras, and the handing out of messages to them."""
+"""Listeners of live streams, by store and camera, and broadcasts to them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SKIPPED = Counter("metrica_api_live_messages_skipped", "Messages that a slow lis
 
 
 EVERY = "*"
-"""In a camera's place: each camera of the store."""
+"""In place of a camera: all cameras of the store."""
 
 View = tuple[str, str]
-"""A store and one of its cameras, whose boxes are looked at; or EVERY one of them."""
+"""A store and one of its cameras, or EVERY one, whose tracks are sent."""
 
 
 @dataclass(eq=False, slots=True)
@@ -29,9 +29,9 @@ class Listener:
     """One open stream.
 
     Attributes:
-        name: of what it is about.
-        view: the boxes that it is sent; None for none.
-        stores: whose totals and statuses it is sent.
+        name: id of the store, organization or camera.
+        view: selects the tracks that it gets; None for none.
+        stores: ids of the stores of the totals and statuses that it gets.
     """
 
     name: str
@@ -42,11 +42,11 @@ class Listener:
 
 @dataclass(slots=True)
 class Room:
-    """A store whose totals and statuses somebody listens to."""
+    """The listeners of a store, and the state that they see."""
 
     listeners: set[Listener] = field(default_factory=set)
     revision: int = -1
-    """The newest version that was handed out; -1 before the first snapshot."""
+    """The newest version that was broadcast; -1 before the first snapshot."""
     day: date | None = None
     """The store's local date as its listeners see it."""
     time_zone: str = "UTC"
@@ -66,12 +66,12 @@ class Hub:
         self.rooms: dict[str, Room] = {}
 
     def join(self, name: str, stores: Iterable[str] = (), view: View | None = None) -> Listener:
-        """Begin to listen; what is handed out from now on waits in the listener's mailbox.
+        """Add a listener, whose mailbox gets all broadcasts from now on.
 
         Args:
-            name: of what the stream is about.
-            stores: whose totals and statuses are wanted.
-            view: whose boxes are wanted.
+            name: id of the store, organization or camera.
+            stores: ids of the stores of the totals and statuses that it gets.
+            view: selects the tracks that it gets.
         """
         listener = Listener(name, view)
         self._open.add(listener)
@@ -83,12 +83,12 @@ class Hub:
         return listener
 
     def enter(self, listener: Listener, store: str) -> None:
-        """Listen to one more store."""
+        """Add a store to a listener."""
         listener.stores.add(store)
         self.rooms.setdefault(store, Room()).listeners.add(listener)
 
     def exit(self, listener: Listener, store: str) -> None:
-        """Listen to a store no longer; what is unread of it is thrown away."""
+        """Remove a store from a listener, and its unread messages."""
         listener.stores.remove(store)
         listener.mailbox.forget(store)
         room = self.rooms[store]
@@ -97,7 +97,7 @@ class Hub:
             del self.rooms[store]
 
     def leave(self, listener: Listener) -> None:
-        """Stop listening. A second time does nothing."""
+        """Remove a listener. Does nothing if it has left already."""
         if listener not in self._open:
             return
         self._open.remove(listener)
@@ -111,21 +111,21 @@ class Hub:
                 del self._viewers[listener.view]
 
     def broadcast(self, store: str, message: Message) -> None:
-        """Hand a message to everybody who listens to a store."""
+        """Send a message to all listeners of a store."""
         if (room := self.rooms.get(store)) is not None:
-            _hand_out(message, room.listeners)
+            _send(message, room.listeners)
 
     def is_viewed(self, store: str, camera: str) -> bool:
-        """Whether anybody looks at a camera's boxes."""
+        """Tell whether a listener gets a camera's tracks."""
         return (store, EVERY) in self._viewers or (store, camera) in self._viewers
 
-    def show(self, store: str, camera: str, boxes: Message) -> None:
-        """Hand boxes to everybody who looks at them."""
+    def show(self, store: str, camera: str, tracks: Message) -> None:
+        """Send tracks to all listeners that view the camera."""
         for view in ((store, EVERY), (store, camera)):
-            _hand_out(boxes, self._viewers.get(view, ()))
+            _send(tracks, self._viewers.get(view, ()))
 
 
-def _hand_out(message: Message, listeners: Collection[Listener]) -> None:
+def _send(message: Message, listeners: Collection[Listener]) -> None:
     kind = message.key[0]
     for listener in listeners:
         if listener.mailbox.put(message):

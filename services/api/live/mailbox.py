@@ -1,7 +1,7 @@
-"""What a browser has not read yet: at most one message of each kind, always the newest.
+"""Mailbox of a listener: its unread messages, at most one of each key, always the newest.
 
-Every event of the live side is absolute (totals, a status, the boxes of a frame): a newer one makes the older of its
-kind worthless. A slow browser therefore skips, and neither its memory here nor its delay grows.
+All events of live streams are absolute (totals, a status, the tracks in a frame): a newer one replaces an older one. A
+slow browser therefore skips events, and neither its memory here nor its delay grows.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ class Message:
     """An event, encoded once for all browsers.
 
     Attributes:
-        key: what it is about; it takes the place of an unread message with the same key.
+        key: kind and object; the message replaces an unread one with the same key.
         body: bytes of the server-sent event.
-        store: whose snapshot holds it; empty for what none holds.
-        revision: of totals, the store's version; None for what has none.
-        resets: whether it stands whatever was sent of its store before (a snapshot).
+        store: store whose snapshot includes it; empty if no snapshot does.
+        revision: version of the store, for totals and snapshots; else None.
+        resets: whether it is sent regardless of the revision before (a snapshot).
     """
 
     key: Key
@@ -43,10 +43,10 @@ class Mailbox:
         return len(self._unread)
 
     def put(self, message: Message) -> bool:
-        """Leave a message; tells whether an unread one was thrown away for it.
+        """Add a message. Returns whether it replaced an unread one.
 
-        A snapshot holds what was unread of its store: left in its place, that would hold up the totals that come after
-        the snapshot, and they would be read before it.
+        A snapshot removes the unread messages of its store, which it includes. Later totals would otherwise take their
+        place in the order, before the snapshot.
         """
         replaced = message.key in self._unread
         if message.resets:
@@ -56,13 +56,13 @@ class Mailbox:
         return replaced
 
     def begin(self, messages: Iterable[Message]) -> None:
-        """Throw away what is unread, and leave what holds it all."""
+        """Replace all unread messages by snapshots."""
         self._unread.clear()
         for message in messages:
             self.put(message)
 
     def forget(self, store: str) -> None:
-        """Throw away what is unread of a store."""
+        """Remove the unread messages of a store."""
         self._unread = {key: message for key, message in self._unread.items() if message.store != store}
 
     async def take(self) -> Message:

@@ -13,31 +13,31 @@ from services.api.live.mailbox import Message
 from services.api.stores.schemas import StoreOut
 
 RETRY = b"retry: 1000\n"
-"""A browser that lost its stream comes back after so many milliseconds. Stands before the first event."""
+"""Milliseconds until a browser reconnects. Sent before the first event."""
 
 
 class Stores(BaseModel):
-    """Which stores an organization's stream is about. Each has a snapshot of its own."""
+    """The stores of an organization's stream. A snapshot of each is sent, too."""
 
     now: int
     organization: str
-    stores: list[str] = Field(description="By id. One that is no more among them may be forgotten.")
+    stores: list[str] = Field(
+        description="Ids of the stores. A store that is missing from a later list can be forgotten."
+    )
 
 
 class Snapshot(BaseModel):
-    """What a stream says first of a store, and again: at midnight, at a reset, when the configuration changes."""
+    """A store as a whole: at the stream's start, at midnight, at a reset, and when the configuration changes."""
 
-    now: int = Field(
-        description="The API's clock, ns UTC: tells the age of what follows on a browser whose clock is off."
-    )
+    now: int = Field(description="Time by the API's clock, ns UTC: browsers with a wrong clock compute ages from it.")
     store: StoreOut
 
 
 class Heartbeat(BaseModel):
-    """The stream lives."""
+    """Sign that the stream is alive."""
 
     now: int
-    bus: bool = Field(description="Whether the API hears the services; without, counts come from the database, late.")
+    bus: bool = Field(description="Whether the API is connected to NATS; if not, counts come late, from the database.")
 
 
 def encode(event: str, data: str | bytes, *, id: int | None = None) -> bytes:  # noqa: A002  # the field's name
@@ -48,34 +48,34 @@ def encode(event: str, data: str | bytes, *, id: int | None = None) -> bytes:  #
 
 
 def stores(organization: str, names: Iterable[str], now: datetime) -> Message:
-    """Which stores a stream is about."""
+    """The list of a stream's stores."""
     data = Stores(now=to_ns(now), organization=organization, stores=sorted(names)).model_dump_json()
     return Message(("stores",), encode("stores", data))
 
 
 def snapshot(store: StoreOut, now: datetime) -> Message:
-    """Everything of a store at once."""
+    """The snapshot of a store."""
     data = Snapshot(now=to_ns(now), store=store).model_dump_json(by_alias=True)
     revision = store.counts.revision
     return Message(("snapshot", store.id), encode("snapshot", data, id=revision), store.id, revision, resets=True)
 
 
 def counts(event: Counts) -> Message:
-    """A store's totals. The id of the event is the store's version."""
+    """A store's totals. The event's id is the store's version."""
     body = encode("counts", event.encode(), id=event.revision)
     return Message(("counts", event.store), body, event.store, event.revision)
 
 
 def status(event: Status) -> Message:
-    """How a camera does."""
+    """A camera's status."""
     return Message(("status", event.camera, event.service), encode("status", event.encode()), event.store)
 
 
 def tracks(camera: str, data: bytes) -> Message:
-    """The tracked people of one frame, as the tracker encoded them."""
+    """The tracks in one frame, as the tracker encoded them."""
     return Message(("tracks", camera), encode("tracks", data))
 
 
 def heartbeat(now: datetime, *, bus: bool) -> bytes:
-    """The sign of life."""
+    """The heartbeat event."""
     return encode("heartbeat", Heartbeat(now=to_ns(now), bus=bus).model_dump_json())

@@ -1,4 +1,4 @@
-"""One live stream: a browser that listens to stores, or to a camera."""
+"""A live stream: the response that sends a listener's mailbox."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from services.api.live.mailbox import Mailbox
 from services.kit.logs import logger
 
 SEND_TIMEOUT = 30.0
-"""A browser that takes nothing for so long is gone: a closed laptop says no goodbye."""
+"""Seconds after which a browser that reads nothing is disconnected, such as on a closed laptop."""
 
 log = logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
-    """Asks every so often whether the listener may still listen.
+class RightsCheck:
+    """Checks from time to time that the listener still has its rights.
 
     Attributes:
-        look: raises NotFound or Unauthorized where not.
-        seconds: how long it is believed.
+        look: raises NotFound or Unauthorized if not.
+        seconds: interval of the checks.
     """
 
     look: Callable[[], Awaitable[object]]
     seconds: float
 
     async def allows(self) -> bool:
-        """Whether to go on. While the database is away, who is in stays in."""
+        """Tell whether the stream may go on. While the database is away, it does."""
         try:
             await self.look()
         except (NotFound, Unauthorized):
@@ -48,9 +48,9 @@ class Watch:
 
 
 class LiveStream(EventSourceResponse):
-    """Sends a listener's mailbox until the browser goes, may listen no longer, or the API stops.
+    """Sends a listener's mailbox until the browser disconnects, loses its rights, or the API stops.
 
-    Then the listener leaves the hub. sse-starlette ends the stream when uvicorn is told to stop. It holds no database
+    Then the listener leaves the hub. sse-starlette ends the stream when uvicorn shuts down. A stream holds no database
     session.
     """
 
@@ -60,11 +60,11 @@ class LiveStream(EventSourceResponse):
         listener: Listener,
         heartbeat: Callable[[], bytes],
         heartbeat_seconds: float,
-        watch: Watch,
+        check: RightsCheck,
         share: ExitStack,
     ) -> None:
         super().__init__(
-            events(listener.mailbox, watch),
+            events(listener.mailbox, check),
             ping=heartbeat_seconds,
             ping_message_factory=lambda: _Encoded(heartbeat()),
             send_timeout=SEND_TIMEOUT,
@@ -82,7 +82,7 @@ class LiveStream(EventSourceResponse):
 
         try:
             await super().__call__(scope, receive, watched)
-            if not ended:  # cut off because the API stops: say so, and the browser comes back at once
+            if not ended:  # the API stops: end the response properly, so that the browser reconnects at once
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except SendTimeoutError:
             log.info("a live stream took nothing and was closed", of=self._listener.name)
@@ -92,7 +92,7 @@ class LiveStream(EventSourceResponse):
 
 
 class _Encoded(ServerSentEvent):
-    """An event that is encoded already."""
+    """An encoded event."""
 
     def __init__(self, body: bytes) -> None:
         super().__init__()
@@ -102,25 +102,25 @@ class _Encoded(ServerSentEvent):
         return self._body
 
 
-async def events(mailbox: Mailbox, watch: Watch) -> AsyncIterator[bytes]:
-    """What is sent, as long as the watch allows."""
-    shown: dict[str, int] = {}
+async def events(mailbox: Mailbox, check: RightsCheck) -> AsyncIterator[bytes]:
+    """The encoded messages of a mailbox, for as long as the check allows."""
+    sent: dict[str, int] = {}
     head = messages.RETRY
     loop = asyncio.get_running_loop()
-    due = loop.time() + watch.seconds
+    due = loop.time() + check.seconds
     while True:
-        if loop.time() >= due:  # asked of a browser, too, that is always behind and never waits
-            if not await watch.allows():
-                return  # the browser comes back, and is told why it is not let in
-            due = loop.time() + watch.seconds
+        if loop.time() >= due:  # also for a browser that is always behind, and never waits
+            if not await check.allows():
+                return  # the browser reconnects, and gets the reason
+            due = loop.time() + check.seconds
         try:
             async with asyncio.timeout_at(due):
                 message = await mailbox.take()
         except TimeoutError:
             continue
         if message.revision is not None:
-            if message.revision <= shown.get(message.store, -1) and not message.resets:
-                continue  # the snapshot held it
-            shown[message.store] = message.revision
+            if message.revision <= sent.get(message.store, -1) and not message.resets:
+                continue  # the snapshot included it
+            sent[message.store] = message.revision
         yield head + message.body
         head = b""

@@ -1,13 +1,13 @@
-"""How often a camera's boxes are shown: no more than a person sees."""
+"""Limits the rate of a camera's tracks in live streams."""
 
 from __future__ import annotations
 
 
-class Pace:
-    """Lets a bounded number of events per second and key through.
+class Throttle:
+    """Limits events per second, by key.
 
-    An event may come up to half an interval early, as long as the average holds: of a camera that sends just at the
-    limit, jitter would otherwise drop every second frame.
+    An event may be up to half an interval early, as long as the average holds: otherwise jitter would drop every second
+    frame of a camera that sends at the limit.
     """
 
     def __init__(self, per_second: float) -> None:
@@ -15,7 +15,7 @@ class Pace:
         self._due: dict[str, float] = {}
 
     def allows(self, key: str, now: float) -> bool:
-        """Whether an event of `key` may pass at `now`, seconds of a monotonic clock."""
+        """Tell whether an event of `key` may pass at `now`, seconds of a monotonic clock."""
         due = self._due.get(key, now)
         if now < due - self._interval / 2:
             return False

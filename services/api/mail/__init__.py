@@ -1,1 +1,1 @@
-"""Mail to people: what it says, and how it reaches a mail server."""
+"""Mail: its texts, and its delivery to a mail server."""

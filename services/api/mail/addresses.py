@@ -1,4 +1,4 @@
-"""Addresses that a mail can be sent to, and that say the same to every mail server on its way."""
+"""E-mail addresses that every mail server interprets alike."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _LONGEST, _LONGEST_LOCAL = 254, 64
 
 
 def plain_address(text: str) -> str:
-    """An address in small letters.
+    """An address in lower case.
 
-    Only what needs no quotes and no encoding: it cannot hold two addresses or a header, and no letter of another
-    alphabet that looks like one of another person's address.
+    Accepts only addresses without quotes and encoding: they cannot contain a second address or a header, nor letters of
+    other alphabets that look like those of another person's address.
 
     Raises:
         ValueError: it is no such address.
@@ -29,14 +29,22 @@ def plain_address(text: str) -> str:
     return text.lower()
 
 
+def is_plain_address(text: str) -> bool:
+    """Tell whether a mail can be sent to a stored address as it is."""
+    try:
+        return plain_address(text) == text
+    except ValueError:
+        return False
+
+
 MailAddress = Annotated[str, Field(max_length=_LONGEST, examples=["mara@shop.example"]), AfterValidator(plain_address)]
 
 
 def parse_address(text: str) -> Address:
-    """A sender, as `Metrica <metrica@shop.example>` or its address alone.
+    """A sender, as `Metrica <metrica@shop.example>` or the address alone.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is no sender.
     """
     name, address = parseaddr(text)
     if not text.isprintable():

@@ -1,4 +1,4 @@
-"""What the mails say: plain text, the same whoever it goes to."""
+"""Texts of mails: plain text, independent of the recipient's account."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Letter:
 
 
 def invitation(name: str, organization: str, role: str, link: str) -> Letter:
-    """Asks somebody to join an organization. It names nobody who invited: a stranger's words have no place in it."""
+    """An invitation to an organization. It leaves out the inviter, whose name could carry a message."""
     organization = one_line(organization)
     return Letter(
         f"You are invited to {organization} on Metrica",
@@ -34,7 +34,7 @@ def invitation(name: str, organization: str, role: str, link: str) -> Letter:
 
 
 def reset(name: str, link: str) -> Letter:
-    """Lets somebody choose a new password."""
+    """A link for choosing a new password."""
     return Letter(
         "Choose a new password for Metrica",
         f"{_greet(name)}\n\nSomebody, probably you, asked for a new password for Metrica. Open this link within an "
@@ -44,7 +44,7 @@ def reset(name: str, link: str) -> Letter:
 
 
 def changed(name: str) -> Letter:
-    """Tells somebody that their password is another now."""
+    """A notice of a changed password."""
     return Letter(
         "Your password for Metrica was changed",
         f"{_greet(name)}\n\nYour password for Metrica was changed a moment ago, and your other sign-ins have ended.\n\n"
@@ -53,14 +53,14 @@ def changed(name: str) -> Letter:
 
 
 def write(letter: Letter, sender: str, recipient: str, mail: UUID, at: datetime) -> EmailMessage:
-    """A whole mail.
+    """A complete mail.
 
     Args:
-        letter: what it says.
+        letter: subject and text.
         sender: METRICA_MAIL_FROM.
         recipient: a plain address.
-        mail: its id: sent a second time, it is recognised by it.
-        at: the time.
+        mail: id of the mail, for a Message-ID that stays the same when it is sent again.
+        at: its date.
     """
     from_ = parse_address(sender)
     message = EmailMessage(policy=SMTP)
@@ -69,13 +69,13 @@ def write(letter: Letter, sender: str, recipient: str, mail: UUID, at: datetime)
     message["To"] = Address(addr_spec=recipient)
     message["Date"] = format_datetime(at)
     message["Message-ID"] = f"<{mail}@{from_.domain}>"
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday note answers it
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: suppresses automatic replies
     message.set_content(letter.text)
     return message
 
 
 def one_line(text: str) -> str:
-    """A name that people chose, without what would begin a new line, turn the writing around, or become a link."""
+    """A name on one line, without characters that change the direction of writing or form a link."""
     plain = "".join(" " if _begins_something(letter) else letter for letter in text).replace(".", ". ")
     return " ".join(plain.split())
 

@@ -1,7 +1,7 @@
-"""Mail on its way: put into the database together with what it is about, and sent by a loop of each replica.
+"""Outgoing mail: stored in the transaction that causes it, and sent by a loop in each replica.
 
-A mail is sent once, or once more where a replica dies between the mail server's answer and the database's: it has the
-same Message-ID then.
+A mail is sent once; or again, with the same Message-ID, if a replica dies between the mail server's response and the
+database's.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ from services.api.database import Sessions
 from services.api.http.problems import DATABASE_ERRORS
 from services.api.mail.messages import Letter, write
 from services.api.mail.settings import MailSettings
-from services.api.mail.smtp import TIMEOUT, Away, Refused, Send, sender
+from services.api.mail.smtp import TIMEOUT, Away, Rejected, Send, sender
 from services.kit.database.account_tables import OutgoingMail
 from services.kit.logs import logger
 from services.kit.nats.bus import Backoff
 from services.kit.vault import CannotOpen, Vault
 
 POLL_SECONDS = 5.0
-"""How often the database is asked for mail that another replica put there, or that is to be tried again."""
+"""Interval for reading the database, for mail of other replicas and for retries."""
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(minutes=10)
 TAKEN_FOR = timedelta(seconds=6 * TIMEOUT)
-"""So long a mail is one replica's: longer than a mail server may take. If that one dies, another one sends it."""
+"""Time for which a mail is locked by a replica: longer than a mail server may take. Then another replica sends it."""
 
 log = logger()
 
 Prepare = Callable[[AsyncSession, OutgoingMail], Awaitable[Letter | None]]
-"""Writes the letter of a mail that has none yet; None where it turns out that there is nobody to write to."""
+"""Writes the letter of a requested mail; None if there is no account to write to."""
 
 
 async def withdraw(session: AsyncSession, about: UUID) -> None:
-    """Do not send any more what is about something."""
+    """Delete the unsent mail about an object, given by its id."""
     await session.exec(delete(OutgoingMail).where(col(OutgoingMail.about) == about))
 
 
 class Outbox:
-    """Takes mail, and sends it.
+    """Stores mail, and sends it.
 
     Args:
         sessions: of READ COMMITTED transactions.
-        settings: the mail server's.
-        vault: seals what lies in the database.
-        clock: tells the time.
-        prepare: writes what was only asked for.
-        send: hands a mail over; to the server of the settings, unless given.
+        settings: of the mail server.
+        vault: seals letters in the database.
+        clock: gives the time.
+        prepare: writes requested letters.
+        send: sends a mail; by default through the mail server of the settings.
     """
 
     def __init__(
@@ -76,24 +76,24 @@ class Outbox:
         Args:
             session: in a transaction.
             recipient: a plain address.
-            letter: what it says.
-            about: what its link is of; see `withdraw`.
-            expires: when it is of no use any more.
+            letter: subject and text.
+            about: id of the object that the letter is about; see `withdraw`.
+            expires: time after which it is not sent.
         """
         if self._settings.mails:
             session.add(self._row(recipient, expires, sealed=self._seal(letter), about=about))
 
     def ask(self, session: AsyncSession, recipient: str, expires: datetime) -> None:
-        """Let the loop find out whether there is anything to write to an address."""
+        """Request a letter to an address, which the loop writes with `prepare`."""
         if self._settings.mails:
             session.add(self._row(recipient, expires))
 
     def wake(self) -> None:
-        """Look for mail now."""
+        """Send due mail now."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Send, until it is cancelled."""
+        """Send mail until cancelled."""
         if self._send is None:
             return
         backoff = Backoff()
@@ -112,7 +112,7 @@ class Outbox:
                 continue
 
     async def _send_next(self, send: Send) -> bool:
-        """Send the next mail that is due. Tells whether there was one."""
+        """Send the next due mail. Returns whether there was one."""
         async with self._sessions() as session, session.begin():
             mail = await self._take(session)
             if mail is None:
@@ -124,7 +124,7 @@ class Outbox:
         message = write(letter, self._settings.mail_from or "", mail.recipient, mail.id, self._clock())
         try:
             await send(message, mail.recipient)
-        except Refused as error:
+        except Rejected as error:
             log.error("the mail server refused a mail; it is given up", about=str(mail.about), error=str(error))
         except Away as error:
             await self._try_later(mail, str(error))

@@ -1,4 +1,4 @@
-"""Settings of mail: the server that takes it, and what its links begin with."""
+"""Settings of mail: the mail server, the sender, and the URL of links."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 
 class MailSettings(SealedSettings):
-    """What it takes to send mail. Without METRICA_SMTP_HOST none is sent, and `metrica user` prints the links."""
+    """Settings of mail. Without METRICA_SMTP_HOST no mail is sent, and `metrica user` prints links."""
 
     public_url: str | None = None
-    """Where people's browsers find the dashboard, as https://counts.shop.example. Links begin with it; what a request
-    calls this machine is never believed."""
+    """URL of the dashboard, as https://counts.shop.example. Links begin with it; a request's Host is not trusted."""
     smtp_host: str | None = None
     smtp_port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """587 with STARTTLS, 465 with TLS and 25 without, unless said."""
+    """By default 587 with STARTTLS, 465 with TLS, and 25 without."""
     smtp_user: str | None = None
     smtp_password: SecretStr | None = None
     smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
-    """Encrypted from the first greeting on, from the first byte on, or not at all."""
+    """Encryption: after the greeting, from the first byte, or none."""
     smtp_tls_ca: Path | None = None
-    """Who must have signed the mail server's certificate; whoever this machine trusts, unless said."""
+    """CA certificates for the mail server; by default those of this machine."""
     mail_from: str | None = None
     """The sender, as `Metrica <metrica@shop.example>`."""
 
@@ -47,8 +46,8 @@ class MailSettings(SealedSettings):
         "public_url", "smtp_host", "smtp_port", "smtp_user", "smtp_password", "smtp_tls_ca", "mail_from", mode="before"
     )
     @classmethod
-    def _is_said(cls, value: object) -> object:
-        return None if value == "" else value  # an empty variable, as compose files pass on what is not set, is none
+    def _is_set(cls, value: object) -> object:
+        return None if value == "" else value  # compose files pass unset variables as empty ones
 
     @field_validator("smtp_tls", mode="before")
     @classmethod
@@ -84,10 +83,10 @@ class MailSettings(SealedSettings):
 
 
 def checked_public_url(url: str) -> str:
-    """The beginning of links, without a slash at its end.
+    """The base URL of links, without a trailing slash.
 
     Raises:
-        ValueError: it is no address of pages.
+        ValueError: it is no http or https URL, or has a user name, query or fragment.
     """
     try:
         parts = urlsplit(url)

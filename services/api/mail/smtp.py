@@ -1,4 +1,4 @@
-"""Handing a mail to the mail server."""
+"""Sends a mail through the mail server."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ TIMEOUT = 20.0
 _PERMANENT = range(500, 600)
 
 Send = Callable[[EmailMessage, str], Awaitable[None]]
-"""Hands a mail over for one recipient; raises `Refused` or `Away`."""
+"""Sends a mail to one recipient; raises `Rejected` or `Away`."""
 
 
-class Refused(Exception):
-    """The mail server will never take this mail."""
+class Rejected(Exception):
+    """Permanent failure: the mail server rejects this mail."""
 
 
 class Away(Exception):
-    """The mail server cannot take this mail now."""
+    """Temporary failure: the mail server cannot be reached, or defers the mail."""
 
 
 def sender(settings: MailSettings) -> Send:
-    """What sends by the server that the settings name."""
+    """A function that sends through the mail server of the settings."""
     assert settings.smtp_host is not None
     host, port, tls = settings.smtp_host, settings.smtp_port_used, settings.smtp_tls
     secret = settings.smtp_password
@@ -46,12 +46,12 @@ def sender(settings: MailSettings) -> Send:
                 password=password,
                 timeout=TIMEOUT,
                 use_tls=tls == "tls",
-                start_tls=tls == "starttls",  # without the server's offer to encrypt, nothing is sent
+                start_tls=tls == "starttls",  # fails if the server does not offer encryption
                 tls_context=context,
             )
         except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPDataError) as error:
-            code, said = _answer(error)
-            raise (Refused if code in _PERMANENT else Away)(f"{code} {said}") from error
+            code, reply = _answer(error)
+            raise (Rejected if code in _PERMANENT else Away)(f"{code} {reply}") from error
         except (aiosmtplib.SMTPException, OSError) as error:
             raise Away(f"{type(error).__name__}: {error}") from error
 

@@ -1,1 +1,1 @@
-"""Members: who may do what in an organization; and the users themselves."""
+"""Members of organizations with their roles, and users."""

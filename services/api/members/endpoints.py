@@ -8,7 +8,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
-from services.api.dependencies import ClockDep, OrganizationID, PrincipalDep, SessionDep, WritingDep
+from services.api.auth.dependencies import PrincipalDep, WritingDep
+from services.api.dependencies import ClockDep, OrganizationID, SessionDep
 from services.api.http.etags import IfMatch, tagged
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import CHANGING, READING, describe
@@ -25,7 +26,7 @@ UserID = Annotated[UUID, Path(description="The user's id.")]
 async def list_members(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, page: PageDep
 ) -> Page[MemberOut]:
-    """Who may do what in an organization; its admins see it."""
+    """Members and their roles. Requires the admin role."""
     items, after = await service.list_members(session, principal, organization, page)
     return Page(items=items, next=after)
 
@@ -34,17 +35,17 @@ async def list_members(
 async def change_member(
     organization: OrganizationID,
     user: UserID,
-    wanted: MemberPatch,
+    body: MemberPatch,
     principal: PrincipalDep,
     writing: WritingDep,
     clock: ClockDep,
     response: Response,
     if_match: IfMatch = None,
 ) -> MemberOut:
-    """Its admins do. In force at the member's next request; keys that an admin of before has made are revoked."""
+    """Requires the admin role. In force at the member's next request. Keys made by a former admin are revoked."""
     async with writing() as session:
-        shown = await service.change_role(session, principal, organization, user, wanted, if_match, clock)
-    return tagged(response, shown)
+        changed = await service.change_role(session, principal, organization, user, body, if_match, clock)
+    return tagged(response, changed)
 
 
 @router.delete(
@@ -61,35 +62,35 @@ async def remove_member(
     clock: ClockDep,
     if_match: IfMatch = None,
 ) -> None:
-    """Its admins do. The account stays; keys that they made are revoked, but those of workers."""
+    """Requires the admin role. The account stays. Keys that the member made are revoked, except workers' keys."""
     async with writing() as session:
         await service.remove(session, principal, organization, user, if_match, clock)
 
 
 @router.get("/users", summary="List users", responses=describe(*READING))
 async def list_users(session: SessionDep, principal: PrincipalDep, page: PageDep) -> Page[UserOut]:
-    """All that there are; superadmins see them."""
+    """All users. Requires a superadmin."""
     items, after = await service.list_users(session, principal, page)
     return Page(items=items, next=after)
 
 
 @router.get("/users/{user}", summary="See a user", responses=describe(*READING))
 async def show_user(user: UserID, session: SessionDep, principal: PrincipalDep, response: Response) -> UserOut:
-    """Superadmins do."""
+    """Requires a superadmin."""
     return tagged(response, UserOut.of(await service.find_user(session, principal, user)))
 
 
 @router.patch("/users/{user}", summary="Change a user", responses=describe(*CHANGING))
 async def change_user(
     user: UserID,
-    wanted: UserPatch,
+    body: UserPatch,
     principal: PrincipalDep,
     writing: WritingDep,
     clock: ClockDep,
     response: Response,
     if_match: IfMatch = None,
 ) -> UserOut:
-    """Superadmins do. Who is disabled is signed out at once."""
+    """Requires a superadmin. Disabling a user ends all of their sign-ins."""
     async with writing() as session:
-        shown = await service.change_user(session, principal, user, wanted, if_match, clock)
-    return tagged(response, shown)
+        changed = await service.change_user(session, principal, user, body, if_match, clock)
+    return tagged(response, changed)

@@ -1,4 +1,4 @@
-"""Members and users, as they are said and shown."""
+"""Schemas of members and users."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.kit.database.account_tables import Membership, User
 
 
 class MemberPatch(Incoming):
-    """Another role."""
+    """A new role for a member."""
 
     role: Role
 
@@ -28,19 +28,19 @@ class MemberOut(BaseModel):
 
     @classmethod
     def of(cls, user: User, membership: Membership) -> MemberOut:
-        """As the API shows it."""
+        """The schema of a row."""
         return cls(user=user.id, email=user.email, name=user.name, role=Role(membership.role))
 
 
 class UserPatch(Patch):
-    """What is to be another about a user."""
+    """Fields of a user to update; omitted fields are unchanged."""
 
     name: Label = ""
     subject: str | None = Field(
         default=None, min_length=1, max_length=255, description="`sub` in the tokens of another issuer."
     )
     superadmin: bool = False
-    disabled: bool = Field(default=False, description="Signed out everywhere at once, and not let in.")
+    disabled: bool = Field(default=False, description="A disabled user is signed out everywhere and cannot sign in.")
 
 
 class UserOut(BaseModel):
@@ -53,9 +53,9 @@ class UserOut(BaseModel):
     superadmin: bool
     disabled: bool
     created_at: datetime
-    verified_at: datetime | None = Field(description="When this person showed that the address is theirs.")
+    verified_at: datetime | None = Field(description="Time at which the person proved to own the address.")
 
     @classmethod
     def of(cls, user: User) -> UserOut:
-        """As the API shows it."""
+        """The schema of a row."""
         return cls(**user.model_dump(include=set(cls.model_fields)))

@@ -1,1 +1,1 @@
-"""Occupancy: how many are inside a store now and over the day, and what people say of it."""
+"""Occupancy: people inside a store now and over a day, and corrections."""

@@ -11,10 +11,11 @@ from fastapi import APIRouter, Query
 
 from contracts.identity import LIVE
 from services.api.access import Role, readable_store
+from services.api.auth.dependencies import ChangeCounted, PrincipalDep
 from services.api.counts.endpoints import Day
 from services.api.database import driver
-from services.api.dependencies import ChangeCounted, ClockDep, PrincipalDep, SessionDep, StoreID
-from services.api.history.period import Period, Size, Slot, slots
+from services.api.dependencies import ClockDep, SessionDep, StoreID
+from services.api.history.period import DateRange, Size, TimeSlot, slots
 from services.api.http.problems import READING, describe
 from services.api.occupancy.repository import DayInside, correct, last_correction, read_day
 from services.api.occupancy.schemas import CorrectionIn, CorrectionOut, InsideNow, InsideThen, OccupancyOut
@@ -26,9 +27,7 @@ from services.kit.local_time import QUARTER, local_day, time_zone_named
 router = APIRouter(tags=["history"])
 
 _ERRORS = describe(*READING)
-Bucket = Annotated[
-    Literal[Size.QUARTER, Size.HOUR], Query(description="How long the pieces of the day are.", examples=["15m"])
-]
+Bucket = Annotated[Literal[Size.QUARTER, Size.HOUR], Query(description="Length of a bucket.", examples=["15m"])]
 
 
 @router.get("/stores/{store}/occupancy", summary="Occupancy of a store", responses=_ERRORS)
@@ -40,24 +39,26 @@ async def occupancy(
     day: Day = None,
     bucket: Bucket = Size.QUARTER,
 ) -> OccupancyOut:
-    """How many are inside now, and were over a local day: INs minus OUTs since the last reset or correction."""
-    found = await readable_store(session, principal, store)
+    """People inside now and over a local day: INs minus OUTs since the last reset or correction."""
+    row = await readable_store(session, principal, store)
     connection, now = await driver(session), clock().astimezone(UTC)
-    wanted = day or local_day(now, time_zone_named(found.time_zone))
-    inside = await read_day(connection, found, wanted, now)
-    buckets = _buckets(found, wanted, bucket, inside)
+    chosen = day or local_day(now, time_zone_named(row.time_zone))
+    inside = await read_day(connection, row, chosen, now)
+    buckets = _buckets(row, chosen, bucket, inside)
     return OccupancyOut(
         store=store,
-        time_zone=found.time_zone,
-        capacity=found.capacity,
-        reset=found.occupancy_reset,
-        now=await _now(connection, found, now),
-        day=wanted,
-        peak=max(buckets, key=lambda one: one.inside, default=None),
+        time_zone=row.time_zone,
+        capacity=row.capacity,
+        reset=row.occupancy_reset,
+        now=await _now(connection, row, now),
+        day=chosen,
+        peak=max(buckets, key=lambda bucket: bucket.inside, default=None),
         buckets=buckets,
         corrections=[
-            CorrectionOut.model_validate(one._asdict() | {"at": one.at.astimezone(time_zone_named(found.time_zone))})
-            for one in inside.corrections
+            CorrectionOut.model_validate(
+                correction._asdict() | {"at": correction.at.astimezone(time_zone_named(row.time_zone))}
+            )
+            for correction in inside.corrections
         ],
     )
 
@@ -70,13 +71,16 @@ async def occupancy(
     dependencies=[ChangeCounted],
 )
 async def correct_occupancy(
-    store: StoreID, said: CorrectionIn, session: SessionDep, principal: PrincipalDep, clock: ClockDep
+    store: StoreID, body: CorrectionIn, session: SessionDep, principal: PrincipalDep, clock: ClockDep
 ) -> InsideNow:
-    """From now on, until the next reset, people are counted from this number. It is kept who said so, and when."""
-    found = await readable_store(session, principal, store, Role.MANAGER)
+    """Sets the number of people inside: counting goes on from it until the next reset. Requires the manager role.
+
+    The correction is kept with its author and time.
+    """
+    row = await readable_store(session, principal, store, Role.MANAGER)
     connection, now = await driver(session), clock().astimezone(UTC)
-    await correct(connection, found, said.inside, principal.name, now)
-    answer = await _now(connection, found, now)
+    await correct(connection, row, body.inside, principal.name, now)
+    answer = await _now(connection, row, now)
     await session.commit()
     return answer
 
@@ -84,25 +88,25 @@ async def correct_occupancy(
 async def _now(connection: asyncpg.Connection, store: Store, now: datetime) -> InsideNow:
     where = time_zone_named(store.time_zone)
     since, until = resets_around(now, store.occupancy_reset, where)
-    said = await last_correction(connection, store, since, until)
+    correction = await last_correction(connection, store, since, until)
     counts = await totals(connection, LIVE, store.id, now)
     return InsideNow(
         inside=counts.inside,
         at=now.astimezone(where),
-        since=(said.at if said else since).astimezone(where),
-        corrected=said is not None,
+        since=(correction.at if correction else since).astimezone(where),
+        corrected=correction is not None,
     )
 
 
 def _buckets(store: Store, day: date, size: Size, inside: DayInside) -> list[InsideThen]:
     return [
         bucket
-        for slot in slots(Period(day, day), size, time_zone_named(store.time_zone))
+        for slot in slots(DateRange(day, day), size, time_zone_named(store.time_zone))
         if (bucket := _bucket(slot, inside)) is not None
     ]
 
 
-def _bucket(slot: Slot, inside: DayInside) -> InsideThen | None:
+def _bucket(slot: TimeSlot, inside: DayInside) -> InsideThen | None:
     at, end = slot.start.astimezone(UTC), slot.end.astimezone(UTC)
     quarters = []
     while at < end and at in inside.quarters:

@@ -1,4 +1,4 @@
-"""Reading a store's occupancy, and writing down what people say of it."""
+"""Reads a store's occupancy, and stores corrections of it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ SELECT at, inside, counted, who FROM occupancy_correction WHERE store = $1 AND a
 _CORRECT = "INSERT INTO occupancy_correction (store, at, inside, counted, who) VALUES ($1, $2, $3, $4, $5)"
 
 
-class Correction(NamedTuple):
-    """What somebody said: how many are inside, where so many had been counted."""
+class StoredCorrection(NamedTuple):
+    """A correction: `inside` people, where `counted` had been counted, by `who`."""
 
     at: datetime
     inside: int
@@ -37,7 +37,7 @@ class Correction(NamedTuple):
 
 
 class Quarter(NamedTuple):
-    """INs and OUTs of a quarter hour, and how many were inside at its end."""
+    """INs and OUTs of a quarter hour, and the people inside at its end."""
 
     ins: int
     outs: int
@@ -46,14 +46,14 @@ class Quarter(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DayInside:
-    """A local day by quarter hours of UTC, and what was said on it."""
+    """A local day by quarter hours, UTC, and its corrections."""
 
     quarters: dict[datetime, Quarter]
-    corrections: list[Correction]
+    corrections: list[StoredCorrection]
 
 
 async def read_day(connection: asyncpg.Connection, store: Store, day: date, now: datetime) -> DayInside:
-    """A store's day, until now. The caller may read the store."""
+    """A store's local day, up to now. `store` comes from `services.api.access`."""
     where = time_zone_named(store.time_zone)
     pieces = offset_periods(where, day, day)
     if not pieces:
@@ -62,28 +62,28 @@ async def read_day(connection: asyncpg.Connection, store: Store, day: date, now:
     bases = [Base(at) for at in resets(day - 2 * DAY, day + DAY, store.occupancy_reset, where) if at < end]
     while len(bases) > 1 and bases[1].at <= start:
         del bases[0]
-    said = await _corrections(connection, store, bases[0].at, end)
-    bases += [await corrected(connection, LIVE, store.id, one.at, one.inside) for one in said]
+    corrections = await _corrections(connection, store, bases[0].at, end)
+    bases += [await corrected(connection, LIVE, store.id, row.at, row.inside) for row in corrections]
     rows = await connection.fetch(_QUARTERS, LIVE, store.id, bases[0].at, end)
     counted = {row["bucket"]: (row["ins"], row["outs"]) for row in rows}
     nets = {bucket: ins - outs for bucket, (ins, outs) in counted.items()}
     inside = over(sorted(bases, key=lambda base: base.at), nets, min(end, now))
     return DayInside(
         {at: Quarter(*counted.get(at, (0, 0)), people) for at, people in inside if at >= start},
-        [one for one in said if one.at >= start],
+        [correction for correction in corrections if correction.at >= start],
     )
 
 
 async def last_correction(
     connection: asyncpg.Connection, store: Store, since: datetime, until: datetime
-) -> Correction | None:
-    """The newest correction between two moments."""
-    said = await _corrections(connection, store, since, until)
-    return said[-1] if said else None
+) -> StoredCorrection | None:
+    """The newest correction from `since` to the exclusive `until`."""
+    corrections = await _corrections(connection, store, since, until)
+    return corrections[-1] if corrections else None
 
 
 async def correct(connection: asyncpg.Connection, store: Store, people: int, who: str, now: datetime) -> None:
-    """Write down that so many are inside now, and tell the APIs. The caller commits."""
+    """Store the number of people inside now, and notify the API's replicas. The caller commits."""
     counted = (await totals(connection, LIVE, store.id, now)).inside
     await connection.execute(_CORRECT, store.id, now, people, counted, who)
     await connection.execute(f"NOTIFY {CHANNEL}")
@@ -91,5 +91,5 @@ async def correct(connection: asyncpg.Connection, store: Store, people: int, who
 
 async def _corrections(
     connection: asyncpg.Connection, store: Store, start: datetime, end: datetime
-) -> Sequence[Correction]:
-    return [Correction(*row) for row in await connection.fetch(_CORRECTIONS, store.id, start, end)]
+) -> Sequence[StoredCorrection]:
+    return [StoredCorrection(*row) for row in await connection.fetch(_CORRECTIONS, store.id, start, end)]

@@ -1,4 +1,4 @@
-"""Occupancy as the API shows and takes it."""
+"""Schemas of occupancy."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from services.api.history.schemas import Tally
+from services.api.history.schemas import InOutCounts
 from services.api.http.bodies import Incoming
 
-# JSON Schema's "time" has an offset; this is what a clock on the wall shows.
+# JSON Schema's "time" has an offset; this is a wall-clock time.
 WallTime = Annotated[time, WithJsonSchema({"type": "string", "pattern": r"^\d\d:\d\d:\d\d", "examples": ["04:00:00"]})]
 
 
 class InsideNow(BaseModel):
-    """How it is at this moment."""
+    """Present occupancy."""
 
-    inside: int = Field(description="People inside: the same as in the live stream.")
+    inside: int = Field(description="People inside, as in the live stream.")
     at: datetime
-    since: datetime = Field(description="From when on they are counted: the last reset, or the last correction.")
-    corrected: bool = Field(description="Whether that was a correction.")
+    since: datetime = Field(description="Time of the last reset or correction, from which people are counted.")
+    corrected: bool = Field(description="Whether `since` is a correction.")
 
 
-class InsideThen(Tally):
-    """A piece of the day: INs and OUTs, and how many were inside at its end."""
+class InsideThen(InOutCounts):
+    """INs and OUTs of a bucket, and the people inside at its end."""
 
     start: datetime
     end: datetime
@@ -33,11 +33,11 @@ class InsideThen(Tally):
 
 
 class CorrectionOut(BaseModel):
-    """What somebody said."""
+    """A correction of occupancy."""
 
     at: datetime
     inside: int
-    counted: int = Field(description="How many had been counted until then.")
+    counted: int = Field(description="People inside by counting, when it was corrected.")
     who: str
 
 
@@ -47,16 +47,18 @@ class OccupancyOut(BaseModel):
     store: str
     time_zone: str
     capacity: int | None
-    reset: WallTime = Field(description="The local time at which nobody is inside any more.")
+    reset: WallTime = Field(description="Local time at which occupancy is reset to 0.")
     now: InsideNow
     day: date
-    peak: InsideThen | None = Field(description="The piece at whose end the most were inside; the first of several.")
-    buckets: list[InsideThen] = Field(description="The day, as far as it has come.")
+    peak: InsideThen | None = Field(
+        description="The bucket with the most people inside at its end; the first of equals."
+    )
+    buckets: list[InsideThen] = Field(description="Buckets of the day, up to now.")
     corrections: list[CorrectionOut]
 
 
 class CorrectionIn(Incoming):
-    """How many there are now."""
+    """The true number of people inside now."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"inside": 12}})
 

@@ -1,1 +1,1 @@
-"""Organizations: who owns stores."""
+"""Organizations: the tenants, which own stores."""

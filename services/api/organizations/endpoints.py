@@ -8,7 +8,8 @@ from fastapi import APIRouter, Response
 from sqlmodel import col
 
 from services.api.access import readable_organization, readable_organizations, superadmins_only
-from services.api.dependencies import OrganizationID, PrincipalDep, SessionDep, WritingDep
+from services.api.auth.dependencies import PrincipalDep, WritingDep
+from services.api.dependencies import OrganizationID, SessionDep
 from services.api.http.etags import IfMatch, tagged
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import CHANGING, CREATING, READING, describe
@@ -22,7 +23,7 @@ router = APIRouter(tags=["organizations"])
 
 @router.get("/organizations", summary="List organizations", responses=describe(*READING))
 async def list_organizations(session: SessionDep, principal: PrincipalDep, page: PageDep) -> Page[OrganizationOut]:
-    """Those that you may know of, by id."""
+    """Organizations that you may see, ordered by id."""
     rows, after = await page.read(session, readable_organizations(principal), col(Organization.id), str)
     return Page(items=[OrganizationOut.of(row) for row in rows], next=after)
 
@@ -34,10 +35,10 @@ async def list_organizations(session: SessionDep, principal: PrincipalDep, page:
     response_model=OrganizationOut,
     responses=describe(*CREATING),
 )
-async def create_organization(wanted: OrganizationIn, principal: PrincipalDep, creation: CreationDep) -> Response:
-    """Superadmins do."""
+async def create_organization(body: OrganizationIn, principal: PrincipalDep, creation: CreationDep) -> Response:
+    """Requires a superadmin."""
     return await creation.once(
-        wanted, lambda session: service.create(session, principal, wanted), may=lambda _: superadmins_only(principal)
+        body, lambda session: service.create(session, principal, body), may=lambda _: superadmins_only(principal)
     )
 
 
@@ -45,23 +46,23 @@ async def create_organization(wanted: OrganizationIn, principal: PrincipalDep, c
 async def show_organization(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, response: Response
 ) -> OrganizationOut:
-    """One organization; its ETag goes into `If-Match` of a change."""
+    """An organization. Send the ETag as `If-Match` with a change."""
     return tagged(response, OrganizationOut.of(await readable_organization(session, principal, organization)))
 
 
 @router.patch("/organizations/{organization}", summary="Change an organization", responses=describe(*CHANGING))
 async def change_organization(
     organization: OrganizationID,
-    wanted: OrganizationPatch,
+    body: OrganizationPatch,
     principal: PrincipalDep,
     writing: WritingDep,
     response: Response,
     if_match: IfMatch = None,
 ) -> OrganizationOut:
-    """Its admins do."""
+    """Requires the admin role."""
     async with writing() as session:
-        shown = await service.change(session, principal, organization, wanted, if_match)
-    return tagged(response, shown)
+        changed = await service.change(session, principal, organization, body, if_match)
+    return tagged(response, changed)
 
 
 @router.delete(
@@ -73,6 +74,6 @@ async def change_organization(
 async def remove_organization(
     organization: OrganizationID, principal: PrincipalDep, writing: WritingDep, if_match: IfMatch = None
 ) -> None:
-    """Superadmins do, once it has no stores. Its members keep their accounts."""
+    """Requires a superadmin, and an organization without stores. Its members keep their accounts."""
     async with writing() as session:
         await service.remove(session, principal, organization, if_match)

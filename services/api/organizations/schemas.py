@@ -1,4 +1,4 @@
-"""An organization, as it is said and shown."""
+"""Schemas of organizations."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from services.kit.database.tables import Organization
 
 Months = Annotated[
     int | None,
-    Field(ge=1, le=1200, description="Months after which crossings and counts are removed for good; null keeps them."),
+    Field(ge=1, le=1200, description="Months after which crossings and counts are deleted; null keeps them."),
 ]
 
 
 class OrganizationIn(Incoming):
     """A new organization."""
 
-    id: Token | None = Field(default=None, description="Made from the name where it is left out.", examples=["acme"])
+    id: Token | None = Field(default=None, description="Derived from the name if omitted.", examples=["acme"])
     name: Name
     months_kept: Months = None
 
 
 class OrganizationPatch(Patch):
-    """What is to be another about it."""
+    """Fields of an organization to update; omitted fields are unchanged."""
 
     name: Name = ""
     months_kept: Months = None
     second_factor: bool = Field(
         default=False,
-        description="Members who sign in with a password have no role here until they have a second factor. Takes an "
-        "admin who has one.",
+        description="Require a second factor: members who sign in with a password have no role here until they have "
+        "one. Only an admin who has one can set this.",
     )
 
 
@@ -46,5 +46,5 @@ class OrganizationOut(BaseModel):
 
     @classmethod
     def of(cls, organization: Organization) -> OrganizationOut:
-        """As the API shows it."""
+        """The schema of a row."""
         return cls(**organization.model_dump(include=set(cls.model_fields)))

@@ -1,8 +1,7 @@
-"""Making, changing and removing organizations. Superadmins make and remove them; an admin changes their own."""
+"""Organizations: superadmins create and remove them, admins change their own."""
 
 from __future__ import annotations
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, Role, readable_organization, require_superadmin
@@ -10,37 +9,38 @@ from services.api.auth.second_factor import factors
 from services.api.http import etags
 from services.api.http.ids import free_id
 from services.api.http.problems import Conflict, Forbidden
+from services.api.organizations import repository
 from services.api.organizations.schemas import OrganizationIn, OrganizationOut, OrganizationPatch
-from services.kit.database.account_tables import ApiKey, Membership
-from services.kit.database.tables import Organization, Store
+from services.kit.database.tables import Organization
 
 
-async def create(session: AsyncSession, principal: Principal, wanted: OrganizationIn) -> OrganizationOut:
-    """Make one."""
+async def create(session: AsyncSession, principal: Principal, body: OrganizationIn) -> OrganizationOut:
+    """Create an organization."""
     require_superadmin(principal)
-    name = await free_id(session, Organization, wanted.id, wanted.name)
-    made = Organization(id=name, name=wanted.name, months_kept=wanted.months_kept)
+    name = await free_id(session, Organization, body.id, body.name)
+    made = Organization(id=name, name=body.name, months_kept=body.months_kept)
     session.add(made)
     return OrganizationOut.of(made)
 
 
 async def change(
-    session: AsyncSession, principal: Principal, organization: str, wanted: OrganizationPatch, if_match: str | None
+    session: AsyncSession, principal: Principal, organization: str, body: OrganizationPatch, if_match: str | None
 ) -> OrganizationOut:
-    """Change what is said.
+    """Update the fields of an organization that the body sets.
 
     Raises:
-        Forbidden: a key asks for second factors; people do.
-        Conflict: the admin has none, and would be the first to have no role.
+        Forbidden: a key changes the requirement of second factors, which takes a user.
+        Conflict: the admin has no second factor, and would lose the role.
+        ChangedMeanwhile: the organization is not at the ETag of `if_match`.
     """
-    found = await readable_organization(session, principal, organization, Role.ADMIN)
-    etags.check(if_match, OrganizationOut.of(found))
-    if wanted.said.get("second_factor", found.second_factor) != found.second_factor:
-        await _may_change_second_factor(session, principal, wanted.second_factor)
-    for name, value in wanted.said.items():
-        setattr(found, name, value)
-    session.add(found)
-    return OrganizationOut.of(found)
+    row = await readable_organization(session, principal, organization, Role.ADMIN)
+    etags.check(if_match, OrganizationOut.of(row))
+    if body.changes.get("second_factor", row.second_factor) != row.second_factor:
+        await _may_change_second_factor(session, principal, body.second_factor)
+    for name, value in body.changes.items():
+        setattr(row, name, value)
+    session.add(row)
+    return OrganizationOut.of(row)
 
 
 async def _may_change_second_factor(session: AsyncSession, principal: Principal, on: bool) -> None:
@@ -52,14 +52,15 @@ async def _may_change_second_factor(session: AsyncSession, principal: Principal,
 
 
 async def remove(session: AsyncSession, principal: Principal, organization: str, if_match: str | None) -> None:
-    """Remove one that has no stores, with its members and keys."""
-    found = await readable_organization(session, principal, organization)
+    """Remove an organization with its members and keys.
+
+    Raises:
+        Conflict: it has stores.
+        ChangedMeanwhile: the organization is not at the ETag of `if_match`.
+    """
+    row = await readable_organization(session, principal, organization)
     require_superadmin(principal)
-    etags.check(if_match, OrganizationOut.of(found))
-    if (await session.exec(select(Store.id).where(Store.organization == found.id).limit(1))).first() is not None:
-        raise Conflict(f"The organization {found.id} has stores: remove those first.")
-    for kind in (Membership, ApiKey):
-        for row in (await session.exec(select(kind).where(col(kind.organization) == found.id))).all():
-            await session.delete(row)
-    await session.flush()
-    await session.delete(found)
+    etags.check(if_match, OrganizationOut.of(row))
+    if await repository.has_stores(session, row):
+        raise Conflict(f"The organization {row.id} has stores: remove those first.")
+    await repository.delete_organization(session, row)

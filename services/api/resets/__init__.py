@@ -1,1 +1,1 @@
-"""A forgotten password: its owner chooses another one by a link that is sent to the account's address."""
+"""Password resets: the owner of an account chooses a password with a link that is sent by mail."""

@@ -6,10 +6,9 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request
 
-from services.api.dependencies import PartsDep
 from services.api.http.problems import describe
 from services.api.invitations.schemas import LinkIn
-from services.api.resets import service
+from services.api.resets.dependencies import PasswordResetsDep
 from services.api.resets.schemas import ResetAskedOut, ResetIn, ResetLook, StrengthIn, StrengthOut, UseIn
 from services.kit.network.client_addresses import client_network
 
@@ -26,16 +25,16 @@ _LINK = (
     status_code=HTTPStatus.ACCEPTED,
     responses=describe(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-async def ask(wanted: ResetIn, request: Request, of: PartsDep) -> ResetAskedOut:
-    """Sends a link to the account's address, good for an hour. The answer is the same for every address."""
-    await service.ask(of, wanted.email, client_network(request.scope))
+async def ask(body: ResetIn, request: Request, resets: PasswordResetsDep) -> ResetAskedOut:
+    """Sends a link to the account's address, valid for an hour. The response is the same for every address."""
+    await resets.ask(body.email, client_network(request.scope))
     return ResetAskedOut()
 
 
 @router.post("/password-resets/look", summary="See a password reset", responses=describe(*_LINK))
-async def look(wanted: LinkIn, of: PartsDep) -> ResetLook:
-    """Whose password a link sets, for the person who holds it."""
-    return await service.look(of, wanted.token.get_secret_value())
+async def look(body: LinkIn, resets: PasswordResetsDep) -> ResetLook:
+    """The account whose password a link sets, for its holder."""
+    return await resets.look(body.token.get_secret_value())
 
 
 @router.post(
@@ -44,9 +43,9 @@ async def look(wanted: LinkIn, of: PartsDep) -> ResetLook:
     status_code=HTTPStatus.NO_CONTENT,
     responses=describe(*_LINK),
 )
-async def use(wanted: UseIn, of: PartsDep) -> None:
-    """By the link of a reset, once. All sign-ins of the account end."""
-    await service.use(of, wanted)
+async def use(body: UseIn, resets: PasswordResetsDep) -> None:
+    """Sets a password with the link of a reset, once. All sign-ins of the account end."""
+    await resets.use(body)
 
 
 @router.post(
@@ -54,7 +53,7 @@ async def use(wanted: UseIn, of: PartsDep) -> None:
     summary="Estimate a password",
     responses=describe(*_LINK, HTTPStatus.TOO_MANY_REQUESTS),
 )
-async def judge(wanted: StrengthIn, of: PartsDep) -> StrengthOut:
-    """How easily a password is guessed, for the person who holds a link and chooses one."""
-    found = await service.judge(of, wanted)
-    return StrengthOut(score=found.score, enough=found.enough, says=found.says)
+async def judge(body: StrengthIn, resets: PasswordResetsDep) -> StrengthOut:
+    """Estimates how easily a password is guessed, for the holder of a link."""
+    strength = await resets.estimate(body)
+    return StrengthOut(score=strength.score, enough=strength.enough, says=strength.says)

@@ -1,4 +1,4 @@
-"""Password resets, as they are said and shown."""
+"""Schemas of password resets."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from services.api.auth.schemas import Email
+from services.api.auth.tokens.one_time_links import Token
 from services.api.http.bodies import Incoming
 from services.api.invitations.schemas import ChosenPassword
-from services.api.links import Token
 
 
 class ResetIn(Incoming):
@@ -19,35 +19,35 @@ class ResetIn(Incoming):
 
 
 class ResetAskedOut(BaseModel):
-    """The same for every address."""
+    """Response to a request for a reset: the same for every address."""
 
     detail: str = "If there is an account with this address, a mail with a link is on its way."
 
 
 class ResetLook(BaseModel):
-    """What a link is about, for the person who holds it."""
+    """The account of a link, for its holder."""
 
     email: str
     expires_at: datetime
 
 
 class UseIn(Incoming):
-    """A new password."""
+    """The new password, with the link's token."""
 
     token: Token
     password: ChosenPassword
 
 
 class StrengthIn(Incoming):
-    """A password that somebody thinks about, who holds a link."""
+    """A password to estimate, for the holder of a link."""
 
     token: Token
     password: ChosenPassword
 
 
 class StrengthOut(BaseModel):
-    """How easily it is guessed."""
+    """Strength of a password."""
 
-    score: int = Field(ge=0, le=4, description="4 is the best.")
-    enough: bool = Field(description="Whether it may be chosen.")
-    says: str = Field(description="What makes it weak, and what to do; empty where it may be chosen.")
+    score: int = Field(ge=0, le=4, description="4 is the strongest.")
+    enough: bool = Field(description="Whether the password is accepted.")
+    says: str = Field(description="The weakness, and what to do; empty if the password is accepted.")

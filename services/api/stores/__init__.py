@@ -1,1 +1,1 @@
-"""Stores: what there is, and how it does now."""
+"""Stores: settings and present state."""

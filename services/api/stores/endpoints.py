@@ -7,7 +7,8 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from services.api.access import Role, readable_organization, readable_store, readable_stores
-from services.api.dependencies import ClockDep, PrincipalDep, SessionDep, StatusesDep, StoreID, WritingDep
+from services.api.auth.dependencies import PrincipalDep, WritingDep
+from services.api.dependencies import ClockDep, SessionDep, StatusesDep, StoreID
 from services.api.http.etags import IfMatch, tagged
 from services.api.http.problems import CHANGING, CREATING, READING, describe
 from services.api.idempotency import CreationDep
@@ -24,7 +25,7 @@ router = APIRouter(tags=["stores"])
 async def list_stores(
     session: SessionDep, principal: PrincipalDep, statuses: StatusesDep, clock: ClockDep
 ) -> list[StoreOut]:
-    """All stores, with their cameras, lines, states and totals of now."""
+    """All stores that you may see, with their cameras, lines, states and present totals."""
     records = await read_stores(session, await readable_stores(session, principal), clock())
     return [record.show(statuses.of_store(record.store.id)) for record in records]
 
@@ -36,40 +37,40 @@ async def list_stores(
     response_model=StoreSettings,
     responses=describe(*CREATING),
 )
-async def create_store(wanted: StoreIn, principal: PrincipalDep, creation: CreationDep) -> Response:
-    """The admins of its organization do."""
+async def create_store(body: StoreIn, principal: PrincipalDep, creation: CreationDep) -> Response:
+    """Requires the admin role in the organization."""
     return await creation.once(
-        wanted,
-        lambda session: service.create(session, principal, wanted),
-        may=lambda session: readable_organization(session, principal, wanted.organization, Role.ADMIN),
+        body,
+        lambda session: service.create(session, principal, body),
+        may=lambda session: readable_organization(session, principal, body.organization, Role.ADMIN),
     )
 
 
 @router.get("/stores/{store}", summary="See a store's settings", responses=describe(*READING))
 async def show_store(store: StoreID, session: SessionDep, principal: PrincipalDep, response: Response) -> StoreSettings:
-    """As it is set; its ETag goes into `If-Match` of a change."""
+    """A store's settings. Send the ETag as `If-Match` with a change."""
     return tagged(response, StoreSettings.of(await readable_store(session, principal, store)))
 
 
 @router.patch("/stores/{store}", summary="Change a store", responses=describe(*CHANGING))
 async def change_store(
     store: StoreID,
-    wanted: StorePatch,
+    body: StorePatch,
     principal: PrincipalDep,
     writing: WritingDep,
     response: Response,
     if_match: IfMatch = None,
 ) -> StoreSettings:
-    """Managers do. Another time zone moves its days, those of the past too."""
+    """Requires the manager role. Another time zone moves the borders of its days, past ones too."""
     async with writing() as session:
-        shown = await service.change(session, principal, store, wanted, if_match)
-    return tagged(response, shown)
+        changed = await service.change(session, principal, store, body, if_match)
+    return tagged(response, changed)
 
 
 @router.delete(
     "/stores/{store}", summary="Remove a store", status_code=HTTPStatus.NO_CONTENT, responses=describe(*CHANGING)
 )
 async def remove_store(store: StoreID, principal: PrincipalDep, writing: WritingDep, if_match: IfMatch = None) -> None:
-    """Admins do, once it has no cameras. What was counted in it stays."""
+    """Requires the admin role, and a store without cameras. Its counts are kept."""
     async with writing() as session:
         await service.remove(session, principal, store, if_match)

@@ -1,4 +1,4 @@
-"""When a store is open: local times of each day of the week."""
+"""Opening hours of a store: local times of each weekday."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 Span = tuple[str, str]
-"""Opening and closing, HH:MM of the store's clock; a day ends at 24:00."""
+"""Opening and closing time, local, HH:MM; a day ends at 24:00."""
 
 
 def _in_order(spans: tuple[Span, ...]) -> tuple[Span, ...]:
@@ -32,7 +32,7 @@ Spans = Annotated[tuple[Span, ...], AfterValidator(_in_order)]
 
 
 class OpeningHours(BaseModel):
-    """The spans of each weekday, in their order. A store of which nothing is said at all is always open.
+    """The spans of each weekday, in order. A store without any is always open.
 
     {"monday": [["09:00", "12:30"], ["14:00", "19:00"]], "saturday": [["10:00", "24:00"]]}
     """
@@ -48,11 +48,11 @@ class OpeningHours(BaseModel):
     sunday: Spans = ()
 
     @property
-    def said(self) -> bool:
-        """Whether anything is said of when the store is open."""
+    def restricted(self) -> bool:
+        """Tell whether there is any span, without which the store is always open."""
         return any(self.of(weekday) for weekday in range(7))
 
     def of(self, weekday: int) -> tuple[Span, ...]:
-        """The spans of a weekday, 0 being Monday."""
+        """The spans of a weekday; 0 is Monday."""
         spans: tuple[Span, ...] = getattr(self, WEEKDAYS[weekday])
         return spans

@@ -1,4 +1,4 @@
-"""Reading stores, with their cameras, lines and totals."""
+"""Reads stores with their cameras, lines, zones and totals."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts.events import Counts, Status
 from contracts.identity import LIVE, Policy
 from services.api.database import driver
-from services.api.live.statuses import worst
+from services.api.statuses import worst
 from services.api.stores.schemas import AreaOut, CameraOut, LineOut, StoreOut, ZoneOut
+from services.kit.database.account_tables import ApiKey
 from services.kit.database.occupancy import resets_around
 from services.kit.database.tables import Camera, Line, OccupancyCorrection, Organization, Store, StoreVersion, ZoneRow
 from services.kit.database.totals import all_totals
@@ -25,7 +26,7 @@ Drawn = TypeVar("Drawn", Line, ZoneRow)
 
 @dataclass(frozen=True, slots=True)
 class CameraRecord:
-    """A camera with what is drawn in its picture."""
+    """A camera with its lines and zones."""
 
     camera: Camera
     lines: Sequence[Line]
@@ -34,7 +35,7 @@ class CameraRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoreRecord:
-    """What the database knows of a store. Statuses are not in it: they live on the bus."""
+    """A store as the database has it. Statuses are kept in memory; see `services.api.statuses`."""
 
     store: Store
     cameras: Sequence[CameraRecord]
@@ -42,17 +43,17 @@ class StoreRecord:
     since: datetime
     """The last reset of its occupancy."""
     correction: int = 0
-    """The newest correction of its occupancy, by number."""
+    """Id of the newest correction of its occupancy."""
     demo: bool = False
 
     @property
     def configuration(self) -> str:
-        """What of it people set, in a form to be compared."""
-        rows = [self.store, *(row for one in self.cameras for row in (one.camera, *one.lines, *one.zones))]
+        """The configuration as a text, for comparison."""
+        rows = [self.store, *(row for record in self.cameras for row in (record.camera, *record.lines, *record.zones))]
         return "".join(row.model_dump_json() for row in rows) + str(self.correction)
 
     def show(self, statuses: Sequence[Status]) -> StoreOut:
-        """The store as the API shows it, with the last words of the services about its cameras."""
+        """The store's schema, with the latest statuses of its cameras."""
         return StoreOut(
             id=self.store.id,
             name=self.store.name,
@@ -60,26 +61,26 @@ class StoreRecord:
             demo=self.demo,
             counts=self.counts,
             cameras=[
-                _show_camera(one, [status for status in statuses if status.camera == one.camera.id])
-                for one in self.cameras
+                _camera_out(record, [status for status in statuses if status.camera == record.camera.id])
+                for record in self.cameras
             ],
         )
 
 
 async def read_stores(session: AsyncSession, stores: Sequence[Store], now: datetime) -> list[StoreRecord]:
-    """Stores that the caller may read, with all that belongs to them.
+    """Read the cameras, lines, zones and totals of stores.
 
     Args:
-        session: one transaction, so that totals and version are of one moment.
+        session: a transaction, which makes totals and versions one snapshot.
         stores: from `services.api.access`.
-        now: decides which local day "today" is.
+        now: gives the present local day.
     """
     names = [store.id for store in stores]
     cameras = (await session.exec(select(Camera).where(col(Camera.store).in_(names)).order_by(col(Camera.id)))).all()
     lines = await _drawn(session, Line, cameras)
     zones = await _drawn(session, ZoneRow, cameras)
     counted = await all_totals(await driver(session), [(LIVE, name) for name in names], now)
-    counts = {one.store: one for one in counted}
+    counts = {totals.store: totals for totals in counted}
     corrections = await _corrections(session, stores)
     demos = await _demos(session, stores)
     return [
@@ -100,7 +101,7 @@ async def read_stores(session: AsyncSession, stores: Sequence[Store], now: datet
 
 
 async def read_versions(session: AsyncSession, stores: Iterable[str]) -> dict[str, int]:
-    """The live versions of some stores; one that nobody was counted in yet has 0."""
+    """The versions of stores in the live run; 0 for a store without a crossing."""
     names = list(stores)
     query = select(StoreVersion.store, StoreVersion.version).where(
         StoreVersion.run == LIVE, col(StoreVersion.store).in_(names)
@@ -108,13 +109,26 @@ async def read_versions(session: AsyncSession, stores: Iterable[str]) -> dict[st
     return dict.fromkeys(names, 0) | dict((await session.exec(query)).all())
 
 
+async def has_cameras(session: AsyncSession, store: Store) -> bool:
+    """Tell whether a store has cameras."""
+    return (await session.exec(select(Camera.id).where(Camera.store == store.id).limit(1))).first() is not None
+
+
+async def delete_store(session: AsyncSession, store: Store) -> None:
+    """Delete a store with its keys."""
+    for key in (await session.exec(select(ApiKey).where(col(ApiKey.store) == store.id))).all():
+        await session.delete(key)
+    await session.flush()
+    await session.delete(store)
+
+
 async def _drawn(session: AsyncSession, kind: type[Drawn], cameras: Sequence[Camera]) -> dict[str, list[Drawn]]:
-    """What of a kind is drawn in the pictures of cameras, by camera."""
+    """The lines or zones of cameras, by camera."""
     names = [camera.id for camera in cameras]
-    found: dict[str, list[Drawn]] = {name: [] for name in names}
+    by_camera: dict[str, list[Drawn]] = {name: [] for name in names}
     for row in await session.exec(select(kind).where(col(kind.camera).in_(names)).order_by(col(kind.id))):
-        found[row.camera].append(row)
-    return found
+        by_camera[row.camera].append(row)
+    return by_camera
 
 
 async def _corrections(session: AsyncSession, stores: Sequence[Store]) -> dict[str, int]:
@@ -133,7 +147,7 @@ async def _demos(session: AsyncSession, stores: Sequence[Store]) -> set[str]:
     return set((await session.exec(query)).all())
 
 
-def _show_camera(record: CameraRecord, statuses: list[Status]) -> CameraOut:
+def _camera_out(record: CameraRecord, statuses: list[Status]) -> CameraOut:
     camera = record.camera
     return CameraOut(
         id=camera.id,

@@ -1,4 +1,4 @@
-"""A store as the API shows it. Source addresses are not in here: they can hold a password."""
+"""Schemas of stores. Source addresses are not part of them: they can contain a password."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from services.api.stores.opening_hours import OpeningHours
 from services.kit.database.tables import Line, Store, ZoneRow
 
 Capacity = Annotated[
-    int | None, Field(ge=1, le=1_000_000, description="How many people may be inside at a time; null says nothing.")
+    int | None,
+    Field(ge=1, le=1_000_000, description="The most people that may be inside at a time; null for no limit."),
 ]
 
 
 class LineOut(BaseModel):
-    """A counting line, in coordinates of the picture: 0 … 1, y down."""
+    """A counting line, in coordinates of the frame: 0 … 1, y down."""
 
     id: str
     name: str
@@ -30,25 +31,29 @@ class LineOut(BaseModel):
     y2: float
     in_side: Side = Field(description="The side that counts as IN, for someone walking from (x1, y1) to (x2, y2).")
     anchor: Anchor
-    in_name: str = Field(description="What people call the side where an IN ends.")
-    out_name: str = Field(description="What people call the other side.")
+    in_name: str = Field(description="Display name of the side where an IN ends.")
+    out_name: str = Field(description="Display name of the other side.")
 
     @classmethod
     def of(cls, line: Line) -> LineOut:
-        """As the API shows it."""
+        """The schema of a row."""
         return cls.model_validate(line.model_dump())
 
 
 class AreaOut(BaseModel):
-    """Where a camera looks for people: polygons in coordinates of the picture, 0 … 1, y down."""
+    """Region filter of a camera: polygons in coordinates of the frame, 0 … 1, y down."""
 
-    regions: list[list[tuple[float, float]]] = Field(default=[], description="None is everywhere.")
-    ignore: list[list[tuple[float, float]]] = Field(default=[], description="Nobody is seen in these.")
-    min_height: float = Field(default=0.0, description="Who is smaller is not seen: a part of the picture's height.")
+    regions: list[list[tuple[float, float]]] = Field(
+        default=[], description="Areas in which people are detected; empty for the whole frame."
+    )
+    ignore: list[list[tuple[float, float]]] = Field(default=[], description="Areas in which people are ignored.")
+    min_height: float = Field(
+        default=0.0, description="Smallest height of a person, as a fraction of the frame's height."
+    )
 
 
 class ZoneOut(BaseModel):
-    """A named part of a camera's picture: its corners in coordinates of the picture, 0 … 1, y down."""
+    """A zone: a named polygon in the frame, its corners in coordinates of the frame, 0 … 1, y down."""
 
     id: str
     name: str
@@ -56,33 +61,33 @@ class ZoneOut(BaseModel):
 
     @classmethod
     def of(cls, zone: ZoneRow) -> ZoneOut:
-        """As the API shows it."""
+        """The schema of a row."""
         return cls.model_validate(zone.model_dump())
 
 
 class CameraOut(BaseModel):
-    """A camera, its lines and zones, the model that counts, and how it does."""
+    """A camera with its lines, zones, detection model and state."""
 
     id: str
     name: str
     revision: int
     policy: Policy
     paused: bool
-    model: str = Field(description="The detection model that the camera is configured with.")
+    model: str = Field(description="The detection model in the camera's configuration.")
     lines: list[LineOut]
     zones: list[ZoneOut]
-    detection: AreaOut = Field(description="Where people are looked for.")
-    state: State | None = Field(description="How it does, all services together: the worst of `statuses`.")
-    statuses: list[Status] = Field(description="The last word of each service about this camera.")
+    detection: AreaOut = Field(description="Region filter.")
+    state: State | None = Field(description="State over all services: the most severe of `statuses`; null without one.")
+    statuses: list[Status] = Field(description="The latest status from each service.")
 
 
 class StoreOut(BaseModel):
-    """A store with its cameras and its totals of now."""
+    """A store with its cameras and present totals."""
 
     id: str
     name: str
     time_zone: str
-    demo: bool = Field(description="Whether what was counted here is invented.")
+    demo: bool = Field(description="Whether its counts are invented demo data.")
     counts: Counts
     cameras: list[CameraOut]
 
@@ -90,9 +95,7 @@ class StoreOut(BaseModel):
 class StoreIn(Incoming):
     """A new store."""
 
-    id: Token | None = Field(
-        default=None, description="Made from the name where it is left out.", examples=["main-street"]
-    )
+    id: Token | None = Field(default=None, description="Derived from the name if omitted.", examples=["main-street"])
     organization: Token
     name: Name
     time_zone: TimeZone
@@ -101,7 +104,7 @@ class StoreIn(Incoming):
 
 
 class StorePatch(Patch):
-    """What is to be another about a store."""
+    """Fields of a store to update; omitted fields are unchanged."""
 
     name: Name = ""
     time_zone: TimeZone = "UTC"
@@ -110,16 +113,16 @@ class StorePatch(Patch):
 
 
 class StoreSettings(BaseModel):
-    """A store as it is set."""
+    """A store's settings."""
 
     id: str
     organization: str
     name: str
-    time_zone: str = Field(description="Its days begin and end by it.")
-    opening_hours: OpeningHours = Field(description="Local times of each weekday; where none are said, always open.")
+    time_zone: str = Field(description="IANA name. The store's days begin and end by it.")
+    opening_hours: OpeningHours = Field(description="Local times of each weekday; always open if no weekday has any.")
     capacity: int | None
 
     @classmethod
     def of(cls, store: Store) -> StoreSettings:
-        """As the API shows it."""
+        """The schema of a row."""
         return cls.model_validate(store.model_dump())

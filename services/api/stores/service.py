@@ -1,59 +1,64 @@
-"""Making, changing and removing stores."""
+"""Stores: create, change and remove."""
 
 from __future__ import annotations
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, Role, readable_organization, readable_store
 from services.api.http import etags
 from services.api.http.ids import free_id
 from services.api.http.problems import Conflict
+from services.api.stores import repository
 from services.api.stores.opening_hours import OpeningHours
 from services.api.stores.schemas import StoreIn, StorePatch, StoreSettings
-from services.kit.database.account_tables import ApiKey
-from services.kit.database.tables import Camera, Store
+from services.kit.database.tables import Store
 
 
-async def create(session: AsyncSession, principal: Principal, wanted: StoreIn) -> StoreSettings:
-    """Make one in an organization that the principal is an admin of."""
-    organization = await readable_organization(session, principal, wanted.organization, Role.ADMIN)
+async def create(session: AsyncSession, principal: Principal, body: StoreIn) -> StoreSettings:
+    """Create a store in an organization; takes the admin role."""
+    organization = await readable_organization(session, principal, body.organization, Role.ADMIN)
     made = Store(
-        id=await free_id(session, Store, wanted.id, wanted.name),
+        id=await free_id(session, Store, body.id, body.name),
         organization=organization.id,
-        name=wanted.name,
-        time_zone=wanted.time_zone,
-        opening_hours=_kept(wanted.opening_hours),
-        capacity=wanted.capacity,
+        name=body.name,
+        time_zone=body.time_zone,
+        opening_hours=_stored_hours(body.opening_hours),
+        capacity=body.capacity,
     )
     session.add(made)
     return StoreSettings.of(made)
 
 
 async def change(
-    session: AsyncSession, principal: Principal, store: str, wanted: StorePatch, if_match: str | None
+    session: AsyncSession, principal: Principal, store: str, body: StorePatch, if_match: str | None
 ) -> StoreSettings:
-    """Change what is said."""
-    found = await readable_store(session, principal, store, Role.MANAGER)
-    etags.check(if_match, StoreSettings.of(found))
-    for name, value in wanted.said.items():
-        setattr(found, name, _kept(value) if isinstance(value, OpeningHours) else value)
-    session.add(found)
-    return StoreSettings.of(found)
+    """Update the fields of a store that the body sets.
+
+    Raises:
+        ChangedMeanwhile: the store is not at the ETag of `if_match`.
+    """
+    row = await readable_store(session, principal, store, Role.MANAGER)
+    etags.check(if_match, StoreSettings.of(row))
+    for name, value in body.changes.items():
+        setattr(row, name, _stored_hours(value) if isinstance(value, OpeningHours) else value)
+    session.add(row)
+    return StoreSettings.of(row)
 
 
 async def remove(session: AsyncSession, principal: Principal, store: str, if_match: str | None) -> None:
-    """Remove one that has no cameras, with its keys."""
-    found = await readable_store(session, principal, store, Role.ADMIN)
-    etags.check(if_match, StoreSettings.of(found))
-    if (await session.exec(select(Camera.id).where(Camera.store == found.id).limit(1))).first() is not None:
-        raise Conflict(f"The store {found.id} has cameras: remove those first.")
-    for key in (await session.exec(select(ApiKey).where(col(ApiKey.store) == found.id))).all():
-        await session.delete(key)
-    await session.flush()
-    await session.delete(found)
+    """Remove a store with its keys.
+
+    Raises:
+        Conflict: it has cameras.
+        ChangedMeanwhile: the store is not at the ETag of `if_match`.
+    """
+    row = await readable_store(session, principal, store, Role.ADMIN)
+    etags.check(if_match, StoreSettings.of(row))
+    if await repository.has_cameras(session, row):
+        raise Conflict(f"The store {row.id} has cameras: remove those first.")
+    await repository.delete_store(session, row)
 
 
-def _kept(hours: OpeningHours) -> dict[str, object]:
-    """As the database keeps them: what is not said is left out."""
+def _stored_hours(hours: OpeningHours) -> dict[str, object]:
+    """Opening hours as the database stores them: without empty weekdays."""
     return hours.model_dump(mode="json", exclude_defaults=True)

@@ -19,7 +19,7 @@ from services.cli.console.errors import Refused
 if TYPE_CHECKING:
     import asyncpg
 
-    from services.api.history.period import Period
+    from services.api.history.period import DateRange
     from services.kit.database.tables import Store
 
 app = typer.Typer(help="Write a store's history as CSV.", no_args_is_help=True)
@@ -63,7 +63,7 @@ def export_crossings(
     """Every crossing, in the order of time, with its local time."""
     from services.api.history.export import crossings_csv  # brings FastAPI; see main.py
 
-    def pieces(connection: asyncpg.Connection, found: Store, period: Period) -> AsyncIterator[bytes]:
+    def pieces(connection: asyncpg.Connection, found: Store, period: DateRange) -> AsyncIterator[bytes]:
         return crossings_csv(connection, run, found, period)
 
     asyncio.run(_export(checked(database_url), store, first, last, output, pieces))
@@ -85,10 +85,10 @@ def export_footfall(
     """INs and OUTs, a line for each bucket of each series, those without a count too."""
     from services.api.history.export import footfall_csv
     from services.api.history.period import Size
-    from services.api.history.repository import By, Reading
+    from services.api.history.repository import By, CountSelection
 
-    def pieces(connection: asyncpg.Connection, found: Store, period: Period) -> AsyncIterator[bytes]:
-        return footfall_csv(connection, Reading(run, [found], open_only), period, Size(bucket), By(by))
+    def pieces(connection: asyncpg.Connection, found: Store, period: DateRange) -> AsyncIterator[bytes]:
+        return footfall_csv(connection, CountSelection(run, [found], open_only), period, Size(bucket), By(by))
 
     asyncio.run(_export(checked(database_url), store, first, last, output, pieces))
 
@@ -99,7 +99,7 @@ async def _export(
     first: str | None,
     last: str | None,
     output: Path | None,
-    pieces: Callable[[asyncpg.Connection, Store, Period], AsyncIterator[bytes]],
+    pieces: Callable[[asyncpg.Connection, Store, DateRange], AsyncIterator[bytes]],
 ) -> None:
     from services.api.history.export import exporting
     from services.api.http.problems import DATABASE_ERRORS, Problem
@@ -116,7 +116,7 @@ async def _export(
         raise Refused(f"it cannot be exported: {error}. Is Metrica running (./taskw up)?") from error
 
 
-async def _find(database_url: str, store: str, first: str | None, last: str | None) -> tuple[Store, Period]:
+async def _find(database_url: str, store: str, first: str | None, last: str | None) -> tuple[Store, DateRange]:
     from pydantic import ValidationError
 
     from services.api.access import LOCAL, readable_store

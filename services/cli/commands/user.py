@@ -12,7 +12,7 @@ from services.cli.console.database import DatabaseUrl, checked, run
 from services.cli.console.errors import Refused
 
 if TYPE_CHECKING:
-    from services.api.invitations.shell import Told
+    from services.api.members.user_commands import IssuedLink
 
 # A verb's module imports what is heavy inside its functions: see main.py.
 app = typer.Typer(help="Invite people to a running Metrica, and let them choose passwords.", no_args_is_help=True)
@@ -48,19 +48,19 @@ def invite(
 ) -> None:
     """Print a link by which somebody joins an organization: once, within 24 hours. A pending invitation is replaced."""
     from services.api.access import Role
-    from services.api.invitations import shell
+    from services.api.members import user_commands
 
     said = None if role is None else Role(role.value)
-    told = _run(shell.invite(checked(database_url), email, organization, said, name))
+    told = _run(user_commands.invite(checked(database_url), email, organization, said, name))
     _print(f"{email.lower()} joins {organization} by this link", told, public_url)
 
 
 @app.command("reset")
 def reset(email: Email, *, database_url: DatabaseUrl = "", public_url: PublicUrl = AT_HOME) -> None:
     """Print a link by which somebody chooses another password: once, within an hour."""
-    from services.api.invitations import shell
+    from services.api.members import user_commands
 
-    told = _run(shell.reset(checked(database_url), email))
+    told = _run(user_commands.reset(checked(database_url), email))
     _print(f"{email.lower()} chooses a password by this link", told, public_url)
 
 
@@ -73,18 +73,18 @@ def create(
     public_url: PublicUrl = AT_HOME,
 ) -> None:
     """Make a user, and print a link by which they choose their password: once, within an hour."""
-    from services.api.invitations import shell
+    from services.api.members import user_commands
 
-    told = _run(shell.create(checked(database_url), email, superadmin=superadmin))
+    told = _run(user_commands.create(checked(database_url), email, superadmin=superadmin))
     _print(f"user {email.lower()} was made, and chooses a password by this link", told, public_url)
 
 
 @app.command("list")
 def list_users(*, database_url: DatabaseUrl = "") -> None:
     """List who may sign in, and where they are members."""
-    from services.api.invitations import shell
+    from services.api.members import user_commands
 
-    for one in _run(shell.list_users(checked(database_url))):
+    for one in _run(user_commands.list_users(checked(database_url))):
         user = one.user
         marks = {
             "superadmin": user.superadmin,
@@ -140,7 +140,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         raise Refused(problem.detail) from problem
 
 
-def _print(what: str, told: Told, public_url: str) -> None:
+def _print(what: str, told: IssuedLink, public_url: str) -> None:
     from services.api.mail.settings import checked_public_url
 
     try:

@@ -1,1 +1,1 @@
-"""Passwords: hashing, their strength, and choosing a new one."""
+"""Passwords: hashing, strength and changes."""

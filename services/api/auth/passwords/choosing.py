@@ -1,4 +1,4 @@
-"""A person chooses a password: the one place where an account gets one."""
+"""Sets passwords of accounts."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from services.kit.database.account_tables import PasswordReset, RememberedAnswer
 
 
 async def prove(session: AsyncSession, user: User, hashed: str, now: datetime) -> None:
-    """Give an account the password that its owner chose, who followed a link that was sent to the account's address.
+    """Set the password that an account's owner chose, with a link that was sent to the account's address.
 
-    Where nobody had shown that before, somebody else may have made the account and know all of it: what they could come
-    back by ends here.
+    If the owner was not verified before, another person may have created the account: keys, second factor and stored
+    responses from then are removed.
     """
     await lock_user(session, user.id, changing=True)
     if user.verified_at is None:
@@ -29,11 +29,11 @@ async def prove(session: AsyncSession, user: User, hashed: str, now: datetime) -
     await end_sign_ins(session, user.id)
     await sign_in_limits.forget(
         session, [sign_in_limits.Counter(sign_in_limits.account_key(user.email))]
-    )  # a stranger's tries lock nobody out
+    )  # attempts of others must not lock the owner out
 
 
 async def put_password(session: AsyncSession, user: User, hashed: str, now: datetime) -> None:
-    """Give an account another password; links that would set one more are of no use any more."""
+    """Set a password, and invalidate the account's open reset links."""
     user.password_hash = hashed
     session.add(user)
     await session.flush()
@@ -41,7 +41,7 @@ async def put_password(session: AsyncSession, user: User, hashed: str, now: date
 
 
 async def void_resets(session: AsyncSession, user: User, now: datetime) -> None:
-    """Make the links of an account useless that were not used yet."""
+    """Invalidate the reset links of an account."""
     unused = (col(PasswordReset.user) == user.id) & col(PasswordReset.used_at).is_(None)
     await session.exec(update(PasswordReset).where(unused).values(used_at=now))
 

@@ -1,4 +1,4 @@
-"""Passwords: argon2id, beside the event loop, a few at a time."""
+"""Hashes passwords with argon2id, in threads, two at a time."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from services.api.http.problems import Invalid
 
 SHORTEST, LONGEST = 12, 200
 _AT_ONCE = 2
-"""Each takes 46 MiB for some 50 ms; others wait."""
+"""Hashes at a time: each takes 46 MiB for some 50 ms."""
 
 
 class Passwords:
-    """Makes and checks hashes."""
+    """Hashes and verifies passwords."""
 
     def __init__(self) -> None:
         # The first of OWASP's equivalent settings.
@@ -31,31 +31,31 @@ class Passwords:
             return await asyncio.to_thread(self._hasher.hash, password)
 
     async def matches(self, password: str, hashed: str | None) -> bool:
-        """Whether it is the password. Of who has none it takes as long to say no: nobody learns who has an account."""
+        """Tell whether a password is right. Takes as long without a hash, which hides whether an account exists."""
         async with self._turn:
             return await asyncio.to_thread(self._matches, password, hashed)
 
     @cached_property
-    def _nobodys(self) -> str:
+    def _decoy_hash(self) -> str:
         return self._hasher.hash(secrets.token_urlsafe())
 
     def _matches(self, password: str, hashed: str | None) -> bool:
         try:
-            return self._hasher.verify(hashed or self._nobodys, password) and hashed is not None
+            return self._hasher.verify(hashed or self._decoy_hash, password) and hashed is not None
         except (VerificationError, InvalidHashError):
             return False
 
 
 def new_password() -> str:
-    """A password drawn at random."""
+    """A random password."""
     return secrets.token_urlsafe(18)
 
 
 def checked_length(password: SecretStr | None, where: str = "password") -> str:
-    """A password that somebody chose.
+    """A chosen password, once its length is allowed.
 
     Raises:
-        Invalid: there is none, or it is too short or too long.
+        Invalid: it is missing, too short or too long.
     """
     chosen = "" if password is None else password.get_secret_value()
     if not SHORTEST <= len(chosen) <= LONGEST:

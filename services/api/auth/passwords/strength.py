@@ -1,4 +1,4 @@
-"""How easily a password is guessed: estimated by zxcvbn, which knows the 30 000 most common passwords and much more."""
+"""Estimates the strength of passwords with zxcvbn, which knows the 30 000 most common ones, words and patterns."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from services.api.http.problems import Invalid
 
 LEAST = 3
-"""zxcvbn's scale ends at 4. 3: more than 10^8 guesses, which argon2id makes slow."""
+"""Lowest accepted score of 0 to 4. 3 is more than 10^8 guesses, which argon2id makes slow."""
 LOOKED_AT = 40
-"""Characters. The estimate takes time with their square, and more with look-alikes such as `4@$1`: up to 0.6 s for 40
-of them, and 5 s for 72. What follows can only make a password harder to guess."""
+"""Characters that are estimated. The time grows with their square, and more with look-alikes such as `4@$1`: up to
+0.6 s for 40 of them, and 5 s for 72. Further characters can only make a password harder to guess."""
 _OUR_NAME = "metrica"
-_ONE_AT_A_TIME = threading.Lock()  # zxcvbn keeps the words about a person in a dictionary that all of its calls share
+_ONE_AT_A_TIME = threading.Lock()  # zxcvbn keeps the user inputs in a dictionary that all calls share
 
 _ADVICE = "Use four or more words that have nothing to do with one another, or let your password manager choose."
 _WHY = {
@@ -37,63 +37,63 @@ _WHY_WORD = {
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """How easily a password is guessed, and what makes it so, in a sentence; the sentence is empty for a good one."""
+    """A score, 0 to 4, and a sentence on the weakness, which is empty for an accepted password."""
 
     score: int
     says: str
 
     @property
     def enough(self) -> bool:
-        """Tell whether it may be chosen."""
+        """Tell whether the password is accepted."""
         return self.score >= LEAST
 
 
 class Judge:
-    """Estimates passwords beside the event loop, one at a time."""
+    """Estimates passwords in a thread, one at a time."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Semaphore(1)
 
     async def judge(self, password: str, about: Iterable[str] = ()) -> Strength:
-        """How easily a password is guessed by somebody who knows the person.
+        """Estimate a password against a guesser who knows the person.
 
         Args:
-            password: as it was chosen.
-            about: texts that others know of this person: an address, a name, the organization's name.
+            password: the chosen one.
+            about: texts about the person that others know, such as address, name, and the organization's name.
         """
         words = _words([_OUR_NAME, *about])
         async with self._turn:
             return await asyncio.to_thread(judge, password, words)
 
     async def refuse_weak(self, password: str, about: Iterable[str] = (), *, where: str = "password") -> None:
-        """Let only a good password pass.
+        """Refuse a weak password.
 
         Raises:
-            Invalid: it is easily guessed; says why, and what to do.
+            Invalid: it is easily guessed; with the weakness and the remedy.
         """
-        found = await self.judge(password, about)
-        if not found.enough:
-            raise Invalid(found.says, where)
+        strength = await self.judge(password, about)
+        if not strength.enough:
+            raise Invalid(strength.says, where)
 
 
 def judge(password: str, words: Sequence[str]) -> Strength:
-    """The same on this thread, for words in small letters, the longest first."""
-    from zxcvbn import zxcvbn  # 20 MB of words, which a process that judges none does not need
+    """Estimate a password on this thread; `words` in lower case, longest first."""
+    from zxcvbn import zxcvbn  # loads 20 MB of words, only in processes that estimate
 
     looked_at = password[:LOOKED_AT]
     with _ONE_AT_A_TIME:
-        found = zxcvbn(looked_at, user_inputs=list(words))
-        # zxcvbn gives much for the order of such words and for what is between them: what they hide must be good, too.
+        estimate = zxcvbn(looked_at, user_inputs=list(words))
+        # zxcvbn overrates the order of user inputs and the text between them: the rest must be strong by itself, too.
         bare = re.sub("|".join(re.escape(word) for word in words), "", looked_at, flags=re.IGNORECASE)
-        rest = found if bare == looked_at else zxcvbn(bare or " ")
-    score, of_rest = int(found["score"]), int(rest["score"])
+        rest = estimate if bare == looked_at else zxcvbn(bare or " ")
+    score, of_rest = int(estimate["score"]), int(rest["score"])
     if min(score, of_rest) >= LEAST:
         return Strength(min(score, of_rest), "")
-    return Strength(min(score, of_rest), _say(found["sequence"] if score < LEAST else ()))
+    return Strength(min(score, of_rest), _advice(estimate["sequence"] if score < LEAST else ()))
 
 
-def _say(sequence: Iterable[Mapping[str, object]]) -> str:
-    """What zxcvbn found the longest part of the password to be; nothing: it is made of what others know."""
+def _advice(sequence: Iterable[Mapping[str, object]]) -> str:
+    """The message for the longest pattern that zxcvbn found; without one, the password consists of user inputs."""
     longest = max(sequence, key=lambda part: len(str(part["token"])), default=None)
     why: str | None = _WHY_WORD["user_inputs"]
     if longest is not None:
@@ -104,10 +104,10 @@ def _say(sequence: Iterable[Mapping[str, object]]) -> str:
 
 
 def _words(texts: Iterable[str]) -> list[str]:
-    """The texts and their parts, as somebody who guesses would put them in."""
-    found: dict[str, None] = {}
+    """The texts and their words, in lower case, longest first."""
+    words: dict[str, None] = {}
     for text in texts:
         for word in [text, *re.split(r"[\W_]+", text)]:
             if len(word) > 2:
-                found[word.lower()] = None
-    return sorted(found, key=len, reverse=True)
+                words[word.lower()] = None
+    return sorted(words, key=len, reverse=True)

@@ -1,7 +1,7 @@
-"""Second factors: codes of an authenticator app (TOTP, RFC 6238), and recovery codes in its place.
+"""Second factors: codes of an authenticator app (TOTP, RFC 6238), and recovery codes.
 
-A code is good once. That holds across replicas: the time step of the last one is moved on by a statement that only one
-of two requests can win, and a recovery code is its row, which only one can remove.
+Each code is valid once, across replicas: of two requests with the same code, only one can advance the stored time step,
+or delete the row of the recovery code.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ from services.kit.vault import CannotOpen, Vault
 
 ISSUER = "Metrica"
 AROUND = 1
-"""Time steps (30 s) by which a phone's clock may differ."""
+"""Time steps of 30 s by which a phone's clock may differ."""
 PENDING_LIFE = timedelta(minutes=15)
-"""In which a new secret has to be confirmed by a code."""
+"""Time in which a new secret has to be confirmed by a code."""
 RECOVERY_CODES, RECOVERY_BYTES = 10, 20
-"""Ten codes of 160 bit: too many to try out, so that a plain hash may keep them."""
+"""Ten codes of 160 bits, which cannot be guessed: an unsalted hash is enough."""
 NEEDED, WRONG = "second_factor_needed", "second_factor_wrong"
 
 _OF_APP = re.compile(r"[0-9]{6}")
 
 
-class Kind(StrEnum):
-    """What was shown as a second factor."""
+class CodeKind(StrEnum):
+    """CodeKind of a code."""
 
     APP = "app"
     RECOVERY = "recovery code"
 
 
 class SecondFactorNeeded(Unauthorized):
-    """The password is right, and a code is needed besides."""
+    """The password is right, and a code is needed, too."""
 
     code = NEEDED
 
 
 class WrongCode(Unauthorized):
-    """The code is another one, or was used before."""
+    """The code is wrong, or was used before."""
 
     code = WRONG
 
@@ -58,7 +58,7 @@ class WrongCode(Unauthorized):
 
 
 class SecondFactors:
-    """Everybody's second factors.
+    """Creates, confirms and checks second factors.
 
     Args:
         vault: seals the secrets.
@@ -68,10 +68,10 @@ class SecondFactors:
         self._vault = vault
 
     async def begin(self, session: AsyncSession, user: UUID, now: datetime) -> str:
-        """A new secret (base32), which comes into force once a code of it was given. One in force stays until then.
+        """Create a secret (base32), in force once a code of it is confirmed. A present one stays until then.
 
         Raises:
-            Unavailable: nothing can be sealed here.
+            Unavailable: there is no secret key to seal with.
         """
         secret = pyotp.random_base32()
         row = await _locked(session, user) or SecondFactor(user=user)
@@ -81,10 +81,10 @@ class SecondFactors:
         return secret
 
     async def confirm(self, session: AsyncSession, user: UUID, code: str, now: datetime) -> list[str]:
-        """Put the new secret in force, and draw its recovery codes.
+        """Put the new secret in force, and return its recovery codes.
 
         Raises:
-            Conflict: none was begun, or too long ago.
+            Conflict: no secret was created in the last `PENDING_LIFE`.
             WrongCode: the code is not of the new secret.
         """
         row = await _locked(session, user)
@@ -99,24 +99,24 @@ class SecondFactors:
         await session.flush()
         return await draw_recovery_codes(session, user)
 
-    async def take(self, session: AsyncSession, user: UUID, code: str, now: datetime) -> Kind:
+    async def take(self, session: AsyncSession, user: UUID, code: str, now: datetime) -> CodeKind:
         """Use a code up.
 
         Args:
             session: a transaction; the code is used once it commits.
-            user: who has a second factor.
-            code: of the app, or a recovery code; blanks and dashes do not matter.
+            user: id of a user with a second factor.
+            code: of the app, or a recovery code; blanks and dashes are ignored.
             now: the time.
 
         Raises:
-            WrongCode: it is none of theirs, or was used before.
-            Unavailable: the secret cannot be read here.
+            WrongCode: the code is wrong, or was used before.
+            Unavailable: the secret cannot be decrypted.
         """
         plain = re.sub(r"[\s-]", "", code)
         if _OF_APP.fullmatch(plain) is None:
             if not await _take_recovery_code(session, user, plain):
                 raise WrongCode
-            return Kind.RECOVERY
+            return CodeKind.RECOVERY
         row = await find(session, user)
         step = None if row is None or row.sealed is None else _step_of(self._open(row.sealed), plain, now)
         if step is None:
@@ -126,7 +126,7 @@ class SecondFactors:
         moved = await session.exec(move_on.values(last_step=step).returning(col(SecondFactor.user)))
         if moved.first() is None:
             raise WrongCode
-        return Kind.APP
+        return CodeKind.APP
 
     def _seal(self, secret: str) -> str:
         try:
@@ -145,18 +145,18 @@ class SecondFactors:
 
 
 def uri(secret: str, email: str) -> str:
-    """What an authenticator app reads from the picture (otpauth://)."""
+    """The content of the QR code for an authenticator app (otpauth://)."""
     return pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name=ISSUER)
 
 
 async def find(session: AsyncSession, user: UUID) -> SecondFactor | None:
-    """A user's second factor, where it is in force."""
+    """A user's second factor that is in force."""
     query = select(SecondFactor).where(SecondFactor.user == user, col(SecondFactor.confirmed_at).is_not(None))
     return (await session.exec(query)).first()
 
 
 async def remove(session: AsyncSession, user: UUID) -> bool:
-    """Take a user's second factor away; tells whether there was one in force."""
+    """Remove a user's second factor. Returns whether one was in force."""
     row = await _locked(session, user)
     if row is None:
         return False
@@ -168,7 +168,7 @@ async def remove(session: AsyncSession, user: UUID) -> bool:
 
 
 async def draw_recovery_codes(session: AsyncSession, user: UUID) -> list[str]:
-    """Ten new recovery codes in the place of all before; only their hashes stay."""
+    """Replace a user's recovery codes by ten new ones, of which only hashes are stored."""
     await session.exec(delete(RecoveryCode).where(col(RecoveryCode.user) == user))
     drawn = [base64.b32encode(secrets.token_bytes(RECOVERY_BYTES)).decode() for _ in range(RECOVERY_CODES)]
     session.add_all(RecoveryCode(user=user, hash=digest(code)) for code in drawn)
@@ -177,7 +177,7 @@ async def draw_recovery_codes(session: AsyncSession, user: UUID) -> list[str]:
 
 
 async def recovery_codes_left(session: AsyncSession, user: UUID) -> int:
-    """How many are not used yet."""
+    """Number of unused recovery codes."""
     return (await session.exec(select(func.count()).select_from(RecoveryCode).where(RecoveryCode.user == user))).one()
 
 
@@ -191,7 +191,7 @@ async def _locked(session: AsyncSession, user: UUID) -> SecondFactor | None:
 
 
 def _step_of(secret: str, code: str, now: datetime) -> int | None:
-    """The time step that a code is of, around the present one."""
+    """The time step of a code, within `AROUND` of the present one; None if it matches none."""
     app = pyotp.TOTP(secret)
     try:
         return app.verify_and_get_timecode(code, for_time=now, valid_window=AROUND)

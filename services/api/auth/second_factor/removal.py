@@ -1,4 +1,4 @@
-"""Removing a second factor that its owner has lost: by a superadmin, or by the operator."""
+"""Removes a second factor that its owner has lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logger()
 
 
 async def remove_and_sign_out(session: AsyncSession, user: UUID) -> bool:
-    """Remove a user's second factor and end their sign-ins; tells whether there was one."""
+    """Remove a user's second factor and end their sign-ins. Returns whether there was one."""
     await repository.lock_user(session, user, changing=True)
     if not await factors.remove(session, user):
         return False
@@ -25,11 +25,11 @@ async def remove_and_sign_out(session: AsyncSession, user: UUID) -> bool:
 
 
 async def remove_lost_factor(database_url: str, email: str) -> bool:
-    """The same from outside of the API.
+    """Remove a second factor from the command line. Returns whether there was one.
 
     Args:
         database_url: postgresql://user:password@host:port/database
-        email: what they sign in with.
+        email: of the user.
     """
     async with writing_at(database_url) as session:
         user = await repository.find_user_by_email(session, email)

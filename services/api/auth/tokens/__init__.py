@@ -1,1 +1,1 @@
-"""Tokens and keys by which a caller is recognised, and the keys that sign them."""
+"""Tokens and keys that identify a caller, and the keys that sign tokens."""

@@ -1,4 +1,4 @@
-"""Access tokens: JWTs of ES256 and no other algorithm, of the API itself or of another issuer, and their judge."""
+"""Access tokens: JWTs signed with ES256, of the API itself or another issuer, and their verification."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from services.api.http.problems import Unauthorized
 
 ALGORITHM = "ES256"
 LEEWAY = timedelta(seconds=30)
-"""How far clocks may differ."""
+"""Tolerated difference between clocks."""
 LIFE = timedelta(minutes=10)
-"""Of a token that the API issues. A right that is taken away does not wait for it: roles are read at each request."""
+"""Life of a token that the API issues. Revoked rights end earlier: roles are read at each request."""
 BUILT_IN = "metrica"
 """Issuer and audience of the API's own tokens."""
 
@@ -27,17 +27,17 @@ class Keys(Protocol):
     """The public keys of an issuer."""
 
     async def find(self, kid: str) -> PyJWK | None:
-        """The key of that id; None where the issuer has none.
+        """The key with an id; None if the issuer has no such key.
 
         Raises:
-            Unavailable: the issuer's keys cannot be had now.
+            Unavailable: the issuer's keys cannot be fetched.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Whose tokens are believed, as far as they are meant for us."""
+    """A trusted issuer of tokens, and the audience that its tokens must have."""
 
     name: str
     audience: str
@@ -46,14 +46,14 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says that is believed.
+    """Verified claims of a token.
 
     Attributes:
-        issuer: who says so.
-        subject: what the issuer calls the person.
-        email: where the issuer has made sure that it is theirs.
-        sign_in: of the API's own tokens, the family of refresh tokens.
-        until: when it ends.
+        issuer: of the token.
+        subject: the issuer's id of the user.
+        email: verified by the issuer; else None.
+        sign_in: id of the sign-in, in the API's own tokens.
+        until: expiry.
     """
 
     issuer: str
@@ -64,25 +64,25 @@ class Claims:
 
 
 class Verifier:
-    """Judges tokens."""
+    """Verifies tokens."""
 
     def __init__(self, issuers: Sequence[Issuer], clock: Clock) -> None:
         self._issuers = {issuer.name: issuer for issuer in issuers}
         self._clock = clock
 
     async def verify(self, token: str) -> Claims:
-        """What a token says.
+        """The claims of a valid token.
 
         Raises:
-            Unauthorized: it is not to be believed; says why.
-            Unavailable: the issuer's keys cannot be had now.
+            Unauthorized: the token is invalid; with the reason.
+            Unavailable: the issuer's keys cannot be fetched.
         """
         try:
             kid, issuer = self._read_unverified(token)
             key = await issuer.keys.find(kid)
             if key is None:
                 raise Unauthorized(f"The token is signed with a key that {issuer.name} does not have.")
-            said = jwt.decode(
+            claims = jwt.decode(
                 token,
                 key,
                 algorithms=[ALGORITHM],
@@ -95,13 +95,13 @@ class Verifier:
                     "verify_iat": False,
                 },
             )
-            self._check_times(said)
-            return _claims(issuer.name, said)
+            self._check_times(claims)
+            return _claims(issuer.name, claims)
         except (jwt.PyJWTError, ValueError) as error:
             raise Unauthorized(f"The token is not valid: {error}.") from error
 
     def _read_unverified(self, token: str) -> tuple[str, Issuer]:
-        """Which key to judge a token by. Nothing else of what it says is believed yet."""
+        """The key id and issuer of a token, whose signature is not verified yet."""
         header = jwt.get_unverified_header(token)
         if header.get("alg") != ALGORITHM:
             raise Unauthorized(f"The token is signed with {header.get('alg')}; only {ALGORITHM} is believed.")
@@ -114,17 +114,17 @@ class Verifier:
             raise Unauthorized("The token is of an issuer that is not believed here.")
         return kid, issuer
 
-    def _check_times(self, said: Mapping[str, Any]) -> None:
+    def _check_times(self, claims: Mapping[str, Any]) -> None:
         now = self._clock()
-        if now - LEEWAY >= _moment(said["exp"]):
+        if now - LEEWAY >= _moment(claims["exp"]):
             raise Unauthorized("The token has expired: refresh it, or sign in again.")
         for name in ("nbf", "iat"):
-            if name in said and now + LEEWAY < _moment(said[name]):
+            if name in claims and now + LEEWAY < _moment(claims[name]):
                 raise Unauthorized("The token is not valid yet: is a clock wrong?")
 
 
 def own_claims(user: UUID, sign_in: UUID, now: datetime, until: datetime | None = None) -> dict[str, object]:
-    """What the API's own token says; it is good for `LIFE`, unless told."""
+    """Claims of a token of the API; valid for `LIFE`, or to `until`."""
     return {
         "iss": BUILT_IN,
         "aud": BUILT_IN,
@@ -135,14 +135,14 @@ def own_claims(user: UUID, sign_in: UUID, now: datetime, until: datetime | None 
     }
 
 
-def _claims(issuer: str, said: Mapping[str, Any]) -> Claims:
-    email = said.get("email") if said.get("email_verified") is True else None
+def _claims(issuer: str, claims: Mapping[str, Any]) -> Claims:
+    email = claims.get("email") if claims.get("email_verified") is True else None
     return Claims(
         issuer=issuer,
-        subject=str(said["sub"]),
-        until=_moment(said["exp"]),
+        subject=str(claims["sub"]),
+        until=_moment(claims["exp"]),
         email=email.lower() if isinstance(email, str) else None,
-        sign_in=UUID(str(said.get("sid"))) if issuer == BUILT_IN else None,
+        sign_in=UUID(str(claims.get("sid"))) if issuer == BUILT_IN else None,
     )
 
 

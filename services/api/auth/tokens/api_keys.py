@@ -1,4 +1,4 @@
-"""Keys of machines: `mk_…` reads and changes as its role allows, `mw_…` (a worker's) sends crossings."""
+"""Keys of machines: an API key `mk_…` acts by its role, an edge key `mw_…` sends crossings to one store."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Principal, Role
-from services.api.auth import repository
 from services.api.auth.tokens.digest import digest
 from services.api.database import Sessions
 from services.api.http.problems import Unauthorized
 from services.kit.database.account_tables import ApiKey
 
 WORKER = "worker"
-"""The role of a key that sends crossings and does nothing else."""
+"""Role of an edge key, which only sends crossings."""
 _NOTED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key that was just drawn: `text` is shown once and kept nowhere."""
+    """A new key: `text` is returned once and not stored."""
 
     text: str
     prefix: str
@@ -35,66 +34,66 @@ class NewKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
-    """A worker at the edge, known by its key."""
+class EdgeWorker:
+    """An edge worker, identified by its key."""
 
     key: UUID
     store: str
 
 
 def draw_key(role: str) -> NewKey:
-    """A new key for a role."""
+    """A new random key for a role."""
     prefix = f"{'mw' if role == WORKER else 'mk'}_{secrets.token_hex(6)}"
     text = f"{prefix}_{secrets.token_urlsafe(32)}"
     return NewKey(text, prefix, digest(text))
 
 
 def is_key(text: str) -> bool:
-    """Whether a bearer's token is a key and no JWT."""
+    """Tell whether a bearer token is a key, rather than a JWT."""
     return text.startswith(("mk_", "mw_"))
 
 
 async def principal_of_key(sessions: Sessions, text: str, now: datetime) -> Principal:
-    """Whom a key stands for.
+    """The principal of an API key.
 
     Raises:
-        Unauthorized: there is no such key, it was revoked, or it is a worker's.
+        Unauthorized: there is no such key, it was revoked, or it is an edge key.
     """
     key = await _use(sessions, text, now)
     if key.role == WORKER:
-        raise Unauthorized("This is a worker's key: it goes into X-Worker-Key, and sends crossings.")
+        raise Unauthorized("This is a worker's key: it goes into X-EdgeWorker-Key, and sends crossings.")
     return _principal(key)
 
 
 async def principal_of_known_key(session: AsyncSession, key: UUID) -> Principal | None:
-    """Whom a key stands for that was shown before; None where it was revoked since."""
-    found = await session.get(ApiKey, key)
-    return None if found is None or found.revoked_at is not None else _principal(found)
+    """The principal of a key that was verified before; None if it was revoked since."""
+    row = await session.get(ApiKey, key)
+    return None if row is None or row.revoked_at is not None else _principal(row)
 
 
-async def worker_of_key(sessions: Sessions, text: str, now: datetime) -> Worker:
-    """Which worker a key stands for.
+async def worker_of_key(sessions: Sessions, text: str, now: datetime) -> EdgeWorker:
+    """The worker of an edge key.
 
     Raises:
-        Unauthorized: there is no such key, it was revoked, or it is no worker's.
+        Unauthorized: there is no such key, it was revoked, or it is no edge key.
     """
     key = await _use(sessions, text, now)
     if key.role != WORKER or key.store is None:
         raise Unauthorized("This is no worker's key: make one of the role worker for the store.")
-    return Worker(key.id, key.store)
+    return EdgeWorker(key.id, key.store)
 
 
 async def revoke_keys_of(
     session: AsyncSession, user: UUID, now: datetime, organization: str | None = None, but: Collection[str] = ()
 ) -> None:
-    """Revoke what a person made and may make no longer. Workers' keys stay: they send crossings, and read nothing.
+    """Revoke the API keys that a user made and may no longer make. Edge keys stay, since they read nothing.
 
     Args:
         session: a transaction of `services.api.transaction`.
-        user: whose keys.
-        now: when.
-        organization: only of this one.
-        but: organizations in which they still may.
+        user: id of the user.
+        now: time of the revocation.
+        organization: restricts it to one organization.
+        but: organizations in which the user may still make keys.
     """
     query = select(ApiKey).where(ApiKey.made_by == user, ApiKey.role != WORKER, col(ApiKey.revoked_at).is_(None))
     if organization is not None:
@@ -105,9 +104,9 @@ async def revoke_keys_of(
 
 
 async def _use(sessions: Sessions, text: str, now: datetime) -> ApiKey:
-    prefix = "_".join(text.split("_", 2)[:2])  # what follows may hold more of them
+    prefix = "_".join(text.split("_", 2)[:2])  # the rest may contain more underscores
     async with sessions() as session:
-        key = await repository.find_key(session, prefix)
+        key = (await session.exec(select(ApiKey).where(ApiKey.prefix == prefix))).first()
     if key is None or not hmac.compare_digest(key.hash, digest(text)) or key.revoked_at is not None:
         raise Unauthorized("There is no such key, or it was revoked.")
     if key.last_used_at is None or now - key.last_used_at >= _NOTED_EVERY:

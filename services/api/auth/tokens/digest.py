@@ -1,4 +1,4 @@
-"""What the database holds in place of a key or a refresh token."""
+"""Digest of a random secret, which the database stores in its place."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import hashlib
 
 
 def digest(secret: str) -> str:
-    """Of what was drawn at random; nobody guesses it, so no salt and no slowness are needed."""
+    """SHA-256 of a random secret. It cannot be guessed, and needs neither salt nor a slow hash."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The public keys of another issuer, at its JWKS address: kept for a while, and asked for again when they change."""
+"""Public keys of another issuer, fetched from its JWKS URL and cached."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from services.api.http.problems import Unavailable
 from services.kit.logs import logger
 
 FRESH_SECONDS = 600.0
-"""A key that the issuer takes back is believed no longer than this, as long as the issuer answers."""
+"""Age at which keys are fetched again. A revoked key is trusted no longer, as long as the issuer responds."""
 PAUSE_SECONDS = 10.0
-"""Between two questions, whatever tokens come: nobody makes us flood the issuer with tokens of invented keys."""
+"""Least time between two requests, so that tokens with invented key ids do not flood the issuer."""
 TIMEOUT = 5.0
 LARGEST = 512 * 1024
 
@@ -25,7 +25,7 @@ log = logger()
 
 
 class RemoteKeys:
-    """The keys at a JWKS address.
+    """Keys at a JWKS URL.
 
     Args:
         url: https://…/.well-known/jwks.json
@@ -39,9 +39,13 @@ class RemoteKeys:
         self._asking = asyncio.Lock()
 
     async def find(self, kid: str) -> PyJWK | None:
-        """The key of that id; keys that could not be refreshed are believed as they were."""
+        """The key with an id; after a failed refresh, from the keys of before.
+
+        Raises:
+            Unavailable: no keys have been fetched yet.
+        """
         if self._keys is None or kid not in self._keys or self._monotonic() - self._fetched_at > FRESH_SECONDS:
-            async with self._asking:  # whoever waits here finds the answer of the one before
+            async with self._asking:  # requests that wait here use the result of the first
                 if self._monotonic() - self._asked_at >= PAUSE_SECONDS:
                     await self._ask()
         if self._keys is None:
@@ -68,15 +72,15 @@ class RemoteKeys:
 
 
 def read_keys(keys: Iterable[object]) -> dict[str, PyJWK]:
-    """The keys for ES256 signatures, by their ids. Others that an issuer has are none of our business."""
-    found: dict[str, PyJWK] = {}
-    for one in keys:
-        if not isinstance(one, dict) or "kid" not in one or one.get("use", "sig") != "sig":
+    """The keys for ES256 signatures, by id; others are ignored."""
+    by_id: dict[str, PyJWK] = {}
+    for key in keys:
+        if not isinstance(key, dict) or "kid" not in key or key.get("use", "sig") != "sig":
             continue
-        if (one.get("kty"), one.get("crv")) != ("EC", "P-256"):
+        if (key.get("kty"), key.get("crv")) != ("EC", "P-256"):
             continue
         try:
-            found[str(one["kid"])] = PyJWK({**one, "alg": ALGORITHM})
+            by_id[str(key["kid"])] = PyJWK({**key, "alg": ALGORITHM})
         except PyJWTError as error:
-            log.warning("a key of the issuer cannot be read", kid=str(one["kid"]), error=str(error))
-    return found
+            log.warning("a key of the issuer cannot be read", kid=str(key["kid"]), error=str(error))
+    return by_id

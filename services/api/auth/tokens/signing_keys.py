@@ -1,4 +1,4 @@
-"""The keys that the API signs its own tokens with: in the database, sealed, so that replicas share them."""
+"""Keys for signing the API's tokens, sealed in the database so that replicas share them."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from services.kit.database.account_tables import SigningKey
 from services.kit.logs import logger
 from services.kit.vault import CannotOpen, Vault
 
-_LOCK = 0x6D657472_7369676E  # "metrsign": two replicas that start on an empty database make one key
+_LOCK = 0x6D657472_7369676E  # "metrsign": two replicas that start on an empty database create one key
 
 log = logger()
 
 
 class SigningKeys:
-    """Signs, and knows the public halves of what any replica signed.
+    """Signs tokens, and finds the public keys of tokens that any replica signed.
 
     Args:
         sessions: of READ COMMITTED transactions.
-        vault: seals the private halves.
-        clock: dates a new key.
-        monotonic: seconds, for how often an unknown key is looked for.
+        vault: seals the private keys.
+        clock: gives the creation time of a new key.
+        monotonic: a clock, seconds, which limits searches for unknown keys.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class SigningKeys:
         self._busy = asyncio.Lock()
 
     async def find(self, kid: str) -> PyJWK | None:
-        """The public half of that id. Another replica may have made it a moment ago."""
+        """The public key with an id, read again from the database if unknown: another replica may have created it."""
         if kid not in self._public:
             async with self._busy:
                 if self._monotonic() - self._read_at >= PAUSE_SECONDS:
@@ -61,16 +61,16 @@ class SigningKeys:
         return self._public.get(kid)
 
     async def published(self) -> list[dict[str, object]]:
-        """All public halves, as JWKs."""
+        """All public keys, as JWKs."""
         async with self._busy:
             await self._read()
         return [row.public for row in self._rows]
 
     async def sign(self, claims: Mapping[str, Any]) -> str:
-        """A token.
+        """A token with the given claims.
 
         Raises:
-            Unavailable: there is no secret key, without which nothing is kept that signs.
+            Unavailable: there is no secret key, without which no signing key is stored.
         """
         if self._signer is None:
             async with self._busy:
@@ -105,7 +105,7 @@ class SigningKeys:
 
 
 def make_key() -> tuple[str, str, dict[str, object]]:
-    """A new key: its id (RFC 7638), the private half as PEM, the public half as a JWK."""
+    """A new key: its id (RFC 7638), the private key as PEM, the public key as a JWK."""
     key = ec.generate_private_key(ec.SECP256R1())
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

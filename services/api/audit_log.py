@@ -1,4 +1,4 @@
-"""The log of changes: what a transaction makes, changes or removes of the configuration is written down by itself."""
+"""The audit log: records each object of the configuration that a transaction creates, changes or removes."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ KINDS: dict[type[SQLModel], str] = {
     PasswordReset: "password reset",
     SecondFactor: "second factor",
 }
-"""What is written down, and its name in the log."""
+"""Recorded tables, and their names in the log."""
 
 _SECRETS = {"address", "password_hash", "hash", "sealed", "pending"}
 _HIDDEN, _HIDDEN_ANEW = "***", "*** (another)"
 LONGEST_VALUE, LONGEST_SIDE = 1024, 4096
-"""Bytes, as JSON, of one value in the log and of all that was before or is after: drawings of 50 zones fill pages."""
+"""Bytes of JSON of one value in the log, and of all values before or after: 50 zones take several pages."""
 _NO_CHANGES = {"last_used_at", "last_step"}
 
 Values = dict[str, Any]
 
 
 def watch(session: AsyncSession, who: str, clock: Clock) -> None:
-    """Write down what a session changes, in its own transaction.
+    """Record a session's changes, in the same transaction.
 
     Args:
-        session: freshly opened.
-        who: does it.
-        clock: says when.
+        session: newly opened.
+        who: author of the changes.
+        clock: gives their time.
     """
 
     def before_flush(flushing: Session, *_: object) -> None:
@@ -58,29 +58,29 @@ def watch(session: AsyncSession, who: str, clock: Clock) -> None:
 
 
 def _change(row: SQLModel, session: Session) -> Values | None:
-    """What is done to a row, in the words of the log; None where that is nothing, or no configuration."""
+    """Columns of the log entry for a row; None if it has not changed, or its table is not recorded."""
     kind = KINDS.get(type(row))
     if kind is None:
         return None
     before, after = _before_and_after(row)
-    said: Values
+    entry: Values
     if row in session.new:
-        said = {"action": "created", "after": after}
+        entry = {"action": "created", "after": after}
     elif row in session.deleted:
-        said = {"action": "removed", "before": before}
+        entry = {"action": "removed", "before": before}
     else:
         changed = sorted({name for name in after if before[name] != after[name]} - _NO_CHANGES)
         if not changed:
             return None
-        said = {
+        entry = {
             "action": "changed",
             "before": {name: before[name] for name in changed},
             "after": {name: after[name] for name in changed},
         }
-    for side in {"before", "after"} & said.keys():
-        said[side] = _bounded(said[side])
+    for side in {"before", "after"} & entry.keys():
+        entry[side] = _bounded(entry[side])
     key = "/".join(str(part) for part in inspect(type(row)).primary_key_from_instance(row))
-    return {"kind": kind, "key": key, "organization": _organization(session, row), **said}
+    return {"kind": kind, "key": key, "organization": _organization(session, row), **entry}
 
 
 def _before_and_after(row: SQLModel) -> tuple[Values, Values]:
@@ -101,7 +101,7 @@ def _before_and_after(row: SQLModel) -> tuple[Values, Values]:
 
 
 def _bounded(values: Values) -> Values:
-    """Values as the log keeps them: in place of a long one its size and SHA-256, by which it can be recognised."""
+    """Values with each long one replaced by its size and SHA-256, by which it can be identified."""
     bounded = {name: _summary(value) if _size(value) > LONGEST_VALUE else value for name, value in values.items()}
     for name in sorted(bounded, key=lambda name: _size(bounded[name]), reverse=True):
         if _size(bounded) <= LONGEST_SIDE:
@@ -111,8 +111,8 @@ def _bounded(values: Values) -> Values:
 
 
 def _summary(value: object) -> Values:
-    said = json.dumps(value, sort_keys=True).encode()
-    return {"cut": True, "bytes": len(said), "sha256": hashlib.sha256(said).hexdigest()}
+    text = json.dumps(value, sort_keys=True).encode()
+    return {"cut": True, "bytes": len(text), "sha256": hashlib.sha256(text).hexdigest()}
 
 
 def _size(value: object) -> int:

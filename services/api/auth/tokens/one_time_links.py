@@ -1,7 +1,7 @@
-"""Links with a one-time token, by which a person shows that a mail reached them.
+"""Links with a one-time token, which prove that their holder received a mail.
 
-The token stands behind the `#`: browsers send that part to no server, so that it is in no log of a proxy. The database
-holds its hash alone.
+The token is in the fragment, after `#`, which browsers do not send: it appears in no proxy's log. The database stores
+only its hash.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from services.api.auth.tokens.digest import digest
 
 PAGE = "account.html"
 
-Token = Annotated[SecretStr, Field(min_length=1, max_length=100, description="What stands behind `=` in the link.")]
+Token = Annotated[SecretStr, Field(min_length=1, max_length=100, description="The text after `=` in the link.")]
 
 
 class Purpose(StrEnum):
-    """What a link is for."""
+    """Purpose of a link."""
 
     INVITATION = "invitation"
     RESET = "reset"
 
     @property
     def life(self) -> timedelta:
-        """How long its links are good."""
+        """Life of its links."""
         return timedelta(hours=24) if self is Purpose.INVITATION else timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link that was just drawn: its token is told once, to the person whom it is for, and kept nowhere."""
+    """A new link. Its token is given to its recipient once, and not stored."""
 
     purpose: Purpose
     token: str
 
     @classmethod
     def draw(cls, purpose: Purpose) -> Link:
-        """A new one: 256 bits that nobody guesses."""
+        """A new link with 256 random bits."""
         return cls(purpose, secrets.token_urlsafe(32))
 
     @property
     def hash(self) -> str:
-        """What the database holds."""
+        """The hash that the database stores."""
         return digest(self.token)
 
     def at(self, public_url: str) -> str:
-        """The whole link.
+        """The complete URL.
 
         Args:
-            public_url: where browsers find the dashboard, of the settings and never of a request.
+            public_url: of the dashboard, from the settings: a request's Host header is not trusted.
         """
         return f"{public_url.rstrip('/')}/{PAGE}#{self.purpose}={self.token}"

@@ -1,4 +1,4 @@
-"""`/v1/auth` and `/.well-known/jwks.json`."""
+"""`/v1/auth` and `/.well-known/jwks.json`: sign-in, sign-out, the present user and the public keys."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request, Response
 
 from services.api.auth import cookies, repository
+from services.api.auth.dependencies import JudgeDep, PasswordsDep, PrincipalDep, SigningKeysDep, SignInsDep, WritingDep
+from services.api.auth.passwords.change_notice import put_change_notice
 from services.api.auth.passwords.choosing import put_password
 from services.api.auth.rights import rights_of
 from services.api.auth.schemas import KeySetOut, MeOut, PasswordIn, RefreshIn, SignInIn, TokensOut
 from services.api.auth.second_factor import factors
 from services.api.auth.signed_in import Tokens
 from services.api.auth.visitor import address_of, visitor_of
-from services.api.dependencies import PartsDep, PrincipalDep, SessionDep, WritingDep
+from services.api.clock import Clock
+from services.api.dependencies import ClockDep, OutboxDep, SessionDep, SessionsDep, SettingsDep
 from services.api.http.problems import Forbidden, Unauthorized, describe
-from services.api.resets.service import tell_of_change
-from services.api.state import Parts
 
 router = APIRouter(prefix="/auth", tags=["sign-in"])
 well_known = APIRouter(tags=["sign-in"])
@@ -32,19 +33,21 @@ well_known = APIRouter(tags=["sign-in"])
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )  # fmt: skip
-async def sign_in(wanted: SignInIn, request: Request, response: Response, of: PartsDep) -> TokensOut | None:
-    """With an e-mail address and a password, and a code where there is a second factor.
+async def sign_in(
+    body: SignInIn, request: Request, response: Response, sign_ins: SignInsDep, clock: ClockDep
+) -> TokensOut | None:
+    """Signs in by e-mail address and password, and a code if the account has a second factor.
 
-    Ten tries in a quarter of an hour, then it waits. A browser that was signed in before has tries of its own.
+    Limited to ten attempts in 15 minutes. A browser that was signed in before has attempts of its own.
     """
-    browser = wanted.keep == "cookie"
+    browser = body.keep == "cookie"
     if browser:
         cookies.refuse_other_sites(request)
-    visitor = visitor_of(request, browser=browser, refresh=wanted.refresh_token)
-    entered = await of.sign_ins.sign_in(wanted.email, wanted.password.get_secret_value(), wanted.code, visitor)
+    visitor = visitor_of(request, browser=browser, refresh=body.refresh_token)
+    entered = await sign_ins.sign_in(body.email, body.password.get_secret_value(), body.code, visitor)
     if not browser:
-        return _show(entered.tokens, of)
-    cookies.put_entered(request, response, entered, of.clock())
+        return _tokens_out(entered.tokens, clock)
+    cookies.put_entered(request, response, entered, clock())
     return None
 
 
@@ -59,20 +62,21 @@ async def sign_in(wanted: SignInIn, request: Request, response: Response, of: Pa
 async def refresh(
     request: Request,
     response: Response,
-    of: PartsDep,
-    wanted: Annotated[RefreshIn | None, Body()] = None,
+    sign_ins: SignInsDep,
+    clock: ClockDep,
+    body: Annotated[RefreshIn | None, Body()] = None,
 ) -> TokensOut | None:
-    """New tokens for a refresh token, which is used up: a browser's is in its cookie.
+    """Exchanges a refresh token, in the body or in a browser's cookie, for new tokens.
 
-    One that is used again within 10 seconds gives the same successor; later, it ends the whole sign-in.
+    A refresh token is valid once. Used again within 10 seconds it gives the same successor; later, it ends the sign-in.
     """
-    if wanted is not None:
-        return _show(await of.sign_ins.refresh(wanted.refresh_token), of)
+    if body is not None:
+        return _tokens_out(await sign_ins.refresh(body.refresh_token), clock)
     cookie = cookies.read(request, cookies.REFRESH)
     if cookie is None:
         raise Unauthorized("Send a refresh token, or sign in.")
     cookies.refuse_other_sites(request)
-    cookies.put(request, response, await of.sign_ins.refresh(cookie), of.clock())
+    cookies.put(request, response, await sign_ins.refresh(cookie), clock())
     return None
 
 
@@ -82,12 +86,12 @@ async def refresh(
     status_code=HTTPStatus.NO_CONTENT,
     responses=describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-async def sign_out(request: Request, response: Response, principal: PrincipalDep, of: PartsDep) -> None:
-    """Ends this sign-in at once, and its open live streams within seconds. The browser stays trusted."""
+async def sign_out(request: Request, response: Response, principal: PrincipalDep, sign_ins: SignInsDep) -> None:
+    """Ends this sign-in at once, and its live streams within seconds. The browser stays trusted."""
     cookie = cookies.read(request, cookies.REFRESH)
     if cookie is not None:
         cookies.refuse_other_sites(request)
-    await of.sign_ins.sign_out(cookie, principal.sign_in)
+    await sign_ins.sign_out(cookie, principal.sign_in)
     cookies.drop(request, response)
 
 
@@ -97,20 +101,22 @@ async def sign_out(request: Request, response: Response, principal: PrincipalDep
     status_code=HTTPStatus.NO_CONTENT,
     responses=describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-async def sign_out_everywhere(request: Request, response: Response, principal: PrincipalDep, of: PartsDep) -> None:
-    """Ends all of your sign-ins at once, on every machine. No browser of yours is trusted any more."""
+async def sign_out_everywhere(
+    request: Request, response: Response, principal: PrincipalDep, sign_ins: SignInsDep
+) -> None:
+    """Ends all of your sign-ins at once, and removes all of your trusted browsers."""
     if principal.user is None:
         raise Forbidden("Only people sign out. A key is revoked.")
-    await of.sign_ins.sign_out_everywhere(principal.user)
+    await sign_ins.sign_out_everywhere(principal.user)
     cookies.drop(request, response, trust=True)
 
 
 @router.get("/me", summary="Who am I?", responses=describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE))
-async def show_me(principal: PrincipalDep, session: SessionDep, of: PartsDep) -> MeOut:
-    """Whom the API takes you for, and what you may do."""
+async def show_me(principal: PrincipalDep, session: SessionDep, settings: SettingsDep) -> MeOut:
+    """The principal of this request, and its roles."""
     user = await repository.find_user(session, principal.user) if principal.user else None
     here = principal.sign_in is not None
-    rights = await rights_of(session, user, of.settings, signed_in_here=here) if user else None
+    rights = await rights_of(session, user, settings, signed_in_here=here) if user else None
     return MeOut(
         name=principal.name,
         user=principal.user,
@@ -134,37 +140,46 @@ async def show_me(principal: PrincipalDep, session: SessionDep, of: PartsDep) ->
     ),
 )  # fmt: skip
 async def change_password(
-    wanted: PasswordIn, request: Request, principal: PrincipalDep, of: PartsDep, writing: WritingDep
+    body: PasswordIn,
+    request: Request,
+    principal: PrincipalDep,
+    writing: WritingDep,
+    sessions: SessionsDep,
+    sign_ins: SignInsDep,
+    judge: JudgeDep,
+    passwords: PasswordsDep,
+    outbox: OutboxDep,
+    clock: ClockDep,
 ) -> None:
-    """Takes the present one once more. All your other sign-ins end."""
+    """Requires the present password. All your other sign-ins end."""
     if principal.user is None:
         raise Forbidden("Only people have passwords.")
-    async with of.sessions() as session:
+    async with sessions() as session:
         user = await repository.find_user(session, principal.user)
     if user is None:
         raise Unauthorized("This account is disabled.")
-    await of.sign_ins.check_password(user, wanted.present.get_secret_value(), address_of(request), principal.sign_in)
-    new = wanted.new.get_secret_value()
-    await of.judge.refuse_weak(new, (user.email, user.name), where="new")
-    hashed = await of.passwords.hash(new)
+    await sign_ins.check_password(user, body.present.get_secret_value(), address_of(request), principal.sign_in)
+    new = body.new.get_secret_value()
+    await judge.refuse_weak(new, (user.email, user.name), where="new")
+    hashed = await passwords.hash(new)
     async with writing() as session:
         user = await repository.find_user(session, principal.user)
         if user is None:
             raise Unauthorized("This account is disabled.")
-        await put_password(session, user, hashed, of.clock())
+        await put_password(session, user, hashed, clock())
         await repository.end_sign_ins(session, user.id, but=principal.sign_in)
-        tell_of_change(of, session, user)
-    of.outbox.wake()
+        put_change_notice(outbox, session, user, clock())
+    outbox.wake()
     if principal.sign_in is not None:
-        await of.sign_ins.forget_tries(principal.sign_in)
+        await sign_ins.forget_tries(principal.sign_in)
 
 
 @well_known.get("/.well-known/jwks.json", summary="Public keys", responses=describe(HTTPStatus.SERVICE_UNAVAILABLE))
-async def show_keys(of: PartsDep) -> KeySetOut:
-    """The keys by which others judge the tokens of this API (JWKS)."""
-    return KeySetOut(keys=await of.signing_keys.published())
+async def show_keys(signing_keys: SigningKeysDep) -> KeySetOut:
+    """Public keys for verifying the access tokens of this API (JWKS)."""
+    return KeySetOut(keys=await signing_keys.published())
 
 
-def _show(tokens: Tokens, of: Parts) -> TokensOut:
-    seconds = int((tokens.access_until - of.clock()).total_seconds())
+def _tokens_out(tokens: Tokens, clock: Clock) -> TokensOut:
+    seconds = int((tokens.access_until - clock()).total_seconds())
     return TokensOut(access_token=tokens.access, refresh_token=tokens.refresh, expires_in=seconds)

@@ -1,4 +1,4 @@
-"""Links for `metrica user`: made by whoever reaches the database, and told in the terminal."""
+"""Operations of `metrica user`, on the database: invitation and reset links, new users, the list of users."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access import Role
 from services.api.auth.repository import find_user_by_email
+from services.api.auth.tokens.one_time_links import Link
 from services.api.clock import utc_now
 from services.api.http.problems import Conflict, NotFound
 from services.api.invitations import repository, service
 from services.api.invitations.schemas import InvitationIn
-from services.api.links import Link
 from services.api.mail.addresses import plain_address
 from services.api.resets.service import make as make_reset
 from services.api.transaction import COMMAND_LINE, writing_at
@@ -23,52 +23,54 @@ from services.kit.database.tables import Organization
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A link, and until when it is good."""
+class IssuedLink:
+    """A new link, and its expiry."""
 
     link: Link
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A user and where they are a member."""
+class UserRoles:
+    """A user with the roles by organization."""
 
     user: User
     roles: dict[str, str]
 
 
-async def invite(database_url: str, email: str, organization: str, role: Role | None, name: str = "") -> Told:
-    """Invite somebody; an invitation that is pending is replaced, and says what is not said here.
+async def invite(database_url: str, email: str, organization: str, role: Role | None, name: str = "") -> IssuedLink:
+    """Create an invitation. It replaces a pending one, from which it takes omitted values.
 
     Raises:
         NotFound: there is no such organization.
-        Conflict: they are a member already, or nobody says in which role.
+        Conflict: the address is a member's, or there is no role.
     """
     email = plain_address(email)
     async with writing_at(database_url) as session:
-        found = await session.get(Organization, organization)
-        if found is None:
+        organization_row = await session.get(Organization, organization)
+        if organization_row is None:
             known = (await session.exec(select(Organization.id).order_by(col(Organization.id)))).all()
             raise NotFound(f"there is no organization {organization!r}; there are: {', '.join(known) or 'none'}")
-        pending = await repository.find_pending(session, found, email)
+        pending = await repository.find_pending(session, organization_row, email)
         if role is None and pending is None:
-            raise Conflict(f"say in which --role {email} is to join {found.id}: viewer, manager or admin")
-        wanted = InvitationIn(
+            raise Conflict(f"say in which --role {email} is to join {organization_row.id}: viewer, manager or admin")
+        body = InvitationIn(
             email=email,
             name=name or (pending.name if pending else ""),
             role=role or Role(pending.role if pending else Role.VIEWER),
         )
-        row, link = await service.make(session, found, wanted, invited_by=COMMAND_LINE, inviter=None, now=utc_now())
-        return Told(link, row.expires_at)
+        row, link = await service.make(
+            session, organization_row, body, invited_by=COMMAND_LINE, inviter=None, now=utc_now()
+        )
+        return IssuedLink(link, row.expires_at)
 
 
-async def reset(database_url: str, email: str) -> Told:
-    """Let an account's owner choose another password.
+async def reset(database_url: str, email: str) -> IssuedLink:
+    """Create a reset link for an account.
 
     Raises:
         NotFound: there is no such account.
-        Conflict: it is disabled.
+        Conflict: the account is disabled.
     """
     async with writing_at(database_url) as session:
         user = await find_user_by_email(session, email)
@@ -79,11 +81,11 @@ async def reset(database_url: str, email: str) -> Told:
         return _reset(session, user)
 
 
-async def create(database_url: str, email: str, *, superadmin: bool) -> Told:
-    """Make an account that has no password yet.
+async def create(database_url: str, email: str, *, superadmin: bool) -> IssuedLink:
+    """Create an account without a password, and a reset link for it.
 
     Raises:
-        Conflict: there is one.
+        Conflict: the account exists.
     """
     email = plain_address(email)
     async with writing_at(database_url) as session:
@@ -95,14 +97,16 @@ async def create(database_url: str, email: str, *, superadmin: bool) -> Told:
         return _reset(session, user)
 
 
-async def list_users(database_url: str) -> list[Listed]:
-    """All users by their addresses."""
+async def list_users(database_url: str) -> list[UserRoles]:
+    """All users, ordered by address."""
     async with writing_at(database_url) as session:
         users = (await session.exec(select(User).order_by(col(User.email)))).all()
         memberships = (await session.exec(select(Membership).order_by(col(Membership.organization)))).all()
-    return [Listed(user, {one.organization: one.role for one in memberships if one.user == user.id}) for user in users]
+    return [
+        UserRoles(user, {row.organization: row.role for row in memberships if row.user == user.id}) for user in users
+    ]
 
 
-def _reset(session: AsyncSession, user: User) -> Told:
+def _reset(session: AsyncSession, user: User) -> IssuedLink:
     row, link = make_reset(session, user, utc_now())
-    return Told(link, row.expires_at)
+    return IssuedLink(link, row.expires_at)

@@ -1,4 +1,4 @@
-"""The last word of each service about each camera, read from the STATUS stream and kept in memory."""
+"""The latest status of each camera from each service, read from the STATUS stream and kept in memory."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ SEVERITY = (
     State.NO_MODEL,
     State.REFUSED,
 )
-"""From well to ill: what a camera is said to do where its services say different things."""
+"""States by increasing severity: the most severe one of its services is the camera's."""
 
 
 def worst(statuses: Iterable[Status]) -> State | None:
-    """How a camera does, all services together; None where none has said anything."""
+    """The most severe state; None without a status."""
     return max((status.state for status in statuses), key=SEVERITY.index, default=None)
 
 
 class Statuses:
-    """The last statuses, and who wants to hear of changes."""
+    """The latest statuses, and listeners for changes of them."""
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, str, str], Status] = {}
         self._listeners: list[Callable[[Status], None]] = []
 
     def on_change(self, listener: Callable[[Status], None]) -> None:
-        """Call back for every status that says something new."""
+        """Call `listener` with every status that differs from the one before."""
         self._listeners.append(listener)
 
     def of_store(self, store: str) -> list[Status]:
-        """What was said last about a store's cameras, by camera and service."""
+        """The latest statuses of a store's cameras, ordered by camera and service."""
         return [status for key, status in sorted(self._last.items()) if key[0] == store]
 
     def of_camera(self, store: str, camera: str, service: str) -> Status | None:
-        """What one service said last about a camera."""
+        """The latest status of a camera from one service."""
         return self._last.get((store, camera, service))
 
     def forget(self, keep: Iterable[tuple[str, str]]) -> None:
-        """Drop what was said of cameras that are no more. `keep` holds (store, camera)."""
+        """Drop the statuses of removed cameras. `keep` holds (store, camera) of the others."""
         kept = set(keep)
         self._last = {key: status for key, status in self._last.items() if key[:2] in kept}
 
     def take(self, status: Status) -> None:
-        """A service says how a camera does. The last word stands, by whatever clock; the same word again is no news."""
+        """Record a status. The last one received wins, whatever its timestamp; duplicates are ignored."""
         key = status.store, status.camera, status.service
         if self._last.get(key) == status:
             return
@@ -65,16 +65,16 @@ class Statuses:
             listener(status)
 
     async def follow(self, bus: Bus) -> None:
-        """Read the stream, the last status of each subject first, then every new one; for ever."""
-        await bus.client.subscribe(EVERY_STATUS, cb=self._hear)
+        """Read the stream until cancelled: the last status of each subject, then every new one."""
+        await bus.client.subscribe(EVERY_STATUS, cb=self._on_message)
         config = ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, filter_subject=EVERY_STATUS)
         async with Reader(bus, STATUS.name, config) as reader:
             async for msg in reader:
                 if (status := read_status(msg)) is not None:
                     self.take(status)
 
-    async def _hear(self, msg: Msg) -> None:
-        """What keeps a service from working may keep the stream from storing it: it is heard directly as well."""
+    async def _on_message(self, msg: Msg) -> None:
+        """Take RETRYING directly from the subject, too: a full disk can keep the stream from storing it."""
         status = read_status(msg)
         if status is not None and status.state is State.RETRYING:
             self.take(status)

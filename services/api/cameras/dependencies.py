@@ -1,0 +1,48 @@
+"""Dependencies of the endpoints of cameras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, Request, Response
+
+from services.api.auth.dependencies import Hold, HoldDep
+from services.api.cameras.camera_test import try_out
+from services.api.cameras.schemas import ProbeOut
+from services.api.dependencies import BusDep, VaultDep
+from services.api.quotas import QuotaKind
+from services.kit.nats.bus import Bus
+from services.kit.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class CameraTests:
+    """Tests source addresses, within the quota, until the client disconnects."""
+
+    request: Request
+    bus: Bus
+    vault: Vault
+    hold: Hold
+
+    async def run(self, organization: str, address: str, *, trusted: bool) -> ProbeOut | Response:
+        """Grab one frame of an address; an empty response where the client has disconnected."""
+        with self.hold(QuotaKind.CAMERA_TEST, organization):
+            result = await try_out(
+                self.bus,
+                self.vault,
+                address,
+                trusted=trusted,
+                organization=organization,
+                gone=self.request.is_disconnected,
+            )
+        return Response(status_code=HTTPStatus.NO_CONTENT) if result is None else result
+
+
+def camera_tests(request: Request, bus: BusDep, vault: VaultDep, hold: HoldDep) -> CameraTests:
+    """Camera tests of this request."""
+    return CameraTests(request, bus, vault, hold)
+
+
+CameraTestsDep = Annotated[CameraTests, Depends(camera_tests)]

@@ -1,0 +1,36 @@
+"""Queries of API keys and edge keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.api.access import Principal
+from services.api.http.pagination import PageRequest
+from services.kit.database.account_tables import ApiKey
+from services.kit.database.tables import Organization
+
+
+async def read_page(
+    session: AsyncSession, organization: Organization, page: PageRequest
+) -> tuple[Sequence[ApiKey], str | None]:
+    """A page of an organization's keys, ordered by id, and the cursor of the next page."""
+    query = select(ApiKey).where(ApiKey.organization == organization.id)
+    return await page.read(session, query, col(ApiKey.id), UUID)
+
+
+async def find_key(session: AsyncSession, organization: Organization, key: UUID) -> ApiKey | None:
+    """A key of an organization."""
+    query = select(ApiKey).where(ApiKey.id == key, ApiKey.organization == organization.id)
+    return (await session.exec(query)).first()
+
+
+async def maker_of(session: AsyncSession, principal: Principal) -> UUID | None:
+    """The user in whose name a principal makes keys: itself, or the maker of its key."""
+    if principal.key is None:
+        return principal.user
+    key = (await session.exec(select(ApiKey).where(ApiKey.id == principal.key))).first()
+    return None if key is None else key.made_by

@@ -1,0 +1,70 @@
+"""Dependencies of the endpoints of live streams."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+
+from services.api.clock import Clock
+from services.api.dependencies import BusDep, ClockDep, SettingsDep, component
+from services.api.live import messages
+from services.api.live.feed import LiveFeed
+from services.api.live.hub import Hub, Listener
+from services.api.live.stream import LiveStream, RightsCheck
+from services.api.settings import ApiSettings
+from services.kit.nats.bus import Bus
+
+HubDep = Annotated[Hub, component("hub")]
+FeedDep = Annotated[LiveFeed, component("feed")]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOpener:
+    """Opens live streams for listeners that have joined the hub."""
+
+    hub: Hub
+    bus: Bus
+    settings: ApiSettings
+    clock: Clock
+
+    async def open(
+        self,
+        listener: Listener,
+        share: ExitStack,
+        look: Callable[[], Awaitable[None]],
+        begin: Callable[[], Awaitable[None]] | None = None,
+    ) -> LiveStream:
+        """The stream of a listener's mailbox.
+
+        Args:
+            listener: has joined the hub, and leaves it where `begin` fails.
+            share: the listener's part of the quota of streams, which the stream takes over.
+            look: raises where the listener may listen no longer; see `RightsCheck`.
+            begin: puts the first messages into the mailbox.
+        """
+        try:
+            if begin is not None:
+                await begin()
+        except BaseException:  # a browser that disconnects meanwhile cancels this, and would stay in the hub for ever
+            self.hub.leave(listener)
+            raise
+        return LiveStream(
+            self.hub,
+            listener,
+            lambda: messages.heartbeat(self.clock(), bus=self.bus.connected),
+            self.settings.heartbeat_seconds,
+            RightsCheck(look, self.settings.recheck_seconds),
+            share.pop_all(),
+        )
+
+
+def stream_opener(hub: HubDep, bus: BusDep, settings: SettingsDep, clock: ClockDep) -> StreamOpener:
+    """Opens streams on the application's hub."""
+    return StreamOpener(hub, bus, settings, clock)
+
+
+StreamOpenerDep = Annotated[StreamOpener, Depends(stream_opener)]
