@@ -14,7 +14,7 @@ from contracts.spec import CameraSpec, Source
 from contracts.streams import CAMERAS, FRAMES, KEPT, PREVIEW, SOURCES, STATUS, Bucket, Owner
 from services.ingest.camera import CameraWorker
 from services.ingest.decoding import hardware
-from services.ingest.probe import Prober
+from services.ingest.probing.probe import Prober
 from services.ingest.progress import ProgressStore
 from services.ingest.settings import IngestSettings
 from services.kit.logs import logger

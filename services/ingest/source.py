@@ -135,7 +135,7 @@ class FrameSource(Protocol):
         ...
 
 
-def kept(source: FrameSource, fps: float | None) -> Iterator[tuple[int, int]]:
+def decimate(source: FrameSource, fps: float | None) -> Iterator[tuple[int, int]]:
     """Go through a source at a target rate, until its end, leaving it to the caller which pictures to `retrieve`.
 
     Frames are chosen by their time alone: reading a file twice chooses the very same ones.
@@ -156,6 +156,6 @@ def kept(source: FrameSource, fps: float | None) -> Iterator[tuple[int, int]]:
 
 
 def frames(source: FrameSource, fps: float | None) -> Iterator[Grabbed]:
-    """The frames of a source at a target rate, pictures and all, until its end; see `kept`."""
-    for index, pts_ns in kept(source, fps):
+    """The frames of a source at a target rate, pictures and all, until its end; see `decimate`."""
+    for index, pts_ns in decimate(source, fps):
         yield Grabbed(source.retrieve(), pts_ns, index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from services.ingest.fair_turns import FairTurns
+from services.ingest.probing.fair_turns import FairTurns
 
 
 class Line:

@@ -17,7 +17,7 @@ from contracts.probe import Probe, Probed
 from contracts.spec import Capture
 from contracts.streams import Owner
 from contracts.subjects import PROBE, PROBE_CANCEL
-from services.ingest.fair_turns import FairTurns
+from services.ingest.probing.fair_turns import FairTurns
 from services.ingest.settings import IngestSettings
 from services.ingest.source import FrameSource, SourceError, SourceRefused
 from services.ingest.sources.opening import open_source
