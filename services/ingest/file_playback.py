@@ -31,7 +31,7 @@ log = logger()
 
 
 class FilePlayback:
-    """Publishes the frames of one camera whose source is a file, or a simulation that can be repeated.
+    """Publishes the frames of a file, or of a simulation that can be repeated, for one camera.
 
     Args:
         bus: the connection.
@@ -56,7 +56,7 @@ class FilePlayback:
         self._configured, self._spec = configured, spec
 
     async def run(self, source: FrameSource) -> None:
-        """Publish what is left of the source, report its end, then wait for cancellation: by a new configuration.
+        """Publish the rest of the source, report its end, then wait for cancellation, as by a new configuration.
 
         Raises:
             SourceLost: the source broke while it was read.
@@ -79,7 +79,7 @@ class FilePlayback:
         """Publish the frames from `progress` to the end of the session, each after the one before was stored.
 
         Progress is saved every SAVE_EVERY seconds and at the end; cancelled, once more within LEAVE_TIMEOUT. Nothing is
-        published or saved after that: another replica may have taken the camera over, whose progress must stand.
+        published or saved after that: it would overwrite the progress of a replica that has taken the camera over.
         """
         await self._status.report(State.RUNNING, session=progress.session)
         saved_at = time.monotonic()

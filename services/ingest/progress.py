@@ -57,7 +57,7 @@ class FileProgress(BaseModel):
         return earlier.model_copy(update={"again": self.again, "earlier": self.history(but=earlier)})
 
     def history(self, *, but: FileProgress | None = None) -> tuple[FileProgress, ...]:
-        """The sessions to remember when another takes this one's place: this one and those before, at most REMEMBERED.
+        """The sessions to remember when another replaces this one: the earlier ones and this one, at most REMEMBERED.
 
         Args:
             but: a session to leave out.

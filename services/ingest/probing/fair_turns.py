@@ -1,4 +1,4 @@
-"""Turns for camera tests: organizations are served one after the other, and none takes all places."""
+"""Turns for camera tests: organizations are served in rotation, and each has a limit of tests at a time."""
 
 from __future__ import annotations
 
@@ -11,26 +11,32 @@ from typing import TypeVar
 T = TypeVar("T")
 
 AT_ONCE = 4
-"""Each holds a thread and a connection to a camera."""
+"""Tests that run at a time. Each holds a thread and a connection to a camera."""
 OF_ONE = 2
-"""Places that one organization may have at a time."""
+"""Tests that one organization may run at a time."""
 LINGERING = 8
-"""Threads of an organization that may still hang in an address after their test was called off: it waits for them."""
+"""Threads of an organization that may hang in an address after their test was cancelled, before its next test waits."""
 
 
 class FairTurns:
-    """Hands out places. Among organizations that wait, the one that was served longest ago is next."""
+    """Admits tests. Among the organizations that wait, the one that was served longest ago is next.
+
+    Args:
+        at_once: tests that run at a time.
+        of_one: tests of one organization that run at a time.
+        lingering: hanging threads of one organization from which on its tests wait.
+    """
 
     def __init__(self, at_once: int = AT_ONCE, of_one: int = OF_ONE, lingering: int = LINGERING) -> None:
         self._at_once, self._of_one, self._most_lingering = at_once, of_one, lingering
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
-        """By organization, in the order in which they are served."""
+        """Places that are waited for, by organization, in the order in which organizations are served."""
         self._running: Counter[str] = Counter()
         self._lingering: Counter[str] = Counter()
 
     @asynccontextmanager
     async def turn(self, organization: str) -> AsyncIterator[None]:
-        """Wait for a place, and have it."""
+        """Wait for a place, and hold it within the context."""
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(organization, deque()).append(place)
         self._hand_out()
@@ -45,11 +51,11 @@ class FairTurns:
             self._hand_out()
 
     def linger(self, organization: str, work: asyncio.Future[T]) -> None:
-        """Count a thread that was left hanging, until it ends."""
+        """Count a hanging thread against its organization until it ends."""
 
         def ended(done: asyncio.Future[T]) -> None:
             if not done.cancelled():
-                done.exception()  # nobody else asks for it
+                done.exception()  # retrieved, as its test no longer waits for it
             self._lingering[organization] -= 1
             self._hand_out()
 
@@ -57,21 +63,21 @@ class FairTurns:
         work.add_done_callback(ended)
 
     def _leave(self, organization: str, place: asyncio.Future[None]) -> None:
-        line = self._waiting.get(organization)
-        if line is not None and place in line:
-            line.remove(place)
-            if not line:
+        queue = self._waiting.get(organization)
+        if queue is not None and place in queue:
+            queue.remove(place)
+            if not queue:
                 del self._waiting[organization]
 
     def _hand_out(self) -> None:
         while self._running.total() < self._at_once:
-            organization = next((one for one in self._waiting if self._may_run(one)), None)
+            organization = next((name for name in self._waiting if self._may_run(name)), None)
             if organization is None:
                 return
-            line = self._waiting.pop(organization)
-            place = line.popleft()
-            if line:
-                self._waiting[organization] = line  # behind all others
+            queue = self._waiting.pop(organization)
+            place = queue.popleft()
+            if queue:
+                self._waiting[organization] = queue  # behind all others
             if not place.done():
                 self._running[organization] += 1
                 place.set_result(None)

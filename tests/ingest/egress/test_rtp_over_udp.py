@@ -13,10 +13,11 @@ import pytest
 from services.ingest.egress import TRUSTED, Egress
 from services.ingest.egress.heads import Head, Malformed
 from services.ingest.egress.rtp_over_udp import MOST_CHANNELS, UdpPorts, UdpRefused
-from services.ingest.source import SourceLost, SourceRefused, frames
+from services.ingest.source import SourceLost, SourceRefused
 from services.ingest.sources.live_camera import LiveCamera
 from services.ingest.sources.network import open_stream
 from services.kit.network.ip_addresses import IPAddress
+from tests.support.grabbing import frames
 from tests.support.rtsp import RtspCamera
 from tests.support.scripted_rtsp import reply, scripted_rtsp
 from tests.support.udp_network import udp_network

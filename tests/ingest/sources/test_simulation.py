@@ -13,8 +13,9 @@ from contracts.identity import Direction, Policy
 from contracts.spec import Side
 from services.ingest.simulator.geometry import LINE_Y, centre_at
 from services.ingest.simulator.trajectories import Spacing, script
-from services.ingest.source import SourceRefused, decimate, frames
+from services.ingest.source import SourceRefused, decimate
 from services.ingest.sources.simulation import SimulatedDoor, open_simulation
+from tests.support.grabbing import frames
 
 SMALL = "width=320&height=180"
 

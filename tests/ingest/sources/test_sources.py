@@ -12,9 +12,10 @@ import pytest
 
 from contracts.address import redact
 from contracts.identity import Policy
-from services.ingest.source import FrameSource, SourceClosed, SourceLost, SourceRefused, decimate, frames
+from services.ingest.source import FrameSource, SourceClosed, SourceLost, SourceRefused, decimate
 from services.ingest.sources.opening import open_source
 from tests.support.clips import write_clip
+from tests.support.grabbing import frames
 from tests.support.rtsp import RtspCamera
 
 

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from services.ingest.source import SourceRefused, decimate, frames
+from services.ingest.source import SourceRefused, decimate
 from services.ingest.sources.video_file import open_video
 from tests.support.clips import numbered_picture, write_clip
+from tests.support.grabbing import frames
 
 
 def test_every_frame_comes_with_its_own_time(tmp_path: Path) -> None:
