@@ -225,7 +225,7 @@ class Decoder:
         if self._busy.acquire(blocking=False):
             try:
                 container, self._container = self._container, None
-                # These hold the decoder and its pictures, and the generator holds this object: a cycle that stays long.
+                # These hold the decoder and its pictures; the generator also holds this object: a cycle of long life.
                 self._packets, self._frame, self._deinterlacer = iter(()), None, None
                 self._frames.clear()
                 if container is not None:

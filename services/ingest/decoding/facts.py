@@ -13,7 +13,7 @@ from av.error import FFmpegError
 
 from services.ingest.decoding.decoder import open_container
 from services.ingest.decoding.fields import Judgement, judge
-from services.ingest.decoding.limits import OF_FILE
+from services.ingest.decoding.limits import FILE_OPTIONS
 from services.ingest.decoding.picture import HLG, PQ
 from services.ingest.decoding.track import Track, tracks_of
 
@@ -73,7 +73,7 @@ def facts_of(path: Path, track: int, rate: float, *, begin: float = 0.0) -> Fact
     Raises:
         FFmpegError: it cannot be opened.
     """
-    with open_container(str(path.resolve()), OF_FILE) as container:
+    with open_container(str(path.resolve()), FILE_OPTIONS) as container:
         stream = container.streams.video[track - 1]
         context = stream.codec_context
         fields = judge(islice(_decoded(container, stream, begin), _MOST_FRAMES))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 # The largest block that FFmpeg may allocate: a picture of 64 megapixels in BGR. All other buffers are smaller.
 _LARGEST_BLOCK = 200 * 1024 * 1024
-OF_FILE = {
+FILE_OPTIONS = {
     # Video formats alone: no text that FFmpeg would draw, and no list of other files or addresses.
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,"
     "h264,hevc,obu,ivf,m4v,mjpeg,flv,asf,ogg,mxf,dv,dhav",
@@ -18,7 +18,7 @@ OF_FILE = {
 }
 """FFmpeg's options for a file."""
 _NETWORK_CODECS = "h264,hevc,mjpeg,mpeg4,vp8,vp9,libdav1d,av1,mpeg2video,mpeg1video"
-OF_RTSP = {
+RTSP_OPTIONS = {
     "format_whitelist": "rtsp",
     "protocol_whitelist": "rtsp,rtp,tcp",
     "codec_whitelist": _NETWORK_CODECS,
@@ -26,12 +26,12 @@ OF_RTSP = {
     # Sound is requested, too, and skipped: GStreamer's server sometimes sends nothing to a client that leaves it out.
 }
 """FFmpeg's options for an RTSP camera."""
-OF_RTSP_BY_UDP = OF_RTSP | {
+RTSP_OVER_UDP_OPTIONS = RTSP_OPTIONS | {
     # UDP reorders packets by a few. FFmpeg's own 500 would hold a small stream back for seconds at each loss.
     "reorder_queue_size": "16",
 }
 """The options where packets come by UDP. FFmpeg gets them within its RTSP connection and opens no port."""
-OF_HTTP = {
+HTTP_OPTIONS = {
     "format_whitelist": "mpjpeg,mjpeg,hls,mpegts,h264,hevc,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,flv,avi",
     "protocol_whitelist": "none",  # FFmpeg reads through file objects of ingest, and opens nothing
     "codec_whitelist": _NETWORK_CODECS,
@@ -39,7 +39,7 @@ OF_HTTP = {
     "http_multiple": "0",
 }
 """FFmpeg's options for an HTTP camera."""
-OF_DEVICE = {
+DEVICE_OPTIONS = {
     "format_whitelist": "video4linux2,v4l2",
     "codec_whitelist": "rawvideo,mjpeg,h264,hevc",
 }

@@ -10,7 +10,7 @@ from services.ingest.decimator import SECOND
 LONGEST_JUMP = 10 * SECOND
 """A longer step ahead is a fault in streams whose clock may be set while they run."""
 _DISORDER = SECOND
-"""A step back by less is no set clock: two frames have the same time, or are out of order."""
+"""A step back by less is not that of a clock that was set: two frames have the same time, or are out of order."""
 
 
 class TimeBase:

@@ -77,7 +77,10 @@ class Fetcher(Connections):
         raise SourceLost(f"{self.name}: the camera says again and again that the stream is elsewhere")
 
     def io_open(self, url: str, flags: int, options: object) -> Resource | io.BytesIO:  # noqa: ARG002  # PyAV's call
-        """Open a further address for FFmpeg. On failure the file is empty: PyAV would print an error with the address."""
+        """Open a further address for FFmpeg.
+
+        On failure the file is empty, and the error is in `failure`: PyAV would print a raised one, address and all.
+        """
         try:
             return self.open(url)
         except SourceError as error:

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 AT_ONCE = 4
 """Tests that run at a time. Each holds a thread and a connection to a camera."""
-OF_ONE = 2
+PER_ORGANIZATION = 2
 """Tests that one organization may run at a time."""
 LINGERING = 8
 """Threads of an organization that may hang in an address after their test was cancelled, before its next test waits."""
@@ -23,12 +23,14 @@ class FairTurns:
 
     Args:
         at_once: tests that run at a time.
-        of_one: tests of one organization that run at a time.
+        per_organization: tests of one organization that run at a time.
         lingering: hanging threads of one organization from which on its tests wait.
     """
 
-    def __init__(self, at_once: int = AT_ONCE, of_one: int = OF_ONE, lingering: int = LINGERING) -> None:
-        self._at_once, self._of_one, self._most_lingering = at_once, of_one, lingering
+    def __init__(
+        self, at_once: int = AT_ONCE, per_organization: int = PER_ORGANIZATION, lingering: int = LINGERING
+    ) -> None:
+        self._at_once, self._per_organization, self._most_lingering = at_once, per_organization, lingering
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         """Places that are waited for, by organization, in the order in which organizations are served."""
         self._running: Counter[str] = Counter()
@@ -83,4 +85,7 @@ class FairTurns:
                 place.set_result(None)
 
     def _may_run(self, organization: str) -> bool:
-        return self._running[organization] < self._of_one and self._lingering[organization] < self._most_lingering
+        return (
+            self._running[organization] < self._per_organization
+            and self._lingering[organization] < self._most_lingering
+        )

@@ -23,9 +23,9 @@ LINE_Y = 190.0
 LINE_LEFT, LINE_RIGHT = 64.0, 576.0
 
 OUTSIDE = 124.0
-"""y of the feet of a person who is out on the pavement."""
+"""The feet of a person out on the pavement, y."""
 GONE = 530.0
-"""y of the feet of a person whose head has left the picture downwards, too."""
+"""The feet of a person of which even the head has left the picture downwards, y."""
 
 
 def height_at(foot_y: float) -> float:
@@ -34,7 +34,7 @@ def height_at(foot_y: float) -> float:
 
 
 def centre_at(foot_y: float, stature: float) -> float:
-    """Y of the middle of a person's body, reference pixels.
+    """The middle of a person's body, y in reference pixels.
 
     Args:
         foot_y: y of the feet.

@@ -255,11 +255,11 @@ def _turn_back(way: list[_Waypoint], coming: bool, rng: np.random.Generator, sid
 
 
 def _leg_over(way: list[_Waypoint], y: float) -> int:
-    """The index of the first waypoint past a height."""
+    """The index of the first waypoint behind a height (y) that the way passes."""
     return next(i for i in range(1, len(way)) if (way[i - 1].to[1] < y) != (way[i].to[1] < y))
 
 
 def _point_on(way: list[_Waypoint], leg: int, y: float) -> float:
-    """X at a height, on the straight line to a waypoint."""
+    """The x coordinate at a height, on the straight line to a waypoint."""
     (x0, y0), (x1, y1) = way[leg - 1].to, way[leg].to
     return x0 + (x1 - x0) * (y - y0) / (y1 - y0)

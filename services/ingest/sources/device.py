@@ -12,7 +12,7 @@ from pathlib import Path
 from av.error import FFmpegError
 
 from services.ingest.decoding.decoder import Decoder
-from services.ingest.decoding.limits import OF_DEVICE
+from services.ingest.decoding.limits import DEVICE_OPTIONS
 from services.ingest.decoding.remarks import INTERLACED, slow_decoding
 from services.ingest.source import OPEN_TIMEOUT, READ_TIMEOUT, SourceLost
 from services.ingest.sources.live_camera import LiveCamera
@@ -103,7 +103,9 @@ def open_device(
 
     def open_stream() -> None:
         try:
-            stream = Decoder(name, str(path), OF_DEVICE, timeout=(open_timeout, read_timeout), container_format="v4l2")
+            stream = Decoder(
+                name, str(path), DEVICE_OPTIONS, timeout=(open_timeout, read_timeout), container_format="v4l2"
+            )
         except Exception as error:  # noqa: BLE001  # raised again where the result is awaited
             with suppress(InvalidStateError):
                 opening.set_exception(error)

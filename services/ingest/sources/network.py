@@ -12,7 +12,7 @@ from av.error import FFmpegError
 from contracts.address import host_only
 from services.ingest.decimator import SECOND
 from services.ingest.decoding.decoder import Decoder, IoOpen
-from services.ingest.decoding.limits import OF_HTTP, OF_RTSP, OF_RTSP_BY_UDP
+from services.ingest.decoding.limits import HTTP_OPTIONS, RTSP_OPTIONS, RTSP_OVER_UDP_OPTIONS
 from services.ingest.decoding.remarks import INTERLACED, choice, slow_decoding
 from services.ingest.decoding.timestamps import Timestamps
 from services.ingest.egress import Egress
@@ -200,7 +200,7 @@ def _open_http(
             camera,
             fetcher,
             resource,
-            OF_HTTP,
+            HTTP_OPTIONS,
             deadline,
             read_timeout,
             track,
@@ -219,7 +219,7 @@ def _open_rtsp(
             # FFmpeg speaks plain RTSP to the relay; TLS, if any, is between the relay and the camera.
             with _closed_on_failure(relay):
                 url = camera.at("rtsp", "127.0.0.1", relay.port, login=camera.login)
-                options = OF_RTSP_BY_UDP if camera.scheme == "rtspu" else OF_RTSP
+                options = RTSP_OVER_UDP_OPTIONS if camera.scheme == "rtspu" else RTSP_OPTIONS
                 stream = _read(camera, relay, url, options, deadline, read_timeout, track)
                 return NetworkCamera(stream, relay, read_timeout)
         except (SourceLost, SourceRefused):

@@ -14,7 +14,7 @@ from services.ingest.decimator import SECOND
 from services.ingest.decoding.completeness import broken_end
 from services.ingest.decoding.decoder import Decoder, open_container
 from services.ingest.decoding.facts import Facts, facts_of
-from services.ingest.decoding.limits import OF_FILE
+from services.ingest.decoding.limits import FILE_OPTIONS
 from services.ingest.decoding.remarks import INTERLACED, choice, slow_decoding
 from services.ingest.decoding.timestamps import Timestamps
 from services.ingest.decoding.track import PacketTimes, Track, first_packets, tracks_of
@@ -208,7 +208,7 @@ def open_video(path: Path, *, track: int | None = None, rate: float | None = Non
             raise SourceRefused(reason_unreadable(path, name))
         if is_picture(path) and all(len(times) <= 1 for times in packets.values()):
             raise SourceRefused(reason_unreadable(path, name))
-        decoder = Decoder(name, absolute, OF_FILE, track=track, packets=packets, damage_tolerated=DAMAGE_TOLERATED)
+        decoder = Decoder(name, absolute, FILE_OPTIONS, track=track, packets=packets, damage_tolerated=DAMAGE_TOLERATED)
     except (FFmpegError, MemoryError):
         raise SourceRefused(reason_unreadable(path, name)) from None
     return VideoFile(path, decoder, track=track, rate=rate)
@@ -234,5 +234,5 @@ def _refuse_unless_file(path: Path, name: str) -> None:
 
 def _inspect(path: str) -> tuple[list[Track], PacketTimes, bool]:
     """Read a file's video tracks, the times of their first packets, and whether it has sound."""
-    with open_container(path, OF_FILE) as container:
+    with open_container(path, FILE_OPTIONS) as container:
         return tracks_of(container), first_packets(container), bool(container.streams.audio)
