@@ -1,1 +1,1 @@
-"""Ingest: cameras in, frames out."""
+"""Ingest: reads cameras and files, publishes their frames."""

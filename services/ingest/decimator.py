@@ -1,4 +1,4 @@
-"""Which frames are kept when a source is faster than wanted: chosen by their time alone, live and from files alike."""
+"""Decimation: drops frames of a source that is faster than the target rate, by their times alone."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ SECOND = 1_000_000_000
 class Decimator:
     """Thins a stream of frames to a target rate.
 
-    Frames fall due at even steps from the first one; a frame is kept when the next step is due, or all but due, so that
-    a camera of just the target rate whose frames arrive a little early loses none. After a gap in the stream the steps
-    start anew: what was missed is not made up for. The choice depends on the times seen and on nothing else.
+    Frames are due at even steps from the first one. A frame is kept from a quarter of a step before the next step is
+    due, so that a camera of exactly the target rate loses none of the frames that arrive a little early. After a gap of
+    a step or more the steps start again from the frame that ends it; missed frames are not made up for. The choice
+    depends on the times alone.
+
+    Args:
+        fps: target rate, frames per second; None keeps every frame.
     """
 
     def __init__(self, fps: float | None) -> None:
@@ -21,7 +25,7 @@ class Decimator:
         self._steps = 0
 
     def keeps(self, pts_ns: int) -> bool:
-        """Whether the frame at this time is kept. Call it once per frame, in order."""
+        """Tell whether to keep the frame at this time. Call it once per frame, in order."""
         if self._step is None:
             return True
         if self._first is None:

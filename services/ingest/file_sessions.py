@@ -1,53 +1,53 @@
-"""Which session a file's frames belong to: the present one, one of before that was read to its end, or a new one."""
+"""The choice of a file's session: continue the present one, go back to an earlier finished one, or begin a new one."""
 
 from __future__ import annotations
 
 import time
 
 from contracts.spec import Capture, Source
-from services.ingest.progress import Progress, choose_start
+from services.ingest.progress import FileProgress, choose_start
 from services.ingest.session import session_of
 from services.ingest.source import FrameSource
 from services.ingest.threads import in_thread
 
 
 class FileSessions:
-    """The sessions that an opened file may be.
+    """The sessions that an opened file may belong to.
 
     Args:
         source: the file.
-        capture: how its frames are taken.
-        wanted: what the configuration says.
+        capture: frame rate, width and JPEG quality of its frames.
+        configured: the source as it is configured: its start, and whether to count anew.
     """
 
-    def __init__(self, source: FrameSource, capture: Capture, wanted: Source) -> None:
-        self._source, self._capture, self._wanted = source, capture, wanted
+    def __init__(self, source: FrameSource, capture: Capture, configured: Source) -> None:
+        self._source, self._capture, self._configured = source, capture, configured
 
-    async def goes_on(self, known: Progress) -> bool:
-        """Whether the session that is known is still what the configuration wants."""
-        return known.is_asked_for(self._wanted) and await self._is(known)
+    async def continues(self, known: FileProgress) -> bool:
+        """Tell whether the file still belongs to the session that is known."""
+        return known.is_configured_by(self._configured) and await self._is(known)
 
-    async def counted(self, known: Progress) -> Progress | None:
-        """The session of before in which the file was read to its end, if nobody asked to count it anew."""
-        for one in reversed(known.earlier):
-            back = known.gone_back_to(one)
-            if one.finished and back.is_asked_for(self._wanted) and await self._is(one):
+    async def already_counted(self, known: FileProgress) -> FileProgress | None:
+        """Find the earlier session in which the file was read to its end; None where it is to be counted anew."""
+        for earlier in reversed(known.earlier):
+            back = known.back_to(earlier)
+            if earlier.finished and back.is_configured_by(self._configured) and await self._is(earlier):
                 return back
         return None
 
-    async def new(self, known: Progress | None) -> Progress:
-        """A session that has not been."""
-        before = known.superseded() if known else ()
-        start = choose_start(self._wanted, known, now=time.time_ns())
+    async def new(self, known: FileProgress | None) -> FileProgress:
+        """Begin a session of another name than all that the camera had."""
+        earlier = known.history() if known else ()
+        start = choose_start(self._configured, known, now=time.time_ns())
         session = await self._named(start)
-        if session in {one.session for one in before}:  # it has ended, and the tracker takes no frame of it
+        if session in {progress.session for progress in earlier}:  # ended: the tracker takes no more frames of it
             start = time.time_ns()
             session = await self._named(start)
-        return Progress(
-            session=session, start=start, asked=self._wanted.start, again=self._wanted.again, earlier=before
+        return FileProgress(
+            session=session, start=start, asked=self._configured.start, again=self._configured.again, earlier=earlier
         )
 
-    async def _is(self, progress: Progress) -> bool:
+    async def _is(self, progress: FileProgress) -> bool:
         return await self._named(progress.start) == progress.session
 
     async def _named(self, start: int) -> str:

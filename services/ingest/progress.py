@@ -1,4 +1,4 @@
-"""What ingest remembers of a source that can be read again: where it was, so that a restart goes on there."""
+"""Progress of files: ingest saves the frame that it has reached, so that a restart continues there."""
 
 from __future__ import annotations
 
@@ -8,21 +8,29 @@ from nats.js.kv import KeyValue
 from pydantic import BaseModel, ConfigDict
 
 from contracts.checkpoints import Taken, checkpoint_key
+from contracts.frames import FrameHeader
 from contracts.identity import LIVE, partition
 from contracts.spec import Source
 from contracts.streams import CHECKPOINTS, INGEST_STATE
 from services.kit.nats.bus import Backoff, Bus
 
 REMEMBERED = 16
-"""Files of a camera, besides the present one, that are known to have been read."""
+"""Earlier sessions of a camera that are remembered beside the present one."""
 
 
-class Progress(BaseModel):
-    """How far a camera's file or simulation has been published.
+class FileProgress(BaseModel):
+    """A session of a camera's file or simulation, and how far it has been published.
 
-    `next_seq` is a low estimate: frames from there on may have been published, and come again under the same ids.
-    `asked` is the start that the configuration named, where it named one; counting anew takes another. `earlier` are
-    the sessions of before, the oldest first: a file that comes back is not counted twice.
+    Attributes:
+        version: of this format.
+        session: its name.
+        start: captured_at of the source's first instant, ns UTC.
+        asked: the start that the configuration named, if any; a recount begins at another.
+        again: the number of recounts that were requested for the camera by then.
+        next_seq: the next frame to publish. A low estimate: frames from there on may have been published, and are
+            published again under the same ids.
+        finished: whether the session's end was published.
+        earlier: the sessions before, the oldest first, so that a file that comes back is not counted twice.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,47 +42,55 @@ class Progress(BaseModel):
     again: int = 0
     next_seq: int = 0
     finished: bool = False
-    earlier: tuple[Progress, ...] = ()
+    earlier: tuple[FileProgress, ...] = ()
 
-    def is_asked_for(self, source: Source) -> bool:
-        """Whether the configuration still means this session, provided that the source shows the same."""
+    def is_configured_by(self, source: Source) -> bool:
+        """Tell whether a configuration still means this session, provided that the content is the same."""
         return source.again <= self.again and source.start in {None, self.asked, self.start}
 
-    def gone_back_to(self, one: Progress) -> Progress:
-        """What is remembered where a session of before takes this one's place again: nobody asked to count it anew."""
-        return one.model_copy(update={"again": self.again, "earlier": self.superseded(but=one)})
+    def after(self, header: FrameHeader) -> FileProgress:
+        """The progress once a frame, or the session's end, was published."""
+        return self.model_copy(update={"next_seq": header.seq + 1, "finished": header.end is not None})
 
-    def superseded(self, *, but: Progress | None = None) -> tuple[Progress, ...]:
-        """What is remembered of this one and those before where another takes its place."""
+    def back_to(self, earlier: FileProgress) -> FileProgress:
+        """The progress to save when an earlier session becomes the present one again, without a recount request."""
+        return earlier.model_copy(update={"again": self.again, "earlier": self.history(but=earlier)})
+
+    def history(self, *, but: FileProgress | None = None) -> tuple[FileProgress, ...]:
+        """The sessions to remember when another replaces this one: the earlier ones and this one, at most REMEMBERED.
+
+        Args:
+            but: a session to leave out.
+        """
         alone = self.model_copy(update={"earlier": ()})
-        return tuple(one for one in (*self.earlier, alone) if one != but)[-REMEMBERED:]
+        return tuple(progress for progress in (*self.earlier, alone) if progress != but)[-REMEMBERED:]
 
 
-def choose_start(source: Source, known: Progress | None, *, now: int) -> int:
-    """`captured_at` of a file's first instant, ns UTC, where a session begins: as asked, or now.
+def choose_start(source: Source, known: FileProgress | None, *, now: int) -> int:
+    """Choose captured_at of a new session's first instant, ns UTC: the configured one, else now.
 
     Args:
-        source: what the configuration asks for.
+        source: the source as it is configured.
         known: the session before, if any.
-        now: the present moment.
+        now: the present moment, ns UTC.
     """
     asked = source.start
     if asked is None:
         return now
-    # Counted anew from the same start, it would make the same ids, and count nothing.
+    # A recount from the same start would make the same ids, and count nothing.
     repeated = known is not None and source.again > known.again and asked in {known.asked, known.start}
     return now if repeated else asked
 
 
 class ProgressStore:
-    """The bucket `ingest_state`, one entry per camera."""
+    """The KV bucket `ingest_state`, one entry per camera."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._bucket: KeyValue | None = None
 
-    async def read(self, camera: str) -> Progress | None:
-        """A camera's progress, waiting through an outage."""
+    async def read(self, camera: str) -> FileProgress | None:
+        """Read a camera's progress; wait while the broker is away."""
         backoff = Backoff()
         while True:
             try:
@@ -84,10 +100,10 @@ class ProgressStore:
             except (NatsError, TimeoutError, OSError):
                 await backoff.wait()
             else:
-                return Progress.model_validate_json(entry.value or b"")
+                return FileProgress.model_validate_json(entry.value or b"")
 
-    async def write(self, camera: str, progress: Progress) -> None:
-        """Remember a camera's progress, waiting through an outage."""
+    async def write(self, camera: str, progress: FileProgress) -> None:
+        """Save a camera's progress; wait while the broker is away."""
         backoff = Backoff()
         while True:
             try:
@@ -97,10 +113,11 @@ class ProgressStore:
             else:
                 return
 
-    async def missing(self, camera: str, session: str) -> int | None:
-        """The first frame of a session that the tracker has not taken, waiting through an outage.
+    async def first_missing(self, camera: str, session: str) -> int | None:
+        """Ask for the first frame of a session that the tracker has not taken; wait while the broker is away.
 
-        None where it took all of it, or has no checkpoints yet.
+        Returns:
+            Its seq; None where the tracker took the whole session, or has no checkpoints yet.
         """
         backoff = Backoff()
         while True:

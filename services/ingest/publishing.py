@@ -1,4 +1,4 @@
-"""Frames onto the bus, each kind of source by its policy; a preview for people to see; a recording where that is on."""
+"""Publishing of frames by the source's policy, with a preview for the dashboard, and a recording where it is on."""
 
 from __future__ import annotations
 
@@ -19,13 +19,20 @@ from services.kit.nats.bus import Bus, StreamFull
 
 FULL_DELAY = 0.05
 """Seconds until a frame is offered again to a full stream: a few inferences of the 64 that are queued."""
+LEAVE_TIMEOUT = 1.0
+"""Seconds that leaving a camera may take while the broker is away."""
 
 PUBLISHED = Counter("metrica_ingest_frames_total", "Frames published", ["camera"])
 DROPPED = Counter("metrica_ingest_dropped_total", "Frames of live cameras that were not published", ["camera"])
 
 
 class Publisher:
-    """Publishes one camera's frames and its preview, and records them where its owner says so."""
+    """Publishes one camera's frames and its preview, and records them where the spec says so.
+
+    Attributes:
+        frames: number of frames published.
+        dropped: number of frames of a live camera that were not.
+    """
 
     def __init__(self, bus: Bus, camera: str) -> None:
         self._bus, self._camera = bus, camera
@@ -34,11 +41,11 @@ class Publisher:
         self.frames = self.dropped = 0
 
     async def keep(self, header: FrameHeader, jpeg: bytes, spec: CameraSpec) -> None:
-        """Publish a frame that must not be lost: waits while the stream is full or the broker away."""
+        """Publish a frame that must not be lost: wait while the stream is full or the broker away."""
         subject = kept(header.run, spec.pool, header.store, header.camera)
         headers = _traced(header).to_headers()
-        # By revision: frames that are queued anew for another model must not be taken for those that were there before.
-        # By server: one that was started anew may have kept a frame's id, and lost what was made of the frame.
+        # With the revision: a frame that is queued again for another model is no duplicate of the first one.
+        # With the server: a restarted broker may remember a frame's id, and have lost the frame's results.
         msg_id = f"{header.run}/{header.id}/{spec.revision}/{self._bus.server}"
         while True:
             try:
@@ -53,10 +60,10 @@ class Publisher:
         await self._preview(header, jpeg, spec)
 
     async def offer(self, header: FrameHeader, jpeg: bytes, spec: CameraSpec) -> bool:
-        """Publish a live frame once; one that the broker does not take is dropped and counted.
+        """Publish a live frame once; a frame that the broker does not take is dropped and counted.
 
         Returns:
-            Whether it was surely stored.
+            True where the broker has confirmed that it stored the frame.
         """
         subject = frames(header.run, spec.pool, header.store, header.camera)
         if not self._bus.connected:
@@ -78,7 +85,7 @@ class Publisher:
         return True
 
     async def close(self) -> None:
-        """Finish what is under way."""
+        """Store the frames that wait to be recorded."""
         await self._recorder.close()
 
     def drop(self) -> None:
@@ -96,12 +103,12 @@ class Publisher:
             return
         self._previewed_at = now
         headers = header.to_headers()
-        del headers["Nats-Msg-Id"]  # after a restart the same frame is a preview again
+        del headers["Nats-Msg-Id"]  # a frame that is read again after a restart is previewed again
         if self._bus.connected:
-            with suppress(NatsError):  # at most once: the next one is soon there
+            with suppress(NatsError):  # at most once: the next preview follows soon
                 await self._bus.client.publish(preview(header.run, header.store, header.camera), jpeg, headers=headers)
 
 
 def _traced(header: FrameHeader) -> FrameHeader:
-    """A frame begins a trace (W3C trace context) that its detections and crossings carry on."""
+    """Begin a trace (W3C trace context) with a frame; its detections and crossings continue it."""
     return header.model_copy(update={"traceparent": f"00-{token_hex(16)}-{token_hex(8)}-01"})

@@ -1,6 +1,7 @@
-"""Recording: the frames of a camera whose owner has switched that on are stored beside, to be looked at once more.
+"""Recording: where a camera's spec asks for it, its frames are stored in a second stream, for later replays.
 
-Counting never waits for it: what the recording's stream does not take in time is not recorded, and counted.
+Counting never waits for the recording: frames that the recording's stream does not take in time are not recorded. Their
+number is in the metric `metrica_ingest_unrecorded_total`.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from contracts.subjects import recorded
 from services.kit.nats.bus import Bus, StreamFull
 
 AHEAD = 16
-"""Frames that wait to be stored at most: a second or so of a camera."""
+"""Most frames that wait to be stored: about a second of a camera."""
 
 UNRECORDED = Counter("metrica_ingest_unrecorded_total", "Frames that were to be recorded and could not be", ["camera"])
 
 
 class Recorder:
-    """Stores one camera's frames, one after the other."""
+    """Stores one camera's frames in the recording's stream, one after the other."""
 
     def __init__(self, bus: Bus, camera: str) -> None:
         self._bus, self._camera = bus, camera
@@ -31,7 +32,7 @@ class Recorder:
         self._task: asyncio.Task[None] | None = None
 
     def put(self, header: FrameHeader, jpeg: bytes) -> None:
-        """Record a frame, soon; the oldest that waits gives way where too many do."""
+        """Queue a frame to be recorded; where AHEAD frames wait already, the oldest of them is dropped."""
         if len(self._waiting) >= AHEAD:
             self._waiting.popleft()
             UNRECORDED.labels(self._camera).inc()
@@ -40,12 +41,12 @@ class Recorder:
             self._task = asyncio.create_task(self._store(), name=f"record {self._camera}")
 
     async def room(self) -> None:
-        """Wait until nothing need give way. It never takes long: what cannot be stored is given up."""
+        """Wait until `put` drops no frame. The wait is short: a frame that cannot be stored is given up."""
         if len(self._waiting) >= AHEAD and self._task is not None:
             await asyncio.wait([self._task])
 
     async def close(self) -> None:
-        """Store what waits."""
+        """Store the frames that wait."""
         if self._task is not None:
             await asyncio.wait([self._task])
 

@@ -1,8 +1,9 @@
-"""Taking back frames of a file that are queued where nobody looks at them any more.
+"""Requeueing of a file's frames after its model was changed.
 
-A camera's frames are queued by pool. When its model changes, those under the old model may never be seen: that model
-may never have opened. Without them the tracker would wait, and count nothing. They are found, the session goes on at
-the first of them under the new model, and the old queue is emptied: in this order, so that a crash between loses none.
+A camera's frames are queued by pool. After a change of the model, frames in the old pool's queue may never be detected:
+the old model may never have opened. Without them the tracker would wait, and count nothing. Ingest therefore finds
+them, continues the session at the first of them under the new model, and then empties the old queue. The order matters:
+a crash between the steps loses no frame.
 """
 
 from __future__ import annotations
@@ -25,14 +26,19 @@ log = logger()
 
 @dataclass(frozen=True, slots=True)
 class Stranded:
-    """Frames under other pools than the camera's: their subjects, and the first seq of each session among them."""
+    """A camera's frames that are queued for other pools than its present one.
+
+    Attributes:
+        subjects: of the queues.
+        first: the lowest seq of each session among the frames, by session.
+    """
 
     subjects: tuple[str, ...] = ()
     first: dict[str, int] = field(default_factory=dict)
 
 
 async def find_stranded(bus: Bus, spec: CameraSpec) -> Stranded:
-    """Look for a camera's frames under other pools; waits through an outage."""
+    """Find a camera's frames in the queues of other pools; wait while the broker is away."""
     backoff = Backoff()
     while True:
         try:
@@ -43,7 +49,7 @@ async def find_stranded(bus: Bus, spec: CameraSpec) -> Stranded:
 
 
 async def discard(bus: Bus, stranded: Stranded) -> None:
-    """Empty the queues that were found; waits through an outage."""
+    """Empty the queues of stranded frames; wait while the broker is away."""
     backoff = Backoff()
     for subject in stranded.subjects:
         while True:
@@ -69,16 +75,16 @@ async def _find(bus: Bus, spec: CameraSpec) -> Stranded:
 
 
 async def _headers(bus: Bus, subject: str) -> list[FrameHeader]:
-    """What is queued under a subject: at most as many as the stream keeps, 64."""
-    found: list[FrameHeader] = []
-    place = 1
+    """Read the headers of the frames that are queued under a subject; the stream keeps at most 64 of them."""
+    headers: list[FrameHeader] = []
+    position = 1
     while True:
         try:
-            msg = await bus.js.get_msg(KEPT.name, seq=place, subject=subject, next=True)
+            msg = await bus.js.get_msg(KEPT.name, seq=position, subject=subject, next=True)
         except NotFoundError:
-            return found
-        place = (msg.seq or place) + 1
+            return headers
+        position = (msg.seq or position) + 1
         try:
-            found.append(FrameHeader.from_headers(msg.headers))
+            headers.append(FrameHeader.from_headers(msg.headers))
         except MalformedFrame:
-            continue  # no frame of ours
+            continue  # not published by ingest

@@ -1,4 +1,4 @@
-"""Ingest's settings."""
+"""Settings of the ingest service."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from services.kit.settings import SealedSettings
 
 
 class IngestSettings(SealedSettings):
-    """How patient ingest is with cameras, and where they may be."""
+    """Time limits for cameras, and the networks in which sources may be."""
 
     open_timeout: Annotated[float, Field(gt=0)] = OPEN_TIMEOUT
+    """Seconds until a camera that does not answer is given up."""
     read_timeout: Annotated[float, Field(gt=0)] = READ_TIMEOUT
+    """Seconds without a frame after which a stream counts as broken."""
     decoding: Hardware = Hardware.NONE
-    """What decodes, where it can: a part of the machine in place of its processor."""
+    """Hardware that decodes the streams that it can; the processor decodes the others."""
     source_networks: str = ""
-    """Where sources may be that no superadmin set: `10.1.0.0/16` allows no other network, `+127.0.0.1/32` opens one."""
+    """Networks for sources that are not trusted: `10.1.0.0/16` allows no other network, `+127.0.0.1/32` opens one."""
     own_services: str = ""
-    """Metrica's own services, as `nats:4222, 10.0.0.2`: out of reach of such sources. NATS need not be named."""
+    """Metrica's own services, as `nats:4222, 10.0.0.2`: out of reach of such sources. NATS is always among them."""
 
     @field_validator("source_networks")
     @classmethod
@@ -39,7 +41,7 @@ class IngestSettings(SealedSettings):
         return text
 
     def egress(self, *, trusted: bool) -> Egress:
-        """What a source may connect to."""
+        """The rule for a source's connections; `trusted` is a source that a superadmin set."""
         return TRUSTED if trusted else self._guarded
 
     @cached_property

@@ -1,10 +1,10 @@
-"""The protocol of all sources of frames: video files, cameras and the simulation. See `opening` for how to open one.
+"""The protocol of all sources of frames: video files, cameras and the simulation. `sources.opening` opens them.
 
-The calls block, and are meant for a thread of its own per camera:
+The calls block; each camera has a thread of its own for them:
 
     source = open_source("rtsp://user:secret@10.0.0.5/stream")
-    for grabbed in frames(source, fps=10):
-        ...
+    for index, pts_ns in decimate(source, fps=10):
+        image = source.retrieve()
 """
 
 from __future__ import annotations
@@ -18,41 +18,25 @@ from services.ingest.decimator import Decimator
 from services.kit.codec import Image
 
 OPEN_TIMEOUT = 10.0
-"""Seconds until a camera that does not answer is given up. Waking a battery camera takes up to 8."""
+"""Seconds until a camera that does not answer is given up. A battery camera takes up to 8 s to wake up."""
 READ_TIMEOUT = 10.0
 """Seconds without a frame after which a stream counts as broken."""
 
 
 class SourceError(Exception):
-    """A source gives no frames; the text tells the person at the dashboard why. It never holds a password."""
+    """A source gives no frames. The text is shown in the dashboard and says why; it never holds a password."""
 
 
 class SourceRefused(SourceError):
-    """The source cannot work until somebody changes it: no such file, no video, a wrong password, a bad parameter."""
+    """The source cannot work until its user changes something: no such file, no video, a wrong password."""
 
 
 class SourceLost(SourceError):
-    """The source gives nothing now and may come back: connection refused, time-out, broken stream. Try again later."""
+    """The source gives no frames now, and may later: connection refused, time-out, broken stream. Try again."""
 
 
 class SourceClosed(SourceError):
-    """`close` was called, most likely from another thread: nothing is wrong, and nothing more comes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Grabbed:
-    """A frame of a source.
-
-    Attributes:
-        image: (height, width, 3) uint8, BGR.
-        pts_ns: time since the source's first frame. A file's and a simulation's own time; of a camera, the time of
-            arrival on a monotonic clock.
-        index: rank among the frames kept, from 0: the frame's seq.
-    """
-
-    image: Image
-    pts_ns: int
-    index: int
+    """`close` was called, most likely from another thread. It is no fault; no more frames come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +45,7 @@ class Note:
 
     Attributes:
         text: about the source, without its name.
-        option: of `metrica count` that changes it; empty where none does.
+        option: of `metrica count` that changes how it is read; empty where there is none.
     """
 
     text: str
@@ -69,16 +53,16 @@ class Note:
 
 
 class FrameSource(Protocol):
-    """An open source of frames. Read by one thread; only `close` may be called from another."""
+    """An open source of frames. One thread reads it; only `close` may be called from another."""
 
     @property
     def name(self) -> str:
-        """The address without its credentials, for people to read."""
+        """The address without its credentials, for display."""
         ...
 
     @property
     def policy(self) -> Policy:
-        """What suits the source under overload: `every` where it can wait, `latest` where time goes on without us."""
+        """The policy under overload: `every` for a source that can wait, `latest` for a live one."""
         ...
 
     @property
@@ -88,24 +72,25 @@ class FrameSource(Protocol):
 
     @property
     def fps(self) -> float | None:
-        """Frames per second that the source says it has."""
+        """Frames per second, as the source announces; None where it announces nothing."""
         ...
 
     @property
     def length(self) -> int | None:
-        """About how many frames there will be; None where nobody knows."""
+        """The approximate number of frames; None where it is unknown."""
         ...
 
     @property
     def notes(self) -> list[Note]:
-        """Remarks for its user on how it is read; complete at its end."""
+        """Remarks for the user on how the source is read; complete once it was read to its end."""
         ...
 
     def grab(self) -> int | None:
-        """Go to the next frame without unpacking its picture; waits for it where the source is live.
+        """Go to the next frame without converting its picture; wait for it where the source is live.
 
         Returns:
-            The frame's `pts_ns`, growing from frame to frame; None at the end.
+            The frame's `pts_ns`: nanoseconds since the source's first frame, growing from frame to frame; by the own
+            time of a file or a simulation, by the arrival of a camera's frames. None at the end.
 
         Raises:
             SourceClosed: `close` was called.
@@ -114,38 +99,41 @@ class FrameSource(Protocol):
         ...
 
     def retrieve(self) -> Image:
-        """The picture of the frame that `grab` went to.
+        """Convert the picture of the frame that `grab` went to.
+
+        Returns:
+            (height, width, 3) uint8, BGR.
 
         Raises:
             SourceClosed: `close` was called.
-            SourceLost: the frame cannot be unpacked.
+            SourceLost: the frame cannot be converted.
         """
         ...
 
     def content_sha256(self) -> str:
-        """What identifies the content of a source that can be read again: equal sums mean equal frames.
+        """Sum up the content of a repeatable source: equal sums mean equal frames.
 
         Raises:
-            SourceRefused: a live source, whose content nobody knows beforehand.
+            SourceRefused: the source is live, or its file can no longer be read.
         """
         ...
 
     def close(self) -> None:
-        """Give the source back. Safe from any thread: a `grab` under way ends by itself, at the latest by time-out."""
+        """Release the source. Safe from any thread: a `grab` under way ends by itself, at the latest by time-out."""
         ...
 
 
-def kept(source: FrameSource, fps: float | None) -> Iterator[tuple[int, int]]:
-    """Go through a source at a target rate, until its end, leaving it to the caller which pictures to `retrieve`.
+def decimate(source: FrameSource, fps: float | None) -> Iterator[tuple[int, int]]:
+    """Go through a source at a target rate, to its end. The caller decides which pictures to `retrieve`.
 
-    Frames are chosen by their time alone: reading a file twice chooses the very same ones.
+    Frames are chosen by their times alone: every reading of a file chooses the same ones.
 
     Args:
         source: freshly opened.
-        fps: target frames per second, None for the source's own.
+        fps: target frames per second; None keeps every frame.
 
     Yields:
-        The kept frame's index, counted from 0 (its seq), and its `pts_ns`.
+        The index of each kept frame, counted from 0 (its seq), and its `pts_ns`.
     """
     decimator = Decimator(fps)
     index = 0
@@ -153,9 +141,3 @@ def kept(source: FrameSource, fps: float | None) -> Iterator[tuple[int, int]]:
         if decimator.keeps(pts_ns):
             yield index, pts_ns
             index += 1
-
-
-def frames(source: FrameSource, fps: float | None) -> Iterator[Grabbed]:
-    """The frames of a source at a target rate, pictures and all, until its end; see `kept`."""
-    for index, pts_ns in kept(source, fps):
-        yield Grabbed(source.retrieve(), pts_ns, index)

@@ -12,7 +12,7 @@ import pytest
 
 from contracts.spec import CameraSpec
 from contracts.streams import CAMERAS
-from services.ingest.probe import Prober
+from services.ingest.probing.probe import Prober
 from services.ingest.settings import IngestSettings
 from services.kit.nats.kv_watch import watch
 from services.kit.settings import ServiceSettings

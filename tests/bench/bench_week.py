@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import psutil
 
-from services.ingest.simulator.trajectories import Spacing, Walk, script
+from services.ingest.simulator.trajectories import PersonWalk, Spacing, script
 from services.tracker.counting.camera_counter import CameraCounter
 from tests.support.detector_errors import MEASURED
 from tests.support.seen_door import SPEC, detections, present
@@ -29,7 +29,7 @@ REPORT = 6 * HOUR
 PEOPLE_PER_MIN = 1.0
 
 
-def visitors(days: int) -> Iterator[Walk]:
+def visitors(days: int) -> Iterator[PersonWalk]:
     """Everybody who comes, while the shop is open; `present` wants them in order."""
     number = 0
     for day in range(days):

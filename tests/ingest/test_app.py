@@ -18,11 +18,11 @@ from contracts.frames import EndReason, FrameHeader
 from contracts.spec import CameraSpec, Capture, CountingLine, Source, current_key
 from contracts.streams import CAMERAS, CHECKPOINTS, INGEST_STATE, KEPT, LEASES, PREVIEW, SOURCES, STATUS
 from infra.local.processes.nats import NatsServer
-from services.ingest import camera as camera_module
+from services.ingest import file_playback
 from services.ingest.app import IngestService
-from services.ingest.camera import ABANDONED
 from services.ingest.decimator import SECOND
-from services.ingest.progress import Progress
+from services.ingest.file_playback import ABANDONED
+from services.ingest.progress import FileProgress
 from services.ingest.session import Frame, file_frames, session_of
 from services.ingest.settings import IngestSettings
 from services.ingest.sources.simulation import open_simulation
@@ -43,7 +43,7 @@ START = 1_764_000_000_000_000_000
 @pytest.fixture
 async def bus(settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bus]:
     """A bus with all streams and buckets, but no tracker and no checkpoints; progress is written with every frame."""
-    monkeypatch.setattr(camera_module, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(file_playback, "SAVE_EVERY", 0.0)
     async with connected(settings, everything=True) as bus:
         await bus.js.delete_key_value(CHECKPOINTS.name)
         bus._buckets = tuple(bucket for bucket in bus._buckets if bucket is not CHECKPOINTS)
@@ -135,8 +135,8 @@ async def says(bus: Bus, state: State, camera: str = "door") -> Status:
     return status
 
 
-async def progress(bus: Bus) -> Progress:
-    return Progress.model_validate_json((await (await bus.bucket(INGEST_STATE)).get("door")).value or b"")
+async def progress(bus: Bus) -> FileProgress:
+    return FileProgress.model_validate_json((await (await bus.bucket(INGEST_STATE)).get("door")).value or b"")
 
 
 def as_recorded(frames: list[Frame]) -> list[tuple[int, bytes]]:

@@ -20,12 +20,13 @@ from pydantic import ValidationError
 from contracts.spec import Capture
 from services.ingest.decimator import SECOND
 from services.ingest.decoding.timestamps import Timestamps
-from services.ingest.source import SourceRefused, frames
+from services.ingest.source import SourceRefused
 from services.ingest.sources.opening import open_source
 from services.ingest.sources.video_file import VideoFile, open_video
 from services.kit.codec import Image
 from tests.cli.command import metrica
 from tests.support.films import DV_SIZE, moving_box, shift_times, write, write_interlaced, write_tracks
+from tests.support.grabbing import frames
 
 LINE = ("--line", "0.72,0,0.72,1", "--in", "left")
 BEGIN = "2026-11-28T00:00:00+00:00"

@@ -28,7 +28,7 @@ from services.detector.models.loading import open_detector
 from services.ingest.decimator import SECOND
 from services.ingest.decoding.remarks import INTERLACED
 from services.ingest.egress import TRUSTED
-from services.ingest.source import SourceError, SourceLost, frames
+from services.ingest.source import SourceError, SourceLost
 from services.ingest.sources.dating import WallClock
 from services.ingest.sources.live_camera import LiveCamera
 from services.ingest.sources.network import open_stream
@@ -39,6 +39,7 @@ from tests.conftest import no_footage
 from tests.ingest.test_field import combing
 from tests.support.between import Bend, between
 from tests.support.films import moving_box, shift_times, write, write_interlaced, write_tracks
+from tests.support.grabbing import frames
 from tests.support.http_films import Playlist, Sent, as_motion_jpeg, by_packet, http_films
 from tests.support.rtsp import RtspCamera
 

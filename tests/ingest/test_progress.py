@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts.spec import Source
-from services.ingest.progress import Progress, choose_start
+from services.ingest.progress import FileProgress, choose_start
 
 ASKED, OTHER, NOW = 1_000, 2_000, 9_000
 
@@ -14,8 +14,8 @@ def source(start: int | None = None, again: int = 0) -> Source:
     return Source(camera="door", address="clip.mp4", start=start, again=again)
 
 
-def known(start: int, asked: int | None = None, again: int = 0) -> Progress:
-    return Progress(session="s", start=start, asked=asked, again=again)
+def known(start: int, asked: int | None = None, again: int = 0) -> FileProgress:
+    return FileProgress(session="s", start=start, asked=asked, again=again)
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ def known(start: int, asked: int | None = None, again: int = 0) -> Progress:
         pytest.param(source(ASKED, 2), known(5, ASKED, 1), False, id="and can be asked for once more"),
     ],
 )
-def test_which_session_is_asked_for(wanted: Source, progress: Progress, same: bool) -> None:
-    assert progress.is_asked_for(wanted) == same
+def test_which_session_is_asked_for(wanted: Source, progress: FileProgress, same: bool) -> None:
+    assert progress.is_configured_by(wanted) == same
 
 
 @pytest.mark.parametrize(
@@ -48,5 +48,5 @@ def test_which_session_is_asked_for(wanted: Source, progress: Progress, same: bo
         pytest.param(source(ASKED, 2), known(5, ASKED, 1), NOW, id="also the next time"),
     ],
 )
-def test_when_a_new_session_begins(wanted: Source, progress: Progress | None, start: int) -> None:
+def test_when_a_new_session_begins(wanted: Source, progress: FileProgress | None, start: int) -> None:
     assert choose_start(wanted, progress, now=NOW) == start

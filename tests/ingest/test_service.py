@@ -66,7 +66,7 @@ async def test_a_camera_whose_source_and_spec_change_at_once_has_one_worker(serv
     configure(service, "rtsp://two", 640)
     await asyncio.gather(service._apply("door"), service._apply("door"))
     await asyncio.sleep(0)
-    worker, _, _ = service._workers["door"]
+    worker = service._workers["door"].worker
 
     assert isinstance(worker, SlowWorker)
     assert (worker.source.address, worker.spec.capture.width) == ("rtsp://two", 640)

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from services.ingest.fair_turns import FairTurns
-from services.ingest.probe import Prober
+from services.ingest.probing.fair_turns import FairTurns
+from services.ingest.probing.probe import Prober
 from services.ingest.settings import IngestSettings
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings

@@ -19,9 +19,10 @@ import pytest
 import trustme
 
 from services.ingest.egress import TRUSTED, Guarded, SourceNetworks
-from services.ingest.source import SourceError, SourceLost, SourceRefused, frames
+from services.ingest.source import SourceError, SourceLost, SourceRefused
 from services.ingest.sources.opening import open_source
 from tests.support.bombs import encoded
+from tests.support.grabbing import frames
 from tests.support.rtsp import RtspCamera
 from tests.support.scripted_rtsp import USUAL, reply, scripted_rtsp
 from tests.support.site import Site, site

@@ -16,8 +16,8 @@ from nats.aio.msg import Msg
 from contracts.probe import Probe, Probed
 from contracts.subjects import PROBE, PROBE_CANCEL
 from services.api.quotas import RETRY_AFTER
-from services.ingest import probe as probe_module
-from services.ingest.fair_turns import FairTurns
+from services.ingest.probing import probe as probe_module
+from services.ingest.probing.fair_turns import FairTurns
 from services.ingest.source import FrameSource, SourceLost
 from services.ingest.sources.opening import open_source
 from services.kit.nats.bus import Bus

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from services.ingest.decoding import decoder
-from services.ingest.source import SourceError, SourceRefused, frames
+from services.ingest.source import SourceError, SourceRefused
 from services.ingest.sources.opening import open_source
 from services.ingest.sources.video_file import open_video
 from tests.support import bombs
+from tests.support.grabbing import frames
 from tests.support.site import Site, site
 
 MOST_GROWTH = 128
@@ -25,7 +26,8 @@ MOST_GROWTH = 128
 _LOOK = """
 import itertools, sys
 from services.ingest.sources.opening import open_source
-from services.ingest.source import SourceError, frames
+from services.ingest.source import SourceError
+from tests.support.grabbing import frames
 
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) // 1024

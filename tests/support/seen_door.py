@@ -11,7 +11,7 @@ from contracts.identity import Policy
 from contracts.spec import CameraSpec
 from services.cli.evaluation.matching import Instant, Matching, match
 from services.ingest.simulator.geometry import DOOR_LEFT, DOOR_RIGHT, DOOR_TOP, HEIGHT, THRESHOLD, WIDTH, height_at
-from services.ingest.simulator.trajectories import Spacing, Walk, script
+from services.ingest.simulator.trajectories import PersonWalk, Spacing, script
 from services.ingest.sources.simulation import open_simulation
 from services.tracker.counting.camera_counter import CameraCounter
 from tests.support.detector_errors import ErrorPattern, FlawedDetector
@@ -27,7 +27,7 @@ STOP = 4.0
 SPEC = CameraSpec(store="shop", camera="cam", lines=(open_simulation("sim://door").line,))
 
 
-def body(walk: Walk, time: float) -> Box | None:
+def body(walk: PersonWalk, time: float) -> Box | None:
     """The box of what is seen of somebody, x1, y1, x2, y2 in pixels; None while that is too little.
 
     On the pavement people are seen through the open door only; whoever leaves does so over the lower edge.
@@ -43,14 +43,14 @@ def body(walk: Walk, time: float) -> Box | None:
     return seen if wide * high > SHOWN * GIRTH * tall * tall else None
 
 
-def present(walks: Iterable[Walk], fps: float) -> Iterator[tuple[float, dict[int, Box]]]:
+def present(walks: Iterable[PersonWalk], fps: float) -> Iterator[tuple[float, dict[int, Box]]]:
     """Each frame's time in seconds, and the boxes of those who are seen in it, by their number; to the last one's end.
 
     Args:
         walks: in order of their begin.
         fps: frames in a second.
     """
-    walks, inside = iter(walks), list[Walk]()
+    walks, inside = iter(walks), list[PersonWalk]()
     coming = next(walks, None)
     for frame in itertools.count():
         time = frame / fps

@@ -33,5 +33,5 @@ def about_video(facts: Facts, name: str) -> Iterator[Finding]:
         Severity.WARNING,
         f"the file says that its pictures are {fields.marked}, and they are {fields.shown}: {harm}",
         f"write it anew: ffmpeg -i {shlex.quote(name)} -vf {_MENDED[fields.shown]} -c:v libx264 out.mp4",
-        figures={"frames": fields.told},
+        figures={"frames": fields.decided},
     )

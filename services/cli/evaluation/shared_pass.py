@@ -18,7 +18,7 @@ from services.cli.counting.prefetch import ahead
 from services.detector.backends.protocol import Detector
 from services.detector.inference import analyze
 from services.ingest.decimator import Decimator
-from services.ingest.session import session_of
+from services.ingest.session import frame_header, session_of
 from services.ingest.source import FrameSource
 from services.kit.codec import Encoded, Image, encode, published_size
 from services.tracker.counting.camera_counter import CameraCounter
@@ -44,18 +44,13 @@ class Count:
     def header(self, pts_ns: int, encoded: Encoded) -> FrameHeader:
         """The header of its next frame, as `file_frames` writes it."""
         spec, seq = self.spec, self.tally.frames
-        return FrameHeader(
-            run=LIVE,
-            store=spec.store,
-            camera=spec.camera,
+        return frame_header(
+            spec,
             session=self.tally.session,
             seq=seq,
             previous=seq - 1 if seq else None,
             captured_at=pts_ns,
-            width=encoded.width,
-            height=encoded.height,
-            spec_revision=spec.revision,
-            policy=spec.policy,
+            size=(encoded.width, encoded.height),
         )
 
     def take(self, detections: Detections) -> None:

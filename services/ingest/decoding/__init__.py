@@ -1,1 +1,1 @@
-"""Decoding by PyAV: from a container to upright BGR pictures with their times, for files and network streams alike."""
+"""Decoding by PyAV: turns containers and network streams into upright BGR pictures with their times."""

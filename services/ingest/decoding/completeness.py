@@ -1,4 +1,4 @@
-"""How much of a file is there, of what it says it has."""
+"""Completeness of files: detects videos whose end is missing or damaged."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _TOLERATED = 1.0
-"""Seconds that may be missing: tracks of one recording seldom end together."""
+"""Seconds that may be missing: the tracks of a recording seldom end together."""
 _WRITTEN_AFTERWARDS = ("mov", "flv", "asf", "mxf")
-"""Containers whose length is written when the recording ends. MPEG-TS has none: FFmpeg guesses it by its last times."""
+"""Containers whose length is written when the recording ends. For MPEG-TS, FFmpeg guesses it by the last times."""
 _PACKET, _SYNC = 188, 0x47
-"""Bytes of a packet of MPEG-TS, and the first one of each."""
+"""Size of an MPEG-TS packet in bytes, and the value of its first byte."""
 
 
 @dataclass(slots=True)
 class Extent:
-    """What was read of a video so far.
+    """The part of a video that was read so far.
 
     Attributes:
-        said: seconds that the video has, by its container; None where that does not say.
-        damaged: pictures that could not be decoded.
-        spoilt: pictures that were decoded in part: the rest of them is made up.
+        announced: length of the video by its container, seconds; None where the container does not say.
+        damaged: number of pictures that could not be decoded.
+        corrupt: number of pictures that were decoded in part; the decoder made up the rest of them.
     """
 
-    said: float | None
+    announced: float | None
     damaged: int = 0
-    spoilt: int = 0
+    corrupt: int = 0
     _begin: int | None = None
     _end: int = 0
 
     def add(self, at: int | None, lasts: int) -> None:
-        """Note a picture that was decoded.
+        """Add a decoded picture.
 
         Args:
-            at: its time, nanoseconds, as the stream says; None where it says nothing.
-            lasts: nanoseconds until the next one; 0 where that is not known.
+            at: its time in the stream, ns; None where the stream gives none.
+            lasts: its duration, ns; 0 where it is unknown.
         """
         if at is None:
             return
@@ -51,33 +51,33 @@ class Extent:
 
     @property
     def missing(self) -> str:
-        """The words for the end that the video lacks, once it was read; empty where it is whole."""
+        """The message about the missing end of a video that was read; empty where it is whole."""
         read = 0.0 if self._begin is None else (self._end - self._begin) / SECOND
-        if self.said is None or self.said - read <= _TOLERATED:
+        if self.announced is None or self.announced - read <= _TOLERATED:
             return ""
         return (
-            f"{_span(read)} of the {_span(self.said)} that the file says it has could be read: the rest is missing or "
-            "damaged, copy it again from where it comes"
+            f"{_span(read)} of the {_span(self.announced)} that the file says it has could be read: "
+            "the rest is missing or damaged, copy it again from where it comes"
         )
 
 
-def said_seconds(container: InputContainer, stream: VideoStream) -> float | None:
-    """How long a track is by what its container says; None where it does not say."""
-    form = container.format.name
-    if form == "avi":  # FFmpeg cuts its duration to what fits into the file
+def announced_seconds(container: InputContainer, stream: VideoStream) -> float | None:
+    """The length of a track by its container, seconds; None where the container does not say."""
+    container_format = container.format.name
+    if container_format == "avi":  # FFmpeg cuts its duration to what fits into the file
         rate = stream.average_rate
         return float(stream.frames / rate) if stream.frames and rate else None
-    if form.startswith("matroska"):
+    if container_format.startswith("matroska"):
         tagged = _clock(stream.metadata.get("DURATION", ""))
         alone = len(container.streams) == 1 and container.duration
         return tagged or (alone / 1_000_000 if alone else None)
-    if form.split(",")[0] in _WRITTEN_AFTERWARDS and stream.duration and stream.time_base:
+    if container_format.split(",")[0] in _WRITTEN_AFTERWARDS and stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return None
 
 
 def broken_end(path: Path) -> str:
-    """The words for an MPEG-TS that does not end with a whole packet; empty where it does."""
+    """The message about an MPEG-TS file that does not end with a whole packet; empty where it does."""
     with suppress(OSError), path.open("rb") as file:
         head = file.read(2 * _PACKET)
         if len(head) < 2 * _PACKET or not head[0] == head[_PACKET] == _SYNC:
@@ -97,7 +97,7 @@ def _span(seconds: float) -> str:
 
 
 def _clock(text: str) -> float | None:
-    """Seconds of `01:02:03.400000000`; None of another text."""
+    """Parse `01:02:03.400000000` into seconds; None for any other text."""
     hours, _, rest = text.partition(":")
     minutes, _, seconds = rest.partition(":")
     try:

@@ -15,7 +15,7 @@ import av
 from av.error import FFmpegError
 
 from services.ingest.decimator import SECOND
-from services.ingest.decoding.completeness import Extent, said_seconds
+from services.ingest.decoding.completeness import Extent, announced_seconds
 from services.ingest.decoding.hardware import accelerator
 from services.ingest.decoding.limits import limit_memory
 from services.ingest.decoding.picture import Converter, Deinterlacer
@@ -31,28 +31,29 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-# FFmpeg's complaints hold addresses with passwords; what goes wrong is told in our own words.
+# FFmpeg's log repeats addresses with their passwords. Errors are reported in words of ingest's own.
 av.logging.set_level(None)
 
 _GAPS = 4.0
-"""A rate so much smaller than what the coding says is that of a recording with gaps."""
+"""A recording whose average rate is so many times smaller than its coding's has gaps."""
 IoOpen = Callable[[str, int, Any], object]
-"""Opens what FFmpeg asks for by address; gets flags and options, too."""
+"""Opens an address for FFmpeg; called with the address, flags and options."""
 
 
 class Decoder:
-    """The video of a container, frame by frame. `close` may be called from another thread while one is awaited.
+    """Decodes the video of a container frame by frame. `close` may be called from another thread during a read.
 
     Args:
-        name: of the source, for people to read.
-        source: a path, a door on loopback, or a file to read from.
+        name: of the source, for display.
+        source: a path, a relay's address on loopback, or a file object.
         options: of FFmpeg, from `limits`.
-        timeout: seconds until the stream's form is known, and for each frame; None for a file, which does not wait.
-        form: of the stream, as FFmpeg calls it; it finds out by itself where nothing is said.
-        io_open: opens what a file leads to.
-        track: the number of a video track, from 1, instead of the one that is chosen.
-        packets: the first ones, from `track.first_packets`, where the source can be read twice.
-        damage_tolerated: packets in a row that may be unreadable before what follows is given up as the end.
+        timeout: seconds until the stream's format is known, and for each frame; None for a file, which is not waited
+            for.
+        container_format: FFmpeg's name of the format; FFmpeg detects it where it is None.
+        io_open: opens the addresses that a playlist refers to.
+        track: the number of the video track to read, from 1; None chooses the main one.
+        packets: the times of the first packets, from `track.first_packets`, where the source can be read twice.
+        damage_tolerated: unreadable packets in a row that are skipped; at one more, the stream ends.
 
     Raises:
         FFmpegError: it cannot be opened.
@@ -66,7 +67,7 @@ class Decoder:
         options: Mapping[str, str],
         *,
         timeout: tuple[float, float] | None = None,
-        form: str | None = None,
+        container_format: str | None = None,
         io_open: IoOpen | None = None,
         track: int | None = None,
         packets: PacketTimes | None = None,
@@ -76,7 +77,7 @@ class Decoder:
         self._read_timeout = math.inf if timeout is None else timeout[1]
         self._damage_tolerated = damage_tolerated
         self._codecs = {name: value for name, value in options.items() if name == "codec_whitelist"}
-        container = open_container(source, options, form=form, io_open=io_open, timeout=timeout)
+        container = open_container(source, options, container_format=container_format, io_open=io_open, timeout=timeout)
         self._container: InputContainer | None = container
         self._busy = threading.Lock()
         self._closed = threading.Event()
@@ -97,7 +98,7 @@ class Decoder:
             self._rate = _rate(self._stream)
             self._interval = round(SECOND / self._rate) if self._rate else 0
             self._time_base = TimeBase(self._stream.time_base or Fraction(1, SECOND))
-            self._extent = Extent(said_seconds(container, self._stream))
+            self._extent = Extent(announced_seconds(container, self._stream))
             self._packets = self._demux(container)
             self._refuse_giants()
         except BaseException:
@@ -111,22 +112,22 @@ class Decoder:
 
     @property
     def tracks(self) -> list[Track]:
-        """The video tracks that there are, in the container's order."""
+        """All video tracks of the container, in its order."""
         return self._tracks
 
     @property
     def fps(self) -> float:
-        """Frames per second that the stream announces, by its times or its coding; 0 where it says nothing."""
+        """Frames per second that the stream announces, by its times or its coding; 0 where it announces nothing."""
         return self._rate
 
     @property
     def times_are_broken(self) -> bool:
-        """Tell whether the stream's times cannot be those of its frames: by them it is faster than any camera."""
+        """Tell whether the stream's times are impossible: by them it is faster than any camera."""
         return self._times_are_broken
 
     @property
     def length(self) -> int | None:
-        """About how many frames there are, as the container says; None where it does not say."""
+        """The approximate number of frames by the container; None where the container does not say."""
         if self._stream.frames > 0:
             return self._stream.frames
         container = self._container
@@ -135,43 +136,43 @@ class Decoder:
         return round(container.duration / 1_000_000 * self._rate)
 
     @property
-    def form(self) -> str:
-        """The container's format, as FFmpeg calls it; empty once closed."""
+    def format(self) -> str:
+        """FFmpeg's name of the container's format; empty once closed."""
         return "" if self._container is None else self._container.format.name
 
     @property
     def by_hardware(self) -> bool:
-        """Tell whether the machine's hardware decodes, and not its processor."""
+        """Tell whether the machine's hardware decodes, instead of its processor."""
         return bool(self._stream.codec_context.is_hwaccel)
 
     @property
     def interlaced(self) -> bool:
-        """Tell whether an interlaced frame was met so far."""
+        """Tell whether an interlaced frame was decoded so far."""
         return self._interlaced
 
     @property
     def extent(self) -> Extent:
-        """How much of the video was read so far."""
+        """The part of the video that was read so far."""
         return self._extent
 
     @property
     def unstamped(self) -> bool:
-        """Tell whether the stream is motion JPEG, which does not say when its pictures were taken."""
-        return self.form in ("mpjpeg", "mjpeg")
+        """Tell whether the stream is motion JPEG, which has no times."""
+        return self.format in ("mpjpeg", "mjpeg")
 
     @property
     def time(self) -> int | None:
-        """Time of the frame that was grabbed, as the stream says, nanoseconds; None where it says nothing."""
+        """Time of the grabbed frame in the stream, ns; None where the stream gives none."""
         return self._time
 
     @property
     def arrival(self) -> int:
-        """Moment at which the grabbed frame had come, before it was decoded: nanoseconds of `time.monotonic_ns`."""
+        """Time of arrival of the grabbed frame, before it was decoded: nanoseconds of `time.monotonic_ns`."""
         return self._arrival
 
     @property
     def packet(self) -> tuple[int, int] | None:
-        """First byte in the source, and number of bytes, of the frame that was grabbed; None where unknown."""
+        """Position in the source and size of the grabbed frame, bytes; None where unknown."""
         return self._packet
 
     @property
@@ -180,7 +181,7 @@ class Decoder:
         return self._closed.is_set()
 
     def stop_if_closed(self) -> None:
-        """Tell a failed read of a source that was closed from one of a source that broke.
+        """Raise where `close` was called: a read failed for that reason, and not because the source broke.
 
         Raises:
             SourceClosed: `close` was called.
@@ -189,10 +190,10 @@ class Decoder:
             raise SourceClosed("the source was closed")
 
     def grab(self) -> bool:
-        """Go to the next frame: False at the end, on an error or time-out, or once closed.
+        """Go to the next frame; False at the end, on an error or time-out, or once closed.
 
         Raises:
-            SourceRefused: pictures became too large.
+            SourceRefused: the pictures became too large.
         """
         with self._busy:
             self._frame = None
@@ -203,7 +204,11 @@ class Decoder:
         return done
 
     def retrieve(self) -> Image | None:
-        """The picture of the frame that was grabbed: None where it cannot be converted."""
+        """Convert the picture of the grabbed frame; None where that fails, or once closed.
+
+        Returns:
+            (height, width, 3) uint8, BGR, upright.
+        """
         with self._busy:
             frame = None if self.closed else self._frame
             image = None
@@ -215,12 +220,12 @@ class Decoder:
         return image
 
     def close(self) -> None:
-        """Free the stream, or leave that to the read that is under way."""
+        """Free the stream; a read that is under way frees it at its end."""
         self._closed.set()
         if self._busy.acquire(blocking=False):
             try:
                 container, self._container = self._container, None
-                # They hold the decoder and its pictures, and the generator holds this object: all would stay for long.
+                # These hold the decoder and its pictures; the generator also holds this object: a cycle of long life.
                 self._packets, self._frame, self._deinterlacer = iter(()), None, None
                 self._frames.clear()
                 if container is not None:
@@ -229,9 +234,10 @@ class Decoder:
                 self._busy.release()
 
     def _choose(self, container: InputContainer, packets: PacketTimes | None, track: int | None) -> VideoStream:
-        """The track to decode, ready to be decoded by one thread: more decode ahead, a frame of delay each.
+        """Choose the track, and prepare it for decoding by one thread.
 
-        What a damaged stream decodes to then depends on the stream alone, too.
+        More threads would decode ahead, which delays by a frame each. With one thread, the pictures of a damaged stream
+        depend on the stream alone, too.
         """
         try:
             chosen = choose_track(container, packets, track)
@@ -247,7 +253,7 @@ class Decoder:
         while not self._frames:
             packet = self._read()
             self._arrival = time.monotonic_ns()
-            # A stream that sends sound alone, or pictures that cannot be decoded, sends no pictures.
+            # The time-out applies, too, to a stream that sends sound alone, or pictures that cannot be decoded.
             if self.closed or time.monotonic() > deadline:
                 return False
             if packet is None:
@@ -261,21 +267,21 @@ class Decoder:
             self._packet = None if packet.pos is None else (packet.pos, packet.size)
             try:
                 for frame in cast("list[VideoFrame]", packet.decode()):
-                    self._frames.extend(self._whole(frame))
+                    self._frames.extend(self._deinterlaced(frame))
             except (FFmpegError, MemoryError):
                 self._extent.damaged += 1
                 self._refuse_giants()
-        self._show(self._frames.popleft())
+        self._take(self._frames.popleft())
         return True
 
-    def _show(self, frame: VideoFrame) -> None:
+    def _take(self, frame: VideoFrame) -> None:
         self._frame = frame
         self._time = None if frame.pts is None else self._time_base.nanoseconds(frame.pts)
-        self._extent.spoilt += frame.is_corrupt
+        self._extent.corrupt += frame.is_corrupt
         self._extent.add(self._time, self._time_base.nanoseconds(frame.duration) or self._interval)
 
     def _read(self) -> Packet[Stream] | None:
-        """The next packet; None at the end."""
+        """Read the next packet; None at the end."""
         for _ in range(1 + self._damage_tolerated):
             try:
                 return next(self._packets, None)
@@ -284,17 +290,17 @@ class Decoder:
                 if container is None or self.closed:
                     return None
                 self._extent.damaged += 1
-                self._packets = self._demux(container)  # what follows may be sound
+                self._packets = self._demux(container)  # the packets behind it may be intact
         return None
 
     def _demux(self, container: InputContainer) -> Iterator[Packet[Stream]]:
-        """The packets of the track; of a live stream, all: one that goes on with sound alone must be noticed."""
+        """The packets of the track; of a live stream all packets, so that a stream of sound alone times out."""
         if math.isinf(self._read_timeout):
             return cast("Iterator[Packet[Stream]]", container.demux(self._stream))
         return container.demux()
 
-    def _whole(self, frame: VideoFrame) -> list[VideoFrame]:
-        """The frames that are ready once this one was decoded: it, unless it is made of two fields."""
+    def _deinterlaced(self, frame: VideoFrame) -> list[VideoFrame]:
+        """The frames that are ready once this one was decoded; from the first interlaced one on, bwdif delays them."""
         ready: list[VideoFrame] = []
         if self._deinterlacer is not None and not self._deinterlacer.suits(frame):
             ready = self._deinterlacer.pass_through(None)
@@ -319,19 +325,19 @@ def open_container(
     source: str | object,
     options: Mapping[str, str],
     *,
-    form: str | None = None,
+    container_format: str | None = None,
     io_open: IoOpen | None = None,
     timeout: tuple[float, float] | None = None,
 ) -> InputContainer:
-    """Open a container within the limits of its kind and of memory.
+    """Open a container within the given limits of FFmpeg, and the limit of its memory. Arguments are as of Decoder.
 
     Raises:
         FFmpegError: it cannot be opened.
     """
     limit_memory()
-    container: InputContainer = av.open(  # type: ignore[assignment]  # for reading is what is said by no mode
+    container: InputContainer = av.open(  # type: ignore[assignment]  # without a mode it is opened for reading
         source,
-        format=form,
+        format=container_format,
         io_open=io_open,
         # As `options` they also reach the decoders that FFmpeg opens to learn what a stream holds.
         options={**options, "max_pixels": str(MAX_PIXELS), "max_streams": "32"},
@@ -342,9 +348,9 @@ def open_container(
 
 
 def _rate(stream: VideoStream) -> float:
-    """Frames per second: by the times where they are sound, else by what the coding says; 0 where neither is known."""
-    average, said = (
+    """Frames per second: by the times where they are sound, else by the coding; 0 where neither is known."""
+    average, coded = (
         float(rate) if rate and 0 < rate <= FASTEST else 0.0 for rate in (stream.average_rate, stream.guessed_rate)
     )
-    # Hours without a frame make the average small; where there are no times it is an assumption of FFmpeg's.
-    return said if average < said / _GAPS or (said and stream.start_time is None) else average
+    # Hours without a frame make the average small; of a stream without times, the average is an assumption of FFmpeg's.
+    return coded if average < coded / _GAPS or (coded and stream.start_time is None) else average

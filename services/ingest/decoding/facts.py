@@ -1,4 +1,4 @@
-"""What a video file is: its container, coding, size, rate, light, fields and tracks."""
+"""Facts about a video file: container, coding, size, rate, dynamic range, fields and tracks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from av.error import FFmpegError
 
 from services.ingest.decoding.decoder import open_container
 from services.ingest.decoding.fields import Judgement, judge
-from services.ingest.decoding.limits import OF_FILE
+from services.ingest.decoding.limits import FILE_OPTIONS
 from services.ingest.decoding.picture import HLG, PQ
 from services.ingest.decoding.track import Track, tracks_of
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _MOST_FRAMES: Final = 1500
-"""Frames that are decoded to judge their fields: a minute at 25 a second."""
+"""Most frames that are decoded to judge their fields: a minute at 25 a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a video file is.
+    """Facts about a video file.
 
     Attributes:
-        container: FFmpeg's name of it.
-        coding: of the track that is read, as FFmpeg calls it.
+        container: FFmpeg's name of its format.
+        coding: FFmpeg's name of the coding of the track that is read.
         width: pixels, as stored.
         height: pixels, as stored.
-        rate: frames per second, 0 where the file does not say.
-        light: PQ or HLG, or SDR where it is no HDR.
-        fields: of its pictures; None where none could be decoded.
-        track: the number of the one that is read, from 1.
-        tracks: all of them.
+        rate: frames per second; 0 where the file does not say.
+        light: dynamic range: `SDR`, `HDR (PQ)` or `HDR (HLG)`.
+        fields: of its pictures; None where no picture could be decoded.
+        track: the number of the track that is read, from 1.
+        tracks: all video tracks.
     """
 
     container: str
@@ -55,25 +55,25 @@ class Facts:
     def __str__(self) -> str:
         rate = f"{self.rate:.4g} frames a second" if self.rate else "no frame rate"
         fields = [] if self.fields is None else [str(self.fields.marked)]
-        others = [str(one) for one in self.tracks if one.number != self.track]
+        others = [str(track) for track in self.tracks if track.number != self.track]
         tracks = [f"track {self.track} of {len(self.tracks)}, not {', '.join(others)}"] if others else []
         size = f"{self.width}×{self.height}"
         return ", ".join([f"{self.coding} in {self.container}", size, rate, *fields, self.light, *tracks])
 
 
 def facts_of(path: Path, track: int, rate: float, *, begin: float = 0.0) -> Facts:
-    """Look at a file.
+    """Collect the facts about a file.
 
     Args:
         path: of a file that can be read.
         track: the number of the track that is read, from 1.
-        rate: frames per second, as it is read.
-        begin: seconds to pass over before its fields are judged.
+        rate: frames per second at which it is read.
+        begin: seconds to skip before its fields are judged.
 
     Raises:
         FFmpegError: it cannot be opened.
     """
-    with open_container(str(path.resolve()), OF_FILE) as container:
+    with open_container(str(path.resolve()), FILE_OPTIONS) as container:
         stream = container.streams.video[track - 1]
         context = stream.codec_context
         fields = judge(islice(_decoded(container, stream, begin), _MOST_FRAMES))

@@ -1,7 +1,7 @@
-"""The fields that a video's pictures are made of: by its marks, and by the pictures themselves (FFmpeg's idet).
+"""Interlacing of a video: compares the marks of its frames with the pictures themselves (FFmpeg's idet).
 
-Recorders mark wrongly in every way: progressive pictures as interlaced, fields as whole pictures, the second field as
-the first. The pictures tell only where something moves, so that most frames say nothing.
+Recorders set wrong marks of every kind: progressive pictures as interlaced, fields as whole pictures, the second field
+as the first. Pictures show their fields only where something moves, so that most frames are undecided.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 ENOUGH: Final = 40
-"""Frames that say something, after which no more are looked at."""
+"""Decided frames after which no more are looked at."""
 _FEWEST: Final = 12
+"""Decided frames below which nothing is concluded."""
 _CLEAR: Final = 0.9
-"""Part of the frames that say something which have to agree."""
+"""Share of the decided frames that must agree."""
 
 
 class Fields(StrEnum):
-    """How a picture is made."""
+    """The structure of a picture: whole, or of two fields in one of two orders."""
 
     PROGRESSIVE = "progressive"
     TOP_FIRST = "interlaced, top field first"
@@ -39,17 +40,17 @@ class Fields(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a video says of its fields, and what its pictures show.
+    """The fields of a video by its marks and by its pictures.
 
     Attributes:
-        marked: what most of the frames say.
-        shown: what nearly all pictures in which something moves show; None where they are too few, or do not agree.
-        told: how many those are.
+        marked: by the marks of most frames.
+        shown: by nearly all pictures in which something moves; None where these are too few, or do not agree.
+        decided: number of pictures in which something moves.
     """
 
     marked: Fields
     shown: Fields | None
-    told: int
+    decided: int
 
     @property
     def is_wrong(self) -> bool:
@@ -61,42 +62,42 @@ _SHOWN: Final = {"tff": Fields.TOP_FIRST, "bff": Fields.BOTTOM_FIRST, "progressi
 
 
 def judge(frames: Iterable[VideoFrame]) -> Judgement | None:
-    """Judge frames that follow one another, of one size; None where there are none. It takes no more than it needs."""
+    """Judge consecutive frames of one video; None where there are none. Frames are taken until enough are decided."""
     marked: Counter[Fields] = Counter()
     shown: Counter[Fields] = Counter()
     detector: Graph | None = None
-    form: tuple[int, int, str] | None = None
+    layout: tuple[int, int, str] | None = None
     for frame in frames:
         marked[_mark(frame)] += 1
-        if form != (frame.width, frame.height, frame.format.name):
-            form = frame.width, frame.height, frame.format.name
+        if layout != (frame.width, frame.height, frame.format.name):
+            layout = frame.width, frame.height, frame.format.name
             detector = _graph(frame, "idet")
         assert detector is not None
-        for seen in _through(detector, frame):
-            if kind := _SHOWN.get(seen.metadata.get("lavfi.idet.multiple.current_frame", "")):
+        for analysed in _through(detector, frame):
+            if kind := _SHOWN.get(analysed.metadata.get("lavfi.idet.multiple.current_frame", "")):
                 shown[kind] += 1
         if shown.total() >= ENOUGH:
             break
     if not marked:
         return None
-    told = shown.total()
-    agreed = [kind for kind, count in shown.items() if told >= _FEWEST and count >= _CLEAR * told]
-    return Judgement(marked.most_common(1)[0][0], agreed[0] if agreed else None, told)
+    decided = shown.total()
+    agreed = [kind for kind, count in shown.items() if decided >= _FEWEST and count >= _CLEAR * decided]
+    return Judgement(marked.most_common(1)[0][0], agreed[0] if agreed else None, decided)
 
 
 def _mark(frame: VideoFrame) -> Fields:
-    """What a frame says of itself. PyAV does not tell which field is first: FFmpeg takes them apart in that order."""
+    """The fields by a frame's mark. PyAV does not give their order, but FFmpeg's `separatefields` yields them in it."""
     if not frame.interlaced_frame:
         return Fields.PROGRESSIVE
     fields = _through(_graph(frame, "separatefields"), frame)
     lines = _luma(frame)
-    first = _luma(fields[0])[: len(lines) // 2, : lines.shape[1]]  # its lines are two of the frame's apart
+    first = _luma(fields[0])[: len(lines) // 2, : lines.shape[1]]  # a field holds every second line of the frame
     top, bottom = (np.abs(lines[odd::2][: len(first)].astype(int) - first).sum() for odd in (0, 1))
     return Fields.TOP_FIRST if top <= bottom else Fields.BOTTOM_FIRST
 
 
 def _luma(frame: VideoFrame) -> NDArray[np.uint8]:
-    """(height, bytes of a line) the first plane."""
+    """The first plane of a frame, (height, bytes of a line) uint8."""
     plane = frame.planes[0]
     return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height]
 
@@ -113,8 +114,8 @@ def _graph(frame: VideoFrame, name: str) -> Graph:
 
 def _through(graph: Graph, frame: VideoFrame) -> list[VideoFrame]:
     graph.push(frame)
-    found: list[VideoFrame] = []
+    frames: list[VideoFrame] = []
     with suppress(NothingYet, NoMore):
         while True:
-            found.append(cast("VideoFrame", graph.pull()))
-    return found
+            frames.append(cast("VideoFrame", graph.pull()))
+    return frames

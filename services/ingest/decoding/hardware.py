@@ -1,4 +1,4 @@
-"""Decoding by the machine's own hardware, where its operator chose it."""
+"""Hardware decoding, where the machine's operator chose it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from av.error import FFmpegError
 
 
 class Hardware(StrEnum):
-    """What decodes, by FFmpeg's names: the processor alone, or a part of the machine."""
+    """Decoding hardware by FFmpeg's names; `none` is the processor."""
 
     NONE = "none"
     CUDA = "cuda"
@@ -21,39 +21,39 @@ class Hardware(StrEnum):
 _chosen = Hardware.NONE
 
 
-def choose(wanted: Hardware) -> str | None:
-    """Decode by it from now on, in all of this process, what it can decode; the processor does the rest.
+def choose(hardware: Hardware) -> str | None:
+    """Use hardware in the whole process from now on, for the streams that it can decode.
 
     Returns:
-        Why it cannot be used at all; None where it can.
+        The reason why it cannot be used at all; None where it can.
     """
-    global _chosen  # it is the machine's, as is the memory that `limits` bounds
+    global _chosen  # one for the process, as the hardware is one for the machine
     _chosen = Hardware.NONE
-    if wanted is Hardware.NONE:
+    if hardware is Hardware.NONE:
         return None
     try:
-        context = CodecContext.create("h264", "r", hwaccel=_accelerator(wanted))
+        context = CodecContext.create("h264", "r", hwaccel=_accelerator(hardware))
         context.open()
     except FFmpegError:
         return (
-            f"this machine has no {wanted} device, or it may not be used: check its driver and who may open it. "
+            f"this machine has no {hardware} device, or it may not be used: check its driver and who may open it. "
             "The processor decodes instead"
         )
     if not context.is_hwaccel:
         return (
-            f"the FFmpeg that PyAV brings cannot use {wanted}: build PyAV against one that can. The processor decodes"
+            f"the FFmpeg that PyAV brings cannot use {hardware}: build PyAV against one that can. The processor decodes"
         )
-    _chosen = wanted
+    _chosen = hardware
     return None
 
 
 def chosen() -> Hardware:
-    """What decodes."""
+    """The hardware in use."""
     return _chosen
 
 
 def accelerator() -> HWAccel | None:
-    """What a stream is to be decoded by; None for the processor."""
+    """The accelerator to open a stream with; None for the processor."""
     return None if _chosen is Hardware.NONE else _accelerator(_chosen)
 
 

@@ -1,4 +1,4 @@
-"""Limits of what FFmpeg may read and open for each kind of source, and of the memory that a picture may take."""
+"""Limits for FFmpeg: the formats and protocols of each kind of source, and the memory of a picture."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-# The largest block that FFmpeg may ask for: a picture of 64 megapixels in BGR. Its buffers are smaller.
+# The largest block that FFmpeg may allocate: a picture of 64 megapixels in BGR. All other buffers are smaller.
 _LARGEST_BLOCK = 200 * 1024 * 1024
-OF_FILE = {
-    # A file is a video and leads to nothing else: no text that is drawn, no list of other files and addresses.
+FILE_OPTIONS = {
+    # Video formats alone: no text that FFmpeg would draw, and no list of other files or addresses.
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,"
     "h264,hevc,obu,ivf,m4v,mjpeg,flv,asf,ogg,mxf,dv,dhav",
     "protocol_whitelist": "file",
 }
 """FFmpeg's options for a file."""
 _NETWORK_CODECS = "h264,hevc,mjpeg,mpeg4,vp8,vp9,libdav1d,av1,mpeg2video,mpeg1video"
-OF_RTSP = {
+RTSP_OPTIONS = {
     "format_whitelist": "rtsp",
     "protocol_whitelist": "rtsp,rtp,tcp",
     "codec_whitelist": _NETWORK_CODECS,
     "rtsp_transport": "tcp",
-    # Sound is asked for, too, and passed over: GStreamer's server now and then sends nothing to who leaves it out.
+    # Sound is requested, too, and skipped: GStreamer's server sometimes sends nothing to a client that leaves it out.
 }
 """FFmpeg's options for an RTSP camera."""
-OF_RTSP_BY_UDP = OF_RTSP | {
-    # Packets overtake each other by a few. FFmpeg's own 500 would hold a small stream back for seconds at each loss.
+RTSP_OVER_UDP_OPTIONS = RTSP_OPTIONS | {
+    # UDP reorders packets by a few. FFmpeg's own 500 would hold a small stream back for seconds at each loss.
     "reorder_queue_size": "16",
 }
-"""The same where packets come by UDP. FFmpeg gets them within its RTSP connection: it opens no port."""
-OF_HTTP = {
+"""The options where packets come by UDP. FFmpeg gets them within its RTSP connection and opens no port."""
+HTTP_OPTIONS = {
     "format_whitelist": "mpjpeg,mjpeg,hls,mpegts,h264,hevc,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,flv,avi",
-    "protocol_whitelist": "none",  # it is handed what it reads, and opens nothing
+    "protocol_whitelist": "none",  # FFmpeg reads through file objects of ingest, and opens nothing
     "codec_whitelist": _NETWORK_CODECS,
     "http_persistent": "0",
     "http_multiple": "0",
 }
 """FFmpeg's options for an HTTP camera."""
-OF_DEVICE = {
+DEVICE_OPTIONS = {
     "format_whitelist": "video4linux2,v4l2",
     "codec_whitelist": "rawvideo,mjpeg,h264,hevc",
 }
@@ -48,8 +48,8 @@ OF_DEVICE = {
 
 @cache
 def limit_memory() -> None:
-    """Bound what FFmpeg may allocate at once. PyAV has no call for it: the library that it brought is told directly."""
-    # Without /proc, or with an FFmpeg that was linked otherwise, its own limit of 2 GB at once stays.
+    """Limit the blocks that FFmpeg allocates. PyAV has no call for it, so its copy of libavutil is called directly."""
+    # Without /proc, or with an FFmpeg that was linked otherwise, FFmpeg's own limit of 2 GB a block stays.
     with suppress(OSError, AttributeError):
         maps = Path("/proc/self/maps").read_text()
         for path in set(re.findall(r"\S*/av\.libs/libavutil\S*", maps)):

@@ -1,4 +1,4 @@
-"""Pictures from decoded frames: whole ones of interlaced fields, in the range of a screen, upright, BGR."""
+"""Conversion of decoded frames to pictures: deinterlaced, tone-mapped from HDR, upright, BGR."""
 
 from __future__ import annotations
 
@@ -25,65 +25,65 @@ PQ, HLG = 16, 18
 _WHITE = 203.0
 """cd/m² of diffuse white in HDR pictures (ITU-R BT.2408)."""
 _SHOULDER = 0.6
-"""Part of diffuse white above which light is pressed together."""
+"""Part of diffuse white above which light is compressed."""
 
 
 class Deinterlacer:
-    """Makes whole pictures of two fields each, by FFmpeg's bwdif; a progressive frame among them passes untouched.
+    """Deinterlaces frames by FFmpeg's bwdif; a progressive frame among them passes unchanged.
 
-    It looks at the frames before and after: each comes out when the next one goes in.
+    The filter looks at the frames before and after, so that a frame comes out when the next one goes in.
     """
 
     def __init__(self, frame: VideoFrame) -> None:
-        """Prepare for frames of the size and format of one of them."""
-        self._form = _form(frame)
+        """Prepare for frames of this one's size and format."""
+        self._layout = _layout(frame)
         self._time_base = frame.time_base
         self._graph = _graph(frame, bwdif="mode=send_frame:deint=interlaced")
 
     def suits(self, frame: VideoFrame) -> bool:
-        """Tell whether a frame has the size and format that this was made for."""
-        return _form(frame) == self._form
+        """Tell whether a frame has the size and format that the filter was made for."""
+        return _layout(frame) == self._layout
 
     def pass_through(self, frame: VideoFrame | None) -> list[VideoFrame]:
-        """The frames that are whole now. None ends them: what was kept back comes out."""
+        """Put a frame in, and return the frames that are ready. None ends the stream, and returns the delayed ones."""
         self._graph.push(frame)
-        found: list[VideoFrame] = []
+        frames: list[VideoFrame] = []
         while True:
             try:
                 whole = cast("VideoFrame", self._graph.pull())
             except (NothingYet, NoMore):
-                return found
-            # The filter halves the unit of time, which all frames of a stream have in common here. FFmpeg's own settb
-            # would make a time of the mark for none.
+                return frames
+            # bwdif halves the time base, and all frames of a stream must have the same. FFmpeg's settb filter would
+            # take the mark for "no time" for a time.
             whole.pts, whole.time_base = None if whole.pts is None else whole.pts // 2, self._time_base
-            found.append(whole)
+            frames.append(whole)
 
 
 class Converter:
-    """Turns frames into pictures.
+    """Converts frames to pictures.
 
-    A graph keeps the memory of its pictures: PyAV's own conversion takes new pages from the kernel for each, which
-    costs more than converting does.
+    A filter graph reuses the memory of its pictures. PyAV's own conversion takes new pages from the kernel for each
+    picture, which costs more than the conversion itself.
     """
 
     def __init__(self) -> None:
         self._graph: Graph | None = None
-        self._form: tuple[int, int, str] | None = None
+        self._layout: tuple[int, int, str] | None = None
 
     def picture(self, frame: VideoFrame) -> Image:
-        """A frame as an upright picture.
+        """Convert a frame to an upright picture, (height, width, 3) uint8, BGR.
 
         Raises:
             FFmpegError: it cannot be converted.
         """
-        form = _form(frame)
-        if self._graph is None or self._form != form:
+        layout = _layout(frame)
+        if self._graph is None or self._layout != layout:
             self._graph = _graph(frame, scale="flags=bilinear", format=f"pix_fmts={_FORMAT}")
-            self._form = form
+            self._layout = layout
         self._graph.push(frame)
         converted = cast("VideoFrame", self._graph.pull())
-        # What is in the wanted format already comes back as it is, and is the decoder's own, who may need it again.
-        image = converted.to_ndarray() if form[2] == _FORMAT else _view(converted)
+        # A frame that is in this format already comes back as it is, in memory that the decoder may use again: copy it.
+        image = converted.to_ndarray() if layout[2] == _FORMAT else _view(converted)
         curve = _curve(int(frame.color_trc))
         if curve is not None:
             cv2.LUT(image, curve, dst=image)
@@ -92,7 +92,12 @@ class Converter:
 
 
 def _graph(frame: VideoFrame, **filters: str) -> Graph:
-    """A chain of filters, by name, for frames like this one. One thread: the detector needs the other cores."""
+    """Chain filters for frames of this one's size and format. One thread: the detector needs the other cores.
+
+    Args:
+        frame: an example.
+        filters: settings of each filter, by its name, in order.
+    """
     graph = Graph()
     graph.threads = 1
     base = frame.time_base or _MILLISECOND
@@ -106,32 +111,37 @@ def _graph(frame: VideoFrame, **filters: str) -> Graph:
 
 
 def _view(frame: VideoFrame) -> Image:
-    """A picture's memory as an array, which keeps it; rows may have a few unused bytes between them."""
+    """View a frame's memory as an array, which keeps it alive; rows may have a few unused bytes between them."""
     plane, shape = frame.planes[0], (frame.height, frame.width, 3)
     return np.ndarray(shape, np.uint8, buffer=memoryview(plane), strides=(plane.line_size, 3, 1))
 
 
-def _form(frame: VideoFrame) -> tuple[int, int, str]:
+def _layout(frame: VideoFrame) -> tuple[int, int, str]:
+    """Width and height in pixels, and pixel format."""
     return frame.width, frame.height, frame.format.name
 
 
 @cache
 def _curve(transfer: int) -> NDArray[np.uint8] | None:
-    """Table from the 8-bit values of an HDR picture to those of a screen's; None where nothing is to be changed."""
+    """The table from the 8-bit values of an HDR picture to those of SDR, (256,) uint8; None for SDR.
+
+    Args:
+        transfer: transfer characteristics, as ITU-T H.273 numbers them.
+    """
     if transfer not in (PQ, HLG):
         return None
     value = np.arange(256) / 255.0
     light = _pq_light(value) if transfer == PQ else _hlg_light(value)
-    # What is darker than a light grey stays as it is; an exponential shoulder presses highlights together above it.
+    # Light below a light grey stays as it is; above it, an exponential shoulder compresses highlights.
     relative = light / _WHITE
     room = 1.0 - _SHOULDER
-    pressed = 1.0 - room * np.exp(-np.maximum(relative - _SHOULDER, 0.0) / room)
-    screen = np.where(relative <= _SHOULDER, relative, pressed) ** (1 / 2.4)  # ITU-R BT.1886
+    compressed = 1.0 - room * np.exp(-np.maximum(relative - _SHOULDER, 0.0) / room)
+    screen = np.where(relative <= _SHOULDER, relative, compressed) ** (1 / 2.4)  # ITU-R BT.1886
     return np.round(255.0 * screen).astype(np.uint8)
 
 
 def _pq_light(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Light in cd/m² (SMPTE ST 2084, its EOTF)."""
+    """Light in cd/m² by the EOTF of SMPTE ST 2084."""
     m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
     power = value ** (1 / m2)
     light: NDArray[np.float64] = 10000.0 * (np.maximum(power - c1, 0.0) / (c2 - c3 * power)) ** (1 / m1)

@@ -1,4 +1,4 @@
-"""Words on what is unusual about a stream, the same for files and cameras."""
+"""Remarks on unusual properties of a stream, the same for files and cameras."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ INTERLACED = "it is interlaced, and was deinterlaced"
 
 
 def slow_decoding(decoder: Decoder) -> str | None:
-    """Words where the operator chose hardware that cannot decode this stream; None elsewhere."""
-    wanted = chosen()
-    if wanted is Hardware.NONE or decoder.by_hardware:
+    """Remark that the hardware which the operator chose cannot decode this stream; None where it can."""
+    hardware = chosen()
+    if hardware is Hardware.NONE or decoder.by_hardware:
         return None
-    return f"{decoder.tracks[decoder.track - 1].codec} is decoded by the processor: {wanted} cannot decode it here"
+    return f"{decoder.tracks[decoder.track - 1].codec} is decoded by the processor: {hardware} cannot decode it here"
 
 
 def choice(decoder: Decoder) -> str | None:
-    """The track that is read, and those that are not; None where there is one alone."""
+    """Remark on the choice among several video tracks; None where there is one alone."""
     if len(decoder.tracks) < 2:
         return None
     others = ", ".join(str(track) for track in decoder.tracks if track.number != decoder.track)

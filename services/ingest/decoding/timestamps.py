@@ -1,4 +1,4 @@
-"""Times of frames, from what a stream says of them: growing, without the faults of clocks and containers."""
+"""Repair of frame times: growing times from a stream's own, without the faults of clocks and containers."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from fractions import Fraction
 from services.ingest.decimator import SECOND
 
 LONGEST_JUMP = 10 * SECOND
-"""A longer step ahead is a fault, in streams whose clock may be set while they run."""
+"""A longer step ahead is a fault in streams whose clock may be set while they run."""
 _DISORDER = SECOND
-"""A step back by less is no clock that was set: a frame has the time of another one, or they are out of order."""
+"""A step back by less is not that of a clock that was set: two frames have the same time, or are out of order."""
 
 
 class TimeBase:
-    """The unit of a stream's times, in whole numbers: PyAV's fractions cost 20 µs a frame, a tenth of a small picture.
+    """Converts a stream's times in whole numbers: PyAV's fractions cost 20 µs a frame, a tenth of a small picture.
 
     Args:
-        unit: seconds.
+        unit: of the stream's times, seconds.
     """
 
     def __init__(self, unit: Fraction) -> None:
         self._nanoseconds, self._over = unit.numerator * SECOND, unit.denominator
 
     def nanoseconds(self, ticks: int) -> int:
-        """So many units in nanoseconds, rounded as `round` does: to the even one of two that are as near."""
+        """Convert units to nanoseconds, rounding half to even, as `round` does."""
         whole, rest = divmod(ticks * self._nanoseconds, self._over)
         return whole + (2 * rest > self._over or (2 * rest == self._over and whole % 2))
 
 
 @dataclass(slots=True)
 class Repairs:
-    """Faults of a stream's times that were mended so far.
+    """The number of faults in a stream's times that were repaired so far.
 
     Attributes:
         jumps: of the clock, back in time or ahead by more than ten seconds.
-        missing: frames without a time, or with one that is a little out of order.
+        missing: frames without a time, or with a time that is less than a second out of order.
     """
 
     jumps: int = 0
@@ -47,9 +47,10 @@ class Timestamps:
 
     Args:
         interval: nanoseconds between two frames, where nothing better is known.
-        ignored: whether the stream's times are known to be broken: frames are then an interval apart.
-        jumps_are_faults: whether a step back, or a long one ahead, is a fault of the clock and goes on at the interval.
-            Containers that are written afterwards (MP4, Matroska) mean what they say: nobody was recorded meanwhile.
+        ignored: true where the stream's times are known to be broken: frames are then an interval apart.
+        jumps_are_faults: true for running clocks, which may be set: after a step back, or one of more than ten seconds
+            ahead, times continue at the interval. Containers that are written afterwards (MP4, Matroska) are taken at
+            their word: a long step is a pause in the recording.
     """
 
     def __init__(self, interval: int, *, ignored: bool = False, jumps_are_faults: bool = False) -> None:
@@ -60,10 +61,10 @@ class Timestamps:
         self._last: int | None = None
 
     def next(self, raw: int | None) -> int:
-        """The time of the next frame, nanoseconds.
+        """Repair the time of the next frame; returns ns since the first one.
 
         Args:
-            raw: what the stream says, nanoseconds; None where it says nothing.
+            raw: the frame's time in the stream, ns; None where the stream gives none.
         """
         if not self._ignored and (raw is None or (self._raw is not None and 0 <= self._raw - raw < _DISORDER)):
             self.repairs.missing += 1
@@ -88,7 +89,7 @@ class Timestamps:
         self.repairs.jumps += jump
         if step > 0 and not jump:
             return self._last + step
-        # A step that is none is no jump where frames without a time came before: they were given too much of it.
+        # A step of 0 or less is no jump after frames without a time: the interval that they got was too long.
         if self._jumps_are_faults:
             self._offset = raw - following
         return following

@@ -1,4 +1,4 @@
-"""The video track of a container that shows the scene: never a cover, a still picture or a sub-stream."""
+"""Choice of a container's main video track: never a cover, a still picture or a sub-stream."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 _STILL = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 FASTEST = 300.0
-"""Frames a second; a stream that is faster by its times has broken ones."""
+"""Frames per second; a stream that is faster by its times has broken times."""
 _FEWEST_TIMES = 5
+"""Packets with a time below which a track's times are not judged."""
 _ENOUGH_PACKETS = 40
-"""A track that has shown at most one packet while the others showed so many each holds a still picture."""
+"""A track of at most one packet, where the others have this many on average, holds a still picture."""
 _MOST_PACKETS = 5000
+"""Packets that are read at most to find out."""
 PacketTimes = dict[int, list[float | None]]
+"""Times of packets, seconds, by index of the stream; None for a packet without a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Track:
 
     Attributes:
         number: among the video tracks of its container, from 1.
-        codec: FFmpeg's name of its coding; empty where this build cannot decode it.
+        codec: FFmpeg's name of its coding; empty where this build of FFmpeg cannot decode it.
         width: pixels, as stored.
         height: pixels, as stored.
     """
@@ -48,65 +51,67 @@ class Track:
 
 def tracks_of(container: InputContainer) -> list[Track]:
     """List the video tracks of a container in its own order."""
-    found = []
+    tracks = []
     for number, stream in enumerate(container.streams.video, 1):
         context = stream.codec_context
-        found.append(Track(number, context.name, context.width, context.height) if context else Track(number, "", 0, 0))
-    return found
+        tracks.append(
+            Track(number, context.name, context.width, context.height) if context else Track(number, "", 0, 0)
+        )
+    return tracks
 
 
 def first_packets(container: InputContainer) -> PacketTimes:
     """Read the first packets of a container, which cannot be read from its beginning afterwards.
 
     Returns:
-        By index of the stream: the times of its packets as they came, seconds; None for one without a time.
+        The packets' times in their order in the file.
     """
     candidates = _candidates(container)
-    found: PacketTimes = {stream.index: [] for stream in candidates}
+    packets: PacketTimes = {stream.index: [] for stream in candidates}
     try:
         for read, packet in enumerate(container.demux(video=list(range(len(container.streams.video))))):
-            times = found.get(packet.stream.index)
+            times = packets.get(packet.stream.index)
             if packet.size and times is not None:
                 pts, base = packet.pts, packet.time_base
                 times.append(None if pts is None or base is None else float(pts * base))
-            numbers = [len(times) for times in found.values()]
-            # One that has shown nothing by then may be a still picture, whose only packet comes late or never.
+            numbers = [len(times) for times in packets.values()]
+            # A track without a packet by then may be a still picture, whose only packet comes late or never.
             if read > _MOST_PACKETS or not numbers or sum(numbers) >= _ENOUGH_PACKETS * len(numbers):
                 break
     except FFmpegError:
-        pass  # what was read until then has to do
-    return found
+        pass  # the packets that were read until then have to do
+    return packets
 
 
 def are_impossible(times: list[float | None]) -> bool:
-    """Tell whether the times of a track's packets cannot be those of its pictures: they are too close together."""
-    told = sorted(one for one in times if one is not None)
-    if len(told) < _FEWEST_TIMES:
+    """Tell whether the times of a track's packets are too close together to be those of its pictures."""
+    known = sorted(time for time in times if time is not None)
+    if len(known) < _FEWEST_TIMES:
         return False
-    return median(after - before for before, after in pairwise(told)) < 1 / FASTEST
+    return median(after - before for before, after in pairwise(known)) < 1 / FASTEST
 
 
 def choose_track(
-    container: InputContainer, packets: PacketTimes | None = None, wanted: int | None = None
+    container: InputContainer, packets: PacketTimes | None = None, number: int | None = None
 ) -> VideoStream:
-    """Choose the track to decode: the largest picture of those that move; of equal ones the container's default.
+    """Choose the track to decode: the largest picture among moving ones; among equal sizes the container's default.
 
     Args:
         container: freshly opened.
-        packets: from `first_packets`, of another opening of the same source; None where it has no beginning.
-        wanted: a track's number, from 1, instead of the choice.
+        packets: from `first_packets`, from another opening of the same source; None for a live one.
+        number: of the track that the user asked for, from 1; None leaves the choice to this function.
 
     Raises:
-        SourceRefused: no such track, or none that can be decoded. The message begins with no name.
+        SourceRefused: no such track, or none that can be decoded. The source's name must be put before the message.
     """
     videos = container.streams.video
-    if wanted is not None:
-        if not 1 <= wanted <= len(videos):
+    if number is not None:
+        if not 1 <= number <= len(videos):
             there = ", ".join(map(str, tracks_of(container))) or "none"
-            raise SourceRefused(f"has no video track {wanted}: there is {there}")
-        chosen = videos[wanted - 1]
+            raise SourceRefused(f"has no video track {number}: there is {there}")
+        chosen = videos[number - 1]
         if chosen.codec_context is None:
-            raise SourceRefused(f"has a track {wanted} in a coding that this build cannot decode")
+            raise SourceRefused(f"has a track {number} in a coding that this build cannot decode")
         return chosen
     candidates = _candidates(container)
     if not candidates:

@@ -1,4 +1,4 @@
-"""What ingest may connect to: every connection to a camera is resolved, judged and made here, never by FFmpeg."""
+"""Connections to cameras: resolved, judged by a rule, and made here, never by FFmpeg."""
 
 from services.ingest.egress.policy import TRUSTED, Egress, Guarded, Trusted
 from services.kit.network.source_networks import SourceNetworks

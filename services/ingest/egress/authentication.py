@@ -1,4 +1,4 @@
-"""Answers to a camera that asks for user name and password over HTTP: Basic, and Digest as of RFC 7616."""
+"""HTTP authentication with cameras: Basic, and Digest by RFC 7616."""
 
 from __future__ import annotations
 
@@ -22,27 +22,30 @@ class Login:
 
     @classmethod
     def parse(cls, text: str) -> Login | None:
-        """Read `user:password` as it stands in an address; None where nothing stands there."""
+        """Parse `user:password` from an address, percent-encoded; None where it is empty."""
         user, _, password = text.partition(":")
         return cls(unquote(user), unquote(password)) if text else None
 
 
 def answer(challenges: Iterable[str], login: Login, method: str, target: str) -> str | None:
-    """What to send as `Authorization`; None where the camera asks for what is not known.
+    """Answer a camera's challenges.
 
     Args:
-        challenges: its headers `WWW-Authenticate`.
-        login: the password is sent as it is where the camera asks for Basic and not for Digest.
+        challenges: values of the headers `WWW-Authenticate`.
+        login: its password is sent in the clear where the camera asks for Basic and not for Digest.
         method: of the request.
         target: path and query of the request.
+
+    Returns:
+        The header `Authorization`; None where no challenge is of a known kind.
     """
     basic = False
     for challenge in challenges:
         scheme, _, rest = challenge.strip().partition(" ")
         if scheme.lower() == "digest":
-            asked = {name.lower(): value for name, value in parse_keqv_list(_pairs(rest)).items()}
-            if (said := _digest(asked, login, method, target)) is not None:
-                return said
+            parameters = {name.lower(): value for name, value in parse_keqv_list(_pairs(rest)).items()}
+            if (authorization := _digest(parameters, login, method, target)) is not None:
+                return authorization
         basic = basic or scheme.lower() == "basic"
     if not basic:
         return None
@@ -53,31 +56,32 @@ def _pairs(text: str) -> list[str]:
     return [pair for pair in parse_http_list(text) if "=" in pair]
 
 
-def _digest(asked: dict[str, str], login: Login, method: str, target: str) -> str | None:
-    algorithm = asked.get("algorithm", "MD5").upper()
+def _digest(challenge: dict[str, str], login: Login, method: str, target: str) -> str | None:
+    """Answer a Digest challenge; None where its algorithm is unknown, or a parameter is missing."""
+    algorithm = challenge.get("algorithm", "MD5").upper()
     kind, session = _HASHES.get(algorithm.removesuffix("-SESS")), algorithm.endswith("-SESS")
-    if kind is None or "realm" not in asked or "nonce" not in asked:
+    if kind is None or "realm" not in challenge or "nonce" not in challenge:
         return None
 
     def digest(text: str) -> str:
         return hashlib.new(kind, text.encode(), usedforsecurity=False).hexdigest()
 
-    realm, nonce, mine = asked["realm"], asked["nonce"], secrets.token_hex(8)
+    realm, nonce, client_nonce = challenge["realm"], challenge["nonce"], secrets.token_hex(8)
     secret = digest(f"{login.user}:{realm}:{login.password}")
     if session:
-        secret = digest(f"{secret}:{nonce}:{mine}")
+        secret = digest(f"{secret}:{nonce}:{client_nonce}")
     request = digest(f"{method}:{target}")
-    said = {"username": login.user, "realm": realm, "nonce": nonce, "uri": target}
-    plain = {"algorithm": asked["algorithm"]} if "algorithm" in asked else {}
-    if "auth" in {quality.strip() for quality in asked.get("qop", "").split(",")}:
-        said["response"] = digest(f"{secret}:{nonce}:00000001:{mine}:auth:{request}")
-        said["cnonce"] = mine
+    quoted_fields = {"username": login.user, "realm": realm, "nonce": nonce, "uri": target}
+    plain = {"algorithm": challenge["algorithm"]} if "algorithm" in challenge else {}
+    if "auth" in {quality.strip() for quality in challenge.get("qop", "").split(",")}:
+        quoted_fields["response"] = digest(f"{secret}:{nonce}:00000001:{client_nonce}:auth:{request}")
+        quoted_fields["cnonce"] = client_nonce
         plain |= {"qop": "auth", "nc": "00000001"}
     else:
-        said["response"] = digest(f"{secret}:{nonce}:{request}")
-    if "opaque" in asked:
-        said["opaque"] = asked["opaque"]
-    quoted = [f'{name}="{_quoted(value)}"' for name, value in said.items()]
+        quoted_fields["response"] = digest(f"{secret}:{nonce}:{request}")
+    if "opaque" in challenge:
+        quoted_fields["opaque"] = challenge["opaque"]
+    quoted = [f'{name}="{_quoted(value)}"' for name, value in quoted_fields.items()]
     return "Digest " + ", ".join([*quoted, *(f"{name}={value}" for name, value in plain.items())])
 
 

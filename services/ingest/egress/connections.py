@@ -1,4 +1,4 @@
-"""Connections to one source: what is the same for every protocol."""
+"""The connections of one source, common to all protocols."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from typing import TypeVar
 from services.ingest.source import SourceError
 
 MOST_WITHOUT_A_FRAME = 64 * 1024 * 1024
-"""Bytes that may come before a frame does: one that is never finished would fill the memory otherwise."""
+"""Most bytes that may come without a frame: a frame that never ends would fill the memory."""
 
 
 _S = TypeVar("_S", bound=socket.socket)
 
 
 class Exhausted(Exception):
-    """More was sent, or asked for, than any camera needs for its next frame."""
+    """The camera sent more than any camera needs for a frame."""
 
 
 class Connections:
-    """The connections that are open for a source: `close` ends them, whatever is under way on them.
+    """The open connections of a source. `close` ends them, also during a read or a write.
 
     Attributes:
-        name: of the source, as people may see it.
-        failure: why something that FFmpeg wished could not be had; what it says itself is less.
+        name: of the source, for display.
+        failure: the reason why a connection or a request failed; FFmpeg's own error says less.
         status: of the camera's last answer.
-        asked: the request that the camera has not answered yet, where requests have names.
+        unanswered: the RTSP method that the camera has not answered yet; empty where there is none.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.failure: SourceError | None = None
         self.status: int | None = None
-        self.asked = ""
+        self.unanswered = ""
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._closed = False
         self._since_frame = 0
 
     def frame_came(self) -> None:
-        """Count anew what is sent until the next one."""
+        """Note that a frame came; the limits apply anew until the next one."""
         self._since_frame = 0
 
     def wait_at_most(self, seconds: float) -> None:
-        """Bound what is read from now on in time, where FFmpeg does not."""
+        """Limit the time of the reads from now on, where FFmpeg does not."""
 
     def close(self) -> None:
         """End every connection at once. Safe from any thread."""
@@ -57,7 +57,7 @@ class Connections:
             _hang_up(connection)
 
     def keep(self, connection: _S) -> _S:
-        """Have a connection ended by `close`.
+        """Register a connection to be ended by `close`.
 
         Raises:
             OSError: `close` was called.
@@ -79,7 +79,7 @@ class Connections:
         """Count bytes from the camera.
 
         Raises:
-            Exhausted: too many came, and no frame in them.
+            Exhausted: too many came without a frame.
         """
         self._since_frame += received
         if self._since_frame > MOST_WITHOUT_A_FRAME:
@@ -87,7 +87,7 @@ class Connections:
 
 
 def _hang_up(connection: socket.socket) -> None:
-    # A thread may wait in it: only a shutdown wakes that one up. The plain one, as TLS would ask the other side first.
+    # Only a shutdown wakes up a thread that reads from it. It is the socket's own: TLS would ask the other side first.
     with suppress(OSError):
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Connections to cameras: names are resolved, addresses judged, and the very address judged is connected to."""
+"""Dialing of cameras: a name is resolved, its addresses are judged, and the judged address itself is connected to."""
 
 from __future__ import annotations
 
@@ -12,35 +12,39 @@ from services.ingest.source import SourceError, SourceLost, SourceRefused
 from services.kit.network.ip_addresses import IPAddress
 
 MOST_ADDRESSES = 4
-"""Of a name that has many, so many are tried."""
+"""Most addresses of a name that are tried."""
 
 
 class Unreachable(Exception):
-    """No connection came about; `lost` is False where trying again is in vain. The text lacks the source's name."""
+    """No connection was made. The text holds `{name}` in place of the source's name.
+
+    Attributes:
+        lost: true where trying again may help.
+    """
 
     def __init__(self, text: str, *, lost: bool = True) -> None:
         super().__init__(text)
         self.lost = lost
 
-    def of(self, name: str) -> SourceError:
-        """What to tell about the source of this name."""
+    def for_source(self, name: str) -> SourceError:
+        """The error to raise for the source of this name."""
         return (SourceLost if self.lost else SourceRefused)(str(self).replace("{name}", name))
 
 
 def dial(host: str, port: int, egress: Egress, *, timeout: float) -> socket.socket:
     """Connect to a camera.
 
-    Where a name has allowed and forbidden addresses, only the allowed ones are tried. A forbidden one is refused before
-    any packet is sent, in the same words whatever is there: nobody learns what listens where they may not look.
+    Where a name has allowed and forbidden addresses, only the allowed ones are tried. A forbidden address is refused
+    before any packet is sent, and with the same message whether a service listens there or not.
 
     Args:
         host: a name or an address in any notation, without brackets.
         port: of TCP.
-        egress: what may be connected to.
-        timeout: seconds for all of it.
+        egress: the rule for connections.
+        timeout: seconds for resolving and connecting.
 
     Raises:
-        Unreachable: it is forbidden, unknown, refuses, or does not answer.
+        Unreachable: the address is forbidden, unknown, refuses, or does not answer.
     """
     deadline = time.monotonic() + timeout
     try:

@@ -1,4 +1,4 @@
-"""Heads of HTTP and RTSP messages, read strictly and written anew: what was checked here is what the next one reads."""
+"""Heads of HTTP and RTSP messages: parsed strictly and written anew, so that FFmpeg reads what was checked here."""
 
 from __future__ import annotations
 
@@ -18,38 +18,43 @@ _NO_TEXT = re.compile(rb"[\0-\x08\x0e-\x1f\x7f]")
 
 
 class Malformed(Exception):
-    """Bytes that are no message, or one that can be read in two ways."""
+    """Bytes that are no message, or a message that can be read in two ways."""
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """The first line of a message, and its headers in their order, names as they were sent."""
+class MessageHead:
+    """The head of a message.
+
+    Attributes:
+        start: the first line.
+        headers: names and values in their order, names as they were sent.
+    """
 
     start: str
     headers: tuple[tuple[str, str], ...] = field(default=())
 
     def get(self, name: str) -> str | None:
-        """The value of a header.
+        """The value of a header; None where it is missing.
 
         Raises:
-            Malformed: it is there twice, and the values differ.
+            Malformed: the header is given twice, with different values.
         """
-        found = {value for known, value in self.headers if known.lower() == name.lower()}
-        if len(found) > 1:
+        values = {value for header, value in self.headers if header.lower() == name.lower()}
+        if len(values) > 1:
             raise Malformed(f"{name} is given twice")
-        return found.pop() if found else None
+        return values.pop() if values else None
 
-    def replace(self, name: str, value: str) -> Head:
-        """The same head with another value of a header, which it gets where it had none."""
+    def replace(self, name: str, value: str) -> MessageHead:
+        """The same head with another value of a header, or with the header added."""
         others = tuple(header for header in self.headers if header[0].lower() != name.lower())
-        return Head(self.start, (*others, (name, value)))
+        return MessageHead(self.start, (*others, (name, value)))
 
     @property
     def length(self) -> int:
-        """Bytes of the body.
+        """Number of bytes of the body.
 
         Raises:
-            Malformed: no such number, or too many bytes.
+            Malformed: it is no number, or more than LONGEST_BODY.
         """
         text = self.get("Content-Length")
         if text is None:
@@ -59,16 +64,16 @@ class Head:
         return int(text)
 
     def encode(self) -> bytes:
-        """The head as it goes over the wire, with the empty line."""
+        """Encode the head for the wire, with the empty line."""
         lines = [self.start, *(f"{name}: {value}" for name, value in self.headers), "", ""]
         return "\r\n".join(lines).encode("latin-1")
 
 
-def parse_head(raw: bytes) -> Head:
-    """Read a head, without the empty line at its end. A line that is no header is left out: nobody reads it after this.
+def parse_head(raw: bytes) -> MessageHead:
+    """Parse a head, without the empty line at its end. A line that is no header is removed.
 
     Raises:
-        Malformed: it is none.
+        Malformed: it is no head.
     """
     start, *lines = [line.removesuffix(b"\r") for line in raw.split(b"\n")]
     if len(lines) > MOST_HEADERS:
@@ -82,29 +87,29 @@ def parse_head(raw: bytes) -> Head:
         name, colon, value = line.partition(b":")
         if colon and _NAME.fullmatch(name):
             headers.append((name.decode("ascii"), value.strip(b" \t").decode("latin-1")))
-    return Head(start.decode("latin-1"), tuple(headers))
+    return MessageHead(start.decode("latin-1"), tuple(headers))
 
 
 class Wire:
-    """A connection that is read message by message, and in the end byte by byte."""
+    """Reads messages and bytes from a connection, until a deadline."""
 
     def __init__(self, connection: socket.socket, deadline: float) -> None:
-        """Read from a connection until a moment of `time.monotonic()`."""
+        """Read from a connection until a moment of `time.monotonic`, seconds."""
         self.connection = connection
         self._deadline = deadline
         self._waiting = bytearray()
 
     @property
     def holds_more(self) -> bool:
-        """Tell whether bytes have come that were not taken yet."""
+        """Tell whether bytes have been received that were not read yet."""
         return bool(self._waiting)
 
     def wait_at_most(self, seconds: float) -> None:
-        """Read for so long from now on."""
+        """Set the deadline to some seconds from now."""
         self._deadline = time.monotonic() + seconds
 
     def peek(self) -> int:
-        """The next byte, which stays there.
+        """Wait for the next byte, and return it without taking it.
 
         Raises:
             EOFError: the other side closed.
@@ -114,11 +119,11 @@ class Wire:
             self._receive()
         return self._waiting[0]
 
-    def head(self) -> Head:
-        """The next message's head.
+    def head(self) -> MessageHead:
+        """Read the next message's head.
 
         Raises:
-            Malformed: it is none, or longer than any camera's.
+            Malformed: it is no head, or longer than LONGEST_HEAD.
             EOFError: the other side closed.
             OSError: the connection broke, or nothing came in time.
         """
@@ -139,7 +144,7 @@ class Wire:
         return parse_head(raw.removesuffix(b"\r"))
 
     def exactly(self, count: int) -> bytes:
-        """So many bytes; raises as `peek` does."""
+        """Read a number of bytes; raises as `peek` does."""
         while len(self._waiting) < count:
             self._receive()
         taken = bytes(self._waiting[:count])
@@ -147,7 +152,7 @@ class Wire:
         return taken
 
     def rest(self) -> bytes:
-        """What has come and was not taken yet."""
+        """Take the bytes that have been received already."""
         taken = bytes(self._waiting)
         self._waiting.clear()
         return taken

@@ -1,6 +1,6 @@
-"""HTTP for FFmpeg, which has no protocol of its own here: it asks for addresses, and reads what it is handed.
+"""HTTP client for FFmpeg, whose own protocols are switched off: FFmpeg asks for addresses, and reads file objects.
 
-Each address is judged like the first: after every redirect, and for each playlist, segment and rendition.
+The rule for connections applies to each address: after every redirect, and for each playlist, segment and rendition.
 """
 
 from __future__ import annotations
@@ -23,24 +23,25 @@ from services.ingest.egress.tls import decrypted, encrypt
 from services.ingest.source import SourceError, SourceLost, SourceRefused
 
 MOST_MOVES = 5
+"""Most redirects in a row that are followed."""
 MOST_REQUESTS = 100
-"""Without a frame: a playlist has a dozen variants at most, each with a segment or two."""
+"""Most requests without a frame: a playlist has a dozen variants at most, each with a segment or two."""
 _PORTS = {"http": 80, "https": 443}
 _BUFFER = 32 * 1024
-"""Bytes: as many as FFmpeg asks for at once, so that none of them stay behind in a buffer between it and the socket."""
+"""Bytes; as many as FFmpeg asks for at once, so that none stay in a buffer between it and the socket."""
 _SKIP = 256 * 1024
-"""Bytes: as far ahead is read on, instead of asking anew."""
+"""Bytes; for a seek ahead by at most so many, the response is read on. A longer one makes a new request."""
 
 
 class Fetcher(Connections):
-    """Gets what FFmpeg asks for on behalf of one source.
+    """Makes FFmpeg's HTTP requests for one source.
 
     Args:
-        name: of the source.
-        egress: what it may connect to.
-        login: is given to `host` alone, over the protocol it was meant for or a safer one.
+        name: of the source, for display.
+        egress: the rule for connections.
+        login: is sent to `host` alone, and never without TLS where `secure` is true.
         host: of the source.
-        secure: whether the source was to be reached by TLS.
+        secure: true where the source's address is `https://`.
         timeout: seconds to connect.
     """
 
@@ -54,19 +55,19 @@ class Fetcher(Connections):
         self._requests = 0
 
     def wait_at_most(self, seconds: float) -> None:
-        """Bound what is read from now on: FFmpeg does not look at its clock while it reads from us."""
+        """Limit the time of the reads from now on: FFmpeg's own time-out does not apply to file objects."""
         self._deadline = time.monotonic() + seconds
 
     def frame_came(self) -> None:
-        """Count anew what is sent, and asked for, until the next one."""
+        """Note that a frame came; the limits of bytes and requests apply anew until the next one."""
         super().frame_came()
         self._requests = 0
 
     def open(self, url: str) -> Resource:
-        """Ask for an address, and for where it leads.
+        """Request an address, and follow its redirects.
 
         Raises:
-            SourceError: it may not be asked for, or nothing came of it.
+            SourceError: an address is forbidden, or a request failed.
         """
         for _ in range(1 + MOST_MOVES):
             resource = self._get(url, 0)
@@ -76,7 +77,10 @@ class Fetcher(Connections):
         raise SourceLost(f"{self.name}: the camera says again and again that the stream is elsewhere")
 
     def io_open(self, url: str, flags: int, options: object) -> Resource | io.BytesIO:  # noqa: ARG002  # PyAV's call
-        """What FFmpeg opens besides: nothing, where it may not. An error in here PyAV would print, address and all."""
+        """Open a further address for FFmpeg.
+
+        On failure the file is empty, and the error is in `failure`: PyAV would print a raised one, address and all.
+        """
         try:
             return self.open(url)
         except SourceError as error:
@@ -84,17 +88,21 @@ class Fetcher(Connections):
             return io.BytesIO()
 
     def again(self, url: str, at: int) -> Resource | None:
-        """The rest of what was opened before, from a byte on; None where the server does not give it."""
+        """Request the rest of an opened resource from a byte on; None where the server does not give it."""
         resource = self._get(url, at)
         return None if isinstance(resource, str) or resource.began != at else resource
 
     def _get(self, url: str, at: int) -> Resource | str:
-        """One request: what is there, or where it is instead."""
+        """Make one request, with a login where the camera asks for it.
+
+        Returns:
+            The response, or the address of a redirect.
+        """
         parts = self._parts(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        said: str | None = None
+        authorization: str | None = None
         while True:
-            resource = self._request(parts, url, target, at, said)
+            resource = self._request(parts, url, target, at, authorization)
             self.status = resource.status
             if 300 <= resource.status < 400 and resource.location:
                 resource.close()
@@ -103,11 +111,11 @@ class Fetcher(Connections):
                 return resource
             resource.close()
             login = self._login_of(parts)
-            if resource.status != 401 or said is not None or login is None:
-                raise refusal(self.name, resource.status, logged_in=said is not None)
-            said = answer(resource.challenges, login, "GET", target)
-            if said is None:
-                raise refusal(self.name, resource.status, logged_in=True)
+            if resource.status != 401 or authorization is not None or login is None:
+                raise status_error(self.name, resource.status, logged_in=authorization is not None)
+            authorization = answer(resource.challenges, login, "GET", target)
+            if authorization is None:
+                raise status_error(self.name, resource.status, logged_in=True)
 
     def _parts(self, url: str) -> SplitResult:
         try:
@@ -124,7 +132,7 @@ class Fetcher(Connections):
             return self._login
         return own
 
-    def _request(self, parts: SplitResult, url: str, target: str, at: int, said: str | None) -> Resource:
+    def _request(self, parts: SplitResult, url: str, target: str, at: int, authorization: str | None) -> Resource:
         self._requests += 1
         if self._requests > MOST_REQUESTS:
             raise SourceLost(f"{self.name} leads from one address to the next, and to no picture")
@@ -133,7 +141,7 @@ class Fetcher(Connections):
         try:
             connection = dial(host, port, self._egress, timeout=max(0.0, left))
         except Unreachable as error:
-            raise error.of(self.name) from error
+            raise error.for_source(self.name) from error
         if parts.scheme == "https":
             try:
                 connection = encrypt(connection, host, timeout=left)
@@ -142,14 +150,14 @@ class Fetcher(Connections):
         try:
             self.keep(connection)
             exchange = http.client.HTTPConnection(host, port)
-            exchange.sock = _Line(connection, self)  # as much of a socket as it uses
+            exchange.sock = _LimitedSocket(connection, self)
             exchange.putrequest("GET", target, skip_accept_encoding=True)
             exchange.putheader("User-Agent", "Metrica")
             exchange.putheader("Connection", "close")
             if at:
                 exchange.putheader("Range", f"bytes={at}-")
-            if said is not None:
-                exchange.putheader("Authorization", said)
+            if authorization is not None:
+                exchange.putheader("Authorization", authorization)
             exchange.endheaders()
             return Resource(self, url, connection, exchange.getresponse())
         except TimeoutError as error:
@@ -160,11 +168,18 @@ class Fetcher(Connections):
             raise SourceLost(f"{self.name} answers, but with what is no HTTP") from error
 
     def receive(self, connection: socket.socket, buffer: memoryview) -> int:
-        """Read what has come, in time and within bounds.
+        """Receive bytes within the limits of time and size.
+
+        Args:
+            connection: to read from.
+            buffer: to read into.
+
+        Returns:
+            The number of bytes; 0 where the camera closed.
 
         Raises:
             OSError: nothing came in time, or the connection broke.
-            Exhausted: too much came without a frame.
+            Exhausted: too many bytes came without a frame.
         """
         left = self._deadline - time.monotonic()
         if left <= 0:
@@ -176,11 +191,15 @@ class Fetcher(Connections):
 
 
 class Resource:
-    """What is at an address, as a file that FFmpeg reads. It raises nothing: an error ends the file.
+    """A response as a file object that FFmpeg reads. It raises nothing: an error ends the file.
 
     Attributes:
-        name: the address that it came from at last, from which FFmpeg goes on to those beside it.
-        began: the first byte of it that the camera gives.
+        name: its address after redirects, without login; FFmpeg resolves relative addresses against it.
+        status: of the response.
+        location: of a redirect; empty where there is none.
+        challenges: values of the headers `WWW-Authenticate`.
+        content_type: in lower case, without parameters.
+        began: the position of the response's first byte in the resource.
     """
 
     def __init__(
@@ -192,9 +211,9 @@ class Resource:
         self.status = response.status
         self.location = response.getheader("Location") or ""
         self.challenges = response.headers.get_all("WWW-Authenticate") or []
-        self.kind = response.headers.get_content_type()
+        self.content_type = response.headers.get_content_type()
         self.began = _began(response)
-        self._at = self._wanted = self.began
+        self._at = self._target = self.began  # the next byte of the response, and the next one that FFmpeg reads
         self._length = None if response.length is None else self.began + response.length
         self._seekable = self._length is not None and (
             response.status == 206 or "bytes" in (response.getheader("Accept-Ranges") or "").lower()
@@ -202,31 +221,31 @@ class Resource:
 
     @property
     def ends(self) -> bool:
-        """Tell whether it has a known end: it is a file, and comes as fast as it can be read."""
+        """Tell whether its length is known: it is a file then, and comes as fast as it can be read."""
         return self._length is not None
 
     def readable(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     def seekable(self) -> bool:
-        """Tell whether the camera gives parts of it, as a web server does of a file."""
+        """Tell whether the camera serves ranges of it, as a web server does of a file."""
         return self._seekable
 
     def tell(self) -> int:
-        """The next byte that is read."""
-        return self._wanted
+        """The position of the next byte to read."""
+        return self._target
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go elsewhere; what is there is asked for when it is read."""
-        base = (0, self._wanted, self._length or 0)[whence]
-        self._wanted = max(0, base + offset)
-        return self._wanted
+        """Set the position of the next byte to read. The request for it is made by `read`."""
+        base = (0, self._target, self._length or 0)[whence]
+        self._target = max(0, base + offset)
+        return self._target
 
     def read(self, count: int) -> bytes:
-        """Some bytes, as they come; none at the end, and where nothing more is to be had."""
+        """Read up to `count` bytes as they come; none at the end, and after an error."""
         try:
-            if self._wanted != self._at and not self._go():
+            if self._target != self._at and not self._go():
                 return b""
             taken = self._response.read1(count)
         except Exhausted:
@@ -235,10 +254,10 @@ class Resource:
         except SourceError as error:
             self._fetcher.failure = error
             return b""
-        except (OSError, http.client.HTTPException, ValueError):  # it broke, or `close` took it away
+        except (OSError, http.client.HTTPException, ValueError):  # the connection broke, or `close` ended it
             return b""
         self._at += len(taken)
-        self._wanted = self._at
+        self._target = self._at
         return taken
 
     def waiting(self, end: int) -> int:
@@ -248,7 +267,7 @@ class Resource:
             end: a position that FFmpeg has read past.
 
         Returns:
-            So many; 0 where the connection is gone. Chunks' heads and TLS are counted with them.
+            The number of bytes, with the heads of chunks and the overhead of TLS; 0 where the connection is gone.
         """
         try:
             arrived = bytearray(4)
@@ -258,22 +277,22 @@ class Resource:
         return self._at - end + decrypted(self._connection) + int.from_bytes(arrived, sys.byteorder)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._fetcher.drop(self._connection)
         with suppress(OSError, ValueError):
             self._response.close()
 
     def _go(self) -> bool:
-        """Bring the connection to where FFmpeg wants to read."""
-        ahead = self._wanted - self._at
+        """Bring the connection to the position that FFmpeg reads from; False where that fails."""
+        ahead = self._target - self._at
         if 0 < ahead <= _SKIP:
             while ahead and (passed := self._response.read1(ahead)):
                 ahead -= len(passed)
-            self._at = self._wanted - ahead
+            self._at = self._target - ahead
             return not ahead
-        if self._length is not None and self._wanted >= self._length:
+        if self._length is not None and self._target >= self._length:
             return False
-        rest = self._fetcher.again(self._url, self._wanted)
+        rest = self._fetcher.again(self._url, self._target)
         if rest is None:
             return False
         self.close()
@@ -281,8 +300,8 @@ class Resource:
         return True
 
 
-class _Line:
-    """A connection as http.client uses a socket; who reads from it is bound by the fetcher's time and measure."""
+class _LimitedSocket:
+    """The part of a socket that http.client uses. Reads are within the fetcher's limits of time and size."""
 
     def __init__(self, connection: socket.socket, fetcher: Fetcher) -> None:
         self._connection, self._fetcher = connection, fetcher
@@ -294,10 +313,12 @@ class _Line:
         return io.BufferedReader(_Incoming(self._connection, self._fetcher), _BUFFER)
 
     def close(self) -> None:
-        """Nothing: the answer may still be read."""
+        """Do nothing: the response may still be read."""
 
 
 class _Incoming(io.RawIOBase):
+    """The raw stream of a connection, within the fetcher's limits."""
+
     def __init__(self, connection: socket.socket, fetcher: Fetcher) -> None:
         super().__init__()
         self._connection, self._fetcher = connection, fetcher
@@ -309,8 +330,14 @@ class _Incoming(io.RawIOBase):
         return self._fetcher.receive(self._connection, buffer)
 
 
-def refusal(name: str, status: int, *, logged_in: bool) -> SourceError:
-    """What it means that a camera answers with a status and no stream."""
+def status_error(name: str, status: int, *, logged_in: bool) -> SourceError:
+    """The error to raise for a camera that answers with a status and no stream.
+
+    Args:
+        name: of the source, for display.
+        status: of the answer.
+        logged_in: true if a login was sent.
+    """
     match status:
         case 401 | 403 if logged_in:
             # A camera that has no such stream answers 401 too, when it asks for the password first.
@@ -324,6 +351,7 @@ def refusal(name: str, status: int, *, logged_in: bool) -> SourceError:
 
 
 def _began(response: http.client.HTTPResponse) -> int:
+    """The position of a response's first byte in its resource, by Content-Range; 0 of a whole one."""
     unit, _, rest = (response.getheader("Content-Range") or "").partition(" ")
     first = rest.partition("-")[0]
     return int(first) if response.status == 206 and unit == "bytes" and first.isdecimal() else 0

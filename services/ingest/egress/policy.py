@@ -1,4 +1,4 @@
-"""The rule by which an address may be connected to. It judges addresses, never names: those are resolved before."""
+"""The rules for connections to sources. They judge IP addresses; names are resolved before."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from services.kit.network.source_networks import SourceNetworks
 
 Resolver = Callable[[str, float], tuple[IPAddress, ...]]
 _NAMES_KEPT = 10.0
-"""Seconds that the addresses of Metrica's own services are remembered: a playlist asks for them with every segment."""
+"""Seconds that the addresses of Metrica's own services are cached: every segment of a playlist needs them."""
 _NAME_TIMEOUT = 2.0
 
 
 class Egress(Protocol):
-    """What a source may connect to."""
+    """A rule for the connections of a source."""
 
     def allows(self, address: IPAddress, port: int) -> bool:
         """Tell whether a connection to this address and port may be made."""
@@ -28,10 +28,10 @@ class Egress(Protocol):
 
 
 class Trusted:
-    """For what a superadmin or this machine's operator set: everything may be reached."""
+    """The rule for sources that a superadmin or the machine's operator set: everything is allowed."""
 
-    def allows(self, address: IPAddress, port: int) -> bool:  # noqa: ARG002  # as every rule is asked
-        """Always."""
+    def allows(self, address: IPAddress, port: int) -> bool:  # noqa: ARG002  # the protocol's
+        """Always true."""
         return True
 
 
@@ -39,14 +39,16 @@ TRUSTED = Trusted()
 
 
 class Guarded:
-    """For what anybody else set: neither this machine, nor Metrica's services, nor where no camera is.
+    """The rule for all other sources: it forbids this machine, Metrica's services, and special networks.
 
     Args:
-        networks: what METRICA_SOURCE_NETWORKS opens, and restricts sources to.
-        own_services: Metrica's own, never to be reached, not even where their network is opened.
-        closed_network: whether the networks that this machine is a member of are Metrica's alone, as in compose: then
-            all of their members, and the host that is their gateway, are refused unless they are opened.
-        resolver: of the names in `own_services`.
+        networks: the networks that METRICA_SOURCE_NETWORKS opens, and those that it restricts sources to.
+        own_services: Metrica's own services, which are forbidden even where their network is opened.
+        closed_network: true where this machine's networks are Metrica's alone, as in compose: all of their members, and
+            their gateway, are then forbidden unless they are opened.
+        resolver: resolves the names in `own_services` within a time in seconds.
+        own: tells whether an address is this machine's.
+        attached: lists the networks that this machine is a member of.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class Guarded:
         self._is_own, self._attached = own, attached
 
     def allows(self, address: IPAddress, port: int) -> bool:
-        """Tell whether a source that is not trusted may connect there."""
+        """Tell whether a source that is not trusted may connect to this address and port."""
         address = plain(address)
         if self._own_services.are_at(address, port):
             return False
@@ -77,7 +79,7 @@ class Guarded:
 
 
 class _OwnServices:
-    """Metrica's own services, by where their names lead now."""
+    """Metrica's own services, by the present addresses of their names."""
 
     def __init__(self, endpoints: tuple[Endpoint, ...], resolver: Resolver, own: Callable[[IPAddress], bool]) -> None:
         self._endpoints = endpoints
@@ -95,8 +97,8 @@ class _OwnServices:
                 return True
             if here is None:
                 here = self._is_own(address)
-            # A service on this machine may listen on all of its addresses, whichever the setting names.
-            if here and any(self._is_own(one) for one in addresses):
+            # A service on this machine may listen on all of its addresses, and not only on the one in the setting.
+            if here and any(self._is_own(known) for known in addresses):
                 return True
         return False
 
@@ -105,7 +107,7 @@ class _OwnServices:
         with self._lock:
             until, addresses = self._known.get(host, (0.0, ()))
         if now >= until:
-            with suppress(UnknownHost):  # it is not up; where it was last is still not for others
+            with suppress(UnknownHost):  # the service is down: its last addresses stay forbidden
                 addresses = tuple(plain(address) for address in self._resolver(host, _NAME_TIMEOUT))
             with self._lock:
                 self._known[host] = (now + _NAMES_KEPT, addresses)

@@ -1,4 +1,4 @@
-"""Names to addresses, by the system's resolver and within a time."""
+"""Name resolution by the system's resolver, with a time-out."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from services.kit.network.ip_addresses import IPAddress, parse
 
 
 class UnknownHost(Exception):
-    """A name has no address, or nobody answered in time."""
+    """A name has no address, or the resolver did not answer in time."""
 
 
 def resolve(host: str, timeout: float) -> tuple[IPAddress, ...]:
-    """All addresses of a host, in the order in which they should be tried.
+    """Resolve a host to all of its addresses, in the order in which to try them.
 
     The system understands every notation here: short, octal, hexadecimal and decimal IPv4, IPv6, names in any script.
 
@@ -23,21 +23,21 @@ def resolve(host: str, timeout: float) -> tuple[IPAddress, ...]:
         timeout: seconds; the resolver has none of its own.
 
     Raises:
-        UnknownHost: there is none.
+        UnknownHost: it has no address, or the time is over.
     """
-    found: queue.SimpleQueue[tuple[IPAddress, ...]] = queue.SimpleQueue()
+    results: queue.SimpleQueue[tuple[IPAddress, ...]] = queue.SimpleQueue()
 
     def look_up() -> None:
         try:
             answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
             addresses = tuple(dict.fromkeys(parse(str(answer[4][0])) for answer in answers))
-        except (OSError, ValueError):  # UnicodeError is a ValueError: a label that is too long, say
+        except (OSError, ValueError):  # UnicodeError is a ValueError: as for a label that is too long
             addresses = ()
-        found.put(addresses)
+        results.put(addresses)
 
     threading.Thread(target=look_up, daemon=True, name="resolve").start()
     try:
-        addresses = found.get(timeout=max(timeout, 0.0))
+        addresses = results.get(timeout=max(timeout, 0.0))
     except queue.Empty:
         addresses = ()
     if not addresses:

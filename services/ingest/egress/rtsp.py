@@ -1,9 +1,9 @@
-"""A door of Metrica's own on loopback, through which FFmpeg reaches one RTSP camera and nothing else.
+"""An RTSP relay on loopback, through which FFmpeg reaches one camera and nothing else.
 
-FFmpeg neither resolves names nor connects anywhere but here. Messages are read until the camera plays, then bytes are
-copied. FFmpeg would follow a camera that answers 3xx wherever it points. Such an answer is never handed on: the opener
-looks at `moved`, and opens the new address by the same rule. Once the camera plays, FFmpeg follows nothing any more.
-Where the camera is to send by UDP, FFmpeg does not notice (`rtp_over_udp`).
+FFmpeg resolves no names, and connects to the relay alone. The relay parses messages until the camera plays, and copies
+bytes from then on. FFmpeg would follow a redirect (3xx) anywhere, so the relay never passes one on: the opener reads it
+from `moved`, and opens the new address under the same rule for connections. Once the camera plays, FFmpeg follows no
+redirects any more. Where the camera sends by UDP, FFmpeg does not notice (`rtp_over_udp`).
 """
 
 from __future__ import annotations
@@ -16,33 +16,35 @@ import threading
 import time
 
 from services.ingest.egress.connections import Connections, Exhausted
-from services.ingest.egress.heads import Head, Malformed, Wire
+from services.ingest.egress.heads import Malformed, MessageHead, Wire
 from services.ingest.egress.policy import Egress
 from services.ingest.egress.rtp_over_udp import UdpPorts, UdpRefused
 from services.ingest.source import SourceLost, SourceRefused
 
 BUFFER = 256 * 1024
+"""Bytes that are copied at once."""
 MOST_MESSAGES = 64
-"""Until the camera plays: OPTIONS, DESCRIBE, a SETUP for each track, and each again with the password."""
+"""Most requests until the camera plays: OPTIONS, DESCRIBE, a SETUP for each track, and each again with the password."""
 _STATUS = re.compile(r"RTSP/1\.\d (\d{3})(?: .*)?", re.ASCII)
 _REQUEST = re.compile(r"([A-Z_]+) \S+ RTSP/1\.\d", re.ASCII)
-_INTERLEAVED = 0x24  # "$": a packet of media or of its statistics, among the messages
+_INTERLEAVED = 0x24  # "$": the first byte of an RTP or RTCP packet among the messages
 _MESSAGE_SECONDS = 5.0
-"""For the rest of a message whose beginning has come, while packets come by UDP."""
+"""Time for the rest of a message after its first byte, while packets come by UDP."""
 _UNSUPPORTED_TRANSPORT = 461
 
 
 class RtspRelay(Connections):
-    """Leads one connection of FFmpeg's to a camera that was dialled already.
+    """Relays one connection of FFmpeg to a camera that was dialled already.
 
     Args:
-        name: of the source.
-        camera: the connection to it.
-        timeout: seconds that the camera has until it plays.
-        udp: what UDP may be sent to; where it is given, pictures are to come by UDP.
+        name: of the source, for display.
+        camera: the connection to the camera.
+        timeout: seconds until the camera must play.
+        udp: the rule for UDP packets to the camera. Where it is given, the camera is asked to send by UDP.
 
     Attributes:
-        moved: where the camera said that the stream is instead.
+        moved: the address of the camera's redirect; None where there was none.
+        port: of the relay on 127.0.0.1.
     """
 
     def __init__(self, name: str, camera: socket.socket, *, timeout: float, udp: Egress | None = None) -> None:
@@ -58,19 +60,19 @@ class RtspRelay(Connections):
 
     def _serve(self) -> None:
         try:
-            self._lead()
+            self._relay()
         except Exhausted:
             self.failure = SourceLost(f"{self.name} sends more than a picture takes, and no picture")
         except Malformed as error:
             self.failure = SourceLost(f"{self.name} does not speak RTSP properly: {error}")
         except UdpRefused:
             self.failure = SourceRefused(f"{self.name} does not send by UDP: write rtsp:// instead of rtspu://")
-        except (OSError, EOFError):  # either side may go away at any time, and `close` takes both away
+        except (OSError, EOFError):  # either side may close at any time, and `close` ends both
             pass
         finally:
             self.close()
 
-    def _lead(self) -> None:
+    def _relay(self) -> None:
         self._listener.settimeout(max(0.0, self._deadline - time.monotonic()))
         accepted, _ = self._listener.accept()
         self.drop(self._listener)  # one source, one connection
@@ -78,12 +80,12 @@ class RtspRelay(Connections):
         reader.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._egress is not None:
             self._udp = UdpPorts(self._camera, self._egress, self.keep)
-        from_reader, from_camera = (Wire(one, self._deadline) for one in (reader, self._camera))
+        from_reader, from_camera = (Wire(connection, self._deadline) for connection in (reader, self._camera))
         self._converse(from_reader, from_camera)
         if self.moved is not None:
             return
         if self._udp is not None:
-            self._collect(self._udp, from_reader, from_camera)
+            self._relay_udp(self._udp, from_reader, from_camera)
         else:
             for connection in (reader, self._camera):
                 connection.settimeout(None)
@@ -92,22 +94,22 @@ class RtspRelay(Connections):
             self._copy(reader)
 
     def _converse(self, reader: Wire, camera: Wire) -> None:
-        """Hand on requests and their answers until one to PLAY says yes, or one says that the stream is elsewhere."""
+        """Relay requests and their answers until a PLAY succeeds, or an answer is a redirect."""
         for _ in range(MOST_MESSAGES):
             request = reader.head()
-            asked = _REQUEST.fullmatch(request.start)
-            if asked is None:
+            request_line = _REQUEST.fullmatch(request.start)
+            if request_line is None:
                 raise Malformed("FFmpeg asks for what is no request")
-            self.asked = asked[1]
-            over_udp = self._udp if asked[1] == "SETUP" else None
+            method = self.unanswered = request_line[1]
+            over_udp = self._udp if method == "SETUP" else None
             if over_udp is not None:
                 request = over_udp.ask(request)
             camera.connection.sendall(request.encode() + reader.exactly(request.length))
             answer, body = self._answer(reader, camera)
-            said = _STATUS.fullmatch(answer.start)
-            if said is None:
+            status_line = _STATUS.fullmatch(answer.start)
+            if status_line is None:
                 raise Malformed("the camera answers with what is no answer")
-            self.status, self.asked = int(said[1]), ""
+            self.status, self.unanswered = int(status_line[1]), ""
             if 300 <= self.status < 400:
                 self.moved = answer.get("Location") or ""
                 return
@@ -116,7 +118,7 @@ class RtspRelay(Connections):
             if over_udp is not None and 200 <= self.status < 300:
                 answer = over_udp.answer(answer)
             reader.connection.sendall(answer.encode() + body)
-            if asked[1] == "PLAY" and 200 <= self.status < 300:
+            if method == "PLAY" and 200 <= self.status < 300:
                 return
         raise Malformed("the conversation comes to no end")
 
@@ -125,8 +127,8 @@ class RtspRelay(Connections):
             raise UdpRefused
         self.failure = SourceRefused(f"{self.name} does not send over TCP: write rtspu:// instead of rtsp://, for UDP")
 
-    def _answer(self, reader: Wire, camera: Wire) -> tuple[Head, bytes]:
-        """The camera's next message; packets that come before it are handed on."""
+    def _answer(self, reader: Wire, camera: Wire) -> tuple[MessageHead, bytes]:
+        """Read the camera's next message, head and body. Packets before it are passed on to FFmpeg."""
         while camera.peek() == _INTERLEAVED:
             packet = camera.exactly(4)
             packet += camera.exactly(int.from_bytes(packet[2:]))
@@ -136,8 +138,8 @@ class RtspRelay(Connections):
         return answer, camera.exactly(answer.length)
 
     def _copy(self, reader: socket.socket) -> None:
-        """Hand over bytes in both directions until one side closes."""
-        # One buffer, filled and emptied in turns: where the reader does not take, the camera is not read.
+        """Copy bytes in both directions until one side closes."""
+        # One buffer, filled and emptied in turns: while FFmpeg does not read, the camera is not read either.
         camera, buffer = self._camera, memoryview(bytearray(BUFFER))
         poll = select.poll()
         poll.register(reader, select.POLLIN)
@@ -157,8 +159,8 @@ class RtspRelay(Connections):
                     self.count(count)
                 target.sendall(buffer[:count])
 
-    def _collect(self, udp: UdpPorts, reader: Wire, camera: Wire) -> None:
-        """Hand packets from UDP to FFmpeg, and messages in both directions, until one side closes."""
+    def _relay_udp(self, udp: UdpPorts, reader: Wire, camera: Wire) -> None:
+        """Pass UDP packets to FFmpeg, and messages in both directions, until one side closes."""
         channels = {port.fileno(): channel for channel, port in udp.channels.items()}
         poll = select.poll()
         for descriptor in (reader.connection.fileno(), camera.connection.fileno(), *channels):
@@ -172,13 +174,16 @@ class RtspRelay(Connections):
                     self.count(len(packets))
                     reader.connection.sendall(packets)
                 elif descriptor == camera.connection.fileno():
-                    self._hand_on_messages(camera, reader.connection)
+                    self._pass_messages(camera, reader.connection)
                 else:
-                    self._hand_on_messages(reader, camera.connection, udp)
+                    self._pass_messages(reader, camera.connection, udp)
             ready = []
 
-    def _hand_on_messages(self, source: Wire, target: socket.socket, udp: UdpPorts | None = None) -> None:
-        """Hand on what has come whole; FFmpeg's statistics go by UDP, and a camera has no packets to send here."""
+    def _pass_messages(self, source: Wire, target: socket.socket, udp: UdpPorts | None = None) -> None:
+        """Pass on the messages that have arrived.
+
+        Packets among them are taken out: those of FFmpeg are statistics, and go to the camera by UDP.
+        """
         source.wait_at_most(_MESSAGE_SECONDS)
         while True:
             if source.peek() == _INTERLEAVED:

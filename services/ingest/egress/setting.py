@@ -1,4 +1,4 @@
-"""The setting that names Metrica's own services: METRICA_OWN_SERVICES."""
+"""Parser of the setting METRICA_OWN_SERVICES: the names of Metrica's own services."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A service of Metrica's own, by name or address; without a port, all of its ports."""
+    """One of Metrica's own services.
+
+    Attributes:
+        host: a name or an address.
+        port: of TCP; None for all ports.
+    """
 
     host: str
     port: int | None
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `nats`, `10.0.0.2:4222`, `[fd00::2]:5432` or an address with a scheme before it.
+        """Parse `nats`, `10.0.0.2:4222`, `[fd00::2]:5432`, or a URL.
 
         Raises:
-            ValueError: there is no host in it, or the port is no number.
+            ValueError: it has no host, or the port is no number.
         """
         try:
             parts = urlsplit(text if "://" in text else f"//{text}")
@@ -32,9 +37,9 @@ class Endpoint:
 
 
 def parse_endpoints(text: str) -> tuple[Endpoint, ...]:
-    """Read a list of endpoints with commas between them.
+    """Parse a list of endpoints, separated by commas.
 
     Raises:
-        ValueError: an entry cannot be read.
+        ValueError: an entry is no endpoint.
     """
     return tuple(Endpoint.parse(entry.strip()) for entry in text.split(",") if entry.strip())

@@ -1,4 +1,4 @@
-"""TLS to cameras. Certificates are not looked at: next to every camera signs its own."""
+"""TLS to cameras. Certificates are not verified: nearly all cameras have self-signed ones."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from functools import cache
 
 
 def encrypt(connection: socket.socket, host: str, *, timeout: float) -> ssl.SSLSocket:
-    """TLS over a connection to a camera, which is closed where it does not come about.
+    """Start TLS on a connection to a camera. On failure the connection is closed.
+
+    Args:
+        connection: connected.
+        host: for SNI.
+        timeout: seconds for the handshake.
 
     Raises:
-        OSError: the other side does not speak TLS, or not in time.
+        OSError: the camera does not speak TLS, or not in time.
     """
     connection.settimeout(max(0.001, timeout))
     try:
         return _context().wrap_socket(connection, server_hostname=host)
-    except (OSError, ValueError) as error:  # ValueError: a name that TLS cannot say
+    except (OSError, ValueError) as error:  # ValueError: a name that SNI cannot hold
         connection.close()
         raise OSError(str(error)) from error
 
@@ -30,5 +35,5 @@ def _context() -> ssl.SSLContext:
 
 
 def decrypted(connection: socket.socket) -> int:
-    """Count the bytes that have been decrypted and not yet read; 0 where nothing is encrypted."""
+    """The number of bytes that have been decrypted and not yet read; 0 of a connection without TLS."""
     return connection.pending() if isinstance(connection, ssl.SSLSocket) else 0

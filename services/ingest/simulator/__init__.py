@@ -1,1 +1,1 @@
-"""The simulated shop door: who walks when, and how it looks. It shares no code with any detector."""
+"""The simulated shop door: people's walks, and their drawing. It shares no code with any detector."""

@@ -1,4 +1,4 @@
-"""The people of the simulated door: each dressed in an own way, drawn once per position of the legs."""
+"""Figures of the simulated door: each person has an appearance, and is drawn once per position of the legs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ SPRITE_WIDTH, SPRITE_HEIGHT = 112, 176
 """Pixels of a drawn figure; feet at the lower edge, head at the upper one."""
 ASPECT = SPRITE_WIDTH / SPRITE_HEIGHT
 PHASES = 12
-"""Positions of the legs in one double step."""
+"""Positions of the legs in a double step."""
 STRIDE = 0.8
-"""Heights that a double step covers."""
+"""Length of a double step, in heights of the person."""
 _FINE = 2
-"""Figures are drawn this much larger, and shrunk, for smooth edges."""
+"""Factor by which figures are drawn larger, and shrunk afterwards, for smooth edges."""
 
 Colour = tuple[int, int, int]
+"""Blue, green, red, 0 to 255."""
 
 _CLOTHES: Sequence[Colour] = (
     (40, 40, 170), (140, 70, 30), (60, 110, 40), (30, 140, 210), (90, 40, 110), (150, 130, 40), (35, 35, 40),
@@ -39,11 +40,11 @@ _SKIN: Sequence[Colour] = ((150, 180, 225), (120, 155, 205), (95, 130, 180), (60
 
 @dataclass(frozen=True, slots=True)
 class Sprite:
-    """A figure ready to be laid over a picture: `under * veil / 255 + colour`.
+    """A drawn figure, to be laid over a picture by `picture * veil / 255 + colour`.
 
     Attributes:
-        colour: (h, w, 3) uint8 BGR, multiplied by its own opacity.
-        veil: (h, w, 3) uint8, how much of the picture below stays visible.
+        colour: (h, w, 3) uint8, BGR, multiplied by its opacity.
+        veil: (h, w, 3) uint8, 255 less its opacity.
     """
 
     colour: Image
@@ -51,7 +52,9 @@ class Sprite:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Appearance:
+    """Clothes and build of a person."""
+
     shirt: Colour
     trousers: Colour
     hair: Colour
@@ -63,7 +66,8 @@ class _Look:
     girth: float
 
     @classmethod
-    def of(cls, seed: int, number: int) -> _Look:
+    def choose(cls, seed: int, number: int) -> _Appearance:
+        """Choose the appearance of a person by number."""
         rng = np.random.default_rng((seed, number, 3))
 
         def pick(colours: Sequence[Colour]) -> Colour:
@@ -83,23 +87,30 @@ class _Look:
 
 
 def phase_of(steps: float) -> int:
-    """Which position of the legs belongs to a distance walked, in heights."""
+    """The position of the legs, 0 to PHASES - 1, at a distance walked in heights of the person."""
     return int(steps / STRIDE * PHASES) % PHASES
 
 
-# A dozen people are in the picture at a time, in twelve positions of the legs; 118 KB each.
+# About a dozen people are in the picture at a time, with twelve positions of the legs; 118 KB each.
 @lru_cache(maxsize=160)
 def sprite(seed: int, number: int, phase: int, facing: bool) -> Sprite:
-    """The figure of a person: always the same one for the same numbers."""
-    figure = _Figure(_Look.of(seed, number), facing)
+    """Draw a person; the same arguments give the same figure.
+
+    Args:
+        seed: of the simulation.
+        number: of the person.
+        phase: position of the legs, from `phase_of`.
+        facing: true if the face is visible.
+    """
+    figure = _Figure(_Appearance.choose(seed, number), facing)
     figure.draw(math.sin(2 * math.pi * phase / PHASES), math.cos(2 * math.pi * phase / PHASES))
     return figure.finish(np.random.default_rng((seed, number, 4)))
 
 
 class _Figure:
-    """A drawing of one person; coordinates are parts of the figure's height, x from its middle."""
+    """A drawing of one person. Coordinates are in heights of the figure, x from its middle, y down from its top."""
 
-    def __init__(self, look: _Look, facing: bool) -> None:
+    def __init__(self, look: _Appearance, facing: bool) -> None:
         shape = (SPRITE_HEIGHT * _FINE, SPRITE_WIDTH * _FINE)
         self._look = look
         self._facing = facing
@@ -107,7 +118,7 @@ class _Figure:
         self._mask = np.zeros(shape, np.uint8)
 
     def draw(self, swing: float, lift: float) -> None:
-        """Draw the whole person; `swing` and `lift` (-1 … 1) put the legs."""
+        """Draw the whole person; `swing` and `lift` (-1 … 1) place the legs."""
         look, girth = self._look, self._look.girth
         back_first = (-1.0, 1.0) if swing > 0 else (1.0, -1.0)
         for side in back_first:
@@ -127,7 +138,7 @@ class _Figure:
         self._head()
 
     def finish(self, rng: np.random.Generator) -> Sprite:
-        """Light, cloth and smooth edges."""
+        """Add light and the texture of cloth, and shrink the drawing to a sprite."""
         height, width = self._mask.shape
         cloth = cv2.resize(
             rng.normal(1.0, 0.07, (height // 6, width // 6)).astype(np.float32), (width, height)
@@ -140,7 +151,7 @@ class _Figure:
         return Sprite(cast("Image", colour), cast("Image", cv2.merge([veil] * 3)))
 
     def _leg(self, side: float, forward: float, lifted: float) -> None:
-        # Seen from above, a leg put forward ends lower in the picture when the person comes towards us.
+        # From above, a leg put forward ends lower in the picture when the person comes towards the camera.
         reach = 0.05 * forward * (1 if self._facing else -1)
         hip = (side * 0.055, 0.55)
         foot = (side * 0.06, 0.935 + reach - 0.03 * lifted)
@@ -169,9 +180,9 @@ class _Figure:
         inside = np.zeros_like(self._mask)
         cv2.fillPoly(inside, [self._pixels(outline)], 255, cv2.LINE_AA)
         self._polygon(outline, look.shirt)
-        marked = _pattern(look.pattern)
-        if marked is not None:
-            self._picture[marked & (inside > 0)] = _darker(look.shirt, 0.78 if sum(look.shirt) > 250 else 1.35)
+        second_colour = _pattern(look.pattern)
+        if second_colour is not None:
+            self._picture[second_colour & (inside > 0)] = _darker(look.shirt, 0.78 if sum(look.shirt) > 250 else 1.35)
         if look.coat and self._facing:
             self._limb((0.0, 0.21), (0.0, hem), 0.006, _darker(look.shirt, 0.55))
 
@@ -185,7 +196,7 @@ class _Figure:
             self._ellipse((0.0, 0.135), (0.078, 0.115), look.hair)
         self._ellipse((0.0, 0.095), (0.066, 0.082), look.skin if self._facing else look.hair)
         if self._facing:
-            # From above, most of what is seen of a head is hair.
+            # From above, most of a head is hair.
             self._ellipse((0.0, 0.06), (0.068, 0.05), look.hair)
             for side in (-1.0, 1.0):
                 self._dot((side * 0.024, 0.115), 0.009, (40, 40, 45))
@@ -219,7 +230,7 @@ class _Figure:
 
 @lru_cache(maxsize=1)
 def _light_from_the_left() -> NDArray[np.float32]:
-    """(h, w, 1) factors: brighter at the left and at the top of a figure."""
+    """Factors of brightness, (h, w, 1): brighter at the left and at the top of a figure."""
     across = np.linspace(1.18, 0.74, SPRITE_WIDTH * _FINE, dtype=np.float32)[None, :, None]
     down = np.linspace(1.1, 0.86, SPRITE_HEIGHT * _FINE, dtype=np.float32)[:, None, None]
     return across * down
@@ -227,7 +238,7 @@ def _light_from_the_left() -> NDArray[np.float32]:
 
 @lru_cache(maxsize=4)
 def _pattern(number: int) -> NDArray[np.bool_] | None:
-    """(h, w), where a cloth is of its second colour: 1 hoops, 2 checks, 3 stripes; others are plain."""
+    """The mask (h, w) of a cloth's second colour: 1 hoops, 2 checks, 3 stripes; None for plain cloth."""
     step = SPRITE_HEIGHT * _FINE // 22
     rows, columns = np.indices((SPRITE_HEIGHT * _FINE, SPRITE_WIDTH * _FINE), dtype=np.int32)
     hoops, stripes = (rows // step) % 2 == 0, (columns // step) % 2 == 0
@@ -235,6 +246,6 @@ def _pattern(number: int) -> NDArray[np.bool_] | None:
 
 
 def _darker(colour: Colour, factor: float) -> Colour:
-    """The colour times a factor; above 1 it is lighter."""
+    """Multiply a colour by a factor; above 1 it becomes lighter."""
     b, g, r = (min(255, round(part * factor)) for part in colour)
     return b, g, r

@@ -1,4 +1,4 @@
-"""The simulated door's geometry, in pixels of a 640 × 360 picture (y down); other sizes are this one stretched.
+"""Geometry of the simulated door, in reference pixels: of a 640 × 360 picture, y down. Other sizes are stretched.
 
 A camera high on a wall inside the shop looks down at the door:
 
@@ -23,16 +23,21 @@ LINE_Y = 190.0
 LINE_LEFT, LINE_RIGHT = 64.0, 576.0
 
 OUTSIDE = 124.0
-"""Where feet are while someone is still out on the pavement."""
+"""The feet of a person out on the pavement, y."""
 GONE = 530.0
-"""Where feet are when even the head has left the picture downwards."""
+"""The feet of a person of which even the head has left the picture downwards, y."""
 
 
 def height_at(foot_y: float) -> float:
-    """How tall a person of middling height looks, by where the feet stand: nearer is larger."""
+    """Height of a person of average stature in the picture, reference pixels; larger nearer to the camera."""
     return 80.0 + (foot_y - 120.0) * 70.0 / 240.0
 
 
 def centre_at(foot_y: float, stature: float) -> float:
-    """The middle of a person's body, `stature` being the height relative to the middling one."""
+    """The middle of a person's body, y in reference pixels.
+
+    Args:
+        foot_y: y of the feet.
+        stature: height relative to the average.
+    """
     return foot_y - height_at(foot_y) * stature / 2

@@ -1,4 +1,4 @@
-"""A camera's picture of the simulated door at any moment: scenery, shadows, people, drifting light, sensor noise."""
+"""Rendering of the simulated door at any moment: scenery, shadows, people, drifting light, sensor noise."""
 
 from __future__ import annotations
 
@@ -19,23 +19,30 @@ from services.ingest.simulator.geometry import (
     height_at,
 )
 from services.ingest.simulator.scenery import paint
-from services.ingest.simulator.trajectories import Walk
+from services.ingest.simulator.trajectories import PersonWalk
 from services.kit.codec import Image
 
 NOISE_SIGMA = 3.0
-"""Standard deviation of the sensor noise, grey levels of 255: a cheap camera's, indoors."""
+"""Standard deviation of the sensor noise, in grey levels of 255: that of a cheap camera indoors."""
 _NOISE_BIAS = 12
-"""Added to the noise to keep it in unsigned bytes, and taken off with the light."""
+"""Added to the noise to keep it in unsigned bytes, and subtracted with the light."""
 _NOISE_ROOM = 96
-"""Pixels by which the noise tile is larger than a picture: each frame shows another part of it."""
+"""Pixels by which the noise tile is larger than a picture; each frame uses another part of it."""
 _SHADOW = 0.42
+"""Part of the light that a shadow takes in its middle."""
 
 Rect = tuple[int, int, int, int]
-"""left, top, right, bottom; pixels of the picture."""
+"""Left, top, right, bottom; pixels of the picture."""
 
 
 class Renderer:
-    """Draws frames of one size. A frame depends on its number and on who walks, not on the frames before it."""
+    """Draws frames of one size. A frame depends on its number, time and people alone, not on earlier frames.
+
+    Args:
+        width: pixels.
+        height: pixels.
+        seed: of the simulation.
+    """
 
     def __init__(self, width: int, height: int, seed: int) -> None:
         rng = np.random.default_rng((seed, 6))
@@ -49,8 +56,14 @@ class Renderer:
         y, x = np.mgrid[-1:1:64j, -1:1:64j]
         self._blob = np.exp(-2.8 * (x**2 + y**2) ** 1.3).astype(np.float32)
 
-    def draw(self, index: int, time: float, people: list[Walk]) -> Image:
-        """The frame of a number and time (seconds), (height, width, 3) uint8 BGR."""
+    def draw(self, index: int, time: float, people: list[PersonWalk]) -> Image:
+        """Draw a frame, (height, width, 3) uint8, BGR.
+
+        Args:
+            index: of the frame, from 0.
+            time: seconds after the first frame.
+            people: in the scene at that time.
+        """
         picture = self._empty.copy()
         placed = sorted(((walk, *walk.at(time)) for walk in people), key=lambda place: (place[2], place[0].number))
         for walk, x, y, _, _ in placed:
@@ -63,7 +76,7 @@ class Renderer:
         return cast("Image", cv2.add(picture, self._noise[top : top + height, left : left + width]))
 
     def _light(self, time: float) -> Image:
-        """What each grey level becomes: clouds pass and lamps warm up, over a minute or so."""
+        """Table of grey levels at a time, (256,) uint8: the light drifts with periods from 4 s to 2 minutes."""
         slow, middle, quick = self._drift
         gain = (
             1.0
@@ -74,10 +87,10 @@ class Renderer:
         levels = np.round(np.arange(256, dtype=np.float64) * gain) - _NOISE_BIAS
         return np.clip(levels, 0, 255).astype(np.uint8)
 
-    def _figure(self, picture: Image, walk: Walk, x: float, y: float, steps: float, facing: bool) -> None:
+    def _figure(self, picture: Image, walk: PersonWalk, x: float, y: float, steps: float, facing: bool) -> None:
         tall = height_at(y) * walk.stature
         wide = tall * ASPECT
-        shown = sprite(self._seed, walk.number, phase_of(steps), facing)
+        figure = sprite(self._seed, walk.number, phase_of(steps), facing)
         place = self._rect(x - wide / 2, y - tall, x + wide / 2, y)
         clip = self._opening() if y < THRESHOLD else (0, 0, *self._size)
         size = (max(1, place[2] - place[0]), max(1, place[3] - place[1]))
@@ -88,13 +101,13 @@ class Renderer:
             slice(part[1] - place[1], part[3] - place[1]),
             slice(part[0] - place[0], part[2] - place[0]),
         )
-        colour = cv2.resize(shown.colour, size, interpolation=cv2.INTER_LINEAR)[inside]
-        veil = cv2.resize(shown.veil, size, interpolation=cv2.INTER_LINEAR)[inside]
+        colour = cv2.resize(figure.colour, size, interpolation=cv2.INTER_LINEAR)[inside]
+        veil = cv2.resize(figure.veil, size, interpolation=cv2.INTER_LINEAR)[inside]
         under = picture[part[1] : part[3], part[0] : part[2]]
         under[:] = cv2.add(cv2.multiply(under, veil, scale=1 / 255), colour)
 
     def _shadow(self, picture: Image, x: float, y: float, tall: float) -> None:
-        """A soft patch on the floor, towards the camera and a little to the right: the light comes from the door."""
+        """Draw a soft shadow towards the camera and a little to the right, as the light comes from the door."""
         outside = y < THRESHOLD
         place = self._rect(x - tall * 0.2, y - tall * 0.09, x + tall * 0.3, y + tall * 0.12)
         part = _overlap(place, self._opening() if outside else (0, 0, *self._size))
@@ -114,10 +127,11 @@ class Renderer:
 
 
 def _overlap(a: Rect, b: Rect) -> Rect | None:
+    """The intersection of two rectangles; None where it is empty."""
     both = (max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3]))
     return both if both[0] < both[2] and both[1] < both[3] else None
 
 
 def _scattered(index: int, room: int) -> int:
-    """A number below `room` that jumps about from index to index (Knuth's multiplicative hashing)."""
+    """A number below `room` that is scattered over the indices (Knuth's multiplicative hashing)."""
     return (index * 2654435761 >> 7) % 2**20 % room

@@ -1,4 +1,4 @@
-"""The shop that the simulated people walk through: painted once."""
+"""Scenery of the simulated door: the empty shop, painted once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.ingest.simulator.geometry import DOOR_LEFT, DOOR_RIGHT, DOOR_TOP, 
 from services.kit.codec import Image
 
 _FINE = 2
-"""Painted this much larger than the reference picture, for smooth edges."""
+"""Factor by which the scene is painted larger than the reference picture, for smooth edges."""
 _SUBPIXEL_BITS = 4
 
 Colour = tuple[int, int, int]
@@ -27,7 +27,7 @@ _GOODS: Sequence[Colour] = (
 
 
 def paint(width: int, height: int, seed: int) -> Image:
-    """The empty scene, BGR, of the given size in pixels."""
+    """Paint the empty scene, (height, width, 3) uint8, BGR."""
     rng = np.random.default_rng((seed, 5))
     canvas = _Canvas()
     _walls(canvas)
@@ -57,7 +57,7 @@ class _Canvas:
         cv2.line(self.picture, (xa, ya), (xb, yb), colour, max(1, round(width * _FINE)), cv2.LINE_AA)
 
     def blend(self, left: float, top: float, right: float, bottom: float, colour: Colour, share: float) -> None:
-        """Lay a colour thinly over a box, as glass does."""
+        """Blend a colour over a box, as glass does; `share` is its opacity."""
         part = self.picture[round(top * _FINE) : round(bottom * _FINE), round(left * _FINE) : round(right * _FINE)]
         part[:] = (part * (1 - share) + np.array(colour) * share).astype(np.uint8)
 
@@ -67,7 +67,7 @@ class _Canvas:
         part[:] = np.clip(part * np.linspace(above, below, len(part))[:, None, None], 0, 255).astype(np.uint8)
 
     def finish(self, width: int, height: int, rng: np.random.Generator) -> Image:
-        """Light from the door, darker corners, a little grain, the wanted size."""
+        """Add light from the door, darker corners and grain, and scale to a size in pixels."""
         rows, columns = np.indices(self.picture.shape[:2], dtype=np.float32)
         y, x = rows / _FINE, columns / _FINE
         from_door = np.exp(-(((x - MIDDLE) / 150) ** 2) - ((y - THRESHOLD - 20) / 110) ** 2)
@@ -84,7 +84,7 @@ def _walls(canvas: _Canvas) -> None:
     canvas.shade(0, THRESHOLD, 0.82, 1.0)
     canvas.box(0, THRESHOLD - 9, WIDTH, THRESHOLD, (118, 126, 132))
     for left, word_width in ((40.0, 96.0), (498.0, 96.0)):
-        # Posters; their "text" is bars.
+        # Posters, with bars for text.
         canvas.box(left - 4, 26, left + word_width + 4, 104, (120, 128, 134))
         canvas.box(left, 30, left + word_width, 100, (222, 214, 206) if left < MIDDLE else (150, 176, 120))
         canvas.box(left + 8, 38, left + word_width - 8, 62, (70, 90, 200) if left < MIDDLE else (235, 235, 235))
@@ -110,7 +110,7 @@ def _street(canvas: _Canvas) -> None:
 
 
 def _floor(canvas: _Canvas, rng: np.random.Generator) -> None:
-    # Tiles between lines that meet above the picture: rows grow towards the camera.
+    # Tiles between lines that meet above the picture; rows grow towards the camera.
     vanishing = -420.0
     rows = [THRESHOLD]
     while rows[-1] < HEIGHT:
@@ -136,7 +136,7 @@ def _floor(canvas: _Canvas, rng: np.random.Generator) -> None:
 def _door(canvas: _Canvas) -> None:
     for x in (DOOR_LEFT, DOOR_RIGHT):
         canvas.box(x - 5, DOOR_TOP - 6, x + 5, THRESHOLD + 2, _FRAME)
-        # The open wings, seen edge on, against the wall.
+        # The open wings of the door, edge on, against the wall.
         outward = -1.0 if x < MIDDLE else 1.0
         wing = sorted((x + outward * 5, x + outward * 20))
         canvas.blend(wing[0], DOOR_TOP, wing[1], THRESHOLD, (205, 200, 186), 0.55)
@@ -147,7 +147,7 @@ def _door(canvas: _Canvas) -> None:
 
 
 def _shelf(canvas: _Canvas, rng: np.random.Generator, side: float) -> None:
-    """A shelf along a side wall, its boards running towards the camera."""
+    """Paint a shelf along a side wall (-1 left, 1 right), its boards running towards the camera."""
 
     def across(x: float) -> float:
         return x if side < 0 else WIDTH - x

@@ -1,7 +1,7 @@
-"""Who walks through the simulated door, when and how: a script that is a function of the seed alone, with its truth.
+"""Walks of people through the simulated door, with the true crossings. The walks depend on the seed alone.
 
-`clear`: one after the other at an even pace, each direction on a side of its own. `natural`: random arrivals, pairs
-side by side, people who stop near the line, and some who turn back before or after it.
+`clear`: one person after the other at an even pace, each direction on a side of its own. `natural`: random arrivals,
+pairs side by side, people who stop near the line, and people who turn back before or behind it.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from services.ingest.simulator.geometry import (
 )
 
 LEAD_IN = 4.0
-"""Seconds of empty scene before the first person, as a camera that was there before the shop opened."""
+"""Seconds of the empty scene before the first person, as from a camera that runs before the shop opens."""
 TICK = 0.05
-"""Seconds between two points of a walk; between them people go straight."""
+"""Seconds between two points of a walk; between them a person moves straight."""
 SPEED = 0.58
-"""Heights per second that a person moves in the picture: 1.4 m/s, seen at a slant."""
+"""Speed in the picture, heights of the person per second: 1.4 m/s, seen at a slant."""
 QUEUE_GAP = 1.5
-"""Seconds that people keep behind those who walk the same way through the same door."""
+"""Least seconds between two groups that walk in the same direction."""
 PAIRS, STOPS, RETURNS = 0.22, 0.2, 0.1
-"""Shares of natural groups that are pairs, of people who stop near the line, and who turn back."""
+"""Shares of natural groups: pairs, and of the single people, the ones that stop near the line and that turn back."""
 
 Floats = NDArray[np.float64]
 Point = tuple[float, float]
 
 
 class Spacing(StrEnum):
-    """How people follow one another."""
+    """The spacing between people; see the module."""
 
     CLEAR = "clear"
     NATURAL = "natural"
@@ -53,22 +53,27 @@ class Spacing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrueCrossing:
-    """A crossing as it truly is: the moment at which the middle of the body passes the line."""
+    """A true crossing of the line by the middle of a person's body.
+
+    Attributes:
+        at_ns: nanoseconds after the first frame.
+        direction: IN is towards the camera.
+    """
 
     at_ns: int
     direction: Direction
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """One person's way through the scene.
+class PersonWalk:
+    """One person's walk through the scene.
 
     Attributes:
-        number: of the person, from 0; the looks follow from it.
+        number: of the person, from 0; it determines the appearance.
         begin: seconds after the first frame.
-        feet: (T, 2) x, y of the feet every `TICK`, reference pixels.
-        steps: (T,) how far the person has walked, in own heights: drives the legs.
-        stature: height relative to the middling one.
+        feet: (T, 2) float64, x and y of the feet every `TICK`, reference pixels.
+        steps: (T,) float64, distance walked, in heights of the person; it moves the legs.
+        stature: height relative to the average.
     """
 
     number: int
@@ -79,43 +84,54 @@ class Walk:
 
     @property
     def end(self) -> float:
-        """When the person has left, seconds after the first frame."""
+        """The moment at which the person has left, seconds after the first frame."""
         return self.begin + (len(self.feet) - 1) * TICK
 
     def at(self, time: float) -> tuple[float, float, float, bool]:
-        """Where the person is: x and y of the feet, distance walked in heights, and whether the face is towards us."""
+        """The person at a time, seconds after the first frame.
+
+        Returns:
+            x and y of the feet, reference pixels; the distance walked, in heights; true if the face is visible.
+        """
         exact = min(max((time - self.begin) / TICK, 0.0), len(self.feet) - 1.001)
         i = int(exact)
         part = exact - i
         (x0, y0), (x1, y1) = self.feet[i], self.feet[i + 1]
         steps = self.steps[i] + (self.steps[i + 1] - self.steps[i]) * part
-        # Someone who stands looks where he last went.
-        went = self.feet[max(0, i - 10) : i + 2, 1]
-        moves = np.diff(went)[np.diff(went) != 0]
+        # A person who stands keeps the direction of the last move.
+        recent = self.feet[max(0, i - 10) : i + 2, 1]
+        moves = np.diff(recent)[np.diff(recent) != 0]
         facing = bool(moves[-1] > 0) if len(moves) else bool(self.feet[-1, 1] > self.feet[0, 1])
         return x0 + (x1 - x0) * part, y0 + (y1 - y0) * part, float(steps), facing
 
     def crossings(self) -> list[TrueCrossing]:
-        """Every passage over the line, in order."""
+        """List the true crossings of the line in order of time."""
         above = np.array([centre_at(y, self.stature) for y in self.feet[:, 1]]) - LINE_Y
-        found = []
+        crossings = []
         for i in np.flatnonzero((above[:-1] < 0) != (above[1:] < 0)):
             part = above[i] / (above[i] - above[i + 1])
             at = round((self.begin + (float(i) + float(part)) * TICK) * 1e9)
-            found.append(TrueCrossing(at, Direction.IN if above[i] < 0 else Direction.OUT))
-        return found
+            crossings.append(TrueCrossing(at, Direction.IN if above[i] < 0 else Direction.OUT))
+        return crossings
 
 
-def script(seed: int, spacing: Spacing, people_per_min: float, people: int | None) -> Iterator[Walk]:
-    """Everybody who comes, in order of arrival; without end where `people` is None."""
+def script(seed: int, spacing: Spacing, people_per_min: float, people: int | None) -> Iterator[PersonWalk]:
+    """Generate the walks in order of their beginning.
+
+    Args:
+        seed: of all random choices.
+        spacing: see the module.
+        people_per_min: mean number of people per minute.
+        people: their number; None is without end.
+    """
     plans = _clear(seed, people_per_min) if spacing is Spacing.CLEAR else _in_order(_natural(seed, people_per_min))
     for number, plan in enumerate(islice(plans, people)):
         yield plan.walk(number)
 
 
 @dataclass(frozen=True, slots=True)
-class _Leg:
-    """Go to a point, then stay there for some seconds."""
+class _Waypoint:
+    """A point to go to, reference pixels, and the seconds to stay there."""
 
     to: Point
     stay: float = 0.0
@@ -123,15 +139,24 @@ class _Leg:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What somebody is about to do. `arrived` is when he came to the door, `begin` when it was his turn."""
+    """A planned walk.
+
+    Attributes:
+        begin: of the walk, seconds after the first frame.
+        arrived: the moment at which the person came to the door, and began to wait for the people before.
+        way: the points of the walk in order.
+        speed: heights per second.
+        stature: height relative to the average.
+    """
 
     begin: float
     arrived: float
-    way: list[_Leg]
+    way: list[_Waypoint]
     speed: float
     stature: float
 
-    def walk(self, number: int) -> Walk:
+    def walk(self, number: int) -> PersonWalk:
+        """Carry out the plan as the person of this number."""
         x, y = self.way[0].to
         feet, steps, walked = [(x, y)], [0.0], 0.0
         for leg in self.way[1:]:
@@ -145,11 +170,11 @@ class _Plan:
             stood = round(leg.stay / TICK)
             feet += [(x, y)] * stood
             steps += [walked] * stood
-        return Walk(number, self.begin, np.array(feet), np.array(steps), self.stature)
+        return PersonWalk(number, self.begin, np.array(feet), np.array(steps), self.stature)
 
 
 def _in_order(plans: Iterator[_Plan]) -> Iterator[_Plan]:
-    """By their begin: who queues begins later than others who arrived later."""
+    """Sort plans by their beginning: a person who queues may begin after a person who arrived later."""
     waiting: list[tuple[float, int, _Plan]] = []
     for i, plan in enumerate(plans):
         while waiting and waiting[0][0] <= plan.arrived:
@@ -158,6 +183,7 @@ def _in_order(plans: Iterator[_Plan]) -> Iterator[_Plan]:
 
 
 def _clear(seed: int, people_per_min: float) -> Iterator[_Plan]:
+    """Plan walks at even intervals."""
     gap = 60.0 / people_per_min
     for number in count():
         rng = np.random.default_rng((seed, number, 1))
@@ -169,6 +195,7 @@ def _clear(seed: int, people_per_min: float) -> Iterator[_Plan]:
 
 
 def _natural(seed: int, people_per_min: float) -> Iterator[_Plan]:
+    """Plan walks of groups that arrive at random (Poisson), in order of arrival."""
     arrived = LEAD_IN
     free = {True: 0.0, False: 0.0}
     inside = 0
@@ -177,7 +204,7 @@ def _natural(seed: int, people_per_min: float) -> Iterator[_Plan]:
     for group in count():
         rng = np.random.default_rng((seed, group, 2))
         arrived += rng.exponential(mean_gap)
-        coming = bool(rng.random() < 0.5) or inside <= 0  # nobody comes out of an empty shop
+        coming = bool(rng.random() < 0.5) or inside <= 0  # an empty shop has no one to come out
         begin = free[coming] = max(arrived, free[coming] + QUEUE_GAP)
         # Most keep to one side, as people do in a door.
         side = (-1.0 if coming else 1.0) * (1.0 if rng.random() < 0.85 else -1.0)
@@ -201,36 +228,38 @@ def _natural(seed: int, people_per_min: float) -> Iterator[_Plan]:
             yield _Plan(begin + 0.15 * i, arrived, way, speed, stature=rng.uniform(0.88, 1.08))
 
 
-def _way(coming: bool, lane: float, target: float) -> list[_Leg]:
-    """From the pavement through the door and down out of the picture, or back the same way."""
+def _way(coming: bool, lane: float, target: float) -> list[_Waypoint]:
+    """The way from the pavement through the door and down out of the picture, or the reverse."""
     beside = DOOR_LEFT - 30 if lane < MIDDLE else DOOR_RIGHT + 30
     inside = lane + (target - lane) * 0.3
     points = [(beside, OUTSIDE), (lane, OUTSIDE + 8), (lane, THRESHOLD + 10), (inside, 262.0), (target, GONE)]
-    return [_Leg(point) for point in (points if coming else points[::-1])]
+    return [_Waypoint(point) for point in (points if coming else points[::-1])]
 
 
-def _stop(way: list[_Leg], rng: np.random.Generator, side: float) -> list[_Leg]:
-    """Stand for a while near the line, a step aside, as who answers the phone does."""
+def _stop(way: list[_Waypoint], rng: np.random.Generator, side: float) -> list[_Waypoint]:
+    """Add a stop near the line, a step aside, as to answer the phone."""
     at = rng.uniform(200, 285)
     place = _leg_over(way, at)
     x = _point_on(way, place, at) + side * rng.uniform(25, 60)
-    return [*way[:place], _Leg((x, at), stay=rng.uniform(1.0, 4.0)), *way[place:]]
+    return [*way[:place], _Waypoint((x, at), stay=rng.uniform(1.0, 4.0)), *way[place:]]
 
 
-def _turn_back(way: list[_Leg], coming: bool, rng: np.random.Generator, side: float) -> list[_Leg]:
-    """Turn round clearly before the line or clearly behind it, and leave as one came."""
+def _turn_back(way: list[_Waypoint], coming: bool, rng: np.random.Generator, side: float) -> list[_Waypoint]:
+    """Turn the way back clearly before the line or clearly behind it."""
     before = bool(rng.random() < 0.5)
-    # Above the line are those who come and have not crossed yet, and those who leave and already have.
+    # Above the line: people who come in, before their crossing, and people who leave, after it.
     at = rng.uniform(166, 174) if before == coming else rng.uniform(305, 330)
     place = _leg_over(way, at)
     x = _point_on(way, place, at) + side * rng.uniform(0, 12)
-    return [*way[:place], _Leg((x, at), stay=rng.uniform(0.4, 2.0)), *way[:place][::-1]]
+    return [*way[:place], _Waypoint((x, at), stay=rng.uniform(0.4, 2.0)), *way[:place][::-1]]
 
 
-def _leg_over(way: list[_Leg], y: float) -> int:
+def _leg_over(way: list[_Waypoint], y: float) -> int:
+    """The index of the first waypoint behind a height (y) that the way passes."""
     return next(i for i in range(1, len(way)) if (way[i - 1].to[1] < y) != (way[i].to[1] < y))
 
 
-def _point_on(way: list[_Leg], leg: int, y: float) -> float:
+def _point_on(way: list[_Waypoint], leg: int, y: float) -> float:
+    """The x coordinate at a height, on the straight line to a waypoint."""
     (x0, y0), (x1, y1) = way[leg - 1].to, way[leg].to
     return x0 + (x1 - x0) * (y - y0) / (y1 - y0)

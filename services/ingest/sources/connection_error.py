@@ -1,22 +1,25 @@
-"""Why a stream will not open, in words: from what was seen on the way to it, and from the error that FFmpeg gave."""
+"""Errors of streams that will not open, in words: by the connections that were made, and by the camera's answers."""
 
 from __future__ import annotations
 
 from services.ingest.egress.connections import Connections
-from services.ingest.egress.http import refusal
+from services.ingest.egress.http import status_error
 from services.ingest.source import SourceError, SourceLost
 
 
-def explain(name: str, connections: Connections, *, logged_in: bool) -> SourceError:
-    """The error to raise for a stream that would not open. FFmpeg's own words hold the address, and say less.
+def opening_error(name: str, connections: Connections, *, logged_in: bool) -> SourceError:
+    """Choose the error to raise for a stream that would not open. FFmpeg's own text holds the address, and says less.
 
     Args:
-        name: of the source, as people may see it.
-        connections: by which it was asked for.
-        logged_in: whether a user name was sent.
+        name: the source's name for display.
+        connections: the connections that were made for the stream.
+        logged_in: true if a user name was sent.
+
+    Returns:
+        SourceRefused where the user must change something, else SourceLost.
     """
     if connections.failure is not None:
         return connections.failure
     if connections.status is not None and connections.status >= 300:
-        return refusal(name, connections.status, logged_in=logged_in)
+        return status_error(name, connections.status, logged_in=logged_in)
     return SourceLost(f"{name} answers, but sends no video that can be read")

@@ -1,4 +1,4 @@
-"""Dates of frames that a camera sends as it takes them: when they came, and how far apart they were taken."""
+"""Dating of live frames: by their arrival, with the delays of the network taken out."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import time
 from services.ingest.decimator import SECOND
 
 _WINDOW = 2 * SECOND
-"""Time for which the quickest frame is looked for, and after which it is compared with that of the time before."""
+"""Window in which the quickest frame is looked for; it is compared with the quickest one of the window before."""
 _STRAY = SECOND * 2 // 5
-"""A stream's clock that strays from ours by more in a window is not followed in the next one."""
+"""A stream's clock that strays from the local one by more than this in a window is not followed in the next one."""
 _TOLERATED = SECOND
-"""Frames that come later than this are dated by their arrival: LiveCamera takes them for what waited in a buffer."""
+"""Frames that come later than this are dated by their arrival: LiveCamera treats them as a buffered burst."""
 
 
 class Dating:
-    """Dates frames by their arrival, less the time by which each was later on its way than the quickest one.
+    """Dates frames by their arrival, less the time by which each was slower on its way than the quickest one.
 
-    Networks deliver in clumps, above all by radio. So dated, frames keep their true distance, and none of them seems to
-    have waited in a buffer. Whatever the stream's clock does, a date is never after the arrival, and at most a second
-    before it.
+    Networks, above all wireless ones, deliver frames in clumps. Dated in this way, frames keep their true distances,
+    and do not look like a burst from a buffer. Whatever the stream's clock does, a date is never after the arrival, and
+    at most a second before it.
     """
 
     def __init__(self) -> None:
@@ -30,11 +30,14 @@ class Dating:
         self._last = 0
 
     def date(self, stamp: int | None, arrival: int) -> int:
-        """The moment to date a frame by, never before that of the frame before.
+        """Date a frame; dates never decrease.
 
         Args:
-            stamp: time of the frame in its stream, growing, nanoseconds; None where it says nothing.
-            arrival: nanoseconds of our clock, as the result.
+            stamp: time of the frame in its stream, growing, ns; None where the stream gives none.
+            arrival: ns of the local monotonic clock.
+
+        Returns:
+            The date, ns of the same clock as `arrival`.
         """
         late = 0 if stamp is None else self._late(arrival - stamp, arrival)
         self._last = max(self._last, arrival - late if self._followed and late <= _TOLERATED else arrival)
@@ -52,9 +55,9 @@ class Dating:
 
 
 class WallClock:
-    """Dates of a live session: the wall clock as it was at its start, and monotonic time since.
+    """Dates of a live session, UTC: the wall clock at its start, plus monotonic time since.
 
-    A wall clock that is set later on bends nothing.
+    Setting the wall clock during the session has no effect on them.
     """
 
     def __init__(self) -> None:
@@ -62,10 +65,10 @@ class WallClock:
         self._begin: int | None = None
 
     def date(self, pts_ns: int) -> int:
-        """The date of a frame that was just grabbed, ns UTC: never a coming one.
+        """Date a frame that was just grabbed, ns UTC, never in the future.
 
         Args:
-            pts_ns: the frame's, growing from frame to frame.
+            pts_ns: the frame's time in its source, growing from frame to frame.
         """
         begin = time.monotonic_ns() + self._ahead - pts_ns
         self._begin = begin if self._begin is None else min(self._begin, begin)

@@ -1,4 +1,4 @@
-"""Cameras of this machine, by V4L2."""
+"""Cameras of this machine, read through V4L2."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from av.error import FFmpegError
 
 from services.ingest.decoding.decoder import Decoder
-from services.ingest.decoding.limits import OF_DEVICE
+from services.ingest.decoding.limits import DEVICE_OPTIONS
 from services.ingest.decoding.remarks import INTERLACED, slow_decoding
 from services.ingest.source import OPEN_TIMEOUT, READ_TIMEOUT, SourceLost
 from services.ingest.sources.live_camera import LiveCamera
@@ -22,11 +22,11 @@ _CLOSE_TIMEOUT = 1.0
 
 
 class Device:
-    """A device that is being read. Its driver waits for ever: it is asked only for what is there.
+    """An open V4L2 device as a frame stream. Its driver would wait for ever, so the device is polled before each read.
 
     Args:
-        stream: its video.
-        path: of it, `/dev/video…`.
+        stream: the device's video.
+        path: of the device, `/dev/video…`.
         read_timeout: seconds for a frame.
     """
 
@@ -38,7 +38,7 @@ class Device:
 
     @property
     def fps(self) -> float:
-        """Frames per second that it announces; 0 where it says nothing."""
+        """Frames per second that the device announces; 0 where it announces nothing."""
         return self._stream.fps
 
     def stop_if_closed(self) -> None:
@@ -49,33 +49,33 @@ class Device:
         """Go to the next frame: False at the end, on an error or time-out, or once closed."""
         deadline = time.monotonic() + self._read_timeout
         while not self._stream.closed and (left := deadline - time.monotonic()) > 0:
-            # By steps: nothing wakes this up when `close` is called.
+            # In steps: `close` does not wake up a poll.
             if self._descriptors.poll(1000 * min(left, _CLOSE_TIMEOUT)):
                 return self._stream.grab()
         return False
 
     @property
     def arrival(self) -> int:
-        """Moment at which the grabbed frame had come."""
+        """Time of arrival of the grabbed frame: nanoseconds of `time.monotonic_ns`."""
         return self._stream.arrival
 
     @property
     def outdated(self) -> bool:
-        """Never: frames that waited in the driver come in a burst."""
+        """Always false: frames that waited in the driver come in a burst, which LiveCamera notices."""
         return False
 
     @property
     def remarks(self) -> list[str]:
-        """Words on what is unusual about it."""
-        said = (INTERLACED if self._stream.interlaced else None, slow_decoding(self._stream))
-        return [remark for remark in said if remark]
+        """Remarks on unusual properties of the stream."""
+        remarks = (INTERLACED if self._stream.interlaced else None, slow_decoding(self._stream))
+        return [remark for remark in remarks if remark]
 
     def retrieve(self) -> Image | None:
-        """The picture of the frame that was grabbed: None where it cannot be unpacked."""
+        """Convert the picture of the grabbed frame; None where that fails."""
         return self._stream.retrieve()
 
     def close(self) -> None:
-        """Give it back; a driver that does not take it is left alone with it."""
+        """Release the device within a second; a driver that hangs is left to a thread of its own."""
         closing = threading.Thread(target=self._stream.close, daemon=True)
         closing.start()
         closing.join(_CLOSE_TIMEOUT)
@@ -87,13 +87,13 @@ def open_device(
     """Open a camera of this machine.
 
     Args:
-        number: of it.
-        open_timeout: seconds until its form is known.
+        number: of the device, as in `/dev/video0`.
+        open_timeout: seconds until its format is known.
         read_timeout: seconds for a frame.
         folder: of devices.
 
     Raises:
-        SourceLost: it is not plugged in, in use by somebody else, or sends nothing.
+        SourceLost: it is not plugged in, in use by another program, or sends nothing.
         SourceRefused: its pictures are too large.
     """
     path, name = folder / f"video{number}", f"camera {number}"
@@ -103,17 +103,19 @@ def open_device(
 
     def open_stream() -> None:
         try:
-            stream = Decoder(name, str(path), OF_DEVICE, timeout=(open_timeout, read_timeout), form="v4l2")
-        except Exception as error:  # noqa: BLE001  # carried over to the one who waits
+            stream = Decoder(
+                name, str(path), DEVICE_OPTIONS, timeout=(open_timeout, read_timeout), container_format="v4l2"
+            )
+        except Exception as error:  # noqa: BLE001  # raised again where the result is awaited
             with suppress(InvalidStateError):
                 opening.set_exception(error)
             return
         try:
             opening.set_result(stream)
-        except InvalidStateError:  # nobody waits any more
+        except InvalidStateError:  # the opening has timed out
             stream.close()
 
-    # FFmpeg looks at the first pictures, and the driver of one that sends none waits for ever.
+    # FFmpeg reads the first pictures to learn the format; the driver of a camera that sends none waits for ever.
     threading.Thread(target=open_stream, daemon=True).start()
     try:
         stream = opening.result(open_timeout)
@@ -125,10 +127,10 @@ def open_device(
 
 
 def _descriptors_of(path: Path) -> list[int]:
-    """Descriptors by which this process has a file open: FFmpeg does not say which is its own."""
-    found = []
+    """The file descriptors of a file that this process has open: FFmpeg does not say which one it uses."""
+    descriptors = []
     for entry in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
             if entry.samefile(path):
-                found.append(int(entry.name))
-    return found
+                descriptors.append(int(entry.name))
+    return descriptors

@@ -1,4 +1,4 @@
-"""Live cameras: what is the same for those on the network (`network`) and those of this machine (`device`)."""
+"""Live cameras: the common part of network cameras (`network`) and cameras of this machine (`device`)."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from services.ingest.source import Note, SourceLost, SourceRefused
 from services.kit.codec import Image
 
 BURST_NS = 15_000_000
-"""Frames that come closer than this were waiting in a buffer, after a stall of ours or of the network: they are passed
-over, so that no stale picture is taken for a new one. No camera that counts people sends more than 60 a second."""
+"""Frames that arrive closer together than this waited in a buffer, after a stall of ingest or of the network. They are
+skipped, so that no stale frame is taken for a new one. No camera that counts people sends more than 60 a second."""
 BURST_PATIENCE_NS, BURST_PATIENCE_FRAMES = 500_000_000, 30
-"""After so long, and so many frames that were passed over, the next one is taken: a camera that does send that fast is
-not waited for in vain. Time alone says nothing: it goes by while a busy machine lets us wait, too."""
+"""After so long, and so many skipped frames, the next frame is taken: the camera does send that fast. Time alone would
+not do, as it also passes while a busy machine keeps ingest waiting."""
 OUTDATED_PATIENCE_NS = 3_000_000_000
-"""The same where newer frames are known to wait: this machine cannot keep up, and an old frame is better than none."""
+"""The same where newer frames are known to wait: the machine cannot keep up, and an old frame is better than none."""
 
 
-class Frames(Protocol):
-    """An open stream of frames; only `close` may be called from another thread than the reader's."""
+class FrameStream(Protocol):
+    """An open stream of frames. One thread reads it; only `close` may be called from another."""
 
     @property
     def fps(self) -> float:
-        """Frames per second that it announces; 0 where it says nothing."""
+        """Frames per second that the stream announces; 0 where it announces nothing."""
         ...
 
     def stop_if_closed(self) -> None:
@@ -37,53 +37,63 @@ class Frames(Protocol):
 
     @property
     def arrival(self) -> int:
-        """Moment that the grabbed frame is dated by, never a coming one: nanoseconds of `time.monotonic_ns`."""
+        """Date of the grabbed frame, never in the future: nanoseconds of `time.monotonic_ns`."""
         ...
 
     @property
     def outdated(self) -> bool:
-        """Tell whether a newer frame than the one that was grabbed is known to have arrived already."""
+        """Tell whether a newer frame than the grabbed one is known to have arrived already."""
         ...
 
     @property
     def remarks(self) -> list[str]:
-        """Words on what is unusual about the stream, as far as it was read."""
+        """Remarks on unusual properties of the stream, as far as it was read."""
         ...
 
     def retrieve(self) -> Image | None:
-        """The picture of the frame that was grabbed: None where it cannot be unpacked."""
+        """Convert the picture of the grabbed frame; None where that fails."""
         ...
 
     def close(self) -> None:
-        """Give it back; a `grab` under way ends by itself."""
+        """Release the stream; a `grab` under way ends by itself."""
         ...
 
 
 class LiveCamera:
-    """A camera as a source of frames: the time of a frame is the time of its arrival."""
+    """A live camera as a source of frames. A frame's time is that of its arrival.
+
+    Args:
+        name: for display.
+        stream: freshly opened; its first frame is read and thrown away.
+        read_timeout: seconds for a frame.
+
+    Raises:
+        SourceLost: no frame came in time.
+        SourceRefused: its pictures cannot be converted.
+    """
 
     policy = Policy.LATEST
     length = None
 
-    def __init__(self, name: str, capture: Frames, read_timeout: float) -> None:
+    def __init__(self, name: str, stream: FrameStream, read_timeout: float) -> None:
         self._name = name
-        self._capture = capture
+        self._stream = stream
         self._read_timeout = read_timeout
-        if not capture.grab():
-            capture.close()
+        if not stream.grab():
+            stream.close()
             raise SourceLost(f"{name} answers, but sent no picture within {read_timeout:g} s")
-        image = capture.retrieve()
+        image = stream.retrieve()
         if image is None:
-            capture.close()
+            stream.close()
             raise SourceRefused(f"{name} sends pictures in a form that cannot be unpacked: set it to H.264 or MJPEG")
         self._size = (image.shape[1], image.shape[0])
-        # That first picture is as old as the opening took: it is shown to nobody.
+        # The first frame is as old as the opening took: it is not published.
         self._last_arrival = time.monotonic_ns()
         self._first_arrival: int | None = None
 
     @property
     def name(self) -> str:
-        """The camera's host."""
+        """The camera's host, or its number on this machine."""
         return self._name
 
     @property
@@ -94,50 +104,50 @@ class LiveCamera:
     @property
     def fps(self) -> float | None:
         """Frames per second that the camera announces; many announce nonsense."""
-        fps = self._capture.fps
+        fps = self._stream.fps
         return fps if 0 < fps <= 240 else None
 
     @property
     def notes(self) -> list[Note]:
-        """Remarks on what is unusual about the stream, as far as it was read."""
-        return [Note(text) for text in self._capture.remarks]
+        """Remarks on unusual properties of the stream, as far as it was read."""
+        return [Note(text) for text in self._stream.remarks]
 
     def grab(self) -> int:
-        """Wait for the next frame: its time of arrival, counted from the first one's."""
-        passed, since = 0, 0  # frames that were passed over, and the arrival of the first of them
+        """Wait for the next frame. Returns its time of arrival, counted from the first frame's, ns."""
+        skipped, since = 0, 0  # frames, and the arrival of the first of them
         while True:
             waits_since = time.monotonic_ns()
-            if not self._capture.grab():
-                self._capture.stop_if_closed()
+            if not self._stream.grab():
+                self._stream.stop_if_closed()
                 raise self._broken((time.monotonic_ns() - waits_since) / 1e9)
-            arrival = self._capture.arrival
-            outdated, burst = self._capture.outdated, arrival - self._last_arrival < BURST_NS
+            arrival = self._stream.arrival
+            outdated, burst = self._stream.outdated, arrival - self._last_arrival < BURST_NS
             self._last_arrival = arrival
             patience = OUTDATED_PATIENCE_NS if outdated else BURST_PATIENCE_NS
-            if not (outdated or burst) or (passed >= BURST_PATIENCE_FRAMES and arrival - since >= patience):
+            if not (outdated or burst) or (skipped >= BURST_PATIENCE_FRAMES and arrival - since >= patience):
                 break
-            if not passed:
+            if not skipped:
                 since = arrival
-            passed += 1
+            skipped += 1
         if self._first_arrival is None:
             self._first_arrival = arrival
         return arrival - self._first_arrival
 
     def retrieve(self) -> Image:
-        """The picture of the frame that `grab` went to."""
-        image = self._capture.retrieve()
+        """Convert the picture of the frame that `grab` went to."""
+        image = self._stream.retrieve()
         if image is None:
-            self._capture.stop_if_closed()
+            self._stream.stop_if_closed()
             raise SourceLost(f"{self._name} sent a picture that cannot be unpacked")
         return image
 
     def content_sha256(self) -> str:
-        """Refused: nobody knows what a camera will show."""
+        """Raise SourceRefused: a camera's content is not known beforehand."""
         raise SourceRefused(f"{self._name} is live: it cannot be read twice")
 
     def close(self) -> None:
         """Hang up."""
-        self._capture.close()
+        self._stream.close()
 
     def _broken(self, waited: float) -> SourceLost:
         # FFmpeg gives up a little early or late, by its own clock.

@@ -1,4 +1,4 @@
-"""Addresses of cameras on the network, taken apart."""
+"""Parsed addresses of network cameras."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a camera's stream is, and the login for it; `name` is what people may see of it."""
+    """The address of a camera's stream.
+
+    Attributes:
+        name: for display, without the login.
+        scheme: rtsp, rtspu, rtsps, http or https.
+        host: a name in ASCII, or an IP address without brackets.
+        port: of TCP.
+        login: `user:password@`, as it stands in the address; empty where there is none.
+        rest: path and query.
+    """
 
     name: str
     scheme: str
@@ -26,10 +35,10 @@ class Location:
 
     @classmethod
     def parse(cls, address: str, name: str) -> Location:
-        """Take an address apart.
+        """Parse an address.
 
         Raises:
-            SourceRefused: it is none.
+            SourceRefused: it is no address of a host; the text says how to write it.
         """
         if unescaped := unescaped_login(address):
             raise SourceRefused(f"{name} {unescaped}")
@@ -37,7 +46,7 @@ class Location:
             parts = urlsplit(_quote(address))
             scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
         except ValueError:
-            # The error would name what stands where the port should be.
+            # The error would repeat the text in the port's place, which may be a password.
             raise SourceRefused(
                 f"{name} is no address: its port must be a number, as in rtsp://10.0.0.5:554/stream"
             ) from None
@@ -46,14 +55,17 @@ class Location:
         return cls(name, scheme, _ascii(host), port or _PORTS[scheme], _login(parts), _rest(parts))
 
     def at(self, scheme: str, host: str, port: int, *, login: str) -> str:
-        """The same stream at another host."""
+        """The address of the same path at a host, as a URL."""
         return f"{scheme}://{login}{f'[{host}]' if ':' in host else host}:{port}{self.rest}"
 
     def moved(self, location: str) -> Location:
-        """Where a camera said that its stream is. It gets the login where the host stays the same.
+        """Follow a camera's redirect. The login is kept where the host stays the same.
+
+        Args:
+            location: the header of the camera's answer; it may be relative.
 
         Raises:
-            SourceLost: that is no RTSP address.
+            SourceLost: the header is no RTSP address.
         """
         here = f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}{self.rest}"
         try:
@@ -64,13 +76,13 @@ class Location:
         if scheme not in ("rtsp", "rtspu", "rtsps") or not host or not location:
             raise SourceLost(f"{self.name}: the camera says that the stream is elsewhere, and not where")
         if self.scheme == "rtspu" and scheme == "rtsp":
-            scheme = "rtspu"  # an answer names the server; by which way pictures come is the user's choice
+            scheme = "rtspu"  # an answer names the server; the transport stays the user's choice
         login = _login(there) or (self.login if host == self.host else "")
         return Location(self.name, scheme, _ascii(host), port or _PORTS[scheme], login, _rest(there))
 
 
 def _ascii(host: str) -> str:
-    """A host's name in the letters of the name system; the one that it was given where that cannot be."""
+    """A host's name as DNS spells it (IDNA); unchanged where that is impossible."""
     try:
         return host.encode("idna").decode()
     except UnicodeError:
@@ -78,7 +90,7 @@ def _ascii(host: str) -> str:
 
 
 def _login(parts: SplitResult) -> str:
-    """User name and password as they stand in an address, with the @ behind them; nothing where there are none."""
+    """User name and password as they stand in an address, with the @ behind them; empty where there are none."""
     return "".join(parts.netloc.rpartition("@")[:2])
 
 
@@ -87,5 +99,5 @@ def _rest(parts: SplitResult) -> str:
 
 
 def _quote(address: str) -> str:
-    """An address in one line: urlsplit would leave line breaks out, and FFmpeg's request would end there."""
-    return _UNPRINTABLE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), address)
+    """Percent-encode control characters: urlsplit would remove line breaks, and FFmpeg's request would end there."""
+    return _UNPRINTABLE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), address)

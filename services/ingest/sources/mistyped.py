@@ -1,4 +1,4 @@
-"""What may have been meant by an address that cannot be right. Nothing secret of it is told (`contracts.address`)."""
+"""Suggestions for addresses that cannot be right. They repeat nothing secret of the address (`contracts.address`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contracts.address import UNKNOWN, host_only
 
 _ESCAPES: Final = {"#": "%23", "/": "%2F", "?": "%3F", "@": "%40"}
 _KNOWN_SCHEMES: Final = frozenset({"rtmp", "rtmps", "srt", "udp", "tcp", "rtp", "ftp", "sftp", "onvif", "mms", "s3"})
-"""A scheme that is none of these may be the beginning of a password."""
+"""Schemes that are repeated to the user; any other may be the beginning of a password."""
 _HALF_A_SCHEME: Final = re.compile(r"(rtsps?|https?)(?::/?|/{1,2})(?!/)", re.IGNORECASE)
 _IP: Final = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}|\[[0-9a-f:.]+\]", re.IGNORECASE)
 _NAME: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*", re.IGNORECASE)
@@ -29,20 +29,27 @@ _LOCAL: Final = (
     "de",
     "fr",
 )
-"""Ends of the names of cameras, which no file has."""
+"""Last labels of host names; no video file ends in one of them."""
 
 
 def unknown_scheme(scheme: str) -> str:
-    """Refuse what comes before `://`, in words."""
-    what = f"{scheme}://" if scheme in _KNOWN_SCHEMES else "what comes before the :// of the source"
+    """The message for an address of an unknown scheme: it lists the known kinds of sources."""
+    subject = f"{scheme}://" if scheme in _KNOWN_SCHEMES else "what comes before the :// of the source"
     return (
-        f"{what} is no kind of source: give a video file, an rtsp:// or http:// address, "
+        f"{subject} is no kind of source: give a video file, an rtsp:// or http:// address, "
         "the number of a camera on this machine, or sim://door"
     )
 
 
 def meant_camera(text: str) -> str:
-    """Say how to write the address of a camera that was given as if it was a file; empty where it is none."""
+    """The message for a camera's address that was given without a scheme: it says how to write it.
+
+    Args:
+        text: the source as it was given.
+
+    Returns:
+        The message; empty where the text does not look like a camera's address.
+    """
     rest = _HALF_A_SCHEME.sub("", text, count=1)
     half = rest != text
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
@@ -62,16 +69,16 @@ def meant_camera(text: str) -> str:
 
 
 def unescaped_login(address: str) -> str:
-    """Say which sign of a user name or a password has to be written otherwise; empty where none has to.
+    """The message for a login with a character that must be percent-encoded; empty where none must be.
 
-    Such a sign ends the host: what stands before it would be taken for the camera, and what follows for a path.
+    Such a character ends the host: the text before it would be taken for the camera, and the text behind it for a path.
     """
     rest = address.partition("://")[2]
-    found = re.search(r"[/?#]", rest)
-    if found is None:
+    end = re.search(r"[/?#]", rest)
+    if end is None:
         return ""
-    authority, sign, tail = rest[: found.start()], found[0], rest[found.start() + 1 :]
-    # A path may hold an @ itself. Behind a # nothing is of use to a camera; and a host has a number for its port.
+    authority, sign, tail = rest[: end.start()], end[0], rest[end.start() + 1 :]
+    # A path may hold an @ itself. But no camera has a use for a fragment (#), and a host's port is a number.
     port = authority.rpartition("@")[2].rpartition(":")
     no_port = bool(port[1]) and not port[2].isdecimal() and not authority.endswith("]")
     if "@" not in tail or not ("#" in (sign, *tail.partition("@")[0]) or no_port):

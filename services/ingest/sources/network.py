@@ -1,4 +1,4 @@
-"""RTSP and HTTP cameras: FFmpeg reads them, and never connects to them itself."""
+"""RTSP and HTTP cameras. FFmpeg reads their streams, through connections that `egress` makes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from av.error import FFmpegError
 from contracts.address import host_only
 from services.ingest.decimator import SECOND
 from services.ingest.decoding.decoder import Decoder, IoOpen
-from services.ingest.decoding.limits import OF_HTTP, OF_RTSP, OF_RTSP_BY_UDP
+from services.ingest.decoding.limits import HTTP_OPTIONS, RTSP_OPTIONS, RTSP_OVER_UDP_OPTIONS
 from services.ingest.decoding.remarks import INTERLACED, choice, slow_decoding
 from services.ingest.decoding.timestamps import Timestamps
 from services.ingest.egress import Egress
@@ -23,7 +23,7 @@ from services.ingest.egress.http import Fetcher, Resource
 from services.ingest.egress.rtsp import RtspRelay
 from services.ingest.egress.tls import encrypt
 from services.ingest.source import SourceLost, SourceRefused
-from services.ingest.sources.connection_error import explain
+from services.ingest.sources.connection_error import opening_error
 from services.ingest.sources.dating import Dating
 from services.ingest.sources.live_camera import LiveCamera
 from services.ingest.sources.location import Location
@@ -31,22 +31,22 @@ from services.ingest.sources.playout import Playout
 from services.kit.codec import Image
 
 MOST_MOVES = 3
-"""How often an RTSP camera may say that the stream is elsewhere."""
+"""Most redirects of an RTSP camera that are followed."""
 _ASSUMED_FPS = 25.0
-_FORMS = {
+_FORMATS = {
     "multipart/x-mixed-replace": "mpjpeg",
     "application/vnd.apple.mpegurl": "hls",
     "application/x-mpegurl": "hls",
     "audio/mpegurl": "hls",
     "audio/x-mpegurl": "hls",
 }
-"""What a camera says it sends, where FFmpeg would have to guess."""
+"""FFmpeg's format for a Content-Type, where FFmpeg would have to guess."""
 _WHOLE = 0.9
-"""Pictures of one stream are about as large: when so much of the next one is there, it is as good as whole."""
+"""Part of a frame's bytes by which the next frame counts as arrived: frames of one stream have about the same size."""
 
 
 class _Deadline:
-    """The end of the time that a stream has to open; what is told is the whole of it, whatever went by before."""
+    """The moment until which a stream must be open. `seconds` is the whole time that it had, for error messages."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -59,10 +59,16 @@ class _Deadline:
 
 
 class NetworkCamera:
-    """A stream and the connections that it comes by, as one.
+    """A network camera as a frame stream: the decoder, and the connections that it reads from.
 
-    A frame is dated by its arrival, whatever the camera's clock does. Where many come at once, as segments of HLS, that
-    says little: they are shown and dated as far apart as they were recorded.
+    A frame is dated by its arrival, whatever the camera's clock does. Where many frames arrive at once, as in segments
+    of HLS, they are played out and dated as far apart as they were recorded.
+
+    Args:
+        stream: the camera's video.
+        connections: that the stream comes by.
+        read_timeout: seconds for a frame.
+        resource: of an HTTP camera, the response that the stream is read from.
     """
 
     def __init__(
@@ -72,7 +78,7 @@ class NetworkCamera:
         self._resource = resource
         interval = round(SECOND / (stream.fps or _ASSUMED_FPS))
         self._times = Timestamps(interval, ignored=stream.unstamped, jumps_are_faults=True)
-        in_bursts = resource is not None and (stream.form == "hls" or resource.ends) and not stream.unstamped
+        in_bursts = resource is not None and (stream.format == "hls" or resource.ends) and not stream.unstamped
         self._playout = Playout(interval) if in_bursts else None
         self._dating = Dating()
         self._arrival = 0
@@ -80,7 +86,7 @@ class NetworkCamera:
 
     @property
     def fps(self) -> float:
-        """Frames per second that it announces; 0 where it says nothing."""
+        """Frames per second that the stream announces; 0 where it announces nothing."""
         return self._stream.fps
 
     def stop_if_closed(self) -> None:
@@ -91,37 +97,37 @@ class NetworkCamera:
         """Go to the next frame: False at the end, on an error or time-out, or once closed.
 
         Raises:
-            SourceRefused: the camera led to where it may not be, or sends pictures that are too large.
-            SourceLost: the reason why there is none is known.
+            SourceRefused: the camera redirects to a forbidden address, or its pictures are too large.
+            SourceLost: the stream broke, and the reason is known.
         """
         self._connections.wait_at_most(self._read_timeout)
         if self._stream.grab():
             self._connections.frame_came()
-            return self._show()
+            return self._date_and_wait()
         if self._connections.failure is not None and not self._stream.closed:
             raise self._connections.failure
         return False
 
-    def _show(self) -> bool:
-        """Date the frame, and wait until it is due: False where `close` was called meanwhile."""
+    def _date_and_wait(self) -> bool:
+        """Date the frame, and wait until it is due; False where `close` was called meanwhile."""
         stamp = self._times.next(self._stream.time)
         if self._playout is not None:
             now = time.monotonic_ns()
-            self._arrival, shown = self._playout.place(stamp, now)
-            return not self._closed.wait((shown - now) / SECOND)
+            self._arrival, due = self._playout.schedule(stamp, now)
+            return not self._closed.wait((due - now) / SECOND)
         self._arrival = self._dating.date(None if self._stream.unstamped else stamp, self._stream.arrival)
         return True
 
     @property
     def arrival(self) -> int:
-        """Moment that the grabbed frame is dated by."""
+        """Date of the grabbed frame: nanoseconds of `time.monotonic_ns`."""
         return self._arrival
 
     @property
     def remarks(self) -> list[str]:
-        """Words on what is unusual about the stream, as far as it was read."""
+        """Remarks on unusual properties of the stream, as far as it was read."""
         repairs = self._times.repairs
-        remarks = [said for said in (choice(self._stream), slow_decoding(self._stream)) if said]
+        remarks = [remark for remark in (choice(self._stream), slow_decoding(self._stream)) if remark]
         if self._stream.interlaced:
             remarks.append(INTERLACED)
         if repairs.jumps:
@@ -130,7 +136,7 @@ class NetworkCamera:
 
     @property
     def outdated(self) -> bool:
-        """Tell whether a whole frame waits behind the one that was grabbed. Motion JPEG alone is looked at."""
+        """Tell whether a whole frame waits behind the grabbed one. It is known of motion JPEG alone."""
         packet = self._stream.packet
         if self._resource is None or packet is None or not self._stream.unstamped:
             return False
@@ -138,11 +144,11 @@ class NetworkCamera:
         return self._resource.waiting(begin + size) >= size * _WHOLE
 
     def retrieve(self) -> Image | None:
-        """The picture of the frame that was grabbed: None where it cannot be unpacked."""
+        """Convert the picture of the grabbed frame; None where that fails."""
         return self._stream.retrieve()
 
     def close(self) -> None:
-        """Hang up: a read or a wait under way ends at once."""
+        """Close the stream and its connections; a read or a wait under way ends at once."""
         self._closed.set()
         self._stream.close()
         self._connections.close()
@@ -159,21 +165,21 @@ def open_stream(
     """Open an RTSP or HTTP stream.
 
     Args:
-        address: as it was given.
-        egress: what may be connected to.
-        open_timeout: seconds until the stream is there.
+        address: as its user gave it.
+        egress: the rule for its connections.
+        open_timeout: seconds until the stream's first frame.
         read_timeout: seconds for a frame.
-        track: the number of the video track to read, from 1; None is the main one.
+        track: the number of the video track to read, from 1; None chooses the main one.
 
     Raises:
-        SourceRefused: the address, user name or password is wrong, or a camera may not be there.
+        SourceRefused: the address, user name or password is wrong, or egress forbids the address.
         SourceLost: the camera does not answer, or sends nothing.
     """
     camera = Location.parse(address, host_only(address))
     deadline = _Deadline(open_timeout)
     opened = _open_http if camera.scheme in ("http", "https") else _open_rtsp
     stream = opened(camera, egress, deadline, read_timeout, track)
-    with _ended_by_failure(stream):
+    with _closed_on_failure(stream):
         return LiveCamera(camera.name, stream, read_timeout)
 
 
@@ -188,10 +194,19 @@ def _open_http(
         secure=camera.scheme == "https",
         timeout=deadline.left,
     )
-    with _ended_by_failure(fetcher):
+    with _closed_on_failure(fetcher):
         resource = fetcher.open(camera.at(camera.scheme, camera.host, camera.port, login=""))
-        form = _FORMS.get(resource.kind)
-        stream = _read(camera, fetcher, resource, OF_HTTP, deadline, read_timeout, track, form, fetcher.io_open)
+        stream = _read(
+            camera,
+            fetcher,
+            resource,
+            HTTP_OPTIONS,
+            deadline,
+            read_timeout,
+            track,
+            _FORMATS.get(resource.content_type),
+            fetcher.io_open,
+        )
         return NetworkCamera(stream, fetcher, read_timeout, resource)
 
 
@@ -201,11 +216,11 @@ def _open_rtsp(
     for _ in range(1 + MOST_MOVES):
         relay = _call(camera, egress, deadline.left)
         try:
-            # Within the relay the camera is spoken to in plain RTSP: TLS, if any, is the relay's.
-            with _ended_by_failure(relay):
-                door = camera.at("rtsp", "127.0.0.1", relay.port, login=camera.login)
-                options = OF_RTSP_BY_UDP if camera.scheme == "rtspu" else OF_RTSP
-                stream = _read(camera, relay, door, options, deadline, read_timeout, track)
+            # FFmpeg speaks plain RTSP to the relay; TLS, if any, is between the relay and the camera.
+            with _closed_on_failure(relay):
+                url = camera.at("rtsp", "127.0.0.1", relay.port, login=camera.login)
+                options = RTSP_OVER_UDP_OPTIONS if camera.scheme == "rtspu" else RTSP_OPTIONS
+                stream = _read(camera, relay, url, options, deadline, read_timeout, track)
                 return NetworkCamera(stream, relay, read_timeout)
         except (SourceLost, SourceRefused):
             if relay.moved is None:
@@ -215,7 +230,7 @@ def _open_rtsp(
 
 
 @contextmanager
-def _ended_by_failure(connections: Connections | NetworkCamera) -> Iterator[None]:
+def _closed_on_failure(connections: Connections | NetworkCamera) -> Iterator[None]:
     try:
         yield
     except BaseException:
@@ -227,7 +242,7 @@ def _call(camera: Location, egress: Egress, timeout: float) -> RtspRelay:
     try:
         connection = dial(camera.host, camera.port, egress, timeout=timeout)
     except Unreachable as error:
-        raise error.of(camera.name) from error
+        raise error.for_source(camera.name) from error
     if camera.scheme == "rtsps":
         try:
             connection = encrypt(connection, camera.host, timeout=timeout)
@@ -240,21 +255,21 @@ def _call(camera: Location, egress: Egress, timeout: float) -> RtspRelay:
 def _read(
     camera: Location,
     connections: Connections,
-    door: str | Resource,
+    source: str | Resource,
     options: dict[str, str],
     deadline: _Deadline,
     read_timeout: float,
     track: int | None,
-    form: str | None = None,
+    container_format: str | None = None,
     io_open: IoOpen | None = None,
 ) -> Decoder:
     try:
         return Decoder(
             camera.name,
-            door,
+            source,
             options,
             timeout=(max(0.1, deadline.left), read_timeout),
-            form=form,
+            container_format=container_format,
             io_open=io_open,
             track=track,
         )
@@ -263,8 +278,9 @@ def _read(
         if connections.failure is None and deadline.left <= deadline.seconds * 0.1:
             if connections.status is None:
                 raise SourceLost(f"{camera.name} did not answer within {deadline.seconds:g} s") from None
-            if connections.asked:
+            if connections.unanswered:
                 raise SourceLost(
-                    f"{camera.name} answers, but not to {connections.asked}: nothing came within {deadline.seconds:g} s"
+                    f"{camera.name} answers, but not to {connections.unanswered}: "
+                    f"nothing came within {deadline.seconds:g} s"
                 ) from None
-        raise explain(camera.name, connections, logged_in=bool(camera.login)) from None
+        raise opening_error(camera.name, connections, logged_in=bool(camera.login)) from None

@@ -1,4 +1,4 @@
-"""Opens a source by its address: a video file, a camera on the network or of this machine, or the simulation."""
+"""Opening of sources by address: video files, network cameras, cameras of this machine, and the simulation."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def open_source(
     track: int | None = None,
     rate: float | None = None,
 ) -> FrameSource:
-    """Open a source and wait for its first frame.
+    """Open a source, and wait for its first frame.
 
     Args:
         address: a video file, an `rtsp://`, `rtsps://` (TLS), `rtspu://` (pictures by UDP), `http://` or `https://`
             address, the number of a camera on this machine (`0`, or `/dev/video0`), or `sim://door?…`.
-        egress: what may be connected to; everything where nothing is said, as for the operator at a command line.
-        open_timeout: seconds a camera may take to answer.
-        read_timeout: seconds a camera may take over a frame.
-        track: of a source with several video tracks, the number of the one to read, from 1.
-        rate: of a video file whose times are wrong or missing, frames per second.
+        egress: the rule for its connections; without one everything is allowed, as for the operator at a command line.
+        open_timeout: seconds until a camera that does not answer is given up.
+        read_timeout: seconds without a frame after which a stream counts as broken.
+        track: the number of the video track to read, from 1; None chooses the main one.
+        rate: frames per second of a video file, in place of its times where those are wrong or missing.
 
     Raises:
-        SourceRefused: it cannot work until somebody changes it.
-        SourceLost: it gives nothing now.
+        SourceRefused: the address or the source's settings must be changed.
+        SourceLost: the source gives no frames now.
     """
-    # OpenCV takes a quarter of a second to import, and a bad address needs none of it.
+    # Importing OpenCV takes a quarter of a second, which the refusal of a bad address need not wait for.
     from services.ingest.egress import TRUSTED
     from services.ingest.sources import device as devices
     from services.ingest.sources import simulation, video_file
@@ -90,7 +90,7 @@ def open_source(
 
 
 def _path_of(url: str) -> Path:
-    """The path that a `file://` address names; a file of that very name wins over what its percent signs stand for."""
+    """The path of a `file://` address. Percent signs are decoded unless a file of the undecoded name exists."""
     rest = url[len("file://") :]
     if rest.startswith("localhost/"):
         rest = rest.removeprefix("localhost")

@@ -1,44 +1,47 @@
-"""Moments at which frames are shown that come in bursts: segments of HLS, and files that a web server sends at once."""
+"""Playout of frames that arrive in bursts: segments of HLS, and files that a web server sends at once."""
 
 from __future__ import annotations
 
 from services.ingest.decimator import SECOND
 
-_HOLE = 4
-"""Usual steps between two frames; a longer one, of more than a second, is a hole: what was there is lost."""
+_GAP = 4
+"""Frame intervals; a longer step between two frames, if of more than a second, is a gap in the stream."""
 _LATEST = 10 * SECOND
-"""Behind its moment by more, a frame begins anew: what was missed meanwhile is not made up for."""
+"""A frame that is later than this restarts the schedule; the time that was lost is not made up for."""
 
 
 class Playout:
-    """Gives frames moments as far apart as they were recorded.
+    """Schedules frames as far apart as they were recorded.
 
-    A frame that comes too late, as the first of a segment may, is dated by its moment all the same; those behind it are
-    shown twice as fast until they have caught up. A hole is not waited through: a source that leaves segments out does
-    so because it is ahead of who reads it.
+    A frame that comes too late, as the first one of a segment may, keeps the date of its schedule; the frames behind it
+    are played out twice as fast until they have caught up. A gap in the stream is not waited for: a source that leaves
+    segments out does so because it is ahead of its reader.
 
     Args:
-        interval: nanoseconds between two frames, as the stream says.
+        interval: nanoseconds between two frames, as the stream announces.
     """
 
     def __init__(self, interval: int) -> None:
         self._interval = interval
-        self._begin: int | None = None  # of the stream, on our clock
-        self._last_stamp, self._shown = 0, 0
+        self._begin: int | None = None  # the stream's time 0 on the local clock
+        self._last_stamp, self._played = 0, 0
 
-    def place(self, stamp: int, now: int) -> tuple[int, int]:
-        """The moment that a frame is dated by, and the one from which on it is shown, which is never the earlier one.
+    def schedule(self, stamp: int, now: int) -> tuple[int, int]:
+        """Schedule the next frame.
 
         Args:
-            stamp: time of the frame in its stream, growing, nanoseconds.
-            now: moment at which it was read; both results are on this clock, nanoseconds.
+            stamp: time of the frame in its stream, growing, ns.
+            now: time at which it was read, ns of a monotonic clock.
+
+        Returns:
+            The frame's date, and the moment to play it out at, which is not before its date: ns of the same clock.
         """
         step = stamp - self._last_stamp
         due = now if self._begin is None else self._begin + stamp
-        ahead, hole = due > now, max(SECOND, _HOLE * self._interval)
-        if (ahead and step > hole) or now - due > _LATEST:
+        ahead, gap = due > now, max(SECOND, _GAP * self._interval)
+        if (ahead and step > gap) or now - due > _LATEST:
             due, ahead = now, False
         self._begin = due - stamp
-        self._shown = due if ahead else max(now, self._shown + min(step, self._interval) // 2)
+        self._played = due if ahead else max(now, self._played + min(step, self._interval) // 2)
         self._last_stamp = stamp
-        return due, self._shown
+        return due, self._played

@@ -1,11 +1,11 @@
-"""`sim://door?…`: a shop door with known truth, for demos, load and tests. It never stands in for real footage.
+"""The simulation `sim://door?…`: a shop door with known truth, for demos, load and tests; no substitute for footage.
 
 Its parameters:
 
-    people          how many come in all; without it they come for ever (only at real pace)
+    people          number of people in all; without it they never end (at real pace only)
     pace            real: as a camera, in real time; max: as a file, as fast as it is read
     spacing         clear: one after the other; natural: random, in pairs, stopping, turning back
-    people_per_min  how many come in a minute
+    people_per_min  people per minute
     seed, fps, width, height
 """
 
@@ -29,32 +29,32 @@ from contracts.spec import CountingLine, Side
 from services.ingest.decimator import SECOND
 from services.ingest.simulator.geometry import HEIGHT, LINE_LEFT, LINE_RIGHT, LINE_Y, WIDTH
 from services.ingest.simulator.rendering import Renderer
-from services.ingest.simulator.trajectories import Spacing, TrueCrossing, Walk, script
+from services.ingest.simulator.trajectories import PersonWalk, Spacing, TrueCrossing, script
 from services.ingest.source import Note, SourceClosed, SourceRefused
 from services.kit.codec import Image
 
 RECIPE = 2
-"""Raised whenever the same address would show other pictures: simulations of before are other sessions then."""
+"""Increased whenever the same address would show other pictures, so that its sessions get other names."""
 TAIL = 2.0
-"""Seconds of empty scene after the last person."""
+"""Seconds of the empty scene after the last person."""
 CLEAR_LIMIT = 24
-"""People a minute above which they could not keep clear of one another."""
+"""Most people per minute that can keep clear of one another."""
 
 
-class Pace(StrEnum):
-    """How time goes."""
+class SimulationPace(StrEnum):
+    """The pace at which frames come: in real time as from a camera, or as fast as they are read."""
 
     REAL = "real"
     MAX = "max"
 
 
 class DoorParameters(BaseModel):
-    """What stands behind the question mark of `sim://door?…`."""
+    """The query parameters of `sim://door?…`; see the module."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     people: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    pace: Pace = Pace.REAL
+    pace: SimulationPace = SimulationPace.REAL
     spacing: Spacing = Spacing.NATURAL
     seed: Annotated[int, Field(ge=0, le=2**31)] = 7
     people_per_min: Annotated[float, Field(ge=1, le=120)] = 20.0
@@ -64,7 +64,7 @@ class DoorParameters(BaseModel):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        if self.pace is Pace.MAX and self.people is None:
+        if self.pace is SimulationPace.MAX and self.people is None:
             raise ValueError("pace=max needs people=…: a simulation without end cannot be read to its end")
         if self.spacing is Spacing.CLEAR and self.people_per_min > CLEAR_LIMIT:
             raise ValueError(
@@ -79,13 +79,18 @@ class DoorParameters(BaseModel):
 
 
 class SimulatedDoor:
-    """The simulated door as a source of frames."""
+    """The simulated door as a source of frames.
+
+    Args:
+        parameters: of the simulation.
+        clock: monotonic nanoseconds, by which frames come at real pace.
+    """
 
     def __init__(self, parameters: DoorParameters, clock: Callable[[], int] = time.monotonic_ns) -> None:
         self._parameters = parameters
         self._clock = clock
         self._closed = threading.Event()
-        self._cast = _Cast(self._script())
+        self._people = _PresentPeople(self._script())
         self._index = -1
         self._started: int | None = None
 
@@ -96,8 +101,8 @@ class SimulatedDoor:
 
     @property
     def policy(self) -> Policy:
-        """As a file at `pace=max`, as a camera in real time."""
-        return Policy.EVERY if self._parameters.pace is Pace.MAX else Policy.LATEST
+        """A file's policy at `pace=max`, a camera's in real time."""
+        return Policy.EVERY if self._parameters.pace is SimulationPace.MAX else Policy.LATEST
 
     @property
     def size(self) -> tuple[int, int]:
@@ -111,7 +116,7 @@ class SimulatedDoor:
 
     @cached_property
     def length(self) -> int | None:
-        """How many frames there are; None where people come for ever."""
+        """The number of frames; None in a simulation without end."""
         if self._parameters.people is None:
             return None
         return math.ceil((max(walk.end for walk in self._script()) + TAIL) * self.fps)
@@ -127,29 +132,32 @@ class SimulatedDoor:
         return CountingLine(id="line", x1=LINE_LEFT / WIDTH, y1=y, x2=LINE_RIGHT / WIDTH, y2=y, in_side=Side.RIGHT)
 
     def truth(self, until_ns: int | None = None) -> list[TrueCrossing]:
-        """Every crossing of the line, in order of time, up to a time after the first frame.
+        """List the true crossings of the line in order of time.
+
+        Args:
+            until_ns: nanoseconds after the first frame; later crossings are left out.
 
         Raises:
-            ValueError: people come for ever and `until_ns` is not given.
+            ValueError: the simulation has no end, and `until_ns` is not given.
         """
         if until_ns is None and self._parameters.people is None:
             raise ValueError("an endless simulation has no whole truth: say up to when")
-        found: list[TrueCrossing] = []
+        crossings: list[TrueCrossing] = []
         for walk in self._script():
             if until_ns is not None and walk.begin * SECOND > until_ns:
                 break
-            found += walk.crossings()
-        return sorted((c for c in found if until_ns is None or c.at_ns <= until_ns), key=lambda c: c.at_ns)
+            crossings += walk.crossings()
+        return sorted((c for c in crossings if until_ns is None or c.at_ns <= until_ns), key=lambda c: c.at_ns)
 
     @property
     def notes(self) -> list[Note]:
-        """Nothing."""
+        """Always empty."""
         return []
 
     def grab(self) -> int | None:
-        """Go to the next frame; at real pace wait for its time, and leave out those that nobody came for in time."""
+        """Go to the next frame. At real pace, wait for its time, and skip the frames whose time has passed."""
         index = self._index + 1
-        if self._parameters.pace is Pace.REAL:
+        if self._parameters.pace is SimulationPace.REAL:
             now = self._clock()
             if self._started is None:
                 self._started = now
@@ -165,35 +173,39 @@ class SimulatedDoor:
         return self._pts(index)
 
     def retrieve(self) -> Image:
-        """The picture of the frame that `grab` went to."""
+        """Draw the frame that `grab` went to."""
         at = self._pts(self._index) / SECOND
-        return self._renderer.draw(self._index, at, self._cast.present(at))
+        return self._renderer.draw(self._index, at, self._people.at(at))
 
     def content_sha256(self) -> str:
-        """Of the canonical address, and of the recipe by which it becomes pictures."""
+        """The sum of the canonical address, and of the version of the drawing (RECIPE)."""
         return hashlib.sha256(f"{RECIPE} {self.name}".encode()).hexdigest()
 
     def close(self) -> None:
-        """End it, also while `grab` waits."""
+        """End the simulation; a `grab` that waits ends at once."""
         self._closed.set()
 
     def _pts(self, index: int) -> int:
         return round(index * SECOND / self.fps)
 
-    def _script(self) -> Iterable[Walk]:
+    def _script(self) -> Iterable[PersonWalk]:
         p = self._parameters
         return script(p.seed, p.spacing, p.people_per_min, p.people)
 
 
-class _Cast:
-    """Who is in the scene, as time goes on: holds those present and the next to come, and forgets who has left."""
+class _PresentPeople:
+    """The people in the scene as time goes on. Holds the present ones and the next to come, and forgets the others.
 
-    def __init__(self, walks: Iterable[Walk]) -> None:
+    Args:
+        walks: by their beginning.
+    """
+
+    def __init__(self, walks: Iterable[PersonWalk]) -> None:
         self._coming = iter(walks)
         self._next = next(self._coming, None)
-        self._present: deque[Walk] = deque()
+        self._present: deque[PersonWalk] = deque()
 
-    def present(self, time: float) -> list[Walk]:
+    def at(self, time: float) -> list[PersonWalk]:
         while self._next is not None and self._next.begin <= time:
             self._present.append(self._next)
             self._next = next(self._coming, None)
@@ -203,7 +215,7 @@ class _Cast:
 
 @lru_cache(maxsize=4)
 def _renderer(width: int, height: int, seed: int) -> Renderer:
-    """Painting a scene takes a fifth of a second; cameras that show the same one, or open it again, share it."""
+    """Make or reuse a renderer: painting a scene takes a fifth of a second, and cameras of the same scene share it."""
     return Renderer(width, height, seed)
 
 
@@ -211,10 +223,10 @@ def open_simulation(address: str) -> SimulatedDoor:
     """Open `sim://door?…`.
 
     Raises:
-        SourceRefused: no such scene, or a parameter that is unknown or out of range; the text names both.
+        SourceRefused: no such scene, or a parameter that is unknown, repeated or out of range; the text names it.
     """
     scene = "sim://door"
-    # What was given is not repeated: it may be a camera's password behind the wrong scheme.
+    # The address is not repeated: it may hold a camera's password behind the wrong scheme.
     unknown = f"there is no such simulation: the one simulated scene is {scene}"
     try:
         parts = urlsplit(address)

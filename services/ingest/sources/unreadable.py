@@ -1,4 +1,4 @@
-"""What a file is that holds no video we can read, told by its first bytes, with the one command that helps."""
+"""Messages for files that hold no readable video: the kind of file, by its first bytes, and the command that helps."""
 
 from __future__ import annotations
 
@@ -44,23 +44,23 @@ _STARTS: Final[tuple[tuple[int, bytes, str], ...]] = (
     (8, b"AIFF", _SOUND),
 )
 _CODINGS: Final = {"av01": "AV1", "av1": "AV1", "vvc1": "H.266", "evc1": "EVC", "avs3": "AVS3", "lvc1": "LCEVC"}
-"""Names of what containers call by four letters."""
+"""Names of codings, by the four letters (FourCC) that containers use."""
 _DRM_OF_ASF: Final = bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e")
-"""The GUID of its content encryption object."""
+"""The GUID of ASF's content encryption object."""
 _EBML: Final = b"\x1a\x45\xdf\xa3"
-_MASTERS: Final = {bytes.fromhex(one) for one in ("18538067", "1654ae6b", "ae", "6d80", "6240")}
+_MASTERS: Final = {bytes.fromhex(element) for element in ("18538067", "1654ae6b", "ae", "6d80", "6240")}
 """Matroska's Segment, Tracks, TrackEntry, ContentEncodings and ContentEncoding: a ContentEncryption lies in them."""
 _TS_PACKET, _TS_SYNC, _SCRAMBLED = 188, 0x47, 0xC0
 _PROTECTED: Final = "is encrypted (DRM): export it without protection from the program or the recorder that has its key"
 
 
-def explain(path: Path, name: str, *, undecodable: bool = False) -> str:
-    """Say why a file cannot be read.
+def reason_unreadable(path: Path, name: str, *, undecodable: bool = False) -> str:
+    """The message that says why a file cannot be read, and what to do.
 
     Args:
-        path: of the file, which FFmpeg would not open or decode.
-        name: what it is called.
-        undecodable: whether it holds video, for which there is no decoder.
+        path: of a file that FFmpeg could not open or decode.
+        name: the file's name for display.
+        undecodable: true if it holds video in a coding without a decoder.
     """
     head = b""
     with suppress(OSError), path.open("rb") as file:
@@ -70,8 +70,8 @@ def explain(path: Path, name: str, *, undecodable: bool = False) -> str:
     convert = f"ffmpeg -i {_quoted(name)} -c:v libx264 out.mp4"
     if undecodable:
         return f"{name} holds {_coding(path, head)} video, which this build cannot decode: {convert}"
-    if known := kind(head):
-        return f"{name} {known}"
+    if words := kind_of(head):
+        return f"{name} {words}"
     if not head.strip(b"\x00"):
         return f"{name} is no video: it holds zeros alone; copy it again from where it comes"
     if _lacks_index(path, head):
@@ -87,20 +87,25 @@ def explain(path: Path, name: str, *, undecodable: bool = False) -> str:
     )
 
 
-def kind(head: bytes) -> str:
-    """What a file is by its first bytes, in words; empty where they say nothing."""
+def kind_of(head: bytes) -> str:
+    """The kind of a file by its first bytes, as a message without its name; empty where it is unknown."""
     return next((words for at, magic, words in _STARTS if head[at : at + len(magic)] == magic), "")
 
 
 def is_picture(path: Path) -> bool:
     """Tell whether a file is a single picture, which FFmpeg takes for a video of one frame."""
     with suppress(OSError), path.open("rb") as file:
-        return "picture" in kind(file.read(64))
+        return "picture" in kind_of(file.read(64))
     return False
 
 
 def is_encrypted(path: Path, head: bytes | None = None) -> bool:
-    """Tell whether a file's video is encrypted, by the marks of its container."""
+    """Tell whether a file's video is encrypted, by the marks of its container.
+
+    Args:
+        path: of the file.
+        head: its first bytes, where they were read already.
+    """
     if head is None:
         with suppress(OSError), path.open("rb") as file:
             head = file.read(_HEAD)
@@ -119,23 +124,23 @@ def is_encrypted(path: Path, head: bytes | None = None) -> bool:
 
 
 def _coding(path: Path, head: bytes) -> str:
-    """The name of a video's coding, by the words of its container."""
+    """The name of a video's coding, as its container says."""
     if head[4:8] in (b"ftyp", b"moov", b"wide"):
         code = _sample_entry(path).decode("ascii", "replace").strip()
     else:
-        found = re.search(rb"V_([A-Z0-9/_]{2,30})", head) or re.search(rb"vids(.{4})", head, re.DOTALL)
-        code = found[1].decode("ascii", "replace").strip() if found else ""
+        match = re.search(rb"V_([A-Z0-9/_]{2,30})", head) or re.search(rb"vids(.{4})", head, re.DOTALL)
+        code = match[1].decode("ascii", "replace").strip() if match else ""
     return _CODINGS.get(code.lower(), code) if code.isprintable() and code else "an unknown kind of"
 
 
 def _sample_entry(path: Path) -> bytes:
-    """What an MP4 calls the coding of its first video track, four letters; empty where it has none."""
-    found = re.search(rb"vmhd.*?stsd.{12}(.{4})", _box(path, b"moov"), re.DOTALL)
-    return found[1] if found else b""
+    """The FourCC of an MP4's first video track; empty where there is none."""
+    match = re.search(rb"vmhd.*?stsd.{12}(.{4})", _box(path, b"moov"), re.DOTALL)
+    return match[1] if match else b""
 
 
 def _has_content_encryption(head: bytes) -> bool:
-    """Tell whether a track in the beginning of a Matroska file has a ContentEncryption."""
+    """Tell whether a track in the first bytes of a Matroska file has a ContentEncryption."""
     at, end = 0, len(head)
     while at < end - 12:
         id_length = 9 - head[at].bit_length()
@@ -152,25 +157,25 @@ def _has_content_encryption(head: bytes) -> bool:
 
 
 def _lacks_index(path: Path, head: bytes) -> bool:
-    """Tell whether a file is an MP4 or QuickTime one that has no whole `moov`."""
+    """Tell whether a file is an MP4 or QuickTime file without a whole `moov` box."""
     return head[4:8] in (b"ftyp", b"mdat", b"wide", b"free") and not _box(path, b"moov")
 
 
-def _box(path: Path, wanted: bytes) -> bytes:
-    """The content of the first whole box of a kind in an MP4; empty where there is none."""
+def _box(path: Path, kind: bytes) -> bytes:
+    """The content of the first whole box of a kind in an MP4, at most 16 MB; empty where there is none."""
     with suppress(OSError), path.open("rb") as file:
         size, at = path.stat().st_size, 0
         while at + 8 <= size:
             file.seek(at)
             header = file.read(16)
-            length, known = int.from_bytes(header[:4], "big"), header[4:8]
+            length, box = int.from_bytes(header[:4], "big"), header[4:8]
             if length == 1:
                 length = int.from_bytes(header[8:16], "big")
             elif length == 0:
                 length = size - at
             if length < 8:
                 return b""
-            if known == wanted:
+            if box == kind:
                 return file.read(min(length, 16 * 1024 * 1024)) if at + length <= size else b""
             at += length
     return b""
@@ -180,7 +185,7 @@ def _is_text(head: bytes) -> bool:
     try:
         text = head[:4096].decode()
     except UnicodeDecodeError as error:
-        if error.start < min(len(head), 4096) - 4:  # not a letter that was cut in two
+        if error.start < min(len(head), 4096) - 4:  # not a letter that the end of the head cuts in two
             return False
         text = head[: error.start].decode()
     return all(letter.isprintable() or letter in "\r\n\t\f" for letter in text)

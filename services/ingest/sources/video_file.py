@@ -1,4 +1,4 @@
-"""Video files: read frame by frame, each with the time that the file gives it."""
+"""Video files as sources: read frame by frame, with the times that the file gives."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from services.ingest.decimator import SECOND
 from services.ingest.decoding.completeness import broken_end
 from services.ingest.decoding.decoder import Decoder, open_container
 from services.ingest.decoding.facts import Facts, facts_of
-from services.ingest.decoding.limits import OF_FILE
+from services.ingest.decoding.limits import FILE_OPTIONS
 from services.ingest.decoding.remarks import INTERLACED, choice, slow_decoding
 from services.ingest.decoding.timestamps import Timestamps
 from services.ingest.decoding.track import PacketTimes, Track, first_packets, tracks_of
 from services.ingest.source import Note, SourceLost, SourceRefused
-from services.ingest.sources.unreadable import explain, is_encrypted, is_picture
+from services.ingest.sources.unreadable import is_encrypted, is_picture, reason_unreadable
 from services.kit.codec import Image
 
 DAMAGE_TOLERATED = 250
-"""Packets in a row that may be unreadable before what follows is given up as the end: 10 s at 25 fps."""
+"""Unreadable packets in a row after which the rest of a file is given up: 10 s at 25 fps."""
 _CLOCKED = ("mpegts", "mpeg")
 """Containers that carry a running clock, which may be set while they are recorded."""
 _FALLBACK_FPS = 25.0
-"""As FFmpeg assumes of a stream without times."""
+"""FFmpeg's assumption for a stream without times."""
 
 
 class VideoFile:
@@ -35,9 +35,12 @@ class VideoFile:
 
     Args:
         path: of the file.
-        decoder: of its video.
-        track: the number of the one that was asked for, if any.
+        decoder: of its video; its first frame is read.
+        track: the number of the track that was asked for, if any.
         rate: frames per second, in place of the file's times.
+
+    Raises:
+        SourceRefused: it holds no frame that can be read and converted.
     """
 
     policy = Policy.EVERY
@@ -51,13 +54,13 @@ class VideoFile:
         rate: float | None = None,
     ) -> None:
         self._path, self._name = path, host_only(str(path))
-        self._decoder, self._wanted, self._rate = decoder, track, rate
+        self._decoder, self._asked_track, self._rate = decoder, track, rate
         self._fps = rate or decoder.fps or None
-        self._length, self._form = decoder.length, decoder.form
+        self._length, self._format = decoder.length, decoder.format
         self._timestamps = Timestamps(
             round(SECOND / (self._fps or _FALLBACK_FPS)),
             ignored=rate is not None or decoder.times_are_broken,
-            jumps_are_faults=self._form in _CLOCKED,
+            jumps_are_faults=self._format in _CLOCKED,
         )
         self._last_pts: int | None = None
         self._pending, self._ended = True, False
@@ -85,17 +88,17 @@ class VideoFile:
 
     @property
     def fps(self) -> float | None:
-        """Frames per second, as the file says, or who opened it."""
+        """Frames per second: the rate given at opening, or as the file says; None where neither is known."""
         return self._fps
 
     @property
     def length(self) -> int | None:
-        """How many frames the file says it has."""
+        """The number of frames, as the file says; None where it does not say."""
         return self._length
 
     @property
     def notes(self) -> list[Note]:
-        """Remarks on what is unusual about the file; complete once it was read to its end."""
+        """Remarks on unusual properties of the file; complete once it was read to its end."""
         decoder, repairs = self._decoder, self._timestamps.repairs
         rate = f"{self._fps or _FALLBACK_FPS:g} frames a second are taken"
         notes = []
@@ -112,26 +115,26 @@ class VideoFile:
         if repairs.jumps:
             times = (
                 f"its clock was set while it was recorded, {repairs.jumps}×"
-                if self._form in _CLOCKED
+                if self._format in _CLOCKED
                 else f"the times of {repairs.jumps} of its frames are out of order"
             )
             notes.append(Note(f"{times}: they go on at the frame rate"))
         extent = decoder.extent
         if extent.damaged:
-            what = "1 damaged picture was" if extent.damaged == 1 else f"{extent.damaged} damaged pictures were"
-            notes.append(Note(f"{what} passed over"))
-        if extent.spoilt:
-            what = "1 picture is" if extent.spoilt == 1 else f"{extent.spoilt} pictures are"
-            notes.append(Note(f"{what} damaged in part"))
-        if self._ended and (end := broken_end(self._path) if self._form == "mpegts" else extent.missing):
+            subject = "1 damaged picture was" if extent.damaged == 1 else f"{extent.damaged} damaged pictures were"
+            notes.append(Note(f"{subject} passed over"))
+        if extent.corrupt:
+            subject = "1 picture is" if extent.corrupt == 1 else f"{extent.corrupt} pictures are"
+            notes.append(Note(f"{subject} damaged in part"))
+        if self._ended and (end := broken_end(self._path) if self._format == "mpegts" else extent.missing):
             notes.append(Note(end))
         return notes
 
     def facts(self, *, begin: float = 0.0) -> Facts:
-        """What the file is. It is opened anew for that.
+        """Describe the file. It is opened a second time for that.
 
         Args:
-            begin: seconds to pass over before its fields are judged.
+            begin: seconds to skip before its fields are judged.
 
         Raises:
             SourceLost: it cannot be opened any more.
@@ -142,7 +145,7 @@ class VideoFile:
             raise SourceLost(f"{self._name} cannot be opened any more") from error
 
     def grab(self) -> int | None:
-        """Go to the next frame: its time, or None at the end."""
+        """Go to the next frame. Returns its time, ns; None at the end."""
         # The first frame was grabbed when the file was opened.
         if not self._pending and not self._decoder.grab():
             self._decoder.stop_if_closed()
@@ -153,7 +156,7 @@ class VideoFile:
         return self._last_pts
 
     def retrieve(self) -> Image:
-        """The picture of the frame that `grab` went to."""
+        """Convert the picture of the frame that `grab` went to."""
         image = self._decoder.retrieve()
         if image is None:
             self._decoder.stop_if_closed()
@@ -161,10 +164,11 @@ class VideoFile:
         return image
 
     def content_sha256(self) -> str:
-        """The sum of the file's bytes, as it was when first asked for, and of how else than usual it is read."""
-        if self._wanted is None and self._rate is None:
+        """The sum of the file's bytes at the first call, and of the track and rate where they were asked for."""
+        if self._asked_track is None and self._rate is None:
             return self._content_sha256
-        return hashlib.sha256(f"{self._content_sha256} track={self._wanted} rate={self._rate}".encode()).hexdigest()
+        reading = f"{self._content_sha256} track={self._asked_track} rate={self._rate}"
+        return hashlib.sha256(reading.encode()).hexdigest()
 
     @cached_property
     def _content_sha256(self) -> str:
@@ -184,33 +188,33 @@ def open_video(path: Path, *, track: int | None = None, rate: float | None = Non
 
     Args:
         path: of the file.
-        track: the number of the video track to read, from 1, where it has several; else the main one is.
-        rate: frames per second, where its times are wrong or missing.
+        track: the number of the video track to read, from 1; None chooses the main one.
+        rate: frames per second, in place of the file's times where those are wrong or missing.
 
     Raises:
         SourceRefused: no such file, no video, or no frame in it.
     """
     name = host_only(str(path))
-    _refuse_what_is_no_file(path, name)
-    # An absolute path is never taken for one of FFmpeg's protocols (`concat:…`).
-    whole = str(path.resolve())
+    _refuse_unless_file(path, name)
+    # FFmpeg never takes an absolute path for one of its protocols (`concat:…`).
+    absolute = str(path.resolve())
     try:
-        tracks, packets, has_sound = _look(whole)
+        tracks, packets, has_sound = _inspect(absolute)
         if not tracks:
             raise SourceRefused(f"{name} {'has sound and no video' if has_sound else 'holds no video'}")
-        if not any(one.codec for one in tracks):
-            raise SourceRefused(explain(path, name, undecodable=True))
-        if is_encrypted(path):  # some of its pictures may decode to something
-            raise SourceRefused(explain(path, name))
+        if not any(known.codec for known in tracks):
+            raise SourceRefused(reason_unreadable(path, name, undecodable=True))
+        if is_encrypted(path):  # FFmpeg may decode some of its pictures all the same
+            raise SourceRefused(reason_unreadable(path, name))
         if is_picture(path) and all(len(times) <= 1 for times in packets.values()):
-            raise SourceRefused(explain(path, name))
-        decoder = Decoder(name, whole, OF_FILE, track=track, packets=packets, damage_tolerated=DAMAGE_TOLERATED)
+            raise SourceRefused(reason_unreadable(path, name))
+        decoder = Decoder(name, absolute, FILE_OPTIONS, track=track, packets=packets, damage_tolerated=DAMAGE_TOLERATED)
     except (FFmpegError, MemoryError):
-        raise SourceRefused(explain(path, name)) from None
+        raise SourceRefused(reason_unreadable(path, name)) from None
     return VideoFile(path, decoder, track=track, rate=rate)
 
 
-def _refuse_what_is_no_file(path: Path, name: str) -> None:
+def _refuse_unless_file(path: Path, name: str) -> None:
     try:
         if path.is_dir():
             raise SourceRefused(f"{name} is a folder: give one video file in it")
@@ -228,7 +232,7 @@ def _refuse_what_is_no_file(path: Path, name: str) -> None:
         raise SourceRefused(f"{name} is an empty file: it holds no video")
 
 
-def _look(path: str) -> tuple[list[Track], PacketTimes, bool]:
-    """The video tracks of a file, their first packets, and whether it has sound."""
-    with open_container(path, OF_FILE) as container:
+def _inspect(path: str) -> tuple[list[Track], PacketTimes, bool]:
+    """Read a file's video tracks, the times of their first packets, and whether it has sound."""
+    with open_container(path, FILE_OPTIONS) as container:
         return tracks_of(container), first_packets(container), bool(container.streams.audio)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from services.cli.diagnosis.clip import Stretch
-from services.ingest.source import frames
 from services.ingest.sources.simulation import open_simulation
 from tests.cli.command import Outcome, metrica
 from tests.support.clips import write_clip
 from tests.support.films import moving_box, write_interlaced
+from tests.support.grabbing import frames
 
 DOOR = "sim://door?people=12&pace=max&spacing=clear&seed=4&people_per_min=24&width=320&height=180"
 CORNER = ("--line", "0.02,0.02,0.15,0.02", "--in", "right")

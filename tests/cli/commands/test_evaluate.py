@@ -9,9 +9,9 @@ import cv2
 import pytest
 
 from contracts.identity import Direction
-from services.ingest.source import frames
 from services.ingest.sources.simulation import open_simulation
 from tests.cli.command import metrica
+from tests.support.grabbing import frames
 
 DOOR = "sim://door?people=3&pace=max&spacing=clear&seed=4&people_per_min=24&width=320&height=180"
 

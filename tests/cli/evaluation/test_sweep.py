@@ -17,7 +17,7 @@ from services.cli.counting.pipeline import Pipeline
 from services.cli.evaluation.shared_pass import Count, count_together
 from services.cli.evaluation.sweep import Setting, Sweep
 from services.detector.backends.protocol import Found, Image
-from services.ingest.source import kept
+from services.ingest.source import decimate
 from services.ingest.sources.video_file import open_video
 from tests.cli.command import metrica
 from tests.support.clips import write_clip
@@ -92,7 +92,7 @@ def test_frames_that_nobody_wants_are_left_alone(video: Path) -> None:
     wanted = set()
     for fps in (1.0, 2.0):
         source = open_video(video)
-        wanted |= {pts_ns for _, pts_ns in kept(source, fps)}
+        wanted |= {pts_ns for _, pts_ns in decimate(source, fps)}
         source.close()
     assert detector.looked == len(wanted) < FRAMES / 2
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.ingest.source import SourceRefused, frames
+from services.ingest.source import SourceRefused
 from services.ingest.sources.video_file import open_video
 from services.kit.codec import Image
 from tests.cli.command import metrica
 from tests.support.films import index_first, moving_box, write
+from tests.support.grabbing import frames
 
 COUNT = 60
 KINDS = {

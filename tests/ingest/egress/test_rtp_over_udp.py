@@ -11,12 +11,13 @@ from contextlib import ExitStack, closing, contextmanager
 import pytest
 
 from services.ingest.egress import TRUSTED, Egress
-from services.ingest.egress.heads import Head, Malformed
+from services.ingest.egress.heads import Malformed, MessageHead
 from services.ingest.egress.rtp_over_udp import MOST_CHANNELS, UdpPorts, UdpRefused
-from services.ingest.source import SourceLost, SourceRefused, frames
+from services.ingest.source import SourceLost, SourceRefused
 from services.ingest.sources.live_camera import LiveCamera
 from services.ingest.sources.network import open_stream
 from services.kit.network.ip_addresses import IPAddress
+from tests.support.grabbing import frames
 from tests.support.rtsp import RtspCamera
 from tests.support.scripted_rtsp import reply, scripted_rtsp
 from tests.support.udp_network import udp_network
@@ -26,7 +27,7 @@ PICTURES = (
     "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=30/1 ! videoconvert"
     " ! openh264enc gop-size=15 ! h264parse config-interval=1 ! rtph264pay name=pay0 pt=96 mtu=400"
 )
-SETUP = Head(
+SETUP = MessageHead(
     "SETUP rtsp://127.0.0.1/cam RTSP/1.0", (("CSeq", "3"), ("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1"))
 )
 
@@ -119,7 +120,9 @@ class TestPorts:
 
     def test_packets_are_taken_from_the_camera_alone_whatever_source_it_names(self, ports: UdpPorts) -> None:
         ports.ask(SETUP)
-        ports.answer(Head("RTSP/1.0 200 OK", (("Transport", "RTP/AVP;unicast;source=127.0.0.2;server_port=9-10"),)))
+        ports.answer(
+            MessageHead("RTSP/1.0 200 OK", (("Transport", "RTP/AVP;unicast;source=127.0.0.2;server_port=9-10"),))
+        )
         here = ports.channels[0].getsockname()
         for sender, packet in (("127.0.0.2", b"stranger"), ("127.0.0.1", b"camera")):
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
@@ -159,7 +162,9 @@ class TestPorts:
             forbidden = {number}
             ports.ask(SETUP)
             ports.answer(
-                Head("RTSP/1.0 200 OK", (("Transport", f"RTP/AVP;unicast;{named}server_port={number}-{number}"),))
+                MessageHead(
+                    "RTSP/1.0 200 OK", (("Transport", f"RTP/AVP;unicast;{named}server_port={number}-{number}"),)
+                )
             )
             ports.send(0, b"report")
             ports.send(1, b"report")
@@ -174,7 +179,9 @@ class TestPorts:
             camera.bind(("127.0.0.1", 0))
             number = camera.getsockname()[1]
             ports.ask(SETUP)
-            ports.answer(Head("RTSP/1.0 200 OK", (("Transport", f"RTP/AVP/UDP;unicast;server_port=1-{number}"),)))
+            ports.answer(
+                MessageHead("RTSP/1.0 200 OK", (("Transport", f"RTP/AVP/UDP;unicast;server_port=1-{number}"),))
+            )
             ports.send(1, b"report")
 
             assert [camera.recv(100) for _ in range(2)] == [bytes([0x80, 201, 0, 1, 0, 0, 0, 0]), b"report"]
@@ -182,4 +189,4 @@ class TestPorts:
     def test_other_kinds_of_transport_are_refused(self, ports: UdpPorts) -> None:
         ports.ask(SETUP)
         with pytest.raises(UdpRefused):
-            ports.answer(Head("RTSP/1.0 200 OK"))
+            ports.answer(MessageHead("RTSP/1.0 200 OK"))

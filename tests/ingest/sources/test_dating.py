@@ -76,7 +76,7 @@ class TestPlayout:
         """Dates of frames and moments at which they are shown; reading the frame of a number takes so long."""
         playout, now, found = Playout(STEP), BEGAN, []
         for number, stamp in enumerate(stamps):
-            date, shown = playout.place(stamp, now + took(number))
+            date, shown = playout.schedule(stamp, now + took(number))
             found.append((date, shown))
             now = max(now + took(number), shown)
         return found

@@ -14,11 +14,12 @@ import pytest
 import trustme
 
 from services.ingest.egress import TRUSTED
-from services.ingest.source import SourceClosed, SourceLost, SourceRefused, frames
+from services.ingest.source import SourceClosed, SourceLost, SourceRefused
 from services.ingest.sources.live_camera import LiveCamera
 from services.ingest.sources.network import open_stream
 from services.kit.codec import Image
 from tests.support.between import between
+from tests.support.grabbing import frames
 from tests.support.http_camera import http_camera
 from tests.support.rtsp import RtspCamera
 

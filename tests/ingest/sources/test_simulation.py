@@ -13,8 +13,9 @@ from contracts.identity import Direction, Policy
 from contracts.spec import Side
 from services.ingest.simulator.geometry import LINE_Y, centre_at
 from services.ingest.simulator.trajectories import Spacing, script
-from services.ingest.source import SourceRefused, frames, kept
+from services.ingest.source import SourceRefused, decimate
 from services.ingest.sources.simulation import SimulatedDoor, open_simulation
+from tests.support.grabbing import frames
 
 SMALL = "width=320&height=180"
 
@@ -142,7 +143,7 @@ class TestPictures:
         read = {grabbed.index: grabbed.image for grabbed in frames(door(f"people=3&pace=max&{SMALL}"), None)}
 
         simulated = door(f"people=3&pace=max&{SMALL}")
-        for index, _ in kept(simulated, None):
+        for index, _ in decimate(simulated, None):
             if index in (60, 61, 90):
                 assert np.array_equal(simulated.retrieve(), read[index])
 
@@ -177,7 +178,7 @@ class TestRealPace:
     def test_no_frame_comes_before_it_is_due(self) -> None:
         simulated = door(f"people=1&fps=50&{SMALL}")
         began = time.monotonic()
-        times = [pts for _, pts in itertools.islice(kept(simulated, None), 11)]
+        times = [pts for _, pts in itertools.islice(decimate(simulated, None), 11)]
 
         assert times[-1] / 1e9 <= time.monotonic() - began
 

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from services.ingest.source import SourceRefused, frames, kept
+from services.ingest.source import SourceRefused, decimate
 from services.ingest.sources.video_file import open_video
 from tests.support.clips import numbered_picture, write_clip
+from tests.support.grabbing import frames
 
 
 def test_every_frame_comes_with_its_own_time(tmp_path: Path) -> None:
@@ -38,7 +39,7 @@ def test_passing_over_frames_leads_to_the_same_frame_as_reading_them(tmp_path: P
     read = {frame.index: frame for frame in frames(open_video(path), 6)}
 
     video = open_video(path)
-    for index, pts_ns in kept(video, 6):
+    for index, pts_ns in decimate(video, 6):
         if index in (0, 9, 20):
             assert pts_ns == read[index].pts_ns
             assert np.array_equal(video.retrieve(), read[index].image)

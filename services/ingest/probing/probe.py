@@ -1,4 +1,4 @@
-"""Trying addresses out for who sets a camera up: one frame, or why not. Organizations take turns."""
+"""Camera tests: the API asks for one frame of an address, and gets it or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from contracts.probe import Probe, Probed
 from contracts.spec import Capture
 from contracts.streams import Owner
 from contracts.subjects import PROBE, PROBE_CANCEL
-from services.ingest.fair_turns import FairTurns
+from services.ingest.probing.fair_turns import FairTurns
 from services.ingest.settings import IngestSettings
 from services.ingest.source import FrameSource, SourceError, SourceRefused
 from services.ingest.sources.opening import open_source
@@ -31,7 +31,14 @@ log = logger()
 
 
 class Prober:
-    """Answers probes; of several replicas, one answers each, and all hear which are called off."""
+    """Answers probes. One replica answers each; all of them receive the cancellations.
+
+    Args:
+        bus: the connection.
+        settings: time limits, the vault, and the networks of sources.
+        turns: by which organizations are served; new ones by default.
+        clock: ns UTC.
+    """
 
     def __init__(
         self,
@@ -52,20 +59,20 @@ class Prober:
                 try:
                     probe = Probe.model_validate_json(msg.data)
                 except ValidationError:
-                    log.warning("a probe cannot be read")  # what is wrong with it would name its address
+                    log.warning("a probe cannot be read")  # the validation error would repeat its address
                     return
                 task = answers.create_task(self._answer(msg, probe))
                 if probe.id:
                     self._answers[probe.id] = task
                     task.add_done_callback(lambda _: self._answers.pop(probe.id, None))
 
-            async def call_off(msg: Msg) -> None:
+            async def cancel(msg: Msg) -> None:
                 if (task := self._answers.get(msg.data.decode(errors="replace"))) is not None:
                     task.cancel()
 
             client = self._bus.client
             subscriptions = [
-                await client.subscribe(PROBE_CANCEL, cb=call_off),
+                await client.subscribe(PROBE_CANCEL, cb=cancel),
                 await client.subscribe(PROBE, queue=Owner.INGEST, cb=take),
             ]
             try:
@@ -76,42 +83,48 @@ class Prober:
                         await subscription.unsubscribe()
 
     async def _answer(self, msg: Msg, probe: Probe) -> None:
-        """Answer in turn, if somebody still waits by then."""
+        """Answer when it is its organization's turn, unless the probe has expired by then."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._seconds_left(probe)), self._turns.turn(probe.organization):
                 if self._seconds_left(probe) == 0.0:
                     return
                 probed = await self.probe(probe)
-                with suppress(NatsError):  # who asked waits no longer
+                with suppress(NatsError):  # the API waits no longer
                     await msg.respond(probed.model_dump_json().encode())
 
     def _seconds_left(self, probe: Probe) -> float | None:
         return max(0.0, (probe.expires_at - self._clock()) / 1e9) if probe.expires_at else None
 
     async def probe(self, probe: Probe) -> Probed:
-        """Grab one frame. Whatever is wrong is told. Cancelled, it leaves a source that hangs to its thread."""
+        """Grab one frame.
+
+        Returns:
+            The frame as JPEG, or a message that says why there is none.
+
+        Cancelled, it returns at once; a source that hangs is left to its thread, which closes it.
+        """
         try:
             address = self._settings.vault.open(probe.address)
         except CannotOpen as error:
             return Probed(message=f"The address cannot be read: {error}.")
-        look = _Look(self._settings, address, probe)
-        looking = in_thread(look)
+        attempt = _Attempt(self._settings, address, probe)
+        attempting = in_thread(attempt)
         try:
-            return await asyncio.shield(looking)
+            return await asyncio.shield(attempting)
         except (SourceError, BrokenFrame) as error:
             return Probed(message=str(error))
-        except Exception as error:  # noqa: BLE001  # whatever an address brings about, it is told to who wrote it
+        except Exception as error:  # noqa: BLE001  # any failure is answered to the user who gave the address
             # An error's text may repeat the address; where it was raised does not.
             log.error("a probe failed", error=type(error).__name__, where=traceback.format_tb(error.__traceback__)[-3:])
             return Probed(message=f"Unexpected: {type(error).__name__}. The log of ingest tells where.")
         finally:
-            if not looking.done():
-                look.end()
-                self._turns.linger(probe.organization, looking)
+            if not attempting.done():
+                attempt.end()
+                self._turns.linger(probe.organization, attempting)
 
 
-class _Look:
-    """Opens a source and grabs one frame of it, in a thread; `end` may come from another at any time."""
+class _Attempt:
+    """Opens a source and grabs one frame of it, in a thread. `end` may be called from another thread at any time."""
 
     def __init__(self, settings: IngestSettings, address: str, probe: Probe) -> None:
         self._settings, self._address, self._probe = settings, address, probe
@@ -131,7 +144,7 @@ class _Look:
             with self._guard:
                 self._source = source
                 if self._ended:
-                    raise SourceRefused(f"{source.name}: nobody waits for it any more")
+                    raise SourceRefused(f"{source.name}: the test was cancelled")
             if source.grab() is None:
                 raise SourceRefused(f"{source.name} is empty")
             picture = encode(source.retrieve(), Capture(width=self._probe.width))

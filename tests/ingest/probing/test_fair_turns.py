@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from services.ingest.fair_turns import FairTurns
+from services.ingest.probing.fair_turns import FairTurns
 
 
 class Line:
@@ -39,7 +39,7 @@ async def settle() -> None:
 
 
 async def test_one_organization_leaves_places_to_others() -> None:
-    line = Line(FairTurns(at_once=4, of_one=2))
+    line = Line(FairTurns(at_once=4, per_organization=2))
     await line.wait(*(f"a-{n}" for n in range(12)), "b-0")
 
     assert line.served == ["a-0", "a-1", "b-0"]
@@ -47,7 +47,7 @@ async def test_one_organization_leaves_places_to_others() -> None:
 
 
 async def test_organizations_are_served_in_turn() -> None:
-    line = Line(FairTurns(at_once=1, of_one=1))
+    line = Line(FairTurns(at_once=1, per_organization=1))
     await line.wait("a-0", "a-1", "a-2", "b-0", "b-1", "c-0")
     while len(line.served) < 6:
         await line.leave(line.served[-1])
@@ -70,7 +70,7 @@ async def test_who_stops_waiting_takes_nobodys_place() -> None:
 
 
 async def test_threads_that_hang_on_hold_up_their_own_organization_alone() -> None:
-    turns = FairTurns(at_once=4, of_one=2, lingering=2)
+    turns = FairTurns(at_once=4, per_organization=2, lingering=2)
     hanging = [asyncio.get_running_loop().create_future() for _ in range(2)]
     for thread in hanging:
         turns.linger("a", thread)

@@ -1,23 +1,21 @@
-"""A camera's work on files: where it goes on, where it begins anew, and how it is left."""
+"""Playback of files: where it continues, where it begins anew, and how it is left."""
 
 from __future__ import annotations
 
 import asyncio
-import math
+from typing import cast
 from unittest.mock import AsyncMock
-
-import pytest
 
 from contracts.frames import FrameHeader
 from contracts.identity import Policy
 from contracts.spec import CameraSpec, Capture, Source
-from services.ingest.camera import ABANDONED, CameraWorker
-from services.ingest.progress import Progress, ProgressStore
+from services.ingest.file_playback import ABANDONED, FilePlayback
+from services.ingest.progress import FileProgress, ProgressStore
+from services.ingest.publishing import Publisher
 from services.ingest.requeue import Stranded
 from services.ingest.settings import IngestSettings
 from services.ingest.sources.opening import open_source
 from services.kit.nats.bus import Bus
-from services.kit.nats.lease import Lease
 
 
 class FullStream:
@@ -41,12 +39,12 @@ class Remembered(ProgressStore):
     """Progress in memory."""
 
     def __init__(self) -> None:
-        self.written: list[Progress] = []
+        self.written: list[FileProgress] = []
 
-    async def read(self, _camera: str) -> Progress | None:
+    async def read(self, _camera: str) -> FileProgress | None:
         return self.written[-1] if self.written else None
 
-    async def write(self, _camera: str, progress: Progress) -> None:
+    async def write(self, _camera: str, progress: FileProgress) -> None:
         self.written.append(progress)
 
 
@@ -56,22 +54,20 @@ START = 1_764_000_000_000_000_000
 SPEC = CameraSpec(store="shop", camera="door", policy=Policy.EVERY, capture=Capture(width=64))
 
 
-def worker(
+def playback(
     progress: Remembered, stream: FullStream, address: str = DOOR, again: int = 0, start: int | None = None
-) -> CameraWorker:
-    settings = IngestSettings()
-    source = Source(camera="door", address=address, again=again, start=start)
-    work = CameraWorker(Bus(settings, "test"), progress, settings, SPEC, source)
-    work._publisher = stream  # type: ignore[assignment]  # stands in for it
-    return work
+) -> FilePlayback:
+    configured = Source(camera="door", address=address, again=again, start=start)
+    bus = Bus(IngestSettings(), "test")
+    return FilePlayback(bus, progress, cast("Publisher", stream), AsyncMock(), configured, lambda: SPEC)
 
 
 async def resumed(
     progress: Remembered, stream: FullStream, address: str = DOOR, again: int = 0, start: int | None = None
-) -> Progress:
+) -> FileProgress:
     source = open_source(address)
     try:
-        return await worker(progress, stream, address, again, start)._find_progress(source, Stranded())
+        return await playback(progress, stream, address, again, start).choose_session(source, Stranded())
     finally:
         source.close()
 
@@ -129,7 +125,7 @@ async def test_counting_one_file_anew_asks_for_no_other() -> None:
     assert await came_back(progress, stream, DOOR, again=1) == (first.session, True)
 
 
-async def finished(progress: Remembered, session: Progress) -> Progress:
+async def finished(progress: Remembered, session: FileProgress) -> FileProgress:
     await progress.write("door", session.model_copy(update={"finished": True}))
     return session
 
@@ -148,15 +144,12 @@ async def test_a_file_that_is_counted_anew_is_another_session() -> None:
     assert second == await resumed(progress, stream, again=1)
 
 
-async def test_who_leaves_a_file_while_its_stream_is_full_writes_nothing_afterwards(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_who_leaves_a_file_while_its_stream_is_full_writes_nothing_afterwards() -> None:
     progress, stream = Remembered(), FullStream(room=3)
-    leaving = worker(progress, stream)
-    monkeypatch.setattr(leaving._report, "say", lambda *_args, **_kwargs: asyncio.sleep(0))
+    leaving = playback(progress, stream)
     source = open_source(DOOR)
 
-    work = asyncio.create_task(leaving._publish_file(source, Progress(session="s", start=0)))
+    work = asyncio.create_task(leaving.publish(source, FileProgress(session="s", start=0)))
     await stream.full.wait()
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
@@ -168,53 +161,3 @@ async def test_who_leaves_a_file_while_its_stream_is_full_writes_nothing_afterwa
     assert left_with[-1].next_seq == 3
     assert (stream.taken, progress.written) == ([0, 1, 2], left_with)
     source.close()
-
-
-class Watched:
-    """Takes all frames of a live camera, and says so."""
-
-    def __init__(self) -> None:
-        self.sessions: list[str] = []
-        self.dropped = 0
-        self.changed = asyncio.Condition()
-
-    async def offer(self, header: FrameHeader, _jpeg: bytes, _spec: CameraSpec) -> bool:
-        async with self.changed:
-            self.sessions.append(header.session)
-            self.changed.notify_all()
-        return True
-
-    def drop(self) -> None:
-        self.dropped += 1
-
-    async def see(self, frames: int) -> None:
-        async with self.changed:
-            await self.changed.wait_for(lambda: len(self.sessions) >= frames)
-
-
-async def test_who_had_lost_the_camera_and_has_it_again_begins_another_session() -> None:
-    """Another replica may have shown the same people meanwhile, and the tracker have ended the first one for that."""
-    settings, watched, lease = IngestSettings(), Watched(), object.__new__(Lease)
-    lease.epoch, lease._until = 0, math.inf
-    door = Source(camera="door", address="sim://door?fps=20&width=320&height=180")
-    spec = SPEC.model_copy(update={"policy": Policy.LATEST})
-    work = CameraWorker(Bus(settings, "test"), Remembered(), settings, spec, door, lease)
-    work._publisher = watched  # type: ignore[assignment]  # stands in for it
-    work._report = AsyncMock()
-    source = open_source(door.address)
-    showing = asyncio.create_task(work._live(source))
-    async with asyncio.timeout(20):
-        await watched.see(3)
-        lease._until = 0.0
-        while not watched.dropped:  # noqa: ASYNC110  # no event tells it
-            await asyncio.sleep(0.01)
-        before = len(watched.sessions)
-        lease.epoch, lease._until = 1, math.inf
-        await watched.see(before + 3)
-    showing.cancel()
-    await asyncio.gather(showing, return_exceptions=True)
-    source.close()
-
-    assert len(set(watched.sessions[:before])) == 1
-    assert len(set(watched.sessions[before:])) == 1
-    assert watched.sessions[0] != watched.sessions[-1]

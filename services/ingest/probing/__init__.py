@@ -1,0 +1,1 @@
+"""Camera tests: one frame of an address, on request."""
