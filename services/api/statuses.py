@@ -12,6 +12,7 @@ from contracts.streams import STATUS
 from services.kit.nats.bus import Bus
 from services.kit.nats.camera_status import EVERY_STATUS, read_status
 from services.kit.nats.consumer import Reader
+from services.kit.nats.subscribers import subscribed
 
 SEVERITY = (
     State.RUNNING,
@@ -66,9 +67,11 @@ class Statuses:
 
     async def follow(self, bus: Bus) -> None:
         """Read the stream until cancelled: the last status of each subject, then every new one."""
-        await bus.client.subscribe(EVERY_STATUS, cb=self._on_message)
         config = ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, filter_subject=EVERY_STATUS)
-        async with Reader(bus, STATUS.name, config) as reader:
+        async with (
+            subscribed(bus.broker, EVERY_STATUS, self._on_message),
+            Reader(bus, STATUS.name, config) as reader,
+        ):
             async for msg in reader:
                 if (status := read_status(msg)) is not None:
                     self.take(status)

@@ -28,8 +28,8 @@ from services.kit.logs import logger
 from services.kit.nats.bus import Backoff, Bus
 from services.kit.nats.consumer import Reader
 from services.kit.nats.dead_letters import dead_letter
-from services.kit.nats.jetstream_subscriber import Messages, jetstream_subscriber
 from services.kit.nats.runs import Runs
+from services.kit.nats.subscribers import Messages, jetstream_subscriber
 from services.kit.service import Health, serve
 from services.kit.tasks import cancel_and_wait
 from services.persistence import metrics

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from contracts.streams import DETECTIONS
 from contracts.subjects import detections
-from services.kit.nats.jetstream_subscriber import Messages, jetstream_subscriber
+from services.kit.nats.subscribers import Messages, jetstream_subscriber
 
 BATCHES, ROUNDS = 2000, 5
 SIZES = (1, 8, 32, 500)

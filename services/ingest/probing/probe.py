@@ -25,6 +25,7 @@ from services.ingest.threads import in_thread
 from services.kit.codec import BrokenFrame, encode
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
+from services.kit.nats.subscribers import subscribed
 from services.kit.vault import CannotOpen
 
 log = logger()
@@ -70,17 +71,9 @@ class Prober:
                 if (task := self._answers.get(msg.data.decode(errors="replace"))) is not None:
                     task.cancel()
 
-            client = self._bus.client
-            subscriptions = [
-                await client.subscribe(PROBE_CANCEL, cb=cancel),
-                await client.subscribe(PROBE, queue=Owner.INGEST, cb=take),
-            ]
-            try:
+            broker = self._bus.broker
+            async with subscribed(broker, PROBE_CANCEL, cancel), subscribed(broker, PROBE, take, queue=Owner.INGEST):
                 await asyncio.Event().wait()
-            finally:
-                for subscription in subscriptions:
-                    with suppress(NatsError):
-                        await subscription.unsubscribe()
 
     async def _answer(self, msg: Msg, probe: Probe) -> None:
         """Answer when it is its organization's turn, unless the probe has expired by then."""

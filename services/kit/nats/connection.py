@@ -111,7 +111,9 @@ class SturdyBroker(NatsBroker):
         """Flush published messages and close the connection."""
         try:
             await super().stop(exc_type, exc_val, exc_tb)
-        except (NatsError, TimeoutError, OSError):
+        except (NatsError, TimeoutError, OSError, ExceptionGroup) as error:  # the group is of its subscribers' errors
+            if isinstance(error, ExceptionGroup) and error.split((NatsError, TimeoutError, OSError))[1] is not None:
+                raise
             if self._connection is not None:
                 with suppress(NatsError, TimeoutError, OSError):
                     async with asyncio.timeout(CLOSE_TIMEOUT):  # a socket whose peer has died may never report it

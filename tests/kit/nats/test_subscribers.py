@@ -19,7 +19,7 @@ from contracts.streams import CROSSINGS, run_streams
 from contracts.subjects import crossings
 from services.kit.nats.bus import Bus
 from services.kit.nats.consumer import Reader
-from services.kit.nats.jetstream_subscriber import JetStreamSubscriber, Messages, jetstream_subscriber
+from services.kit.nats.subscribers import JetStreamSubscriber, Messages, jetstream_subscriber, subscribed
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually
 
@@ -30,7 +30,7 @@ def message(data: bytes = b"{}") -> Msg:
     return Msg(_client=None, subject=SUBJECT, data=data)  # type: ignore[arg-type]  # nothing is sent by it
 
 
-def subscribed(broker: NatsBroker) -> JetStreamSubscriber:
+def of_crossings(broker: NatsBroker) -> JetStreamSubscriber:
     return jetstream_subscriber(broker, CROSSINGS)
 
 
@@ -43,7 +43,7 @@ async def bus(settings: ServiceSettings) -> AsyncIterator[Bus]:
 class TestPipeline:
     async def test_the_handler_gets_the_messages_of_a_batch_as_they_are(self) -> None:
         broker = NatsBroker(logger=None)
-        subscriber = subscribed(broker)
+        subscriber = of_crossings(broker)
         batches: list[list[bytes]] = []
 
         @subscriber
@@ -57,7 +57,7 @@ class TestPipeline:
 
     async def test_an_error_of_the_handler_reaches_whoever_delivers(self) -> None:
         broker = NatsBroker(logger=None)
-        subscriber = subscribed(broker)
+        subscriber = of_crossings(broker)
 
         @subscriber
         async def store(messages: Messages) -> None:
@@ -69,7 +69,7 @@ class TestPipeline:
 
     async def test_dependencies_are_injected(self) -> None:
         broker = NatsBroker(logger=None)
-        subscriber = subscribed(broker)
+        subscriber = of_crossings(broker)
         seen: list[object] = []
 
         @subscriber
@@ -84,7 +84,7 @@ class TestPipeline:
 
     async def test_a_test_broker_calls_it_without_a_server(self) -> None:
         broker = NatsBroker(logger=None)
-        subscriber = subscribed(broker)
+        subscriber = of_crossings(broker)
         bodies: list[bytes] = []
 
         @subscriber
@@ -100,7 +100,7 @@ class TestPipeline:
     async def test_metrics_of_faststream_count_batches_messages_and_errors(self) -> None:
         registry = CollectorRegistry()
         broker = NatsBroker(logger=None, middlewares=[NatsPrometheusMiddleware(registry=registry)])
-        subscriber = subscribed(broker)
+        subscriber = of_crossings(broker)
 
         @subscriber
         async def store(messages: Messages) -> None:
@@ -119,7 +119,7 @@ class TestPipeline:
 
     def test_it_is_one_of_the_brokers_subscribers(self) -> None:
         broker = NatsBroker(logger=None)
-        subscriber = subscribed(broker)
+        subscriber = of_crossings(broker)
 
         assert broker.subscribers == [subscriber]
 
@@ -136,7 +136,7 @@ class TestPipeline:
 
 class TestConsumer:
     async def test_what_our_consumer_pulls_is_handled_and_acknowledged_by_the_handler(self, bus: Bus) -> None:
-        subscriber = subscribed(bus.broker)
+        subscriber = of_crossings(bus.broker)
         handled: asyncio.Queue[bytes] = asyncio.Queue()
 
         @subscriber
@@ -165,7 +165,7 @@ class TestConsumer:
         await eventually(all_acknowledged)
 
     async def test_faststream_makes_no_consumer_of_its_own(self, bus: Bus) -> None:
-        subscriber = subscribed(bus.broker)
+        subscriber = of_crossings(bus.broker)
 
         @subscriber
         async def store(messages: Messages) -> None:
@@ -179,3 +179,57 @@ class TestConsumer:
 async def _deliver(reader: Reader, deliver: Callable[[Any], Awaitable[None]]) -> None:
     while True:
         await deliver(await reader.batch(2))
+
+
+class TestCore:
+    """Subjects that no stream keeps."""
+
+    async def test_messages_come_as_they_are_until_the_context_ends(self, bus: Bus) -> None:
+        bodies: asyncio.Queue[bytes] = asyncio.Queue()
+
+        async def take(message: Msg) -> None:
+            bodies.put_nowait(message.data)
+
+        async with subscribed(bus.broker, "metrica.probe", take):
+            await bus.client.publish("metrica.probe", b"\xff no JSON")
+            first = await asyncio.wait_for(bodies.get(), 10)
+        await bus.client.publish("metrica.probe", b"late")
+        await bus.client.flush()
+
+        assert first == b"\xff no JSON"
+        assert bodies.empty()
+
+    async def test_an_error_of_the_handler_does_not_keep_the_next_message_from_it(self, bus: Bus) -> None:
+        bodies: asyncio.Queue[bytes] = asyncio.Queue()
+
+        async def take(message: Msg) -> None:
+            if message.data == b"bad":
+                raise LookupError
+            bodies.put_nowait(message.data)
+
+        async with subscribed(bus.broker, "metrica.probe", take):
+            await bus.client.publish("metrica.probe", b"bad")
+            await bus.client.publish("metrica.probe", b"good")
+
+            assert await asyncio.wait_for(bodies.get(), 10) == b"good"
+
+    async def test_of_a_queue_each_message_reaches_one(self, bus: Bus) -> None:
+        taken: asyncio.Queue[str] = asyncio.Queue()
+
+        async def first(message: Msg) -> None:
+            taken.put_nowait(f"first {message.data.decode()}")
+
+        async def second(message: Msg) -> None:
+            taken.put_nowait(f"second {message.data.decode()}")
+
+        broker = bus.broker
+        async with (
+            subscribed(broker, "metrica.probe", first, queue="ingest"),
+            subscribed(broker, "metrica.probe", second, queue="ingest"),
+        ):
+            for number in range(20):
+                await bus.client.publish("metrica.probe", b"%d" % number)
+            numbers = [(await asyncio.wait_for(taken.get(), 10)).split()[1] for _ in range(20)]
+
+        assert sorted(numbers, key=int) == [str(number) for number in range(20)]
+        assert taken.empty()
