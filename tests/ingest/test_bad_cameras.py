@@ -74,11 +74,11 @@ ASKED = {"basic": 'Basic realm="cam"', "digest": 'Digest realm="cam", nonce="012
 OK = b"HTTP/1.1 200 OK\r\n\r\n"
 HTTP_401 = b"HTTP/1.1 401 No\r\nWWW-Authenticate: %s\r\nContent-Length: 0\r\n\r\n"
 
-NO_ANSWER, NO_TLS, NO_HTTP = "did not answer within 2 s", "does not answer in TLS", "answers, but with what is no HTTP"
+NO_ANSWER, NO_TLS, NO_HTTP = "did not answer within 2 s", "does not answer in TLS", "answers, but not in HTTP"
 NO_VIDEO, NO_PICTURE = "answers, but sends no video that can be read", "answers, but sent no picture within 2 s"
 NOT_LET_IN = "did not let us in, or has no such stream: are user name and password right?"
 
-ELSEWHERE = "says again and again that the stream is elsewhere"
+ELSEWHERE = "the camera redirects again and again"
 HEADERS = b"X-More: 1\r\n" * 100
 NONSENSE = b"\x00\x01\x02\xff" * 100
 HALF = MJPEG + PART + JPEG[: len(JPEG) // 2]
@@ -106,7 +106,7 @@ def bad_cameras(folder: Path) -> dict[str, tuple[Address, str]]:
         "has sound alone": (rtsp({"DESCRIBE": sound}), "holds no video"),
         "knows another password (basic)": (rtsp({"DESCRIBE": unlike["basic"]}), NOT_LET_IN),
         "knows another password (digest)": (rtsp({"DESCRIBE": unlike["digest"]}), NOT_LET_IN),
-        "is elsewhere": (rtsp({"DESCRIBE": reply("302 Moved")}), "says that the stream is elsewhere, and not where"),
+        "is elsewhere": (rtsp({"DESCRIBE": reply("302 Moved")}), "redirects to an address that is not RTSP"),
         "has no such stream": (rtsp({"DESCRIBE": reply("404 Not Found")}), "has no stream at this path"),
         "hangs over HTTP": (at("http", silent), "did not answer in time"),
         "hangs in TLS over HTTP": (at("https", silent), NO_TLS),

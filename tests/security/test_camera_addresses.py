@@ -304,7 +304,7 @@ class TestRtspRedirect:
     def test_to_what_is_no_camera_is_told(self, location: str) -> None:
         with (
             scripted_rtsp({"DESCRIBE": reply("301 Moved", {"Location": location})}, SHOP) as camera,
-            pytest.raises(SourceLost, match="is elsewhere"),
+            pytest.raises(SourceLost, match="the camera redirects"),
         ):
             look(camera.address)
 

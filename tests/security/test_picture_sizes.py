@@ -127,7 +127,7 @@ def test_a_picture_without_an_end_is_given_up(shop: Site) -> None:
     grown, words = growth(shop.url("/sound"), address)
 
     assert grown < 2 * MOST_GROWTH
-    assert "sends more than a picture takes" in words[0]
+    assert "sends more data than a picture takes" in words[0]
 
 
 @pytest.mark.parametrize("coding", bombs.CODERS)

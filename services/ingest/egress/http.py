@@ -74,7 +74,7 @@ class Fetcher(Connections):
             if not isinstance(resource, str):
                 return resource
             url = urljoin(url, resource)
-        raise SourceLost(f"{self.name}: the camera says again and again that the stream is elsewhere")
+        raise SourceLost(f"{self.name}: the camera redirects again and again")
 
     def io_open(self, url: str, flags: int, options: object) -> Resource | io.BytesIO:  # noqa: ARG002  # PyAV's call
         """Open a further address for FFmpeg.
@@ -124,7 +124,9 @@ class Fetcher(Connections):
                 return parts
         except ValueError:
             pass
-        raise SourceRefused(f"{self.name} leads to what is no http:// or https:// address: that is not followed")
+        raise SourceRefused(
+            f"{self.name} redirects to an address that is neither http:// nor https://: that is not followed"
+        )
 
     def _login_of(self, parts: SplitResult) -> Login | None:
         own = Login.parse(parts.netloc.rpartition("@")[0])
@@ -135,7 +137,7 @@ class Fetcher(Connections):
     def _request(self, parts: SplitResult, url: str, target: str, at: int, authorization: str | None) -> Resource:
         self._requests += 1
         if self._requests > MOST_REQUESTS:
-            raise SourceLost(f"{self.name} leads from one address to the next, and to no picture")
+            raise SourceLost(f"{self.name} leads from address to address, and to no picture")
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         left = min(self._timeout, self._deadline - time.monotonic())
         try:
@@ -165,7 +167,7 @@ class Fetcher(Connections):
             raise SourceLost(f"{self.name} did not answer in time") from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.drop(connection)
-            raise SourceLost(f"{self.name} answers, but with what is no HTTP") from error
+            raise SourceLost(f"{self.name} answers, but not in HTTP") from error
 
     def receive(self, connection: socket.socket, buffer: memoryview) -> int:
         """Receive bytes within the limits of time and size.
@@ -249,7 +251,8 @@ class Resource:
                 return b""
             taken = self._response.read1(count)
         except Exhausted:
-            self._fetcher.failure = SourceLost(f"{self._fetcher.name} sends more than a picture takes, and no picture")
+            name = self._fetcher.name
+            self._fetcher.failure = SourceLost(f"{name} sends more data than a picture takes, and no picture")
             return b""
         except SourceError as error:
             self._fetcher.failure = error

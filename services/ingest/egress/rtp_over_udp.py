@@ -66,7 +66,7 @@ class UdpPorts:
         """
         interleaved = _INTERLEAVED.search(request.get("Transport") or "")
         if interleaved is None or len(self.channels) >= MOST_CHANNELS:
-            raise Malformed("FFmpeg asks for what is no track of a camera")
+            raise Malformed("it has too many tracks, or FFmpeg asks for none of them")
         self._channel_pair = int(interleaved[1]), int(interleaved[2])
         pair = self._open_pair()
         for channel, port in zip(self._channel_pair, pair, strict=True):

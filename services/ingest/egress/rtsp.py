@@ -62,7 +62,7 @@ class RtspRelay(Connections):
         try:
             self._relay()
         except Exhausted:
-            self.failure = SourceLost(f"{self.name} sends more than a picture takes, and no picture")
+            self.failure = SourceLost(f"{self.name} sends more data than a picture takes, and no picture")
         except Malformed as error:
             self.failure = SourceLost(f"{self.name} does not speak RTSP properly: {error}")
         except UdpRefused:
@@ -99,7 +99,7 @@ class RtspRelay(Connections):
             request = reader.head()
             request_line = _REQUEST.fullmatch(request.start)
             if request_line is None:
-                raise Malformed("FFmpeg asks for what is no request")
+                raise Malformed("FFmpeg's request cannot be read")
             method = self.unanswered = request_line[1]
             over_udp = self._udp if method == "SETUP" else None
             if over_udp is not None:
@@ -108,7 +108,7 @@ class RtspRelay(Connections):
             answer, body = self._answer(reader, camera)
             status_line = _STATUS.fullmatch(answer.start)
             if status_line is None:
-                raise Malformed("the camera answers with what is no answer")
+                raise Malformed("its answer has no status line")
             self.status, self.unanswered = int(status_line[1]), ""
             if 300 <= self.status < 400:
                 self.moved = answer.get("Location") or ""
@@ -120,7 +120,7 @@ class RtspRelay(Connections):
             reader.connection.sendall(answer.encode() + body)
             if method == "PLAY" and 200 <= self.status < 300:
                 return
-        raise Malformed("the conversation comes to no end")
+        raise Malformed(f"it does not play after {MOST_MESSAGES} requests")
 
     def _refuse_transport(self) -> None:
         if self._udp is not None:

@@ -74,7 +74,7 @@ class Location:
         except ValueError:
             scheme, host, port = "", None, None
         if scheme not in ("rtsp", "rtspu", "rtsps") or not host or not location:
-            raise SourceLost(f"{self.name}: the camera says that the stream is elsewhere, and not where")
+            raise SourceLost(f"{self.name}: the camera redirects to an address that is not RTSP")
         if self.scheme == "rtspu" and scheme == "rtsp":
             scheme = "rtspu"  # an answer names the server; the transport stays the user's choice
         login = _login(there) or (self.login if host == self.host else "")

@@ -226,7 +226,7 @@ def _open_rtsp(
             if relay.moved is None:
                 raise
             camera = camera.moved(relay.moved)
-    raise SourceLost(f"{camera.name}: the camera says again and again that the stream is elsewhere")
+    raise SourceLost(f"{camera.name}: the camera redirects again and again")
 
 
 @contextmanager

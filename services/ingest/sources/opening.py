@@ -54,7 +54,7 @@ def open_source(
     if rate is not None and kind != "file":
         raise SourceRefused("a rate is for video files: a camera and a simulation have their own; leave it out")
     if track is not None and kind in ("device", "sim"):
-        raise SourceRefused("a track is for files and streams: what this shows has one alone; leave it out")
+        raise SourceRefused("a track is for files and streams: this source has one alone; leave it out")
     if scheme:
         match scheme[1].lower():
             case "sim":

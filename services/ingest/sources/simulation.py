@@ -141,7 +141,7 @@ class SimulatedDoor:
             ValueError: the simulation has no end, and `until_ns` is not given.
         """
         if until_ns is None and self._parameters.people is None:
-            raise ValueError("an endless simulation has no whole truth: say up to when")
+            raise ValueError("the truth of an endless simulation needs an end: give until_ns")
         crossings: list[TrueCrossing] = []
         for walk in self._script():
             if until_ns is not None and walk.begin * SECOND > until_ns:
@@ -247,5 +247,5 @@ def open_simulation(address: str) -> SimulatedDoor:
         name = str(problem["loc"][0])
         if problem["type"] == "extra_forbidden":
             known = ", ".join(DoorParameters.model_fields)
-            raise SourceRefused(f"{scene}: it does not know one of its parameters; there are {known}") from error
+            raise SourceRefused(f"{scene}: a parameter is unknown; there are {known}") from error
         raise SourceRefused(f"{scene}: {name}: {problem['msg'].lower()}") from error

@@ -28,7 +28,7 @@ class TestParameters:
     @pytest.mark.parametrize(
         ("parameters", "words"),
         [
-            ("persons=3", "does not know one of its parameters; there are people, pace"),
+            ("persons=3", "a parameter is unknown; there are people, pace"),
             ("people=0", "people: input should be greater than or equal to 1"),
             ("people=many", "people: input should be a valid integer"),
             ("fps=1000", "fps: input should be less than or equal to 60"),
@@ -95,7 +95,7 @@ class TestTruth:
         assert door("").truth(60 * 10**9) == finite.truth(60 * 10**9)
 
     def test_endless_simulation_has_no_whole_truth(self) -> None:
-        with pytest.raises(ValueError, match="say up to when"):
+        with pytest.raises(ValueError, match="needs an end: give until_ns"):
             door("").truth()
 
     def test_line_lies_where_truth_counts(self) -> None:
