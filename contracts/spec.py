@@ -109,6 +109,11 @@ class Capture(_Frozen):
     rate: Annotated[float, Field(gt=0, le=MAX_RATE, allow_inf_nan=False)] | None = None
 
 
+def reading_changes(track: int | None, rate: float | None) -> dict[str, int | float | None]:
+    """Turn options for a video's track and rate into changes of a `Capture`: None changes nothing, 0 resets to None."""
+    return {name: value or None for name, value in (("track", track), ("rate", rate)) if value is not None}
+
+
 class CameraSpec(_Frozen):
     """One camera at one revision. Immutable: a change makes the next revision."""
 

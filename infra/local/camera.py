@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 import asyncpg
 
 from contracts.identity import token
-from contracts.spec import CountingLine, Side
+from contracts.spec import CountingLine, Side, reading_changes
 from infra.local import demo
 from infra.local.errors import LocalError
 from infra.local.options import Options, Points
@@ -87,9 +87,7 @@ def merged(options: Options, before: CameraSetup | None) -> CameraSetup:
     if options.in_side is not None:
         line = line.model_copy(update={"in_side": options.in_side})
     changes: dict[str, object] = {"lines": (line, *setup.lines[1:])}
-    capture = {name: value or None for name in ("track", "rate") if (value := getattr(options, name)) is not None}
-    if capture:
-        changes["capture"] = setup.capture.model_copy(update=capture)
+    changes["capture"] = setup.capture.model_copy(update=reading_changes(options.track, options.rate))
     if options.model is not None:
         changes["model"] = options.model
     if options.store is not None:
