@@ -60,18 +60,18 @@ class RunState(StrEnum):
     """Ended early by its starter; its counts up to then remain."""
 
 
-class _Frozen(BaseModel):
+class _RunModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class RunCamera(_Frozen):
+class RunCamera(_RunModel):
     """A camera in a run."""
 
     camera: Token
     store: Token
 
 
-class Stretch(_Frozen):
+class Stretch(_RunModel):
     """Frames `first` to `last` of a camera's session, as counted by a run."""
 
     camera: Token
@@ -80,7 +80,7 @@ class Stretch(_Frozen):
     last: Seq
 
 
-class Run(_Frozen):
+class Run(_RunModel):
     """A run: its entry in the bucket `runs`.
 
     Attributes:

@@ -41,11 +41,11 @@ class Anchor(StrEnum):
     FOOT = "foot"
 
 
-class _Frozen(BaseModel):
+class _SpecModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class CountingLine(_Frozen):
+class CountingLine(_SpecModel):
     """A directed segment at which crossings are counted.
 
     `revision` rises with each change of the geometry, the side or the anchor: it is part of each crossing's id.
@@ -91,7 +91,7 @@ MAX_RATE = 1000.0
 """Highest frames per second that may be set for a video: slow-motion cameras record as many."""
 
 
-class Capture(_Frozen):
+class Capture(_SpecModel):
     """Settings that turn a source into frames. Part of a file's session: a change makes another session.
 
     Attributes:
@@ -114,7 +114,7 @@ def reading_changes(track: int | None, rate: float | None) -> dict[str, int | fl
     return {name: value or None for name, value in (("track", track), ("rate", rate)) if value is not None}
 
 
-class CameraSpec(_Frozen):
+class CameraSpec(_SpecModel):
     """One camera at one revision. Immutable: a change makes the next revision."""
 
     version: int = 1
@@ -161,7 +161,7 @@ class CameraSpec(_Frozen):
         return self
 
 
-class Source(_Frozen):
+class Source(_SpecModel):
     """The source of a camera's frames. Only ingest may read it: an address can contain a password."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)

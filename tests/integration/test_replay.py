@@ -17,7 +17,7 @@ from contracts.subjects import detections
 from infra.local.stack import Stack
 from services.api.cameras.repository import CameraSetup, ensure_camera
 from services.cli.replaying.ordered_publish import OrderedPublisher
-from services.cli.replaying.results import CrossingRow, between, holds
+from services.cli.replaying.results import StoredCrossing, between, holds
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.tracker.counting.camera_counter import CameraCounter
@@ -85,7 +85,7 @@ def _counted(frames: Sequence[Detections]) -> list[str]:
     return sorted(str(crossing.id) for frame in frames for crossing in counter.step(frame, spec).crossings)
 
 
-def _ids(rows: Sequence[CrossingRow]) -> list[str]:
+def _ids(rows: Sequence[StoredCrossing]) -> list[str]:
     return sorted(str(row.id) for row in rows)
 
 

@@ -15,7 +15,7 @@ from services.cli.console.errors import CommandError
 if TYPE_CHECKING:
     from contracts.runs import Run
     from services.cli.replaying.comparison import Comparison
-    from services.cli.replaying.results import CrossingRow, Total
+    from services.cli.replaying.results import StoredCrossing, Total
     from services.kit.nats.bus import Bus
 
 app = typer.Typer(help="List the runs other than the live one, compare and delete them.", no_args_is_help=True)
@@ -166,7 +166,7 @@ def _as_json(name: str, other: str, comparison: Comparison) -> dict[str, Any]:  
     }
 
 
-def _crossing(counted: CrossingRow) -> dict[str, Any]:  # any JSON
+def _crossing(counted: StoredCrossing) -> dict[str, Any]:  # any JSON
     return {field: str(value) if field == "id" else value for field, value in counted._asdict().items()}
 
 

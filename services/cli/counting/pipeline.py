@@ -32,7 +32,7 @@ class CountedFrame:
 
 
 @dataclass(slots=True)
-class SessionTally:
+class CountResult:
     """The results of a session so far.
 
     Attributes:
@@ -91,7 +91,7 @@ class Pipeline:
         """
         self._source, self._spec, self._detector, self._start = source, spec, detector, start
         self._counter = CameraCounter(LIVE, spec.store, spec.camera)
-        self.tally = SessionTally(session_of(source, spec.capture, start), detector.model)
+        self.tally = CountResult(session_of(source, spec.capture, start), detector.model)
 
     @property
     def size(self) -> tuple[int, int]:

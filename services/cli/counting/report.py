@@ -11,7 +11,7 @@ from rich.table import Table
 
 from contracts.identity import Direction
 from contracts.spec import CountingLine
-from services.cli.counting.pipeline import SessionTally
+from services.cli.counting.pipeline import CountResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,14 @@ class KnownTotals:
     ins: int
     outs: int
 
-    def error_percent(self, tally: SessionTally) -> float:
+    def error_percent(self, tally: CountResult) -> float:
         """Return the sum of both directions' errors, in percent of the true crossings."""
         off = abs(tally.count(Direction.IN) - self.ins) + abs(tally.count(Direction.OUT) - self.outs)
         return 100 * off / max(1, self.ins + self.outs)
 
 
 def as_json(
-    tally: SessionTally, lines: Sequence[CountingLine], truth: KnownTotals | None, notes: Sequence[str] = ()
+    tally: CountResult, lines: Sequence[CountingLine], truth: KnownTotals | None, notes: Sequence[str] = ()
 ) -> dict[str, JsonValue]:
     """Make the object of `--json`; `in` and `out` are sums over all lines, `notes` are remarks on the source."""
     result: dict[str, JsonValue] = {
@@ -60,7 +60,7 @@ def as_json(
     return result
 
 
-def show(tally: SessionTally, lines: Sequence[CountingLine], truth: KnownTotals | None, start: int) -> None:
+def show(tally: CountResult, lines: Sequence[CountingLine], truth: KnownTotals | None, start: int) -> None:
     """Print the crossings and the totals.
 
     Args:

@@ -14,7 +14,7 @@ from contracts.events import Detections
 from contracts.frames import FrameHeader
 from contracts.identity import LIVE
 from contracts.spec import CameraSpec, Capture
-from services.cli.counting.pipeline import SessionTally
+from services.cli.counting.pipeline import CountResult
 from services.cli.counting.prefetch import ahead
 from services.detector.backends.protocol import Detector
 from services.detector.inference import analyze
@@ -34,7 +34,7 @@ class Count:
     def __init__(self, source: FrameSource, spec: CameraSpec, detector: Detector) -> None:
         """Prepare the count. The detector must have the spec's model."""
         self.spec, self.detector = spec, detector
-        self.tally = SessionTally(session_of(source, spec.capture, start=0), detector.model)
+        self.tally = CountResult(session_of(source, spec.capture, start=0), detector.model)
         self._decimator = Decimator(spec.capture.fps)
         self._counter = CameraCounter(LIVE, spec.store, spec.camera)
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timezone, tzinfo
 
 from contracts.events import Crossing
 from contracts.identity import Direction, to_datetime
-from services.cli.replaying.results import CrossingRow
+from services.cli.replaying.results import StoredCrossing
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class Comparison:
     """
 
     equal: int
-    changed: tuple[tuple[CrossingRow, CrossingRow], ...]
-    only_first: tuple[CrossingRow, ...]
-    only_second: tuple[CrossingRow, ...]
+    changed: tuple[tuple[StoredCrossing, StoredCrossing], ...]
+    only_first: tuple[StoredCrossing, ...]
+    only_second: tuple[StoredCrossing, ...]
     hours: tuple[Hour, ...]
 
     @property
@@ -47,7 +47,7 @@ class Comparison:
         return not (self.changed or self.only_first or self.only_second)
 
 
-def compare(first: Sequence[CrossingRow], second: Sequence[CrossingRow]) -> Comparison:
+def compare(first: Sequence[StoredCrossing], second: Sequence[StoredCrossing]) -> Comparison:
     """Compare the crossings of two runs."""
     first_ids, by_id = {crossing.id for crossing in first}, {crossing.id: crossing for crossing in second}
     both = [(crossing, by_id[crossing.id]) for crossing in first if crossing.id in by_id]
@@ -62,7 +62,7 @@ def compare(first: Sequence[CrossingRow], second: Sequence[CrossingRow]) -> Comp
 
 
 def by_hour(
-    first: Iterable[CrossingRow | Crossing], second: Iterable[CrossingRow | Crossing], zone: tzinfo = UTC
+    first: Iterable[StoredCrossing | Crossing], second: Iterable[StoredCrossing | Crossing], zone: tzinfo = UTC
 ) -> tuple[Hour, ...]:
     """Count the crossings of two runs by line and by hour of a time zone. An hour repeated by the clocks gives two."""
     counts = Counter((_hour_and_line(crossing, zone), crossing.direction, 0) for crossing in first)
@@ -77,7 +77,7 @@ def by_hour(
     )
 
 
-def _hour_and_line(crossing: CrossingRow | Crossing, zone: tzinfo) -> tuple[datetime, str, str]:
+def _hour_and_line(crossing: StoredCrossing | Crossing, zone: tzinfo) -> tuple[datetime, str, str]:
     local = to_datetime(crossing.at).astimezone(zone).replace(minute=0, second=0, microsecond=0)
     # Repeated hours are equal in a named time zone, but differ with fixed offsets.
     return local.replace(tzinfo=timezone(local.utcoffset() or UTC.utcoffset(None))), crossing.camera, crossing.line

@@ -27,7 +27,7 @@ BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class StoredExtent:
     """The extent of a camera's stored data: captured_at of the first and last, ns UTC, and about how many frames."""
 
     store: str
@@ -51,7 +51,7 @@ class HistorySource(Protocol):
         """List the cameras with stored data."""
         ...
 
-    async def extent(self, kind: RunKind, camera: str) -> Extent | None:
+    async def extent(self, kind: RunKind, camera: str) -> StoredExtent | None:
         """Return the extent of a camera's stored data; None if there is none."""
         ...
 
@@ -81,7 +81,7 @@ class BrokerHistory:
         """See `HistorySource`."""
         return sorted({parse(subject).camera for subject in await self._subjects(kind, _stream(kind).subjects[0])})
 
-    async def extent(self, kind: RunKind, camera: str) -> Extent | None:
+    async def extent(self, kind: RunKind, camera: str) -> StoredExtent | None:
         """See `HistorySource`."""
         stream, subjects = _stream(kind).name, await self._subjects(kind, _pattern(kind, camera))
         if not subjects:
@@ -91,7 +91,7 @@ class BrokerHistory:
              await self._bus.js.get_last_msg(stream, subject))
             for subject in subjects
         ]  # fmt: skip
-        return Extent(
+        return StoredExtent(
             store=parse(max(ends, key=lambda pair: pair[1].seq or 0)[1].subject or "").store,
             first=min(_frame_of(kind, first).captured_at for first, _ in ends),
             last=max(_frame_of(kind, last).captured_at for _, last in ends),

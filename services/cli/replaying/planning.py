@@ -12,7 +12,7 @@ from contracts.runs import Run, RunCamera, RunKind
 from contracts.spec import CameraSpec, CountingLine
 from services.cli.console.errors import CommandError
 from services.cli.console.options import LineWords
-from services.cli.replaying.history import Extent, HistorySource
+from services.cli.replaying.history import HistorySource, StoredExtent
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _first(requested: int | None, source: int | None, stored: int) -> int:
     return next(limit for limit in (requested, source, stored) if limit is not None)
 
 
-async def _extent(past: HistorySource, kind: RunKind, camera: str) -> Extent:
+async def _extent(past: HistorySource, kind: RunKind, camera: str) -> StoredExtent:
     extent = await past.extent(kind, camera)
     if extent is not None:
         return extent

@@ -46,7 +46,7 @@ WHERE c.run = $1 ORDER BY c.at_ns, c.id
 """
 
 
-class CrossingRow(NamedTuple):
+class StoredCrossing(NamedTuple):
     """A crossing in the database, with all fields of the event but its run."""
 
     id: UUID
@@ -134,16 +134,16 @@ async def holds(connection: asyncpg.Connection, run: str) -> bool:
     return bool(await connection.fetchval(_HOLDS, run))
 
 
-async def covered(connection: asyncpg.Connection, run: str, stretches: Sequence[Stretch]) -> list[CrossingRow]:
+async def covered(connection: asyncpg.Connection, run: str, stretches: Sequence[Stretch]) -> list[StoredCrossing]:
     """Return a run's crossings that were decided by frames of these stretches, in order of time."""
     columns = zip(*((part.camera, part.session, part.first, part.last) for part in stretches), strict=True)
     rows = await connection.fetch(_COVERED, run, *(list(column) for column in columns)) if stretches else []
-    return [CrossingRow(*row) for row in rows]
+    return [StoredCrossing(*row) for row in rows]
 
 
 async def between(
     connection: asyncpg.Connection, run: str, cameras: Sequence[str], since: int, until: int
-) -> list[CrossingRow]:
+) -> list[StoredCrossing]:
     """Return a run's crossings of some cameras from `since` to `until` (ns UTC, exclusive), in order of time."""
     rows = await connection.fetch(_CROSSINGS, run, to_datetime(since), to_datetime(until), list(cameras))
-    return [CrossingRow(*row) for row in rows]
+    return [StoredCrossing(*row) for row in rows]

@@ -28,7 +28,7 @@ from contracts.frames import FrameHeader
 from contracts.runs import RunKind
 from contracts.spec import CameraSpec
 from services.cli.console.errors import CommandError
-from services.cli.replaying.history import AROUND, Extent
+from services.cli.replaying.history import AROUND, StoredExtent
 
 MARK, VERSION = "segment", 1
 AT_ONCE = 64
@@ -117,7 +117,7 @@ class SegmentHistory:
         self.whole = False
         """True if it has its end: otherwise the file or its recording is incomplete."""
         self._specs: dict[tuple[str, int], CameraSpec] = {}
-        self._extents: dict[tuple[RunKind, str], Extent] = {}
+        self._extents: dict[tuple[RunKind, str], StoredExtent] = {}
         try:
             self._scan()
         except OSError as error:
@@ -127,7 +127,7 @@ class SegmentHistory:
         """See `HistorySource`."""
         return sorted(camera for known, camera in self._extents if known is kind)
 
-    async def extent(self, kind: RunKind, camera: str) -> Extent | None:
+    async def extent(self, kind: RunKind, camera: str) -> StoredExtent | None:
         """See `HistorySource`."""
         return self._extents.get((kind, camera))
 
@@ -181,7 +181,7 @@ class SegmentHistory:
     def _extend(self, kind: RunKind, fields: dict[str, Any]) -> None:  # any JSON
         camera, at = fields["camera"], fields["captured_at"]
         before = self._extents.get((kind, camera))
-        self._extents[kind, camera] = Extent(
+        self._extents[kind, camera] = StoredExtent(
             store=fields["store"],
             first=at if before is None else min(before.first, at),
             last=at if before is None else max(before.last, at),

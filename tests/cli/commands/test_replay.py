@@ -23,7 +23,7 @@ from services.cli.replaying.history import BrokerHistory, now_ns
 from services.cli.replaying.lifecycle import list_runs
 from services.cli.replaying.ordered_publish import OrderedPublisher
 from services.cli.replaying.planning import RunRequest, moment, plan, spec_in_run
-from services.cli.replaying.results import CrossingRow, between
+from services.cli.replaying.results import StoredCrossing, between
 from services.cli.replaying.runner import Replay
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
@@ -101,7 +101,7 @@ async def sound(*arguments: str | Path) -> str:
     return outcome.out
 
 
-async def crossings(connection: asyncpg.Connection, run: str) -> list[CrossingRow]:
+async def crossings(connection: asyncpg.Connection, run: str) -> list[StoredCrossing]:
     return await between(connection, run, CAMERAS_SHOWN, 0, 2**62)
 
 

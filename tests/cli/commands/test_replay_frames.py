@@ -21,7 +21,7 @@ from contracts.subjects import recorded
 from infra.local.processes.nats import DEVELOPER, NatsServer
 from services.cli.commands import record
 from services.cli.replaying.lifecycle import remove_run
-from services.cli.replaying.results import CrossingRow, between
+from services.cli.replaying.results import StoredCrossing, between
 from services.detector.inference import analyze
 from services.ingest.session import Frame, file_frames, session_of
 from services.ingest.sources.opening import open_source
@@ -97,7 +97,7 @@ async def say(*arguments: str | Path) -> Outcome:
     return await asyncio.to_thread(metrica, *arguments)
 
 
-async def counted(connection: asyncpg.Connection, run: str) -> list[CrossingRow]:
+async def counted(connection: asyncpg.Connection, run: str) -> list[StoredCrossing]:
     return await between(connection, run, ["door"], 0, 2**62)
 
 

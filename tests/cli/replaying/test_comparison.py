@@ -7,10 +7,10 @@ from uuid import UUID
 
 from contracts.identity import to_ns
 from services.cli.replaying.comparison import Hour, compare
-from services.cli.replaying.results import CrossingRow
+from services.cli.replaying.results import StoredCrossing
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-ONE = CrossingRow(
+ONE = StoredCrossing(
     id=UUID(int=1), camera="door", line="line", line_revision=1, direction="in", session="s", seq=7, at=to_ns(NOON),
     place=0.5, spec_revision=1, store="shop", model="motion", model_sha256="", model_precision="",
 )  # fmt: skip
