@@ -152,8 +152,8 @@ class CameraSpec(_SpecModel):
     @model_validator(mode="after")
     def _lines_lie_in_the_detection_area(self) -> Self:
         for line in self.lines:
-            seen = self.detection.seen_part((line.x1, line.y1), (line.x2, line.y2))
-            if seen * line.length < MIN_LINE_LENGTH:
+            inside = self.detection.seen_part((line.x1, line.y1), (line.x2, line.y2))
+            if inside * line.length < MIN_LINE_LENGTH:
                 raise ValueError(
                     f"line {line.id} can never count: nobody is looked for where it lies. Draw it inside the camera's "
                     "regions and outside of what is ignored, or draw those otherwise"

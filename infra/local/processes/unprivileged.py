@@ -144,12 +144,12 @@ def without_roots_own(environment: dict[str, str], home: Path | None) -> dict[st
     """Return an environment for another user: without variables about root, and with `home` as HOME."""
     if not is_root():
         return environment
-    kept = {
+    remaining = {
         name: value
         for name, value in environment.items()
         if name not in _ROOTS_OWN and not name.startswith(("XDG_", "SUDO_"))
     }
-    return kept | {"HOME": str(home or NO_HOME)}
+    return remaining | {"HOME": str(home or NO_HOME)}
 
 
 def plain_environment() -> dict[str, str]:

@@ -56,12 +56,12 @@ def list_letters(
         async with running_bus() as bus:
             return list(deque([letter async for letter in _letters(bus, service)], limit))
 
-    found = asyncio.run(newest())
+    letters = asyncio.run(newest())
     if as_json:
-        for filed in found:
-            print(json.dumps(filed.as_json()))
+        for numbered in letters:
+            print(json.dumps(numbered.as_json()))
     else:
-        _show_table(found)
+        _show_table(letters)
 
 
 @app.command("show")
@@ -72,9 +72,9 @@ def show_letter(number: Annotated[int, typer.Argument(help="As `list` shows it."
         async with running_bus() as bus:
             return await _letter(bus, number)
 
-    filed = asyncio.run(read())
-    print(json.dumps({**filed.as_json(), "headers": filed.headers}, indent=2))
-    print(filed.body[:SHOWN_BYTES].decode(errors="backslashreplace"))
+    numbered = asyncio.run(read())
+    print(json.dumps({**numbered.as_json(), "headers": numbered.headers}, indent=2))
+    print(numbered.body[:SHOWN_BYTES].decode(errors="backslashreplace"))
 
 
 @app.command("retry")
@@ -84,14 +84,14 @@ def retry_letters(numbers: Numbers = None, *, everything: All = False, service: 
     A message that fails again becomes a new letter. One that was handled meanwhile is recognised by its id.
     """
 
-    async def retry(bus: Bus, filed: NumberedLetter) -> None:
+    async def retry(bus: Bus, numbered: NumberedLetter) -> None:
         await bus.publish(
-            filed.letter.subject,
-            filed.body,
-            headers=filed.headers or None,
-            msg_id=f"{filed.letter.run}/retry/{filed.number}",
+            numbered.letter.subject,
+            numbered.body,
+            headers=numbered.headers or None,
+            msg_id=f"{numbered.letter.run}/retry/{numbered.number}",
         )
-        await _remove(bus, filed.number)
+        await _remove(bus, numbered.number)
 
     _each(numbers, everything, service, retry, "sent once more")
 
@@ -100,8 +100,8 @@ def retry_letters(numbers: Numbers = None, *, everything: All = False, service: 
 def drop_letters(numbers: Numbers = None, *, everything: All = False, service: Service = None) -> None:
     """Delete letters for good."""
 
-    async def drop(bus: Bus, filed: NumberedLetter) -> None:
-        await _remove(bus, filed.number)
+    async def drop(bus: Bus, numbered: NumberedLetter) -> None:
+        await _remove(bus, numbered.number)
 
     _each(numbers, everything, service, drop, "deleted")
 
@@ -117,8 +117,8 @@ def _each(numbers: list[int] | None, everything: bool, service: str | None, act:
                 if everything
                 else [await _letter(bus, number) for number in numbers or ()]
             )
-            for filed in chosen:
-                await act(bus, filed)
+            for numbered in chosen:
+                await act(bus, numbered)
             return len(chosen)
 
     count = asyncio.run(work())
@@ -173,15 +173,17 @@ def _filed(number: int, headers: dict[str, str] | None, body: bytes | None) -> N
     return NumberedLetter(number, letter, original, body or b"")
 
 
-def _show_table(found: list[NumberedLetter]) -> None:
+def _show_table(letters: list[NumberedLetter]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    if not found:
+    if not letters:
         print("There are no dead letters.")
         return
     table = Table("number", "when (UTC)", "service", "subject", "reason")
-    for filed in found:
-        when = datetime.fromtimestamp(filed.letter.at / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(str(filed.number), when, filed.letter.service, filed.letter.subject, filed.letter.reason)
+    for numbered in letters:
+        when = datetime.fromtimestamp(numbered.letter.at / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(
+            str(numbered.number), when, numbered.letter.service, numbered.letter.subject, numbered.letter.reason
+        )
     Console().print(table)

@@ -191,16 +191,16 @@ class _Report:
     picture: Path
 
     def as_json(self) -> dict[str, JsonValue]:
-        seen, diagnosis, proposal = self.observed.observation, self.diagnosis, self.diagnosis.proposal
-        view: JsonValue = {key: round(value, 4) for key, value in asdict(seen.view).items()}
+        observation, diagnosis, proposal = self.observed.observation, self.diagnosis, self.diagnosis.proposal
+        view: JsonValue = {key: round(value, 4) for key, value in asdict(observation.view).items()}
         return {
             "source": self.source.name,
             "video": None if self.video is None else _video(self.video),
             "notes": [note.text for note in self.source.notes],
             "model": self.spec.model,
-            "seconds": round(seen.seconds, 1),
+            "seconds": round(observation.seconds, 1),
             "frames": self.observed.frames,
-            "rate": round(seen.rate, 2),
+            "rate": round(observation.rate, 2),
             "walkers": diagnosis.walkers,
             "well": diagnosis.well,
             "findings": [
@@ -230,11 +230,11 @@ class _Report:
         }
 
     def show(self) -> None:
-        seen, diagnosis, proposal = self.observed.observation, self.diagnosis, self.diagnosis.proposal
-        size = "{}x{}".format(*seen.size)
+        observation, diagnosis, proposal = self.observed.observation, self.diagnosis, self.diagnosis.proposal
+        size = "{}x{}".format(*observation.size)
         people = "1 person walks" if diagnosis.walkers == 1 else f"{diagnosis.walkers} people walk"
         typer.echo(
-            f"{self.source.name}: {seen.seconds:.0f} s, {self.observed.frames} frames of {size}, {people}; "
+            f"{self.source.name}: {observation.seconds:.0f} s, {self.observed.frames} frames of {size}, {people}; "
             f"{self.spec.model}"
         )
         if self.video is not None:

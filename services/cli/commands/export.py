@@ -63,8 +63,8 @@ def export_crossings(
     """Export each crossing with its local time, in order of time."""
     from services.api.history.export import crossings_csv  # brings FastAPI; see main.py
 
-    def pieces(connection: asyncpg.Connection, found: Store, period: Period) -> AsyncIterator[bytes]:
-        return crossings_csv(connection, run, found, period)
+    def pieces(connection: asyncpg.Connection, row: Store, period: Period) -> AsyncIterator[bytes]:
+        return crossings_csv(connection, run, row, period)
 
     asyncio.run(_export(checked(database_url), store, first, last, output, pieces))
 
@@ -89,8 +89,8 @@ def export_footfall(
     from services.api.history.period import Size
     from services.api.history.repository import By, Reading
 
-    def pieces(connection: asyncpg.Connection, found: Store, period: Period) -> AsyncIterator[bytes]:
-        return footfall_csv(connection, Reading(run, [found], open_only), period, Size(bucket), By(by))
+    def pieces(connection: asyncpg.Connection, row: Store, period: Period) -> AsyncIterator[bytes]:
+        return footfall_csv(connection, Reading(run, [row], open_only), period, Size(bucket), By(by))
 
     asyncio.run(_export(checked(database_url), store, first, last, output, pieces))
 
@@ -107,10 +107,10 @@ async def _export(
     from services.api.http.problems import DATABASE_ERRORS, Problem
 
     try:
-        found, period = await _find(database_url, store, first, last)
+        row, period = await _find(database_url, store, first, last)
         async with exporting(database_url) as connection:
             with _open(output) as out:
-                async for piece in pieces(connection, found, period):
+                async for piece in pieces(connection, row, period):
                     _write(out, piece, output)
     except Problem as problem:
         raise CommandError(problem.detail) from problem
@@ -133,10 +133,10 @@ async def _find(database_url: str, store: str, first: str | None, last: str | No
     engine = open_engine(database_url)
     try:
         async with open_sessions(engine)() as session:
-            found = await readable_store(session, LOCAL, store)
+            row = await readable_store(session, LOCAL, store)
     finally:
         await engine.dispose()
-    return found, period_of(query, [found], datetime.now(UTC))
+    return row, period_of(query, [row], datetime.now(UTC))
 
 
 @contextmanager

@@ -33,13 +33,13 @@ def list_all(*, as_json: AsJson = False) -> None:
         async with running_bus() as bus:
             return await list_runs(bus)
 
-    found = asyncio.run(read())
+    listed = asyncio.run(read())
     if as_json:
-        print(json.dumps([run.model_dump(mode="json") for run in found], indent=2))
+        print(json.dumps([run.model_dump(mode="json") for run in listed], indent=2))
         return
-    for run in found:
+    for run in listed:
         print(f"{run.name}  {_in_short(run)}")
-    if not found:
+    if not listed:
         print("There are no runs: metrica replay detections --since -1h --as NAME makes one")
 
 

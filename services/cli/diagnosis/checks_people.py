@@ -54,7 +54,7 @@ def about_people(
 
 def nobody_walks(walks: Sequence[Trajectory], movers: Sequence[Trajectory]) -> Finding:
     """Make the finding on people who are detected, but stand: a line can count none of them."""
-    seen = "1 person is" if len(walks) == 1 else f"{len(walks)} people are"
+    subject = "1 person is" if len(walks) == 1 else f"{len(walks)} people are"
     moving = sum(walk.moves for walk in movers)
     advice = "look again while people walk through (--from, --seconds)"
     if moving:
@@ -66,7 +66,7 @@ def nobody_walks(walks: Sequence[Trajectory], movers: Sequence[Trajectory]) -> F
     return Finding(
         Code.NOBODY_WALKS,
         Severity.WARNING,
-        f"{seen} seen, and none walks farther than 1.5 times their own width: nobody can be counted",
+        f"{subject} seen, and none walks farther than 1.5 times their own width: nobody can be counted",
         advice,
         figures={"people": len(walks), "movers": moving},
     )

@@ -30,31 +30,31 @@ _FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 _SUBPIXEL_BITS: Final = 4
 
 
-def draw(scene: Image, seen: Observation, diagnosis: Diagnosis, lines: Sequence[CountingLine]) -> Image:
+def draw(scene: Image, observation: Observation, diagnosis: Diagnosis, lines: Sequence[CountingLine]) -> Image:
     """Draw a diagnosis.
 
     Args:
         scene: a picture of the scene, of the observation's size.
-        seen: the observation with the trajectories to draw.
+        observation: the observation with the trajectories to draw.
         diagnosis: its proposed line is drawn, unless all is well with the present lines.
         lines: the camera's present lines.
 
     Returns:
         BGR, at least `WIDTH` wide, with a legend below.
     """
-    scale = max(1.0, WIDTH / seen.size[0])
-    size = (round(seen.size[0] * scale), round(seen.size[1] * scale))
+    scale = max(1.0, WIDTH / observation.size[0])
+    size = (round(observation.size[0] * scale), round(observation.size[1] * scale))
     picture = _muted(cast("Image", cv2.resize(scene, size, interpolation=cv2.INTER_CUBIC)))
     anchor = lines[0].anchor if lines else CountingLine.model_fields["anchor"].default
-    paths = [walk.anchors(anchor) * scale for walk in seen.walks]
-    picture = _heated(picture, seen.walks, paths, scale)
-    for walk, path in zip(seen.walks, paths, strict=True):
-        _path(picture, walk, path, seen.seconds)
+    paths = [walk.anchors(anchor) * scale for walk in observation.walks]
+    picture = _heated(picture, observation.walks, paths, scale)
+    for walk, path in zip(observation.walks, paths, strict=True):
+        _path(picture, walk, path, observation.seconds)
     for line in lines:
         _line(picture, line, _LINE)
     if diagnosis.proposal and not (lines and diagnosis.well):
         _line(picture, diagnosis.proposal.line, _PROPOSED, dashed=True)
-    return cast("Image", np.vstack([picture, _legend(size[0], seen, diagnosis, lines)]))
+    return cast("Image", np.vstack([picture, _legend(size[0], observation, diagnosis, lines)]))
 
 
 def _muted(scene: Image) -> Image:
@@ -131,13 +131,13 @@ def _dashes(a: Floats, b: Floats) -> list[tuple[Floats, Floats]]:
     return [(a + (b - a) * (i / count), a + (b - a) * ((i + 0.6) / count)) for i in range(count)]
 
 
-def _legend(width: int, seen: Observation, diagnosis: Diagnosis, lines: Sequence[CountingLine]) -> Image:
+def _legend(width: int, observation: Observation, diagnosis: Diagnosis, lines: Sequence[CountingLine]) -> Image:
     legend = np.full((LEGEND, width, 3), _DARK, np.uint8)
     bar = width // 4
     ramp = np.array([_time_colour(i / bar) for i in range(bar)], np.uint8)
     legend[16:28, 20 : 20 + bar] = ramp
     _text(legend, "0 s", (20, 54), _WHITE)
-    end = f"{seen.seconds:.0f} s"
+    end = f"{observation.seconds:.0f} s"
     _text(legend, end, (20 + bar - cv2.getTextSize(end, _FONT, 0.55, 1)[0][0], 54), _WHITE)
     x, y = 60 + bar, 30
     if lines:
@@ -150,7 +150,7 @@ def _legend(width: int, seen: Observation, diagnosis: Diagnosis, lines: Sequence
             cv2.line(legend, _pixel(start), _pixel(stop), _PROPOSED, 3, cv2.LINE_AA)
         proposal = diagnosis.proposal
         _text(legend, f"proposed: {proposal.pasted}", (x + 52, y), _WHITE)
-    people = "1 person walked" if seen.walkers == 1 else f"{seen.walkers} people walked"
+    people = "1 person walked" if observation.walkers == 1 else f"{observation.walkers} people walked"
     _text(legend, people, (width - 20 - cv2.getTextSize(people, _FONT, 0.55, 1)[0][0], 30), _GREY)
     return legend
 

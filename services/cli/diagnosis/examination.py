@@ -60,30 +60,36 @@ class Diagnosis:
         return all(finding.severity in (Severity.FINE, Severity.QUESTION) for finding in self.findings)
 
 
-def diagnose(seen: Observation, lines: tuple[CountingLine, ...], before: Iterable[Finding] = ()) -> Diagnosis:
+def diagnose(observation: Observation, lines: tuple[CountingLine, ...], before: Iterable[Finding] = ()) -> Diagnosis:
     """Diagnose a camera and its lines; without a line, propose one.
 
     Args:
-        seen: the observation of the camera.
+        observation: the observation of the camera.
         lines: the camera's lines.
         before: findings to include, such as those on the video file.
     """
-    proposal = propose(seen.walks, seen.size, lines[0] if lines else None)
+    proposal = propose(observation.walks, observation.size, lines[0] if lines else None)
     findings = [
         *before,
-        *about_view(seen.view, people=len(seen.walks)),
-        *about_people(seen.walks, seen.movers, scale=seen.scale, rate=seen.rate, dark=seen.view.brightness < DARK),
+        *about_view(observation.view, people=len(observation.walks)),
+        *about_people(
+            observation.walks,
+            observation.movers,
+            scale=observation.scale,
+            rate=observation.rate,
+            dark=observation.view.brightness < DARK,
+        ),
     ]
     for line in lines:
-        findings += about_line(line, seen.walks, seen.size, proposal)
+        findings += about_line(line, observation.walks, observation.size, proposal)
     if not lines:
         findings.append(_no_line(proposal))
-    walkers = sum(walk.moves or bool(_crossed(seen, lines, walk)) for walk in seen.walks)
-    if seen.walks and not walkers:
-        findings.append(nobody_walks(seen.walks, seen.movers))
+    walkers = sum(walk.moves or bool(_crossed(observation, lines, walk)) for walk in observation.walks)
+    if observation.walks and not walkers:
+        findings.append(nobody_walks(observation.walks, observation.movers))
     diagnosis = Diagnosis(ranked(findings), proposal, walkers)
     if lines and diagnosis.well:
-        return Diagnosis((*diagnosis.findings, _all_well(seen, lines, walkers)), proposal, walkers)
+        return Diagnosis((*diagnosis.findings, _all_well(observation, lines, walkers)), proposal, walkers)
     return diagnosis
 
 
@@ -101,18 +107,18 @@ def _no_line(proposal: Proposal | None) -> Finding:
     )
 
 
-def _all_well(seen: Observation, lines: tuple[CountingLine, ...], walkers: int) -> Finding:
-    directions = [direction for walk in seen.walks for direction in _crossed(seen, lines, walk)]
+def _all_well(observation: Observation, lines: tuple[CountingLine, ...], walkers: int) -> Finding:
+    directions = [direction for walk in observation.walks for direction in _crossed(observation, lines, walk)]
     ins = directions.count(Direction.IN)
     outs = len(directions) - ins
     people = "1 person walks" if walkers == 1 else f"{walkers} people walk"
     return Finding(
         Code.ALL_WELL,
         Severity.FINE,
-        f"all is well: {people}, IN {ins} and OUT {outs} in {seen.seconds:.0f} s",
+        f"all is well: {people}, IN {ins} and OUT {outs} in {observation.seconds:.0f} s",
         figures={"in": ins, "out": outs, "walkers": walkers},
     )
 
 
-def _crossed(seen: Observation, lines: tuple[CountingLine, ...], walk: Trajectory) -> list[Direction]:
-    return [direction for line in lines for direction in crossings_of(line, walk, seen.size)]
+def _crossed(observation: Observation, lines: tuple[CountingLine, ...], walk: Trajectory) -> list[Direction]:
+    return [direction for line in lines for direction in crossings_of(line, walk, observation.size)]
