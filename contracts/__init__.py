@@ -1,1 +1,1 @@
-"""The language of the services: events, subjects, streams, the camera's spec and frame headers. Pure: no I/O."""
+"""The services' common language: events, subjects, streams, camera specs and frame headers. Pure: no I/O."""

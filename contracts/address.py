@@ -1,9 +1,9 @@
-"""Addresses of cameras, as people may see them. Pure.
+"""Redaction of camera addresses for display. Pure.
 
-An address is a secret: makers hide passwords in its path and query under hundreds of names. Nothing of it is shown but
-what is known to be harmless; where it cannot be told for sure what is the host, the host is not shown either.
+An address is a secret: manufacturers put passwords into its path and query under hundreds of names. Only parts that are
+known to be harmless are displayed; where the host cannot be identified for sure, it is hidden, too.
 
-| who | function | rtsp://me:secret@10.0.0.5:554/live/ch1?token=secret |
+| reader | function | rtsp://me:secret@10.0.0.5:554/live/ch1?token=secret |
 |---|---|---|
 | managers | `redact` | rtsp://10.0.0.5:554/live/ch1?*** |
 | viewers | `origin` | rtsp://10.0.0.5 |
@@ -19,13 +19,13 @@ from ipaddress import AddressValueError, IPv6Address
 
 HIDDEN = "***"
 UNKNOWN = "the source"
-"""What an address is called whose host is not known for sure."""
+"""Name of an address without a host that is known for sure."""
 
 _SCHEMES = frozenset(
     {"rtsp", "rtsps", "rtspu", "rtmp", "rtmps", "http", "https", "srt", "udp", "tcp", "rtp", "ftp", "sim", "file"}
 )
 _PORTS = frozenset({554, 322, 80, 443, 1935, 5000, 5554, 7447, 8000, 8001, 8008, 8080, 8081, 8443, 8554, 8555, 10554})
-"""Ports that streams are at. Another number of more than three digits may be a part of a password."""
+"""Usual ports of streams. Any other number of more than three digits may be a part of a password."""
 
 _WORDS = (
     *("stream", "streams", "streaming", "live", "main", "sub", "ch", "channel", "channels", "cam", "camera", "video"),
@@ -36,7 +36,7 @@ _WORDS = (
     *("door", "people", "pace", "max", "fps", "seed", "width", "height"),  # of sim://door
 )
 _LONGEST = 48
-# Possessive, so that no text takes long: words run into each other ("av" and "stream", "streaming").
+# Possessive quantifiers bound the time for any text: some words begin others ("stream", "streaming").
 _ONE_WORD = "(?:" + "|".join(sorted(_WORDS, key=len, reverse=True)) + ")"
 _UNIT = rf"{_ONE_WORD}++[0-9]{{0,3}}+"
 _PLAIN = re.compile(rf"{_UNIT}(?:[._-](?:{_UNIT}|[0-9]{{1,3}}+))*+", re.IGNORECASE | re.ASCII)
@@ -59,7 +59,7 @@ _NO_FILE = re.compile(r"[@:?&=;%#\\]")
 
 @dataclass(frozen=True, slots=True)
 class _Address:
-    """What is surely known of an address."""
+    """The parts of an address that are known for sure."""
 
     scheme: str
     host: str = ""
@@ -69,27 +69,27 @@ class _Address:
 
 
 def redact(address: str) -> str:
-    """An address as managers may see it: scheme, host and what is known to be harmless of the rest."""
-    known = _read(address)
+    """Return an address as managers may see it: the scheme, the host, and the harmless parts of the rest."""
+    known = _parse(address)
     if known is None:
         return _without_scheme(address)
     if not known.host:
         return f"{known.scheme}://{HIDDEN}"
-    path, asks, query = known.tail.partition("?")
-    port = "" if known.port is None else f":{_shown_port(known.port)}"
-    shown = f"{known.scheme}://{known.host}{port}{_path(path)}"
-    return shown + (f"?{'&'.join(_pair(pair) for pair in query.split('&'))}" if asks else "")
+    path, question_mark, query = known.tail.partition("?")
+    port = "" if known.port is None else f":{_redact_port(known.port)}"
+    base = f"{known.scheme}://{known.host}{port}{_redact_path(path)}"
+    return base + (f"?{'&'.join(_redact_pair(pair) for pair in query.split('&'))}" if question_mark else "")
 
 
 def origin(address: str) -> str:
-    """An address as viewers may see it: scheme and host."""
-    known = _read(address)
+    """Return an address as viewers may see it: scheme and host."""
+    known = _parse(address)
     return _without_scheme(address) if known is None else f"{known.scheme}://{known.host or HIDDEN}"
 
 
 def host_only(address: str) -> str:
-    """What logs and errors call a source: its host; of a file its name, of a simulation its scene."""
-    known = _read(address)
+    """Return the name of a source for logs and errors: a host, a file's name, or a simulation's scene."""
+    known = _parse(address)
     text = address.strip()
     if known is None or known.scheme == "file":
         return text if _DEVICE.fullmatch(text) else _file_name(text)
@@ -111,27 +111,27 @@ def _file_name(text: str) -> str:
     return name if _FILE_NAME.fullmatch(name) and not _NO_FILE.search(path) else UNKNOWN
 
 
-def _read(address: str) -> _Address | None:
-    """What is surely known; None of what has no scheme, or one that nobody knows."""
-    found = _SCHEME.fullmatch(address.strip())
-    if found is None or (scheme := found[1].lower()) not in _SCHEMES:
+def _parse(address: str) -> _Address | None:
+    """Parse the parts that are known for sure; None for an address without a scheme, or with an unknown one."""
+    match = _SCHEME.fullmatch(address.strip())
+    if match is None or (scheme := match[1].lower()) not in _SCHEMES:
         return None
     if scheme == "file":
         return _Address(scheme)
-    split = _AUTHORITY.fullmatch(found[2])
+    split = _AUTHORITY.fullmatch(match[2])
     assert split is not None  # it matches every text
     authority, tail = split[1], split[2]
-    signed_in, at, named = authority.rpartition("@")
-    # A password may hold @ and / itself: with another @, nobody knows where the host begins.
-    if "@" in signed_in or _ENCODED_AT.search(unicodedata.normalize("NFKC", named + tail)):
+    credentials, at, host_and_port = authority.rpartition("@")
+    # A password may contain @ and / itself: with a second @, the beginning of the host is ambiguous.
+    if "@" in credentials or _ENCODED_AT.search(unicodedata.normalize("NFKC", host_and_port + tail)):
         return _Address(scheme)
-    place = _HOST_AND_PORT.fullmatch(named)
-    if place is None or not _is_host(place[1]):
+    parts = _HOST_AND_PORT.fullmatch(host_and_port)
+    if parts is None or not _is_host(parts[1]):
         return _Address(scheme)
-    port = None if place[2] is None else int(place[2])
-    # user:1234/… with the rest forgotten looks like a host with its port.
-    unsure = not at and "." not in place[1] and ":" not in place[1] and _shown_port(port) == HIDDEN
-    return _Address(scheme) if unsure else _Address(scheme, place[1].lower(), port, tail.partition("#")[0])
+    port = None if parts[2] is None else int(parts[2])
+    # user:1234/… without its host looks like a host with a port.
+    ambiguous = not at and "." not in parts[1] and ":" not in parts[1] and _redact_port(port) == HIDDEN
+    return _Address(scheme) if ambiguous else _Address(scheme, parts[1].lower(), port, tail.partition("#")[0])
 
 
 def _is_host(text: str) -> bool:
@@ -144,20 +144,20 @@ def _is_host(text: str) -> bool:
     return True
 
 
-def _shown_port(port: int | None) -> str:
+def _redact_port(port: int | None) -> str:
     return HIDDEN if port is not None and port > 999 and port not in _PORTS else str(port)
 
 
-def _path(path: str) -> str:
-    """The harmless segments of a path; of those that are numbers one, since several could make a longer one."""
-    shown, numbers = [], 0
+def _redact_path(path: str) -> str:
+    """Keep the harmless segments of a path, with one number at most: several could be parts of a longer one."""
+    segments, numbers = [], 0
     for segment in path.split("/"):
         numbers += _NUMBER.fullmatch(segment) is not None
-        shown.append(segment if not segment or (_is_harmless(segment) and numbers <= 1) else HIDDEN)
-    return "/".join(shown)
+        segments.append(segment if not segment or (_is_harmless(segment) and numbers <= 1) else HIDDEN)
+    return "/".join(segments)
 
 
-def _pair(pair: str) -> str:
+def _redact_pair(pair: str) -> str:
     name, equals, value = pair.partition("=")
     if not _PLAIN.fullmatch(name) or not _is_harmless(name):
         return HIDDEN if pair else ""
@@ -165,7 +165,7 @@ def _pair(pair: str) -> str:
 
 
 def _is_harmless(text: str) -> bool:
-    """Whether a text is a number of at most three digits, or made of words of streams, and at most three digits."""
+    """Tell if a text consists of usual words of stream addresses and at most three digits."""
     if len(text) > _LONGEST:
         return False
     if _NUMBER.fullmatch(text):

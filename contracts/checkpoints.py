@@ -1,4 +1,4 @@
-"""Checkpoints of the tracker, as far as others read them: which frames of a camera are in its counts. Pure."""
+"""The public part of the tracker's checkpoints: the frames of a camera that its counts include. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict
 from contracts.identity import Seq
 
 REMEMBERED: Final = 16
-"""Ended sessions whose late frames the tracker recognises."""
+"""Number of ended sessions that the tracker remembers, to recognise their late frames."""
 
 
 def checkpoint_key(run: str, partition: int, camera: str) -> str:
-    """KV key of a camera's checkpoint: the cameras of a partition share a prefix."""
+    """Return the KV key of a camera's checkpoint: the cameras of a partition share a prefix."""
     return f"{run}.{partition}.{camera}"
 
 
@@ -22,13 +22,13 @@ class _Part(BaseModel):
 
 
 class LastTaken(_Part):
-    """The last frame of the present session."""
+    """The last frame of the current session that was taken."""
 
     seq: Seq
 
 
 class Order(_Part):
-    """The present session, and those that ended, the last one last."""
+    """The current session, and the ended ones in order of time."""
 
     session: str | None = None
     last: LastTaken | None = None
@@ -36,12 +36,12 @@ class Order(_Part):
 
 
 class Taken(_Part):
-    """The frames of a camera that the tracker has taken."""
+    """The frames of a camera that the tracker has processed."""
 
     order: Order = Order()
 
     def first_missing(self, session: str) -> int | None:
-        """The seq of a session's first frame that was not taken; None where all were, or that cannot be told."""
+        """Return the seq of a session's first frame that was not taken; None if all were, or if it is unknown."""
         if session == self.order.session:
             return 0 if self.order.last is None else self.order.last.seq + 1
         if session in self.order.ended or len(self.order.ended) >= REMEMBERED:

@@ -1,7 +1,7 @@
-"""What a change of a schema breaks: for old readers of new messages, and for new readers of old ones.
+"""Detection of incompatible schema changes: for old readers of new messages, and for new readers of old ones.
 
-A broker keeps messages for weeks and services are replaced one by one, so that both happen at every release. A schema
-may therefore gain optional properties and nothing else; anything more is another version of the event.
+The broker keeps messages for weeks, and services are replaced one by one, so that both happen at every release. A
+schema may therefore gain optional properties only; anything else needs another version of the event.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ _SHAPES = ("pattern", "format", "multipleOf", "uniqueItems")
 
 
 def breaking_changes(old: JsonSchemaValue, new: JsonSchemaValue) -> list[str]:
-    """What somebody who knows only the old schema, or only the new one, could not read of the other's messages.
+    """List the changes by which a reader with one of two schemas could not read messages of the other.
 
     Args:
-        old: JSON Schema of the messages that are out there.
-        new: the one that is to replace it.
+        old: JSON Schema of the messages that exist.
+        new: the schema that is to replace it.
 
     Returns:
-        One sentence per change, each with the place in the message; empty where all can be read.
+        One sentence per change, with the place in the message; empty for compatible schemas.
     """
     return list(_Comparison(old.get("$defs", {}), new.get("$defs", {})).differences("message", old, new))
 
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """Two schemas' definitions, which references name."""
+    """The definitions of two schemas, to which their references point."""
 
     old_definitions: Mapping[str, JsonSchemaValue]
     new_definitions: Mapping[str, JsonSchemaValue]
@@ -75,12 +75,12 @@ class _Comparison:
 
 
 def _kinds(schema: JsonSchemaValue, definitions: Mapping[str, JsonSchemaValue]) -> dict[str, JsonSchemaValue]:
-    """The alternatives of a schema by what tells them apart: a type, or an object's or enumeration's name."""
+    """Return the alternatives of a schema, keyed by type; objects with a `kind` by that."""
     if "$ref" in schema:
         return _kinds(definitions[schema["$ref"].rpartition("/")[2]], definitions)
     alternatives = schema.get("anyOf") or schema.get("oneOf")
     if alternatives:
-        return {kind: one for part in alternatives for kind, one in _kinds(part, definitions).items()}
+        return {kind: resolved for part in alternatives for kind, resolved in _kinds(part, definitions).items()}
     if schema.get("type") == "object" and "properties" in schema:
         kind = schema["properties"].get("kind", {}).get("const")
         return {f"an object of kind {kind!r}" if kind else "an object": schema}
@@ -112,8 +112,8 @@ def _bounds(where: str, old: JsonSchemaValue, new: JsonSchemaValue) -> Iterator[
         if before == after:
             continue
         tighter = after is not None and (before is None or (after > before) == (name in _FLOORS))
-        who = "old messages may not keep to it" if tighter else "old readers refuse what lies beyond"
-        yield f"{where}: {name} is {_or_none(after)} instead of {_or_none(before)}, and {who}"
+        effect = "old messages may not keep to it" if tighter else "old readers refuse what lies beyond"
+        yield f"{where}: {name} is {_or_none(after)} instead of {_or_none(before)}, and {effect}"
     for name in _SHAPES:
         if old.get(name) != new.get(name):
             yield f"{where}: {name} is {_or_none(new.get(name))} instead of {_or_none(old.get(name))}"

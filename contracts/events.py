@@ -1,7 +1,7 @@
-"""The events of the services. Versioned, frozen; unknown fields are ignored, so that old consumers read new events.
+"""Events of the services. Versioned and frozen; unknown fields are ignored, so that old consumers read new events.
 
-All times are nanoseconds UTC and come from the frame's `captured_at`, never from the clock of who handles it. All boxes
-are `x1, y1, x2, y2` in pixels of the frame as published (y down), `width` × `height` being that frame's size.
+All times are nanoseconds UTC and derive from the frame's `captured_at`, never from the clock of the service that
+handles it. All boxes are `x1, y1, x2, y2` in pixels of the published frame (y down), of `width` × `height`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Box = tuple[float, float, float, float]
 
 
 class Event(BaseModel):
-    """What every event has."""
+    """Base of all events."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -39,12 +39,12 @@ class Event(BaseModel):
     run: Token
 
     def encode(self) -> bytes:
-        """JSON bytes, as they travel."""
+        """Encode as JSON bytes."""
         return self.model_dump_json(exclude_none=True).encode()
 
 
 class Model(BaseModel):
-    """Which weights made a detection: two counts are comparable only where this is the same."""
+    """The weights that made a detection. Two counts are comparable only with the same model."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
 
@@ -54,9 +54,10 @@ class Model(BaseModel):
 
 
 class Detections(Event):
-    """What a detector saw in one frame; the frame's own fields travel with it.
+    """The detections of one frame, with the frame's own fields.
 
-    `skipped` says why a frame could not be looked at: the event exists nevertheless, so that a gap always closes.
+    `skipped` is the reason for which the detector could not process a frame. The event is published nevertheless, so
+    that the tracker does not wait for the frame.
     """
 
     store: Token
@@ -84,7 +85,7 @@ class Detections(Event):
 
     @property
     def id(self) -> str:
-        """The frame's name, less the run."""
+        """Id of the frame, without the run."""
         return frame_id(self.camera, self.session, self.seq)
 
     @classmethod
@@ -97,7 +98,7 @@ class Detections(Event):
         scores: tuple[float, ...] = (),
         skipped: str | None = None,
     ) -> Detections:
-        """The event for a frame. Boxes are kept to 1/100 pixel, scores to 1/10000: what travels is what is tracked."""
+        """Make the event of a frame. Boxes are rounded to 1/100 pixel, scores to 1/10000, for all readers alike."""
         return cls(
             **frame.model_dump(exclude={"version"}),
             model=model,
@@ -108,7 +109,7 @@ class Detections(Event):
 
 
 class PathPoint(BaseModel):
-    """A track's box at a time, `t` in milliseconds after the path's `at`."""
+    """A track's box at `t` milliseconds after the path's `at`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -117,13 +118,13 @@ class PathPoint(BaseModel):
 
 
 class Path(Event):
-    """A piece of a track's path, simplified: boxes between two points lie near the straight way between them.
+    """A part of a track's path, simplified: boxes between two points lie near the straight line between them.
 
-    Published at a track's end (`final`) and every 10 s before. Recounting a moved line needs nothing else.
+    Published every 10 s and at the track's end (`final`). A recount over a moved line needs nothing else.
 
-    Unless `confirmed`, the track has shown nobody for certain by then: a shadow, or a second box on somebody. Whatever
-    shows people leaves it out; a recount needs it. `gaps` are from one sighting to the next, in milliseconds after
-    `at`, where frames between the two did not show the track.
+    A track that is not `confirmed` may be no person yet: a shadow, or a second box on one person. Displays of people
+    leave it out; a recount needs it. `gaps` are the times without a detection of the track, as pairs (last detection
+    before, first one after) in milliseconds after `at`.
     """
 
     id: UUID
@@ -143,15 +144,15 @@ class Path(Event):
 
     @staticmethod
     def identify(camera: str, session: str, track: int, part: int) -> UUID:
-        """The path piece's id."""
+        """Return the id of a path's part."""
         return path_id(camera, session, track, part)
 
 
 class Crossing(Event):
-    """A person went over a counting line.
+    """A person crossed a counting line.
 
-    `seq` is the frame that decided it, `at` the moment at which the path met the line (earlier, where the person
-    lingered there), `place` how far along the line it was met: 0 at its first point, 1 at its second.
+    `seq` is the frame that decided the crossing. `at` is the time at which the path met the line: earlier than that
+    frame if the person lingered there. `place` is the position along the line: 0 at its first point, 1 at its second.
     """
 
     kind: Literal["crossing"] = "crossing"
@@ -172,12 +173,12 @@ class Crossing(Event):
     def identify(
         camera: str, line: str, line_revision: int, session: str, seq: int, direction: Direction, n: int
     ) -> UUID:
-        """The crossing's id."""
+        """Return the id of a crossing."""
         return crossing_id(camera, line, line_revision, session, seq, direction, n)
 
 
 class SessionEnd(Event):
-    """The end of a session, in band on the crossings' subject: `count` crossings came before it."""
+    """The end of a session, sent in band on the crossings' subject after the session's `count` crossings."""
 
     kind: Literal["end"] = "end"
     id: UUID
@@ -189,12 +190,12 @@ class SessionEnd(Event):
     frames: int
     skipped: int
     missed: int = 0
-    """Frames that a `latest` source published and no detector saw."""
+    """Frames that a `latest` source published and no detector processed."""
     count: int
 
     @staticmethod
     def identify(camera: str, session: str) -> UUID:
-        """The session end's id."""
+        """Return the id of a session's end."""
         return session_end_id(camera, session)
 
 
@@ -214,9 +215,9 @@ class LineCount(BaseModel):
 
 
 class Counts(Event):
-    """A store's totals after a commit. Absolute: a lost notice is mended by the next; a lower `revision` is stale.
+    """A store's totals after a commit. They are absolute, so that the next event makes up for a lost one.
 
-    `revision` is the store's version in the database, and the id of the server-sent event.
+    `revision` is the store's version in the database, and the id of the server-sent event; a lower one is stale.
     """
 
     store: Token
@@ -231,19 +232,19 @@ class Counts(Event):
     last_at: Nanoseconds | None = None
 
     def encode(self) -> bytes:
-        """JSON bytes, with the names that travel (`in`)."""
+        """Encode as JSON bytes, with the fields' aliases (`in`)."""
         return self.model_dump_json(exclude_none=True, by_alias=True).encode()
 
 
 class State(StrEnum):
-    """How a camera does, in one word; `Status.message` says it in a sentence."""
+    """State of a camera; `Status.message` explains it in a sentence."""
 
     STARTING = "starting"
     RUNNING = "running"
     RETRYING = "retrying"
-    """The source cannot be read now; it is tried again."""
+    """The source cannot be read now; ingest tries again."""
     REFUSED = "refused"
-    """The source or the configuration cannot work until somebody changes it."""
+    """The source or the configuration cannot work until it is changed."""
     NO_MODEL = "no_model"
     FINISHED = "finished"
     ALREADY_COUNTED = "already_counted"
@@ -258,7 +259,7 @@ class Status(Event):
     service: Token
     state: State
     message: str = ""
-    """What is wrong and what to do, for the person who looks at the dashboard. Never holds a password."""
+    """The problem and its remedy, for the reader of a dashboard. Never contains a password."""
     at: Nanoseconds
     session: Token | None = None
     model: Model | None = None
@@ -268,7 +269,7 @@ class Status(Event):
 
 
 class TrackBox(BaseModel):
-    """A person as the tracker sees them in one frame."""
+    """A tracked person's box in one frame."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -291,7 +292,7 @@ class Tracks(Event):
 
 
 class DeadLetter(Event):
-    """What could not be handled, and why. The message's bytes travel along as the body; this goes into its headers."""
+    """The reason why a message could not be handled. Sent as headers; the body is the message's own bytes."""
 
     service: Token
     subject: str

@@ -1,4 +1,4 @@
-"""A frame on the bus: raw JPEG bytes with these headers."""
+"""Headers of a frame on the bus; its body is a JPEG."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ PREFIX = "Metrica-"
 
 
 class EndReason(StrEnum):
-    """Why a session ended."""
+    """Reason for the end of a session."""
 
     FINISHED = "finished"
     """The file or simulation was read to its end."""
     LOST = "lost"
-    """The camera went away."""
+    """The connection to the camera was lost."""
     STOPPED = "stopped"
-    """The camera was paused, changed or removed, or its ingest was stopped."""
+    """The camera was paused, changed or removed, or ingest was stopped."""
 
 
 class FrameHeader(BaseModel):
-    """What is known of a frame without decoding it.
+    """The facts about a frame that are known without decoding it.
 
     `previous` is the seq of the frame published before this one in the session, None for the first. `width` and
-    `height` are pixels of the JPEG, the frame of reference of every box made from it. A header with `end` carries no
-    picture: it closes the session, `seq` being one past the last frame's.
+    `height` are those of the JPEG in pixels, to which all boxes refer. A header with `end` has no picture: it closes
+    the session, and its `seq` is one past the last frame's.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -50,11 +50,11 @@ class FrameHeader(BaseModel):
 
     @property
     def id(self) -> str:
-        """The frame's name, less the run."""
+        """Id of the frame, without the run."""
         return frame_id(self.camera, self.session, self.seq)
 
     def to_headers(self) -> dict[str, str]:
-        """NATS headers; fields that are None stay out."""
+        """Make the NATS headers, without the fields that are None."""
         fields = self.model_dump(mode="json", exclude_none=True)
         headers = {PREFIX + name.replace("_", "-").title(): str(value) for name, value in fields.items() if value != ""}
         headers["Nats-Msg-Id"] = f"{self.run}/{self.id}"
@@ -63,7 +63,7 @@ class FrameHeader(BaseModel):
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str] | None) -> FrameHeader:
-        """Read a frame's headers.
+        """Parse a frame's headers.
 
         Raises:
             MalformedFrame: a header is missing or cannot be read; the message names it.
@@ -82,4 +82,4 @@ class FrameHeader(BaseModel):
 
 
 class MalformedFrame(ValueError):
-    """A message on a frames subject whose headers are not a frame's."""
+    """The headers of a message on a frames subject are not those of a frame."""

@@ -1,7 +1,7 @@
-"""Who and what an event is about: names, partitions, sessions, and the deterministic ids that make counts exactly-once.
+"""Names, partitions, sessions, times, and the deterministic ids by which counts are exactly-once.
 
-Every id here is a function of its inputs alone. Two runs over the same input therefore make the same ids, a message
-that is delivered twice is recognised, and comparing two runs is a join.
+Each id is a function of its inputs only. So two runs over the same input make the same ids, a message that is delivered
+twice is recognised, and a comparison of two runs is a join.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from pydantic import Field
 
 TOKEN_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
-"""One token of a NATS subject: stores, cameras, lines, runs, pools and sessions are named so (a UUID fits)."""
+"""One token of a NATS subject: the ids of stores, cameras, lines, runs, pools and sessions (a UUID fits)."""
 
 Token = Annotated[str, Field(pattern=TOKEN_PATTERN)]
 Nanoseconds = Annotated[int, Field(ge=0, lt=2**63, description="Nanoseconds since 1970-01-01T00:00:00Z")]
@@ -26,38 +26,38 @@ Pixels = Annotated[int, Field(ge=1)]
 Revision = Annotated[int, Field(ge=1)]
 
 LIVE = "live"
-"""The run whose counts the dashboards show. Any other run name is a replay."""
+"""The run of the cameras' own frames, displayed by the dashboards. Any other run name is a replay."""
 
 PARTITIONS = 32
-"""Tracker replicas share the cameras by partition. Changing it strands the detections in flight: it is final."""
+"""Number of partitions of cameras, shared by tracker replicas. Final: a change would strand stored detections."""
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://metrica.dev/ids/1")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Direction(StrEnum):
-    """Which way a person went over a counting line."""
+    """Direction of a crossing."""
 
     IN = "in"
     OUT = "out"
 
 
 class Policy(StrEnum):
-    """What happens to a source's frames under overload."""
+    """Treatment of a source's frames under overload."""
 
     LATEST = "latest"
     """The newest frame wins; older ones are dropped and counted. For live cameras."""
     EVERY = "every"
-    """No frame is dropped; the source is slowed. For files and replays."""
+    """No frame is dropped; the source is slowed down (backpressure). For files and replays."""
 
 
 def token(text: str) -> str:
-    """The nearest valid token to a free name: `YOLO 26n.onnx` becomes `yolo-26n-onnx`.
+    """Make a valid token of a free name: `YOLO 26n.onnx` becomes `yolo-26n-onnx`.
 
-    A name that is too long keeps its beginning and a sum of the whole: two long paths stay two.
+    A long name is cut, and gets a checksum of the whole, so that two long paths stay different.
 
     Raises:
-        ValueError: nothing of the name is usable.
+        ValueError: no character of the name is usable.
     """
     name = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")
     if not name:
@@ -66,12 +66,12 @@ def token(text: str) -> str:
 
 
 def partition(camera: str) -> int:
-    """The tracker partition (0 … 31) that a camera's detections travel in."""
+    """Return the partition (0 … 31) of a camera's detections."""
     return zlib.crc32(camera.encode()) % PARTITIONS
 
 
 def file_session(content_sha256: str, *, fps: float | None, width: int, quality: int, start: int) -> str:
-    """A file's session: the same file, read the same way from the same start, is the same session.
+    """Return a file's session id: the same for the same file, read in the same way from the same start.
 
     Args:
         content_sha256: of the file's bytes, or of a simulation's canonical address.
@@ -86,49 +86,49 @@ def file_session(content_sha256: str, *, fps: float | None, width: int, quality:
 
 
 def frame_id(camera: str, session: str, seq: int) -> str:
-    """The name of one frame, and of the detections made from it: JetStream's deduplication key, less the run."""
+    """Return the id of a frame and of its detections: JetStream's deduplication key, without the run."""
     return f"{camera}/{session}/{seq}"
 
 
 def crossing_id(
     camera: str, line: str, line_revision: int, session: str, seq: int, direction: Direction, n: int
 ) -> UUID:
-    """The identity of a crossing. It holds no track id and no run.
+    """Return the id of a crossing. It depends on no track id and no run.
 
     Args:
         seq: the frame that decided the crossing.
-        n: rank among the crossings of one line, frame and direction, by their place along the line.
+        n: rank among the crossings of one line, frame and direction, by position along the line.
     """
     return uuid5(_NAMESPACE, f"crossing/{camera}/{line}/{line_revision}/{session}/{seq}/{direction}/{n}")
 
 
 def edge_id(key: UUID, client_id: str) -> UUID:
-    """The identity of a crossing that a worker at the edge found: what is sent again under the client's id is the same.
+    """Return the id of a crossing that an edge worker found: the same for each repetition of a request.
 
     Args:
-        key: the worker's key, by its id.
-        client_id: any text that the worker gives to this crossing and to no other.
+        key: id of the edge key.
+        client_id: any text that the edge worker gives to this crossing only.
     """
     return uuid5(key, client_id)
 
 
 def path_id(camera: str, session: str, track: int, part: int) -> UUID:
-    """The identity of one piece of a track's path."""
+    """Return the id of one part of a track's path."""
     return uuid5(_NAMESPACE, f"path/{camera}/{session}/{track}/{part}")
 
 
 def session_end_id(camera: str, session: str) -> UUID:
-    """The identity of the note that closes a session."""
+    """Return the id of a session's end."""
     return uuid5(_NAMESPACE, f"end/{camera}/{session}")
 
 
 def to_datetime(ns: int) -> datetime:
-    """UTC time of a nanosecond stamp, cut to microseconds: what Postgres keeps."""
+    """Convert nanoseconds since the epoch to a UTC time, truncated to Postgres' microseconds."""
     return _EPOCH + timedelta(microseconds=ns // 1000)
 
 
 def to_ns(moment: datetime) -> int:
-    """Nanoseconds since the epoch of an aware datetime.
+    """Convert an aware datetime to nanoseconds since the epoch.
 
     Raises:
         ValueError: the datetime has no time zone.

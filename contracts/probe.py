@@ -1,4 +1,4 @@
-"""Trying a camera's address out: the api asks, the ingest that is nearest answers with one frame, or says why not."""
+"""Request and reply by which the API tests a camera's address: an ingest replica answers with a frame or a reason."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Probe(BaseModel):
-    """Asks for one frame of an address, sealed."""
+    """A request for one frame of an address. Travels sealed."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -15,31 +15,31 @@ class Probe(BaseModel):
     width: int = 960
     """Greatest width of the picture, pixels."""
     trusted: bool = False
-    """Whether a superadmin or the machine's operator asks: the address may then reach this machine itself."""
+    """True for a superadmin or the machine's operator: the address may then be one of this machine itself."""
     organization: str = ""
-    """Who asks: organizations take turns."""
+    """Id of the requesting organization: organizations take turns."""
     id: str = ""
-    """Names the probe, so that who asked can call it off."""
+    """Id by which the requester can cancel the probe."""
     expires_at: int = 0
-    """When nobody waits for the answer any more, ns UTC; 0 for never."""
+    """End of the requester's wait for the answer, ns UTC; 0 for never."""
 
 
 class Probed(BaseModel):
-    """What came of it. `message` says why there is no frame, in words for the person who set the address."""
+    """The answer to a probe. Without a frame, `message` gives the reason, for the person who set the address."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64")
 
     version: int = 1
     message: str = ""
     width: int = 0
-    """Of the source, pixels."""
+    """Width of the source, pixels."""
     height: int = 0
     fps: float | None = None
-    """Frames per second that the source says it has."""
+    """Frames per second, as the source declares."""
     jpeg: bytes = Field(default=b"")
-    """The frame, no wider than was asked for."""
+    """The frame, no wider than requested."""
 
     @property
     def works(self) -> bool:
-        """Whether there is a frame."""
+        """True if there is a frame."""
         return bool(self.jpeg)

@@ -1,8 +1,8 @@
-"""Runs beside the live one: a stretch of what was, worked on once more by the same services, under a name of its own.
+"""Runs other than the live one: stored data of a period, processed again by the same services under a run's name.
 
-Whoever starts a run makes its streams (`contracts.streams.run_streams`) and then its entry in the bucket `runs`. The
-services watch the entries and work on each run that is running; once its state is another, they let it go. A run's
-specs lie beside its entry, as the run sees them, so that it needs nothing of the live configuration:
+The starter of a run makes its streams (`contracts.streams.run_streams`) and then its entry in the bucket `runs`. The
+services watch the entries, and work on each run while its state is `running`. A run's camera specs are stored beside
+its entry, with the run's changes applied, so that it is independent of the live configuration:
 
     runs   night.run            = the entry
            night.spec.door.7    = the spec of camera `door` at revision 7, with the run's own lines or model over it
@@ -20,59 +20,59 @@ from contracts.spec import CountingLine
 from contracts.streams import Stream, run_streams
 
 RESERVED = (LIVE, "dlq")
-"""Second tokens of subjects that name no run."""
+"""Second tokens of subjects that are no names of runs."""
 
 RUN_ENTRIES = "*.run"
-"""Matches the keys of all runs' entries."""
+"""Filter for the KV keys of all runs' entries."""
 
 STORED_AT = "Metrica-Stored-At"
-"""Header of replayed detections: when the original was stored, ns UTC. Their order is decided by that clock."""
+"""Header of replayed detections: the original's time of storage, ns UTC, by which the tracker orders them."""
 LAST = "Metrica-Last"
-"""Header of the last detections of a camera in a replay: nothing comes after them, whatever is missing before."""
+"""Header of a camera's last detections in a replay: none follow, even if some before them are missing."""
 
 
-def _is_no_reserved(name: str) -> str:
+def _is_not_reserved(name: str) -> str:
     if name in RESERVED:
         raise ValueError(f"a run can't be called {name!r}: choose another name")
     return name
 
 
-RunName = Annotated[Token, AfterValidator(_is_no_reserved)]
+RunName = Annotated[Token, AfterValidator(_is_not_reserved)]
 
 
 class RunKind(StrEnum):
-    """What a run begins with."""
+    """The stored data that a run starts from."""
 
     FRAMES = "frames"
-    """Pictures: they are looked at, tracked and counted anew."""
+    """Frames: detection, tracking and counting are repeated."""
     DETECTIONS = "detections"
-    """What detectors saw: it is tracked and counted anew."""
+    """Detections: tracking and counting are repeated."""
     PATHS = "paths"
-    """Where people went: only the lines are laid over it."""
+    """Paths: only counting is repeated, with other lines."""
 
 
 class RunState(StrEnum):
-    """How far a run is."""
+    """State of a run."""
 
     RUNNING = "running"
     FINISHED = "finished"
     STOPPED = "stopped"
-    """Ended before its time by who started it; what it had counted by then stands."""
+    """Ended early by its starter; its counts up to then remain."""
 
 
-class _Frozen(BaseModel):
+class _RunModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class RunCamera(_Frozen):
+class RunCamera(_RunModel):
     """A camera in a run."""
 
     camera: Token
     store: Token
 
 
-class Stretch(_Frozen):
-    """Frames `first` to `last` of a camera's session: those whose crossings a run has counted."""
+class Stretch(_RunModel):
+    """Frames `first` to `last` of a camera's session, as counted by a run."""
 
     camera: Token
     session: Token
@@ -80,17 +80,18 @@ class Stretch(_Frozen):
     last: Seq
 
 
-class Run(_Frozen):
-    """A run, as its entry in the bucket says.
+class Run(_RunModel):
+    """A run: its entry in the bucket `runs`.
 
     Attributes:
-        since, until: only what frames captured in this time decide is counted, `until` not included. What comes before
-            lets the tracker find the people who are already there.
-        speed: times as fast as it was; None as fast as it goes.
-        lines: in place of those of its cameras; None leaves them.
-        model: in place of that of its cameras; None leaves it.
-        models: those that its frames ask for: whom detectors make a pool for.
-        covered: what was counted, known when it has ended.
+        since: captured_at of the first frame to decide crossings that count. Earlier frames are processed as well, so
+            that the tracker knows the people who are already in view.
+        until: end of that period, exclusive.
+        speed: multiple of the original speed; None for the highest possible.
+        lines: counting lines that replace those of its cameras; None keeps these.
+        model: model that replaces those of its cameras; None keeps these.
+        models: models that its frames need: detectors make a pool for each.
+        covered: the frames that were counted, known after its end.
     """
 
     version: int = 1
@@ -109,17 +110,17 @@ class Run(_Frozen):
 
     @property
     def running(self) -> bool:
-        """Whether services work on it."""
+        """True while services work on it."""
         return self.state is RunState.RUNNING
 
     @property
     def partitions(self) -> frozenset[int]:
-        """The partitions that its cameras lie in."""
-        return frozenset(partition(one.camera) for one in self.cameras)
+        """Partitions of its cameras."""
+        return frozenset(partition(camera.camera) for camera in self.cameras)
 
     @property
     def streams(self) -> tuple[Stream, ...]:
-        """Those that it needs."""
+        """The streams that it needs."""
         streams = run_streams(self.name)
         match self.kind:
             case RunKind.FRAMES:
@@ -130,7 +131,7 @@ class Run(_Frozen):
                 return (streams.crossings,)
 
     def counts(self, captured_at: int) -> bool:
-        """Whether the crossings that a frame decides are counted."""
+        """Tell if crossings decided by a frame of this time are counted."""
         return self.since <= captured_at < self.until
 
     @model_validator(mode="after")
@@ -141,10 +142,10 @@ class Run(_Frozen):
 
 
 def run_key(name: str) -> str:
-    """KV key of a run's entry."""
+    """Return the KV key of a run's entry."""
     return f"{name}.run"
 
 
 def run_spec_key(name: str, camera: str, revision: int) -> str:
-    """KV key of one revision of a camera's spec, as a run sees it."""
+    """Return the KV key of one revision of a camera's spec in a run."""
     return f"{name}.spec.{camera}.{revision}"

@@ -1,7 +1,7 @@
-"""JSON Schemas of everything that travels, for consumers in other languages and as the record of what was promised.
+"""JSON Schemas of all messages and KV entries, for consumers in other languages and as a promise of compatibility.
 
-`python -m contracts.schema` writes them to `contracts/schemas`. It refuses a change that old readers could not read, or
-that could not read old messages: that is another version of the event, under another name.
+`python -m contracts.schema` writes them to `contracts/schemas`. It refuses an incompatible change, by which old readers
+could not read new messages or new readers old ones: such a change needs another version of the event.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from contracts.spec import CameraSpec, Source
 FOLDER: Final = FilePath(__file__).with_name("schemas")
 VERSION: Final = 1
 
-TRAVELS: Final[Mapping[str, type[BaseModel] | TypeAdapter[Crossing | SessionEnd]]] = {
+MODELS: Final[Mapping[str, type[BaseModel] | TypeAdapter[Crossing | SessionEnd]]] = {
     "detections": Detections,
     "path": Path,
     "crossing": CROSSING_EVENT,
@@ -40,26 +40,26 @@ TRAVELS: Final[Mapping[str, type[BaseModel] | TypeAdapter[Crossing | SessionEnd]
     "probe": Probe,
     "probed": Probed,
 }
-"""What travels or is kept, by the name of its schema. `crossing` is a crossing or the end of a session."""
+"""Models of messages and KV entries by their schema's name. `crossing` is a crossing or the end of a session."""
 
 
 def generate() -> dict[str, JsonSchemaValue]:
-    """The schemas of today's models, by file name."""
-    return {f"{name}.v{VERSION}.json": _schema(name, model) for name, model in TRAVELS.items()}
+    """Generate the schemas of the present models, by file name."""
+    return {f"{name}.v{VERSION}.json": _schema(name, model) for name, model in MODELS.items()}
 
 
 def committed() -> dict[str, JsonSchemaValue]:
-    """The schemas that were promised, by file name."""
+    """Read the committed schemas, by file name."""
     return {path.name: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
 
 
 def broken_promises() -> list[str]:
-    """What today's models break of the committed schemas, in sentences."""
-    today = generate()
+    """List the incompatible changes of the present models to the committed schemas, in sentences."""
+    present = generate()
     return [
         f"{name}: {change}"
         for name, promised in committed().items()
-        for change in (breaking_changes(promised, today[name]) if name in today else ["was removed"])
+        for change in (breaking_changes(promised, present[name]) if name in present else ["was removed"])
     ]
 
 
@@ -73,7 +73,7 @@ def _schema(name: str, model: type[BaseModel] | TypeAdapter[Crossing | SessionEn
 
 
 def main() -> int:
-    """Write the schemas. Returns the exit status: 1 where a promise would be broken, and nothing is written then."""
+    """Write the schemas. Returns the exit status: 1 for an incompatible change, and then nothing is written."""
     broken = broken_promises()
     if broken:
         print("These changes break what is promised; give the event another version instead:", file=sys.stderr)

@@ -1,10 +1,10 @@
-"""A camera's spec: everything the services must agree on about one camera, under one revision.
+"""Camera specs: the settings of one camera that the services must agree on, under one revision.
 
-A line is given by two points normalised to the picture (0 … 1, y down) and the side that counts as IN, as seen by
-someone who walks from the first point to the second:
+A line is given by two points normalised to the frame (0 … 1, y down) and the side that counts as IN, as seen by
+a person who walks from the first point to the second:
 
-        p1 (0.5, 0)                walking down the picture, the walker's right hand
-            │                      points to the picture's left
+        p1 (0.5, 0)                walking down the frame, the walker's right hand
+            │                      points to the frame's left
      right  │  left
             ▼
         p2 (0.5, 1)
@@ -24,32 +24,32 @@ from contracts.area import DetectionArea
 from contracts.identity import Nanoseconds, Policy, Token, token
 
 MIN_LINE_LENGTH = 0.02
-"""Shorter than this part of the picture's side, a line can catch nobody."""
+"""Least length of a line, as a fraction of the frame's side: a shorter one can count no person."""
 
 
 class Side(StrEnum):
-    """A side of a line, for someone walking from its first point to its second."""
+    """A side of a line, for a person walking from its first point to its second."""
 
     LEFT = "left"
     RIGHT = "right"
 
 
 class Anchor(StrEnum):
-    """The point of a person's box that has to cross a line."""
+    """The point of a person's box that must cross a line."""
 
     CENTER = "center"
     FOOT = "foot"
 
 
-class _Frozen(BaseModel):
+class _SpecModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class CountingLine(_Frozen):
-    """A segment that people are counted over.
+class CountingLine(_SpecModel):
+    """A directed segment at which crossings are counted.
 
-    `revision` rises when the geometry, the side or the anchor changes: it is part of every crossing's identity.
-    `in_name` and `out_name` are what people call its two sides: an IN goes from `out_name` ("street") to `in_name`
+    `revision` rises with each change of the geometry, the side or the anchor: it is part of each crossing's id.
+    `in_name` and `out_name` are the names of its two sides: an IN goes from `out_name` ("street") to `in_name`
     ("shop").
     """
 
@@ -67,7 +67,7 @@ class CountingLine(_Frozen):
 
     @property
     def length(self) -> float:
-        """In parts of the picture's sides."""
+        """Length as a fraction of the frame's sides."""
         return hypot(self.x2 - self.x1, self.y2 - self.y1)
 
     @model_validator(mode="after")
@@ -88,18 +88,18 @@ class CountingLine(_Frozen):
 
 
 MAX_RATE = 1000.0
-"""Frames per second that a video may be said to have: what slow-motion cameras record."""
+"""Highest frames per second that may be set for a video: slow-motion cameras record as many."""
 
 
-class Capture(_Frozen):
-    """How a source becomes frames. Part of a file's session: changing it makes another session.
+class Capture(_SpecModel):
+    """Settings that turn a source into frames. Part of a file's session: a change makes another session.
 
     Attributes:
-        fps: frames per second to look at; None keeps the source's own.
-        width: the greatest width in pixels; smaller pictures are not enlarged.
-        quality: of the JPEG, as OpenCV counts it.
-        track: the number of the video track to read, from 1, of a source that has several; None is the main one.
-        rate: frames per second of a file whose times are wrong or missing; None takes its times.
+        fps: target frames per second; None keeps the source's own.
+        width: greatest width in pixels; smaller pictures are not enlarged.
+        quality: JPEG quality, as in OpenCV.
+        track: number of the video track to read, from 1, in a source with several; None for the main one.
+        rate: frames per second of a file with wrong or missing times; None takes the file's times.
     """
 
     fps: Annotated[float, Field(gt=0, le=120)] | None = None
@@ -109,7 +109,12 @@ class Capture(_Frozen):
     rate: Annotated[float, Field(gt=0, le=MAX_RATE, allow_inf_nan=False)] | None = None
 
 
-class CameraSpec(_Frozen):
+def reading_changes(track: int | None, rate: float | None) -> dict[str, int | float | None]:
+    """Turn options for a video's track and rate into changes of a `Capture`: None changes nothing, 0 resets to None."""
+    return {name: value or None for name, value in (("track", track), ("rate", rate)) if value is not None}
+
+
+class CameraSpec(_SpecModel):
     """One camera at one revision. Immutable: a change makes the next revision."""
 
     version: int = 1
@@ -125,16 +130,16 @@ class CameraSpec(_Frozen):
     detection: DetectionArea = DetectionArea()
     paused: bool = False
     record: bool = False
-    """Whether its frames are kept for a while. Nobody's picture is, unless the camera's owner says so."""
+    """True to record its frames for a while. No picture is stored unless the camera's owner enables this."""
 
     @property
     def anchors(self) -> frozenset[Anchor]:
-        """The points of a person that count over any of the lines, and so decide where the person is."""
+        """Anchors that any of the lines counts by; the region filter decides by them, too."""
         return frozenset(line.anchor for line in self.lines) or frozenset({Anchor.CENTER})
 
     @property
     def pool(self) -> str:
-        """The detectors that hold this camera's model."""
+        """Pool of the detectors for this camera's model."""
         return token(self.model)
 
     @model_validator(mode="after")
@@ -145,10 +150,10 @@ class CameraSpec(_Frozen):
         return self
 
     @model_validator(mode="after")
-    def _lines_are_looked_at(self) -> Self:
+    def _lines_lie_in_the_detection_area(self) -> Self:
         for line in self.lines:
-            seen = self.detection.seen_part((line.x1, line.y1), (line.x2, line.y2))
-            if seen * line.length < MIN_LINE_LENGTH:
+            inside = self.detection.seen_part((line.x1, line.y1), (line.x2, line.y2))
+            if inside * line.length < MIN_LINE_LENGTH:
                 raise ValueError(
                     f"line {line.id} can never count: nobody is looked for where it lies. Draw it inside the camera's "
                     "regions and outside of what is ignored, or draw those otherwise"
@@ -156,8 +161,8 @@ class CameraSpec(_Frozen):
         return self
 
 
-class Source(_Frozen):
-    """Where a camera's pictures come from. Only ingest may read it: an address can hold a password."""
+class Source(_SpecModel):
+    """The source of a camera's frames. Only ingest may read it: an address can contain a password."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -166,23 +171,23 @@ class Source(_Frozen):
     address: Annotated[str, Field(repr=False)]
     start: Nanoseconds | None = None
     again: Annotated[int, Field(ge=0)] = 0
-    """How often the owner asked for a finished file to be counted anew."""
+    """Number of times that the owner asked for a finished file to be counted again."""
     trusted: bool = False
-    """Whether a superadmin or the machine's operator set the address: it may then reach this machine itself."""
+    """True if a superadmin or the machine's operator set the address: it may then be one of this machine itself."""
 
 
 def spec_key(camera: str, revision: int) -> str:
-    """KV key of one revision of a camera's spec: written once, never changed."""
+    """Return the KV key of one revision of a camera's spec: written once, never changed."""
     return f"{camera}.{revision}"
 
 
 def current_key(camera: str) -> str:
-    """KV key of a camera's newest spec: what services watch."""
+    """Return the KV key of a camera's newest spec, which services watch."""
     return f"{camera}.current"
 
 
 def default_policy(address: str) -> Policy:
-    """The policy that suits a source: `every` where it can wait (files, `sim` with `pace=max`), else `latest`.
+    """Choose the policy for a source: `every` if it can wait (files, `sim` with `pace=max`), else `latest`.
 
     Args:
         address: a video file, `rtsp://…`, `http://…`, `file://…`, `sim://…`, a camera's number or `/dev/video…`.

@@ -1,6 +1,6 @@
-"""Streams and buckets: each is declared here once, and made by the one service that owns it.
+"""Streams and KV buckets: each is declared here once, and made by the one service that owns it.
 
-A run beside the live one has streams of its own, made and removed by whoever starts it; see `contracts.runs`.
+A run other than the live one has streams of its own, made and removed by its starter; see `contracts.runs`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DAY = 24 * HOUR
 
 
 class Owner(StrEnum):
-    """A service, as the owner of streams and the user of NATS."""
+    """A service as the owner of streams, and as a user of NATS."""
 
     INGEST = "ingest"
     DETECTOR = "detector"
@@ -29,7 +29,7 @@ class Owner(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A JetStream stream. Times are seconds, sizes bytes; 0 is no limit. That of a run has no service as its owner."""
+    """A JetStream stream. Times are in seconds, sizes in bytes; 0 for no limit. A run's stream has no owner."""
 
     name: str
     subjects: tuple[str, ...]
@@ -45,7 +45,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A key-value bucket. `ttl` in seconds, 0 keeps for ever; in memory, it goes with the server's process."""
+    """A KV bucket. `ttl` in seconds, 0 for ever. A bucket in memory is lost when the server stops."""
 
     name: str
     owner: Owner
@@ -54,12 +54,12 @@ class Bucket:
     in_memory: bool = False
 
 
-def _of(run: str, kind: Kind) -> tuple[str, ...]:
+def _subjects(run: str, kind: Kind) -> tuple[str, ...]:
     return (f"{ROOT}.{run}.{kind}.>",)
 
 
 def _live(kind: Kind) -> tuple[str, ...]:
-    return _of(LIVE, kind)
+    return _subjects(LIVE, kind)
 
 
 FRAMES = Stream(
@@ -112,12 +112,12 @@ BUCKETS = (CAMERAS, RUNS, SOURCES, INGEST_STATE, ATTEMPTS, VIEWS, CHECKPOINTS, L
 
 
 def owned_by(owner: Owner) -> tuple[tuple[Stream, ...], tuple[Bucket, ...]]:
-    """The streams and buckets that a service declares."""
+    """Return the streams and buckets that a service declares."""
     return tuple(s for s in STREAMS if s.owner is owner), tuple(b for b in BUCKETS if b.owner is owner)
 
 
 class RunStreams(NamedTuple):
-    """The streams of a run beside the live one."""
+    """The streams of a run other than the live one."""
 
     kept: Stream
     detections: Stream
@@ -126,10 +126,10 @@ class RunStreams(NamedTuple):
 
 
 def run_streams(run: str) -> RunStreams:
-    """The streams of a run, by its name. Smaller than the live ones: what has been worked on need not stay."""
+    """Return the streams of a run. They are smaller than the live ones: processed messages need not stay."""
 
     def stream(kind: Kind, max_bytes: int) -> Stream:
-        return Stream(f"RUN_{run}_{kind.upper()}", _of(run, kind), None, max_bytes=max_bytes)
+        return Stream(f"RUN_{run}_{kind.upper()}", _subjects(run, kind), None, max_bytes=max_bytes)
 
     return RunStreams(
         kept=replace(stream(Kind.KEPT, 256 * MIB), work_queue=True, discard_new=True, max_per_subject=64),

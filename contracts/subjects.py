@@ -1,4 +1,4 @@
-"""Subjects: how they are built, and how they are read back. No other module spells one out."""
+"""Building and parsing of subjects. No other module spells one out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contracts.identity import partition
 
 
 class Kind(StrEnum):
-    """The third token of a subject: what travels there."""
+    """The third token of a subject: the kind of its messages."""
 
     FRAMES = "frames"
     KEPT = "kept"
@@ -28,15 +28,15 @@ class Kind(StrEnum):
 ROOT = "metrica"
 DEAD_LETTERS = f"{ROOT}.dlq"
 PROBE = f"{ROOT}.probe"
-"""Asks ingest for one frame of an address (request and reply, core NATS)."""
+"""Requests for one frame of an address, answered by ingest (request and reply, core NATS)."""
 PROBE_CANCEL = f"{PROBE}.cancel"
-"""Calls a probe off: its id, told to every ingest (core NATS)."""
+"""Cancels a probe by its id; received by every ingest replica (core NATS)."""
 _GROUPED = {Kind.FRAMES, Kind.KEPT, Kind.DETECTIONS}
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A subject taken apart: `group` is a frame's pool or a detection's partition, `part` a status's service."""
+    """A parsed subject: `group` is a frame's pool or a detection's partition, `part` a status's service."""
 
     run: str
     kind: Kind
@@ -47,86 +47,86 @@ class Subject:
 
 
 def frames(run: str, pool: str, store: str, camera: str) -> str:
-    """JPEG frames of a `latest` source: the newest wins."""
+    """Return the subject of the JPEG frames of a `latest` source: the newest wins."""
     return f"{ROOT}.{run}.{Kind.FRAMES}.{pool}.{store}.{camera}"
 
 
 def kept(run: str, pool: str, store: str, camera: str) -> str:
-    """JPEG frames of an `every` source: none is dropped."""
+    """Return the subject of the JPEG frames of an `every` source: none is dropped."""
     return f"{ROOT}.{run}.{Kind.KEPT}.{pool}.{store}.{camera}"
 
 
 def preview(run: str, store: str, camera: str) -> str:
-    """The newest picture of a camera, for people to look at."""
+    """Return the subject of a camera's newest picture, for display."""
     return f"{ROOT}.{run}.{Kind.PREVIEW}.{store}.{camera}"
 
 
 def recorded(run: str, store: str, camera: str) -> str:
-    """The frames of a camera whose owner has switched recording on, to be looked at once more."""
+    """Return the subject of a camera's recorded frames, for replays. Its owner must have enabled recording."""
     return f"{ROOT}.{run}.{Kind.RECORDED}.{store}.{camera}"
 
 
 def detections(run: str, store: str, camera: str) -> str:
-    """What a detector saw in each frame, grouped by the camera's partition."""
+    """Return the subject of a camera's detections, grouped by the camera's partition."""
     return f"{ROOT}.{run}.{Kind.DETECTIONS}.{partition(camera)}.{store}.{camera}"
 
 
 def paths(run: str, store: str, camera: str) -> str:
-    """Where tracks went, in pieces."""
+    """Return the subject of the parts of a camera's paths."""
     return f"{ROOT}.{run}.{Kind.PATHS}.{store}.{camera}"
 
 
 def crossings(run: str, store: str, camera: str) -> str:
-    """Crossings, and the end of each session."""
+    """Return the subject of a camera's crossings and session ends."""
     return f"{ROOT}.{run}.{Kind.CROSSINGS}.{store}.{camera}"
 
 
 def edge(run: str, store: str, camera: str) -> str:
-    """Crossings that a worker at the store's edge found, and sent over HTTP."""
+    """Return the subject of crossings that an edge worker in the store sent over HTTP."""
     return f"{ROOT}.{run}.{Kind.EDGE}.{store}.{camera}"
 
 
 def status(run: str, store: str, camera: str, service: str) -> str:
-    """A camera's health as one service sees it. One subject per service, so that none hides another's last word."""
+    """Return the subject of a camera's status from one service: the stream keeps the last of each service."""
     return f"{ROOT}.{run}.{Kind.STATUS}.{store}.{camera}.{service}"
 
 
 def tracks(run: str, store: str, camera: str) -> str:
-    """Boxes for overlays, at most once (core NATS)."""
+    """Return the subject of boxes for overlays, sent at most once (core NATS)."""
     return f"{ROOT}.{run}.{Kind.TRACKS}.{store}.{camera}"
 
 
 def counts(run: str, store: str) -> str:
-    """A store's totals after a commit, at most once (core NATS)."""
+    """Return the subject of a store's totals after a commit, sent at most once (core NATS)."""
     return f"{ROOT}.{run}.{Kind.COUNTS}.{store}"
 
 
 def dead_letter(service: str, run: str) -> str:
-    """What a service could not handle, with the reason in its headers."""
+    """Return the subject of a service's dead letters."""
     return f"{DEAD_LETTERS}.{service}.{run}"
 
 
 def inbox(user: str) -> str:
-    """Where answers to a user's requests come: nobody else listens there."""
+    """Return the prefix of subjects for answers to a NATS user's requests. Only that user may subscribe to it."""
     return f"_INBOX_{user}"
 
 
 def pool_filter(run: str, kind: Kind, pool: str) -> str:
-    """All frames of one pool: what the detectors that hold its model read."""
+    """Return the filter for all frames of a pool, read by the detectors with its model."""
     return f"{ROOT}.{run}.{kind}.{pool}.>"
 
 
 def partition_filter(run: str, number: int) -> str:
-    """All detections of one partition: what its tracker reads."""
+    """Return the filter for all detections of a partition, read by the tracker that holds it."""
     return f"{ROOT}.{run}.{Kind.DETECTIONS}.{number}.>"
 
 
 @lru_cache(maxsize=4096)
 def parse(subject: str) -> Subject:
-    """Take a subject apart.
+    """Parse a subject.
 
     Raises:
-        ValueError: it is none of Metrica's.
+        ValueError: it is not a subject of Metrica's.
     """
     root, _, rest = subject.partition(".")
     run, _, rest = rest.partition(".")

@@ -1,1 +1,1 @@
-"""How Metrica runs."""
+"""Deployment: the local stack, container images, and the configurations of servers."""

@@ -1,6 +1,6 @@
-"""The health check of a container: shows what the service in it says at /readyz; exit code 0 when it is ready.
+"""Health check of a container: prints its service's answer at /readyz; exit code 0 if it is ready.
 
-It runs every few seconds in every container, so it starts in 20 ms: sockets alone, and no package at all.
+It runs every few seconds in each container, and so must start fast: in 20 ms, with sockets only and no package.
 """
 
 import os
@@ -11,7 +11,7 @@ TIMEOUT = 20.0
 
 
 def main() -> int:
-    """Ask, show the answer, and return the exit code."""
+    """Print the answer, and return the exit code."""
     port = int(os.environ["METRICA_PORT"])
     try:
         with socket.create_connection(("127.0.0.1", port), TIMEOUT) as connection:

@@ -1,1 +1,1 @@
-"""The images of others that compose.yaml and the Dockerfile name, pinned by digest: `./taskw images`."""
+"""Third-party images of compose.yaml and the Dockerfile, pinned by digest: `./taskw images`."""

@@ -1,7 +1,7 @@
-"""Pins the images of compose.yaml and the Dockerfile by the digests that their registries tell: `./taskw images`.
+"""Pin the images of compose.yaml and the Dockerfile by the digests of their registries: `./taskw images`.
 
-All of them or none: where one is not had, the files stay as they are, and the exit code is 1. A tag that was pushed
-anew has another digest: what changes shows in `git diff`, to be looked at like any other change.
+It pins all or none: if a digest is not available, the files stay unchanged, and the exit code is 1. A tag that was
+pushed again has another digest, which appears in `git diff` for review like any other change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TIMEOUT = 20.0
 def main(
     files: Annotated[list[Path] | None, typer.Argument(help="Instead of compose.yaml and the Dockerfile.")] = None,
 ) -> None:
-    """Pin images by the digests that their registries tell."""
+    """Pin images by the digests of their registries."""
     texts = {file: file.read_text(encoding="utf-8") for file in files or FILES}
     images = list(dict.fromkeys(image for text in texts.values() for image in images_in(text)))
     digests: dict[str, str] = {}
@@ -45,7 +45,7 @@ def main(
 
 
 def _replace(file: Path, text: str) -> None:
-    """Write a file whole, or not at all."""
+    """Write a file atomically."""
     beside = file.with_name(f".{file.name}.new")
     beside.write_text(text, encoding="utf-8")
     beside.chmod(file.stat().st_mode)

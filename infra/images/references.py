@@ -1,4 +1,4 @@
-"""Names of images, as Docker reads them, and where they stand in compose.yaml and the Dockerfile."""
+"""Names of images, parsed as by Docker, and their places in compose.yaml and the Dockerfile."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HUB = "docker.io"
 _REGISTRY = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?")
 _NAME = re.compile(r"[a-z0-9]+([._/-][a-z0-9]+)*")
 _TAG = re.compile(r"\w[\w.-]{0,127}")
-# What is taken where a variable or a build argument says nothing: `${METRICA_NATS_IMAGE:-nats:2.15.0-alpine}`.
+# Defaults of variables and build arguments: `${METRICA_NATS_IMAGE:-nats:2.15.0-alpine}`.
 _DEFAULT = re.compile(
     r"(?P<before>\$\{METRICA_\w+_IMAGE:-|^ARG PYTHON=)(?P<image>[^}\s@]+)(?:@[^}\s]*)?(?P<after>\}|$)", re.MULTILINE
 )
@@ -27,10 +27,10 @@ class Reference:
 
     @classmethod
     def parse(cls, image: str) -> Reference:
-        """Read a name as Docker does: `nats:2.15.0` is `library/nats` of Docker Hub.
+        """Parse a name as Docker does: `nats:2.15.0` is `library/nats` of Docker Hub.
 
         Raises:
-            ValueError: it is no name of an image, or says no tag.
+            ValueError: it is no name of an image, or has no tag.
         """
         first, slash, rest = image.partition("/")
         elsewhere = bool(slash) and (bool(set(".:") & set(first)) or first == "localhost")
@@ -44,12 +44,12 @@ class Reference:
 
 
 def images_in(text: str) -> list[str]:
-    """The images that a file names by default, without digests, each once."""
-    return list(dict.fromkeys(found["image"] for found in _DEFAULT.finditer(text)))
+    """List a file's default images, without digests, each once."""
+    return list(dict.fromkeys(match["image"] for match in _DEFAULT.finditer(text)))
 
 
 def with_digests(text: str, digests: Mapping[str, str]) -> str:
-    """A file with a digest behind each image that it names by default."""
+    """Add its digest to each default image of a file."""
     return _DEFAULT.sub(
-        lambda found: f"{found['before']}{found['image']}@{digests[found['image']]}{found['after']}", text
+        lambda match: f"{match['before']}{match['image']}@{digests[match['image']]}{match['after']}", text
     )

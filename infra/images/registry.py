@@ -1,7 +1,7 @@
-"""The API of image registries: the digest that a tag has now.
+"""Client of image registries, for the present digest of a tag.
 
-It is https://distribution.github.io/distribution/spec/api/: a manifest's digest is the hash of its bytes. Those are
-fetched and hashed here: what a header says of them is compared and never taken on trust.
+The API is https://distribution.github.io/distribution/spec/api/: a manifest's digest is the hash of its bytes. These
+are fetched and hashed here; the digest in a header is compared, but not trusted.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from infra.images.references import Reference
 
 _HOSTS = {"docker.io": "registry-1.docker.io"}
 _MANIFESTS = ", ".join([
-    "application/vnd.oci.image.index.v1+json",  # of all architectures, before that of one
+    "application/vnd.oci.image.index.v1+json",  # for all architectures, preferred to those for one
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 ])  # fmt: skip
 _LARGEST = 4 * 1024 * 1024
-"""Bytes of a manifest, as registries themselves limit it."""
+"""Greatest size of a manifest in bytes, as in registries themselves."""
 
 
 class Unresolved(Exception):
-    """No digest was had; the message says of what, and why."""
+    """A digest is not available; the message has the image and the reason."""
 
 
 def digest(client: httpx.Client, image: str) -> str:
-    """Ask an image's registry which digest its tag has.
+    """Ask an image's registry for the digest of its tag.
 
     Raises:
-        Unresolved: the registry is not reached, refuses, or answers with something else.
+        Unresolved: the registry is unreachable, refuses, or does not answer with a manifest.
     """
     try:
         return _digest(client, Reference.parse(image))
@@ -54,31 +54,31 @@ def _digest(client: httpx.Client, reference: Reference) -> str:
     if len(answer.content) > _LARGEST or not answer.headers.get("content-type", "").startswith("application/vnd."):
         raise ValueError(f"{host} answers with something that is no manifest")
     computed = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
-    said = answer.headers.get("docker-content-digest", computed)
-    if said != computed:
-        raise ValueError(f"{host} says {said}, but what it sent is {computed}: something on the way changed it")
+    declared = answer.headers.get("docker-content-digest", computed)
+    if declared != computed:
+        raise ValueError(f"{host} says {declared}, but what it sent is {computed}: something on the way changed it")
     return computed
 
 
 def _token(client: httpx.Client, challenge: str, *, secure: bool) -> str:
-    """Get the token that anybody gets, where the registry says: `Bearer realm="https://…",service="…",scope="…"`."""
+    """Get an anonymous token by the registry's challenge: `Bearer realm="https://…",service="…",scope="…"`."""
     scheme, _, rest = challenge.partition(" ")
-    said: Mapping[str, str] = dict(re.findall(r'(\w+)="([^"]*)"', rest))
-    if scheme.lower() != "bearer" or "realm" not in said:
+    fields: Mapping[str, str] = dict(re.findall(r'(\w+)="([^"]*)"', rest))
+    if scheme.lower() != "bearer" or "realm" not in fields:
         raise ValueError(f"the registry lets nobody in without {scheme or 'something it does not name'}")
-    if secure and not said["realm"].startswith("https://"):
+    if secure and not fields["realm"].startswith("https://"):
         raise ValueError("the registry sends its tokens unencrypted")
-    answer = client.get(said["realm"], params={name: said[name] for name in ("service", "scope") if name in said})
+    answer = client.get(fields["realm"], params={name: fields[name] for name in ("service", "scope") if name in fields})
     answer.raise_for_status()
-    given = answer.json()
-    token = (given.get("token") or given.get("access_token")) if isinstance(given, dict) else None
+    body = answer.json()
+    token = (body.get("token") or body.get("access_token")) if isinstance(body, dict) else None
     if not token:
         raise ValueError("the registry gives no token")
     return str(token)
 
 
 def _scheme(host: str) -> str:
-    """Unencrypted to this machine alone, as Docker does it."""
+    """Choose the scheme: unencrypted for this machine only, as in Docker."""
     name = host.rpartition(":")[0] or host
     try:
         return "http" if ipaddress.ip_address(name).is_loopback else "https"

@@ -1,4 +1,4 @@
-"""`./taskw up`: run all of Metrica here until Ctrl-C, saying what is done.
+"""`./taskw up`: run all of Metrica on this machine until Ctrl-C, and print the steps.
 
 python -m infra.local CAMERA=video.mp4 LINE=0.5,0,0.5,1
 """
@@ -28,28 +28,28 @@ USAGE_ERROR = 2
 
 
 def main() -> None:
-    """The command line."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing is started yet: Ctrl-C just ends it, without a traceback
+    """Run the command line."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until something is started, Ctrl-C ends it without a traceback
     sys.exit(up(sys.argv[1:]))
 
 
 def up(arguments: Sequence[str]) -> int:
-    """Run until a signal comes, and return the exit code."""
+    """Run until a signal arrives, and return the exit code."""
     from infra.local.data_dir.ownership import become_owner
     from infra.local.options import read_options  # brings pydantic: half a second in which Ctrl-C would be a traceback
     from services.kit.http.descriptors import raise_limit
 
     try:
-        raise_limit()  # for all that is started here
+        raise_limit()  # inherited by all processes
         options = read_options(arguments, os.environ)
         become_owner(options.home, options.camera)
         _check_port(options)
         asyncio.run(_run(options))
     except LocalError as error:
-        return _complain(str(error))
+        return _print_error(str(error))
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        return _complain(f"this machine refuses: {error.strerror or error}{where}; data folder {_home_in_words()}")
+        return _print_error(f"this machine refuses: {error.strerror or error}{where}; data folder {_home_name()}")
     return 0
 
 
@@ -60,11 +60,11 @@ async def _run(options: Options) -> None:
         if name is not signal.SIGHUP or signal.getsignal(name) is not signal.SIG_IGN:  # nohup
             loop.add_signal_handler(name, stopping.set)
 
-    # Only now, so that a wrong option or a taken port is told at once: this brings the database's libraries.
+    # Imported late, as they bring the database's libraries: a wrong option or a taken port is reported at once.
     from infra.local.camera import check, configure_camera
-    from infra.local.outside import check_readable, named
+    from infra.local.outside import check_readable, external_files
     from infra.local.stack import ADMIN_EMAIL, Aborted, Stack
-    from infra.local.status_lines import tell_news
+    from infra.local.status_lines import follow_status
 
     check(options)
     check_readable(options.camera, options.model)
@@ -78,7 +78,7 @@ async def _run(options: Options) -> None:
         replicas={Owner.DETECTOR: options.detectors},
         tell=_tell_step,
     )
-    stack.outside = named(options.camera, options.model)
+    stack.outside = external_files(options.camera, options.model)
     stack.home.note_owner(stack.url)
     stopped = asyncio.create_task(stopping.wait())
     try:
@@ -91,15 +91,15 @@ async def _run(options: Options) -> None:
         setup = await configure_camera(stack.api_database_url, options, stack.vault, stack.database_url)
         _tell(f"\nMetrica runs after {time.monotonic() - began:.1f} s: {stack.url}")
         if password := await asyncio.to_thread(stack.make_first_admin):
-            _tell("To change anything in the browser or by the API, sign in. This is told once:")
+            _tell("To change anything in the browser or by the API, sign in. This is printed once:")
             _tell(f"  {ADMIN_EMAIL}   {password}   (kept in {stack.admin_password_file})")
         _tell(f"Stop it with Ctrl-C. Logs are in {stack.home.folder / 'logs'}\n")
         async with asyncio.TaskGroup() as tasks:
-            news = tasks.create_task(tell_news(stack.nats_environment, setup.camera, since, _tell))
-            watch = tasks.create_task(_end_with_parent(stopping))
+            statuses = tasks.create_task(follow_status(stack.nats_environment, setup.camera, since, _tell))
+            parent = tasks.create_task(_end_with_parent(stopping))
             await stopping.wait()
-            news.cancel()
-            watch.cancel()
+            statuses.cancel()
+            parent.cancel()
     except Aborted:
         pass
     finally:
@@ -110,7 +110,7 @@ async def _run(options: Options) -> None:
 
 
 async def _end_with_parent(stopping: asyncio.Event) -> None:
-    """A task runner that was killed can't pass a signal on: ending with it leaves nothing behind."""
+    """Stop when the parent ends: a killed task runner can't forward a signal."""
     parent = os.getppid()
     while os.environ.get("METRICA_END_WITH_PARENT") and not stopping.is_set():
         await asyncio.sleep(0.5)
@@ -126,10 +126,10 @@ def _check_port(options: Options) -> None:
             f"choose one above {first - 1} by PORT=8081"
         )
     try:
-        deadline = time.monotonic() + 2.0  # a killed run's API lets its port go within a moment
+        deadline = time.monotonic() + 2.0  # after a killed run, its API releases the port within a moment
         while not is_free(port):
             if time.monotonic() > deadline:
-                check_unused(options.home)  # most often it is this very Metrica
+                check_unused(options.home)  # usually it is this same Metrica
                 raise LocalError(
                     f"port {port} is taken by another program: stop that, or choose another port by PORT=8081"
                 )
@@ -139,7 +139,7 @@ def _check_port(options: Options) -> None:
 
 
 def _tell(line: str) -> None:
-    with contextlib.suppress(OSError):  # the terminal may be gone; stopping goes on
+    with contextlib.suppress(OSError):  # a closed terminal must not prevent stopping
         print(line, flush=True)
 
 
@@ -147,12 +147,12 @@ def _tell_step(line: str) -> None:
     _tell(f"  {line}")
 
 
-def _complain(line: str) -> int:
+def _print_error(line: str) -> int:
     print(f"metrica: {line}", file=sys.stderr, flush=True)
     return USAGE_ERROR
 
 
-def _home_in_words() -> str:
+def _home_name() -> str:
     return os.environ.get("METRICA_HOME") or ".metrica"
 
 

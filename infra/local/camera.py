@@ -1,4 +1,4 @@
-"""The camera of `./taskw up`: what was asked for, what was there before, and the defaults, made into one."""
+"""The camera of `./taskw up`, from the options, the camera of the last run, and the defaults."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 import asyncpg
 
 from contracts.identity import token
-from contracts.spec import CountingLine, Side
+from contracts.spec import CountingLine, Side, reading_changes
 from infra.local import demo
 from infra.local.errors import LocalError
 from infra.local.options import Options, Points
@@ -17,17 +17,17 @@ from services.api.cameras.repository import CameraSetup, NoSuchCamera, ensure_ca
 from services.kit.vault import Vault
 
 CAMERA, LINE, STORE = "camera", "line", "store"
-"""The ids, the same as `metrica count` takes unless told."""
+"""Ids, the same as the defaults of `metrica count`."""
 STORE_NAME = "My store"
 SIMULATED_DOOR = "sim://door"
 MIDDLE: Points = (0.5, 0.0, 0.5, 1.0)
 
 
 def check(options: Options) -> None:
-    """Refuse what no camera can be made of, before anything is started for it.
+    """Check the options before anything is started.
 
     Raises:
-        LocalError: says what is wrong.
+        LocalError: no camera can be made of them; with the reason.
     """
     _merged_or_refused(options, None)
 
@@ -35,36 +35,36 @@ def check(options: Options) -> None:
 async def configure_camera(
     database_url: str, options: Options, vault: Vault, record_url: str | None = None
 ) -> CameraSetup:
-    """Make the configuration hold the wished camera.
+    """Write the requested camera into the configuration.
 
     Args:
-        database_url: the database as the API reaches it.
-        options: the wishes.
-        vault: seals its address.
-        record_url: as persistence does, where the simulated door is to be a demonstration with history.
+        database_url: the database, for the API's role.
+        options: the options of `up`.
+        vault: seals the camera's address.
+        record_url: the database, for persistence's role, to add history to the demonstration of the simulated door.
 
     Raises:
-        LocalError: it can't count so; says why.
+        LocalError: the camera is invalid; with the reason.
     """
     try:
         before = await find_camera(database_url, CAMERA, vault)
     except NoSuchCamera:
         before = None
     setup = _merged_or_refused(options, before)
-    if await _has_store(database_url, setup.store):  # and it keeps what nobody wishes otherwise
+    if await _has_store(database_url, setup.store):  # which keeps its settings unless options change them
         setup = setup.model_copy(update={"store_name": options.store, "time_zone": options.time_zone})
     if record_url and setup.organization == demo.ORGANIZATION:
         await demo.prepare_demo(record_url, setup, fresh=before is None)
-    said = options.camera is not None or before is None or before.address != setup.address
-    await ensure_camera(database_url, setup, vault, address_is_said=said)
+    given = options.camera is not None or before is None or before.address != setup.address
+    await ensure_camera(database_url, setup, vault, address_is_said=given)
     return setup
 
 
 def merged(options: Options, before: CameraSetup | None) -> CameraSetup:
-    """The camera that the options mean. What they don't say stays as it was, as long as it is the same source.
+    """Apply the options to the camera of the last run. With another source, the other settings are the defaults.
 
     Raises:
-        ValueError: it makes no sense.
+        ValueError: the camera is invalid.
     """
     address = options.camera or (before.address if before else SIMULATED_DOOR)
     same = before if before is not None and before.address == address else None
@@ -87,34 +87,32 @@ def merged(options: Options, before: CameraSetup | None) -> CameraSetup:
     if options.in_side is not None:
         line = line.model_copy(update={"in_side": options.in_side})
     changes: dict[str, object] = {"lines": (line, *setup.lines[1:])}
-    capture = {name: value or None for name in ("track", "rate") if (value := getattr(options, name)) is not None}
-    if capture:
-        changes["capture"] = setup.capture.model_copy(update=capture)
+    changes["capture"] = setup.capture.model_copy(update=reading_changes(options.track, options.rate))
     if options.model is not None:
         changes["model"] = options.model
     if options.store is not None:
         changes |= {"store": token(options.store), "store_name": options.store}
     if options.time_zone is not None:
         changes["time_zone"] = options.time_zone
-    # Through validation again: model_copy has none.
+    # Validated again, as model_copy does not validate.
     return CameraSetup.model_validate({**dict(setup), **changes})
 
 
 def is_simulated(address: str) -> bool:
-    """Whether it is the simulated door, whose counts go into a store of their own: never beside a real camera's."""
+    """Tell if it is the simulated door, whose counts go into a separate store, apart from a real camera's."""
     return address.startswith("sim://")
 
 
 def default_model(address: str) -> str:
-    """The simulated door's people are drawn figures, which no person detector was trained on: motion finds them."""
+    """Choose the model: motion for the simulated door, as no person detector was trained on its drawn figures."""
     return "motion" if is_simulated(address) else CameraSetup.model_fields["model"].default
 
 
 def default_line(address: str) -> CountingLine:
-    """The simulated door's own line; of other pictures the upright through the middle.
+    """Choose the line: the simulated door's own; for other sources, the vertical through the middle.
 
     Raises:
-        LocalError: the address is none of the simulation's.
+        LocalError: the address of the simulation is invalid.
     """
     if not is_simulated(address):
         return _line(MIDDLE, Side.RIGHT)
@@ -128,7 +126,7 @@ def default_line(address: str) -> CountingLine:
 
 
 def local_time_zone() -> str:
-    """This machine's time zone by its name, UTC where it has none."""
+    """Return the name of this machine's time zone, or UTC if it has none."""
     candidates = [os.environ.get("TZ", "").lstrip(":")]
     try:
         candidates.append(str(Path("/etc/localtime").resolve()).partition("zoneinfo/")[2])
@@ -136,8 +134,8 @@ def local_time_zone() -> str:
     except OSError:
         pass
     known = available_timezones()
-    found = next((name for name in candidates if name in known), "UTC")
-    return "UTC" if found == "Etc/UTC" else found
+    name = next((name for name in candidates if name in known), "UTC")
+    return "UTC" if name == "Etc/UTC" else name
 
 
 async def _has_store(database_url: str, store: str) -> bool:

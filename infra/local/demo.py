@@ -15,18 +15,18 @@ ORGANIZATION, NAME = "demo", "Demo"
 STORE, STORE_NAME = "demo", "Demo shop"
 WEEKS = 3
 VISITORS = 2400.0
-"""A day: fewer than the simulated door lets in, and written in a second."""
+"""Number a day: fewer than at the simulated door, and written in a second."""
 
 _MARK = "INSERT INTO organization (id, name, demo) VALUES ($1, $2, true) ON CONFLICT (id) DO UPDATE SET demo = true"
 
 
 async def prepare_demo(database_url: str, setup: CameraSetup, *, fresh: bool) -> None:
-    """Make the organization of the simulated door, with history where nothing was counted before.
+    """Make the organization of the simulated door, with history if nothing was counted before.
 
     Args:
-        database_url: of persistence, which owns the counts.
+        database_url: the database, for the role of persistence, which owns the counts.
         setup: the camera of the simulated door.
-        fresh: whether there was no camera before.
+        fresh: true if there was no camera before.
     """
     connection = await asyncpg.connect(database_url)
     try:
@@ -39,10 +39,10 @@ async def prepare_demo(database_url: str, setup: CameraSetup, *, fresh: bool) ->
 
 
 def _history(setup: CameraSetup, now: datetime) -> DemoHistory:
-    """What came before today: today's numbers are those that are really counted."""
-    where = time_zone_named(setup.time_zone)
-    today = local_day(now, where)
+    """Make the history up to yesterday: today's counts are real."""
+    time_zone = time_zone_named(setup.time_zone)
+    today = local_day(now, time_zone)
     lines = tuple((setup.camera, line.id) for line in setup.lines)
-    shop = Shop(STORE, STORE_NAME, where.key, lines, VISITORS, opens=time(8))
-    first, midnight = today - WEEKS * 7 * DAY, instant(today, time(), where)
+    shop = Shop(STORE, STORE_NAME, time_zone.key, lines, VISITORS, opens=time(8))
+    first, midnight = today - WEEKS * 7 * DAY, instant(today, time(), time_zone)
     return DemoHistory(ORGANIZATION, NAME, [shop], first, today - DAY, midnight)

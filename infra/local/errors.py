@@ -1,5 +1,5 @@
-"""The one error of the local stack: a line that says what is wrong and what to do."""
+"""The error of the local stack: a line with the problem and its remedy."""
 
 
 class LocalError(Exception):
-    """Something on this machine keeps the stack from running; the message is shown to the user as it is."""
+    """A fault of this machine prevents the stack from running. The message is shown to the user as it is."""

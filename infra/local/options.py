@@ -1,4 +1,4 @@
-"""What `./taskw up` was asked for: `CAMERA=… LINE=…`, as arguments or in the environment."""
+"""Options of `./taskw up`: `CAMERA=… LINE=…`, as arguments or in the environment."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ NAMES = {
     "METRICA_LOCAL_ACCESS": "local_access",
     "METRICA_HOME": "home",
 }
-EVERYWHERE = "0.0.0.0"  # noqa: S104  # only where everybody signs in
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # allowed only if sign-in is required
 Points = tuple[float, float, float, float]
 
 
 class Options(BaseModel):
-    """The wishes. None: as it was in the last run, or the default."""
+    """The options. None stands for the value of the last run, or the default."""
 
     model_config = ConfigDict(frozen=True)
 
     camera: str | None = None
     track: Annotated[int, Field(ge=0, le=32)] | None = None
-    """0 is the main one again."""
+    """0 for the main track again."""
     rate: Annotated[float, Field(ge=0, le=MAX_RATE, allow_inf_nan=False)] | None = None
-    """0 takes the file's own times again."""
+    """0 for the file's own times again."""
     line: Points | None = None
     in_side: Side | None = None
     model: str | None = None
@@ -72,7 +72,7 @@ class Options(BaseModel):
     @field_validator("camera")
     @classmethod
     def _absolute(cls, address: str) -> str:
-        """A file is meant from where the command was given."""
+        """Make a file's path absolute, relative to the working directory."""
         if re.match(r"[a-z][a-z0-9+.-]*://", address, re.IGNORECASE) or address.isdecimal():
             return address
         path = Path(address).expanduser().absolute()
@@ -92,10 +92,10 @@ class Options(BaseModel):
 
 
 def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
-    """The options of a command line over those of the environment.
+    """Read the options from the command line and the environment; the command line has priority.
 
     Raises:
-        LocalError: one is unknown or wrong; names it.
+        LocalError: an option is unknown or wrong; with its name.
     """
     given = {name: environment[name] for name in NAMES if environment.get(name)}
     for argument in arguments:
@@ -103,19 +103,19 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
         if not equals or name not in {*NAMES, "HOST", "METRICA_HOST"}:
             raise LocalError(f"{argument!r} is not understood: give {', '.join(f'{name}=…' for name in NAMES)}")
         given[name] = value
-    wished = {NAMES[name]: value for name, value in given.items() if name in NAMES and value}
+    fields = {NAMES[name]: value for name, value in given.items() if name in NAMES and value}
     try:
-        return Options.model_validate({**wished, "host": _host({**environment, **given})})
+        return Options.model_validate({**fields, "host": _host({**environment, **given})})
     except ValidationError as error:
         wrong = error.errors()[0]
         field = wrong["loc"][0] if wrong["loc"] else ""
         name = next((name for name, known in NAMES.items() if known == field), "")
-        said = f"{name}={given[name]}: " if name else ""
-        raise LocalError(said + wrong["msg"].removeprefix("Value error, ")) from None
+        prefix = f"{name}={given[name]}: " if name else ""
+        raise LocalError(prefix + wrong["msg"].removeprefix("Value error, ")) from None
 
 
 def _host(environment: Mapping[str, str]) -> str:
-    """Where the API is to listen: on this machine alone, unless everybody who comes signs in."""
+    """Choose the address on which the API listens: of this machine only, unless sign-in is required."""
     for name in ("HOST", "METRICA_HOST"):
         host = environment.get(name)
         if not host or host == socket.gethostname() or is_loopback(host):  # some shells set HOST to the machine's name

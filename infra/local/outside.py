@@ -1,4 +1,4 @@
-"""Files of people's own that services must reach where they run as users of their own: videos, cameras, models."""
+"""External files that services must reach if they run as other users: videos, cameras, models."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from services.kit.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
-    """What lies outside of the project and its data."""
+class ExternalFiles:
+    """Files outside of the project and its data."""
 
     videos: tuple[Path, ...] = ()
     models: tuple[Path, ...] = ()
 
-    def __add__(self, other: Outside) -> Outside:
-        return Outside(self.videos + other.videos, self.models + other.models)
+    def __add__(self, other: ExternalFiles) -> ExternalFiles:
+        return ExternalFiles(self.videos + other.videos, self.models + other.models)
 
 
-def named(address: str | None, model: str | None) -> Outside:
-    """The files that a camera's address and model mean."""
+def external_files(address: str | None, model: str | None) -> ExternalFiles:
+    """List the files that a camera's address and model refer to."""
     video = _absolute(address)
     weights = _absolute((model or "").removeprefix("ultralytics:"))
     models = () if weights is None else (weights, weights.with_suffix(".bin")) if weights.suffix else (weights,)
-    return Outside((video,) if video else (), tuple(path for path in models if _exists(path)))
+    return ExternalFiles((video,) if video else (), tuple(path for path in models if _exists(path)))
 
 
-async def named_by_cameras(database_url: str, vault: Vault) -> Outside:
-    """The files of all cameras that are there."""
+async def external_files_of_cameras(database_url: str, vault: Vault) -> ExternalFiles:
+    """List the files of all configured cameras."""
     cameras = await list_cameras(database_url, vault)
-    return sum((named(camera.address, camera.model) for camera in cameras), Outside())
+    return sum((external_files(camera.address, camera.model) for camera in cameras), ExternalFiles())
 
 
 def check_readable(address: str | None, model: str | None) -> None:
-    """Make sure that services may read what somebody asks for, if they run as other users than we.
+    """Check that services can read the requested files, if they run as other users.
 
     Raises:
-        LocalError: they may not; says what to do.
+        LocalError: they can't; with the remedy.
     """
     if not is_root():
         return
-    found = named(address, model)
-    places = [("CAMERA", found.videos), ("MODEL", found.models)]
+    files = external_files(address, model)
+    places = [("CAMERA", files.videos), ("MODEL", files.models)]
     for name in ("METRICA_MODELS", "METRICA_VIDEOS"):
         parts = os.environ.get(name, "").split(os.pathsep)
         places.append((name, tuple(path for part in parts if part and _exists(path := Path(part)))))

@@ -1,4 +1,4 @@
-"""A try of the step down from root before anything is started: what this machine does not let us do is said first."""
+"""Trial of the change from root to an ordinary user, to report limits of this machine before anything is started."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from infra.local.processes.unprivileged import (
     program_folders,
     service_user,
 )
-from infra.local.view import make_view
+from infra.local.view import plan_mounts
 
-PATIENCE = 30.0
+TRIAL_TIMEOUT = 30.0
 _NEEDED = {0: "CAP_CHOWN", 5: "CAP_KILL", 6: "CAP_SETGID", 7: "CAP_SETUID"}
-_LOOK = (
+_CHECK_READABLE = (
     "import os, sys; missing = [path for path in sys.argv[1:] if not os.access(path, os.R_OK)]; "
     "sys.exit(f'{missing[0]} can\\'t be read' if missing else 0)"
 )
 
 
 def rehearse(reads: Sequence[Path], writes: Sequence[Path], log: Path) -> None:
-    """Step down from root once as services will, and look whether they reach what they must.
+    """Change from root to a service's user once, and check that it can reach its files.
 
     Args:
-        reads: what people named; the programs are added.
+        reads: the external files; the programs are added.
         writes: folders of our data.
-        log: takes what the try says.
+        log: file for the trial's output.
 
     Raises:
-        LocalError: it can't be done here; says what to do.
+        LocalError: it fails on this machine; with the remedy.
     """
     if not is_root():
         return
@@ -47,25 +47,25 @@ def rehearse(reads: Sequence[Path], writes: Sequence[Path], log: Path) -> None:
             "grant it (docker run --cap-add), or start Metrica as an ordinary user"
         )
     check_programs()
-    nats_user(), postgres_user()  # say where a user can't be had
+    nats_user(), postgres_user()  # raise for a missing user
     for owner in Owner:
         service_user(owner)
     reads = [*program_folders(), *reads]
     user = service_user(Owner.INGEST)
-    view = make_view(user, reads, writes) if user else None
-    command: list[str | Path] = [sys.executable, "-I", "-S", "-c", _LOOK, *reads]
+    mounts = plan_mounts(user, reads, writes) if user else None
+    command: list[str | Path] = [sys.executable, "-I", "-S", "-c", _CHECK_READABLE, *reads]
     process = spawn(command, log=log, user=user, reads=reads, writes=writes)
     try:
-        failed = process.wait(PATIENCE) != 0
+        failed = process.wait(TRIAL_TIMEOUT) != 0
     except subprocess.TimeoutExpired:
         failed = True
     finally:
         kill_session(process)
     if not failed:
         return
-    if view is not None and any(step in tail(log) for step in ("unshare(", "mount(", "mount_setattr(")):
+    if mounts is not None and any(step in tail(log) for step in ("unshare(", "mount(", "mount_setattr(")):
         raise LocalError(
-            f"{' and '.join(view.covers)} is closed to everybody but root, no service runs as root, and root has no "
+            f"{' and '.join(mounts.covers)} is closed to everybody but root, no service runs as root, and root has no "
             f"right to mount here ({tail(log)}): move Metrica and its data to where everybody may pass "
             "(METRICA_HOME=/path/to/folder names the data's), or start it as an ordinary user"
         )

@@ -1,4 +1,4 @@
-"""What the services report of the camera, as lines for the terminal."""
+"""The services' statuses of the camera, as lines for the terminal."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from services.kit.nats.consumer import Reader
 from services.kit.settings import ServiceSettings
 
 
-async def tell_news(
+async def follow_status(
     nats_environment: Mapping[str, str], camera: str, since: datetime, tell: Callable[[str], None]
 ) -> None:
-    """Tell each new state of the camera, until cancelled."""
+    """Print each new status of the camera, until cancelled."""
     settings = ServiceSettings(
         nats_url=nats_environment["METRICA_NATS_URL"],
         nats_user=nats_environment["METRICA_NATS_USER"],
@@ -35,36 +35,36 @@ async def tell_news(
             deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, filter_subject=status_subject(LIVE, "*", camera, "*")
         )
         async with Reader(bus, STATUS.name, config) as reader:
-            news = News(tell)
+            lines = StatusLines(tell)
             async for msg in reader:
                 if msg.metadata.timestamp >= since:
-                    news.take(msg.data)
+                    lines.take(msg.data)
     finally:
         await bus.stop()
 
 
-class News:
-    """Tells what is new, once: an unchanged state is none, nor is each attempt to reach a camera that stays away.
+class StatusLines:
+    """Prints statuses, without unchanged ones and further attempts to reach a camera.
 
     Args:
-        tell: gets a line for each new state.
+        tell: prints a line for each new status.
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
-        self._told: dict[tuple[str, str], tuple[State, str]] = {}
+        self._last: dict[tuple[str, str], tuple[State, str]] = {}
 
     def take(self, data: bytes) -> None:
-        """Take a status as it came; what is none is passed over."""
+        """Handle an encoded status; other data is ignored."""
         try:
             status = Status.model_validate_json(data)
         except ValidationError:
             return
         line = _line(status)
-        state, told = self._told.get((status.camera, status.service), (None, ""))
-        if line == told or (state, status.state) == (State.RETRYING, State.STARTING):
+        state, printed = self._last.get((status.camera, status.service), (None, ""))
+        if line == printed or (state, status.state) == (State.RETRYING, State.STARTING):
             return
-        self._told[status.camera, status.service] = status.state, line
+        self._last[status.camera, status.service] = status.state, line
         self._tell(line)
 
 

@@ -1,1 +1,1 @@
-"""The configuration of nats-server, and who may do what on it. `python -m infra.nats` writes it."""
+"""Configuration and permissions of nats-server. `python -m infra.nats` writes the file."""

@@ -1,4 +1,4 @@
-"""`python -m infra.nats`: write nats-server's configuration anew, after contracts or permissions changed."""
+"""`python -m infra.nats`: write nats-server's configuration, after changes of contracts or permissions."""
 
 from __future__ import annotations
 

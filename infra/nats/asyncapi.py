@@ -22,7 +22,7 @@ from contracts.frames import PREFIX, FrameHeader
 from contracts.identity import LIVE
 from contracts.streams import BUCKETS, DLQ, STATUS, STREAMS, Bucket, Owner, Stream, run_streams
 from contracts.subjects import PROBE, PROBE_CANCEL, Kind
-from infra.nats.permissions import ANSWERS, AT_MOST_ONCE, HEARD, IN_ANOTHERS, LEASE_GROUPS, READERS, TOLD
+from infra.nats.permissions import AT_MOST_ONCE, LEASE_GROUPS, NOTICES, PUBLISHERS, READERS, REQUESTS, SUBSCRIBERS
 
 FILE: Final = Path(subjects.__file__).with_name("asyncapi.json")
 VERSION: Final = "3.0.0"
@@ -94,14 +94,14 @@ _KEYS: Final[dict[str, tuple[str, str, str]]] = {
 
 
 def _senders(channel: _Channel) -> Iterator[Owner]:
-    if channel.name in IN_ANOTHERS:
-        yield IN_ANOTHERS[Kind(channel.name)]
+    if channel.name in PUBLISHERS:
+        yield PUBLISHERS[Kind(channel.name)]
     elif channel.stream in {STATUS, DLQ}:
         yield from Owner
     elif channel.name in AT_MOST_ONCE:
         yield AT_MOST_ONCE[Kind(channel.name)][0]
     elif channel.name in ("probe", "probe_cancel"):
-        yield ANSWERS[PROBE][1] if channel.name == "probe" else TOLD[PROBE_CANCEL][0]
+        yield REQUESTS[PROBE][1] if channel.name == "probe" else NOTICES[PROBE_CANCEL][0]
     elif channel.stream is not None and channel.stream.owner is not None:
         yield channel.stream.owner
 
@@ -110,11 +110,11 @@ def _receivers(channel: _Channel) -> Iterator[Owner]:
     if channel.name in AT_MOST_ONCE:
         yield AT_MOST_ONCE[Kind(channel.name)][1]
     elif channel.name in ("probe", "probe_cancel"):
-        yield ANSWERS[PROBE][0] if channel.name == "probe" else TOLD[PROBE_CANCEL][1]
+        yield REQUESTS[PROBE][0] if channel.name == "probe" else NOTICES[PROBE_CANCEL][1]
     elif channel.stream is not None:
         yield from READERS.get(channel.stream, ())
-        if channel.name in HEARD and HEARD[Kind(channel.name)] not in READERS.get(channel.stream, ()):
-            yield HEARD[Kind(channel.name)]
+        if channel.name in SUBSCRIBERS and SUBSCRIBERS[Kind(channel.name)] not in READERS.get(channel.stream, ()):
+            yield SUBSCRIBERS[Kind(channel.name)]
 
 
 def _writers(bucket: Bucket) -> tuple[Owner, ...]:
@@ -158,7 +158,7 @@ def _models() -> tuple[Json, Json]:
     """The schemas of all that travels: of each message, and of the models that they consist of."""
     adapters: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
         (name, "validation", model if isinstance(model, TypeAdapter) else TypeAdapter(model))
-        for name, model in schema.TRAVELS.items()
+        for name, model in schema.MODELS.items()
     ]
     by_name, definitions = TypeAdapter.json_schemas(adapters, ref_template=_SCHEMAS)
     payloads = {name: each for (name, _), each in by_name.items()}

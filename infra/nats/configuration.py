@@ -1,7 +1,7 @@
-"""The configuration of nats-server, as text: the same for the local stack, the containers and the tests.
+"""The text of nats-server's configuration, the same for the local stack, the containers and the tests.
 
-nats-server reads `$NAME` from its environment, as it would read it in the file: a password that is not quoted there may
-be taken for a number, or end at a `#`. `quoted` has it right.
+nats-server parses `$NAME` from its environment like text of the file: a password that is not quoted there may be taken
+for a number, or end at a `#`. So pass it by `quoted`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from contracts.streams import Owner
 from infra.nats.permissions import DEVELOPER, permissions
 
 FILE = Path(__file__).with_name("nats.conf")
-"""Where the text is committed."""
+"""The committed file."""
 
 SYNC = "1s"
-"""How often what was acknowledged is synced to the disk; `always` is before that. Decision 052 has the prices."""
+"""Interval of syncs to disk; `always` would sync before each ack. Decision 052 has the costs."""
 MAX_PAYLOAD = 8 * 1024 * 1024
 JETSTREAM: dict[str, object] = {
     "store_dir": "/data",
-    # What streams may reserve together, bytes. By itself nats-server takes three quarters of the free disk, and then
-    # refuses streams for the sum of what they might hold one day.
+    # Bytes that all streams together may reserve. By default nats-server takes three quarters of the free disk, and
+    # refuses streams if the sum of their limits is greater.
     "max_memory_store": 1024 * 1024 * 1024,
     "max_file_store": 64 * 1024 * 1024 * 1024,
     "sync_interval": SYNC,
@@ -34,7 +34,7 @@ _HEAD = """\
 
 
 def text() -> str:
-    """The whole file."""
+    """Return the whole file."""
     users = "".join(_user(owner) for owner in Owner)
     return (
         f"{_HEAD}\n"
@@ -46,25 +46,25 @@ def text() -> str:
 
 
 def password_variable(user: str) -> str:
-    """The environment variable that holds a user's password."""
+    """Return the name of the environment variable with a user's password."""
     return f"METRICA_NATS_{user.upper()}_PASSWORD"
 
 
 def quoted(value: object) -> str:
-    """A value as nats-server reads it, in its file and, a password, from its environment."""
-    return json.dumps(value, ensure_ascii=False)  # nats-server reads JSON, but for \u
+    """Format a value for nats-server's file, or a password for its environment."""
+    return json.dumps(value, ensure_ascii=False)  # nats-server parses JSON, except for \u
 
 
 def _user(service: Owner) -> str:
-    may = permissions(service)
-    publish = f"{{ allow: {_subjects(may.publish)}, deny: {_subjects(may.deny_publish)} }}"
-    answers = "\n        allow_responses: true" if may.answers else ""
+    allowed = permissions(service)
+    publish = f"{{ allow: {_subjects(allowed.publish)}, deny: {_subjects(allowed.deny_publish)} }}"
+    answers = "\n        allow_responses: true" if allowed.answers else ""
     return f"""\
     {{
       user: {service}, password: ${password_variable(service)}
       permissions: {{
         publish: {publish}
-        subscribe: {_subjects(may.subscribe)}{answers}
+        subscribe: {_subjects(allowed.subscribe)}{answers}
       }}
     }}
 """

@@ -1,4 +1,4 @@
-"""The `metrica` command: its verbs, and how an error that people can mend is told."""
+"""The `metrica` command: its verbs, and the report of errors that the caller can fix."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from services.cli.commands import (
     tail,
     user,
 )
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 from services.cli.console.output import written_out
 from services.cli.console.signals import Terminated
 
@@ -37,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-# A verb's module imports what is heavy inside its functions, so that `metrica --help` stays quick. A group of verbs is
+# A verb's module imports heavy packages inside its functions, so that `metrica --help` stays quick. A group of verbs is
 # added by `app.add_typer(module.app, name="…")`.
 app.command("count")(count.count)
 app.command("eval")(evaluate.evaluate)
@@ -63,11 +63,11 @@ def _metrica() -> None:
 
 
 def main() -> None:
-    """Run the command; what it refuses is one line on stderr and exit code 2."""
+    """Run the command. A `CommandError` becomes one line on stderr and exit code 2."""
     try:
         with written_out():
             app()
-    except Refused as refused:
+    except CommandError as refused:
         _end(2, str(refused))
     except KeyboardInterrupt:
         _end(130, "interrupted")
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def _end(code: int, words: str) -> NoReturn:
-    with suppress(OSError):  # nobody reads it
+    with suppress(OSError):  # stderr may be closed
         print(f"metrica: {words}", file=sys.stderr, flush=True)
     sys.exit(code)
 

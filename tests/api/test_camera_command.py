@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from services.cli.commands.camera import app
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 from tests.api.served import SECRET_KEY
 
 
@@ -126,7 +126,7 @@ def test_another_source_takes_its_own_policy(command: Command) -> None:
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (["set", "door"], "say where its pictures come from"),
+        (["set", "door"], "give its source's address"),
         (["set", "door", "0", "--line", "0,0,2,2"], "outside the picture"),
         (["set", "door", "0", "--line", "1,2"], "give four numbers"),
         (["set", "door", "0", "--in-name", "shop"], "camera 'door' has no line yet: draw one"),
@@ -144,12 +144,12 @@ def test_another_source_takes_its_own_policy(command: Command) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_cannot_be_is_one_clear_line(command: Command, words: list[str], problem: str) -> None:
-    with pytest.raises(Refused, match=problem):
+    with pytest.raises(CommandError, match=problem):
         command(*words)
 
 
 def test_without_a_database_it_says_what_to_do() -> None:
     nobody = Command("postgresql://metrica:x@127.0.0.1:9/metrica")
 
-    with pytest.raises(Refused, match=r"the database does not answer.*taskw up"):
+    with pytest.raises(CommandError, match=r"the database does not answer.*taskw up"):
         nobody("list")

@@ -12,7 +12,7 @@ import asyncpg
 import httpx
 
 from contracts.identity import LIVE, Direction, to_ns
-from services.cli.replaying.promoting import Stretch, promote, revoke
+from services.cli.replaying.promoting import PromotedPeriod, promote, revoke
 from services.kit.settings import ServiceSettings
 from tests.api.served import BROWSER, Served, serving, until_ready
 from tests.persistence.builders import crossing
@@ -31,8 +31,8 @@ async def command_line(served: Served) -> AsyncIterator[asyncpg.Connection]:
         connection.terminate()
 
 
-def stretch(since: datetime, until: datetime) -> Stretch:
-    return Stretch("shop", "door", "entrance", to_ns(since), to_ns(until))
+def stretch(since: datetime, until: datetime) -> PromotedPeriod:
+    return PromotedPeriod("shop", "door", "entrance", to_ns(since), to_ns(until))
 
 
 async def count(served: Served, run: str, *moments: datetime, direction: Direction = Direction.IN) -> None:

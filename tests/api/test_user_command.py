@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from services.api.clock import utc_now
 from services.cli.commands.user import app
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 from tests.api.mailing import GOOD, Guest, invite
 from tests.api.seeded import Seed
 from tests.api.served import Served
@@ -42,7 +42,7 @@ async def test_a_user_is_made_and_signs_in_with_what_was_told(api_database_url: 
 
 
 def test_what_is_no_address_is_refused(api_database_url: str) -> None:
-    with pytest.raises(Refused, match="'boss' is no e-mail address"):
+    with pytest.raises(CommandError, match="'boss' is no e-mail address"):
         typed(api_database_url, "set", "boss")
 
 
@@ -98,5 +98,5 @@ async def test_a_superadmin_chooses_the_first_password(api_database_url: str, gu
     ],
 )
 async def test_what_cannot_be_is_said(api_database_url: str, seed: Seed, words: tuple[str, ...], says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(CommandError, match=says):
         await asyncio.to_thread(typed, api_database_url, *words)

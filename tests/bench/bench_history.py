@@ -27,7 +27,7 @@ from infra.local.ports import free_port
 from infra.local.processes.postgres import API, PERSISTENCE, ROLES, PostgresServer
 from services.api.app import create_app
 from services.api.settings import ApiSettings
-from services.cli.commands.seed import ORGANIZATION, wanted
+from services.cli.commands.seed import ORGANIZATION, seed_of
 from services.persistence.demo.seed import AlreadyThere, seed_history
 from services.persistence.migrate import upgrade
 from tests.api.asked import asking
@@ -116,7 +116,7 @@ async def main(folder: Path, scale: float, only: str) -> None:
     """Measure and print."""
     with PostgresServer(folder, dict.fromkeys(ROLES, "bench")) as server:
         await upgrade(server.url(PERSISTENCE))
-        seed, began = wanted(scale, years=3, chance=7, now=datetime.now(UTC)), time.monotonic()
+        seed, began = seed_of(scale, years=3, chance=7, now=datetime.now(UTC)), time.monotonic()
         try:
             rows = await seed_history(server.url(PERSISTENCE), seed, workers=2)
             print(f"{len(seed.shops)} shops, {rows:,} crossings, seeded in {time.monotonic() - began:.0f} s")

@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 
 from services.cli.evaluation.mot import HEADINGS, cells, track
-from services.cli.evaluation.mot_metrics import Fit, fit, together
-from services.cli.evaluation.mot_text import Boxes, Sequence, find_sequences, read_sequence, read_tracks
+from services.cli.evaluation.mot_metrics import MotScore, combined, score_tracks
+from services.cli.evaluation.mot_text import Boxes, Sequence, find_sequences, read_boxes, read_sequence
 from services.tracker.tracking.tracker import Tracker
 
 PINNED = ("trackers==2.6.1", "ultralytics-opencv-headless==8.4.190", "torch==2.13.0", "lap==0.5.13")
@@ -37,7 +37,7 @@ STEPS = (1, 2, 3, 4, 5)
 class Ran:
     """How a tracker did on a sequence, and the milliseconds of a frame: the median."""
 
-    fit: Fit
+    fit: MotScore
     ms: float
 
 
@@ -105,7 +105,7 @@ def ours(sequences: list[Sequence]) -> list[Ran]:
             started = time.perf_counter()
             tracker.step(found.corners, found.score, 1 / sequence.fps)
             times.append(time.perf_counter() - started)
-        scene = fit(sequence.truth, track(sequence), sequence.frames)
+        scene = score_tracks(sequence.truth, track(sequence), sequence.frames)
         results.append(Ran(scene, 1000 * statistics.median(times)))
     return results
 
@@ -125,10 +125,14 @@ def theirs(sequences: list[Sequence]) -> dict[str, list[Ran]]:
         return {
             rival: [
                 Ran(
-                    fit(found.truth, read_tracks(folder / "out" / rival / f"{found.name}.txt"), found.frames),
-                    times[found.name],
+                    score_tracks(
+                        sequence.truth,
+                        read_boxes(folder / "out" / rival / f"{sequence.name}.txt", "it contains the tracks"),
+                        sequence.frames,
+                    ),
+                    times[sequence.name],
                 )
-                for found in sequences
+                for sequence in sequences
             ]
             for rival, times in ms.items()
         }
@@ -138,7 +142,7 @@ def table(title: str, results: dict[str, list[Ran]], rows: slice) -> None:
     """Print one line a tracker, over some of the sequences together."""
     print(f"\n{title}\n{'':26}" + "".join(f"{heading:>8}" for heading in HEADINGS) + "  ms a frame")
     for name, ran in results.items():
-        figures = cells(together([one.fit for one in ran[rows]]))
+        figures = cells(combined([one.fit for one in ran[rows]]))
         ms = sum(one.ms for one in ran[rows]) / len(ran[rows])
         print(f"{name:26}" + "".join(f"{figure:>8}" for figure in figures) + f"{ms:12.2f}")
 

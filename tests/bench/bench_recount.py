@@ -31,7 +31,7 @@ from contracts.streams import CAMERAS, PATHS
 from contracts.subjects import paths as paths_subject
 from infra.local.stack import Stack
 from services.cli.evaluation.matching import Instant, match
-from services.cli.replaying.ordered_publish import Appender
+from services.cli.replaying.ordered_publish import OrderedPublisher
 from services.ingest.simulator.trajectories import Spacing, script
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
@@ -88,12 +88,12 @@ async def publish(stack: Stack, day: list[Path], days: int) -> tuple[int, int]:
     spec = SPEC.model_copy(update={"camera": "door", "policy": Policy.EVERY})
     for key in (spec_key("door", 1), current_key("door")):
         await (await bus.bucket(CAMERAS)).put(key, spec.model_dump_json().encode())
-    appender, count, size = Appender(bus, PATHS), 0, 0
+    publisher, count, size = OrderedPublisher(bus, PATHS), 0, 0
     for path in days_after(day, days):
         body = path.encode()
         count, size = count + 1, size + len(body)
-        await appender.append(paths_subject("live", path.store, "door"), body, {})
-    await appender.flush()
+        await publisher.publish(paths_subject("live", path.store, "door"), body, {})
+    await publisher.flush()
     await bus.stop()
     return count, size
 

@@ -21,7 +21,7 @@ from contracts.streams import DETECTIONS, Owner
 from contracts.subjects import detections
 from infra.local.stack import Stack
 from services.api.cameras.repository import CameraSetup, ensure_camera
-from services.cli.replaying.ordered_publish import Appender
+from services.cli.replaying.ordered_publish import OrderedPublisher
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from tests.support.hour import seen, side_by_side, spec
@@ -47,10 +47,10 @@ async def show_live(stack: Stack, minutes: float) -> float:
     )  # fmt: skip
     bus = await Bus(settings, "bench").start()
     events = {camera: seen(camera, minutes * 60, seed=number) for number, camera in enumerate(CAMERAS)}
-    began, appender = time.monotonic(), Appender(bus, DETECTIONS)
+    began, publisher = time.monotonic(), OrderedPublisher(bus, DETECTIONS)
     for event in side_by_side(events):
-        await appender.append(detections("live", event.store, event.camera), event.encode(), {})
-    await appender.flush()
+        await publisher.publish(detections("live", event.store, event.camera), event.encode(), {})
+    await publisher.flush()
     await bus.stop()
     for camera in CAMERAS:
         await wait_for_end(stack.database_url, camera, within=PATIENCE)

@@ -24,7 +24,7 @@ from tests.support.record import crossings, wait_for_end
 
 MIB = 1024 * 1024
 SIZE = 320 * MIB
-data_dir.ENOUGH_DISK = 200 * MIB  # of a disk that is as small as this
+data_dir.MIN_FREE_DISK = 200 * MIB  # of a disk that is as small as this
 PATIENCE = 60.0
 
 

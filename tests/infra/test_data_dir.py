@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from infra.local.data_dir import data_dir
-from infra.local.data_dir.data_dir import Home
-from infra.local.data_dir.passwords import load_passwords
+from infra.local.data_dir.data_dir import DataDir
 from infra.local.errors import LocalError
+from infra.local.passwords import load_passwords
 from infra.local.ports import is_free
 from infra.local.processes.postgres import PostgresServer
 
@@ -53,41 +53,41 @@ class TestPasswords:
 
 class TestFolder:
     def test_one_stack_at_a_time(self, tmp_path: Path) -> None:
-        first = Home(tmp_path)
+        first = DataDir(tmp_path)
         first.note_owner("http://localhost:8080")
         with pytest.raises(LocalError, match=f"runs already .* http://localhost:8080.*kill {os.getpid()}"):
-            Home(tmp_path)
+            DataDir(tmp_path)
         first.release()
-        Home(tmp_path).release()
+        DataDir(tmp_path).release()
 
     def test_ports_are_kept_while_they_are_free(self, tmp_path: Path) -> None:
-        first = Home(tmp_path)
+        first = DataDir(tmp_path)
         port = first.port("nats")
         assert is_free(port)
         first.release()
-        second = Home(tmp_path)
+        second = DataDir(tmp_path)
         assert second.port("nats") == port
         second.release()
 
     def test_a_file_in_its_place_is_told(self, tmp_path: Path) -> None:
         (tmp_path / "data").touch()
         with pytest.raises(LocalError, match=r"can't be used: .*METRICA_HOME"):
-            Home(tmp_path / "data")
+            DataDir(tmp_path / "data")
 
     def test_a_place_where_nothing_can_be_written_is_told(self) -> None:
         with pytest.raises(LocalError, match=r"can't be used: .*METRICA_HOME"):
-            Home(Path("/proc/metrica"))  # refuses root as well
+            DataDir(Path("/proc/metrica"))  # refuses root as well
 
     def test_a_full_disk_is_told_before_anything_starts(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         usage = shutil.disk_usage(tmp_path)._replace(free=3 * 2**20)
         monkeypatch.setattr("shutil.disk_usage", lambda _path: usage)
         with pytest.raises(LocalError, match=r"only 3 MB are free .*METRICA_HOME"):
-            Home(tmp_path)
+            DataDir(tmp_path)
 
     def test_damaged_notes_of_ports_are_no_matter(self, tmp_path: Path) -> None:
         for damage in ("", "[]", "{", '{"nats": "x"}'):
             (tmp_path / "ports.json").write_text(damage)
-            one = Home(tmp_path)
+            one = DataDir(tmp_path)
             assert one.port("nats")
             one.release()
 
@@ -95,7 +95,7 @@ class TestFolder:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(data_dir, "LOG_LIMIT", 10)
-        one = Home(tmp_path)
+        one = DataDir(tmp_path)
         one.begin_log("api").write_text("first")
         log = one.begin_log("api")
         assert log.with_suffix(".log.1").read_text() == "first"

@@ -10,7 +10,7 @@ from infra.local.ports import free_port, is_free
 
 
 def test_nobody_else_is_given_a_port_before_its_server_listens() -> None:
-    ask = "from infra.local.ports import _keep; import sys; print(_keep(int(sys.argv[1])))"
+    ask = "from infra.local.ports import _reserve; import sys; print(_reserve(int(sys.argv[1])))"
     port = free_port()
     other = subprocess.run([sys.executable, "-c", ask, str(port)], capture_output=True, text=True, check=True)
 

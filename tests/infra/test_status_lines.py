@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contracts.events import State, Status
-from infra.local.status_lines import News
+from infra.local.status_lines import StatusLines
 
 
 def _status(state: State, message: str = "") -> bytes:
@@ -13,7 +13,7 @@ def _status(state: State, message: str = "") -> bytes:
 
 def test_a_camera_that_stays_away_is_told_once_and_its_return() -> None:
     said: list[str] = []
-    news = News(said.append)
+    news = StatusLines(said.append)
     attempt = [_status(State.STARTING), _status(State.RETRYING, "connection refused")]
     for status in [*attempt, *attempt, *attempt, _status(State.STARTING), _status(State.RUNNING)]:
         news.take(status)
@@ -22,5 +22,5 @@ def test_a_camera_that_stays_away_is_told_once_and_its_return() -> None:
 
 def test_what_is_no_status_is_passed_over() -> None:
     said: list[str] = []
-    News(said.append).take(b"{")
+    StatusLines(said.append).take(b"{")
     assert not said

@@ -16,9 +16,9 @@ import pytest
 
 from contracts.streams import Owner
 from infra.local import __main__ as command
-from infra.local.data_dir.data_dir import Home
+from infra.local.data_dir.data_dir import DataDir
 from infra.local.errors import LocalError
-from infra.local.outside import check_readable, named
+from infra.local.outside import check_readable, external_files
 from infra.local.ports import unprivileged_ports
 from infra.local.processes import unprivileged
 from infra.local.processes.process import kill_session, spawn
@@ -174,11 +174,15 @@ class TestOutside:
     def test_addresses_and_models_that_are_files_are_found(self, tmp_path: Path) -> None:
         for name in ("clip.mp4", "net.xml", "net.bin"):
             (tmp_path / name).touch()
-        found = named(str(tmp_path / "clip.mp4"), str(tmp_path / "net.xml"))
+        found = external_files(str(tmp_path / "clip.mp4"), str(tmp_path / "net.xml"))
         assert found.videos == (tmp_path / "clip.mp4",)
         assert found.models == (tmp_path / "net.xml", tmp_path / "net.bin")
-        assert named(str(tmp_path / "none.mp4"), f"ultralytics:{tmp_path}").models == (tmp_path,)
-        assert named("rtsp://10.0.0.5/", "person-detection-0200") == named("sim://door", None) == named("0", "motion")
+        assert external_files(str(tmp_path / "none.mp4"), f"ultralytics:{tmp_path}").models == (tmp_path,)
+        assert (
+            external_files("rtsp://10.0.0.5/", "person-detection-0200")
+            == external_files("sim://door", None)
+            == external_files("0", "motion")
+        )
 
     @as_root
     def test_a_video_that_is_roots_alone_is_told_with_the_command_that_opens_it(self, tmp_path: Path) -> None:
@@ -246,8 +250,8 @@ class TestRefusals:
 
 @as_root
 def test_data_that_root_made_is_told_to_an_ordinary_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Home(tmp_path).release()
+    DataDir(tmp_path).release()
     (tmp_path / "nats" / "jetstream").mkdir()
     monkeypatch.setattr("os.geteuid", lambda: 4_000_000)
     with pytest.raises(LocalError, match=rf"jetstream belongs to root.*as root again.*chown -R .* {tmp_path}"):
-        Home(tmp_path)
+        DataDir(tmp_path)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from infra.local.errors import LocalError
-from infra.local.view import User, closed_to_others, make_view, reachable
+from infra.local.view import SystemUser, closed_to_others, plan_mounts, reachable
 
-STRANGER = User(65521, 65521)
-ROOTS = User(65521, 65521, (os.getgid(),))
+STRANGER = SystemUser(65521, 65521)
+ROOTS = SystemUser(65521, 65521, (os.getgid(),))
 
 
 @pytest.fixture
@@ -31,18 +31,18 @@ def outermost_closed(folder: Path) -> Path:
 
 
 def test_open_folders_need_no_cover() -> None:
-    assert make_view(STRANGER, [Path("/usr/bin"), Path("/etc/passwd")]) is None
+    assert plan_mounts(STRANGER, [Path("/usr/bin"), Path("/etc/passwd")]) is None
 
 
 def test_the_outermost_closed_folder_is_covered_and_paths_stay(home: Path) -> None:
-    view = make_view(STRANGER, [home / "project"], [home / "project" / "data"])
+    view = plan_mounts(STRANGER, [home / "project"], [home / "project" / "data"])
     assert view is not None
     assert view.covers == (str(outermost_closed(home)),)
     assert view.binds == ((str(home / "project"), False), (str(home / "project" / "data"), True))
 
 
 def test_what_lies_in_a_folder_that_shows_through_is_not_shown_twice(home: Path) -> None:
-    view = make_view(STRANGER, [home / "python" / "bin", home / "python"])
+    view = plan_mounts(STRANGER, [home / "python" / "bin", home / "python"])
     assert view is not None
     assert view.binds == ((str(home / "python"), False),)
 
@@ -50,7 +50,7 @@ def test_what_lies_in_a_folder_that_shows_through_is_not_shown_twice(home: Path)
 def test_symbolic_links_on_the_way_are_made_again(home: Path) -> None:
     (home / "current").symlink_to("python")
     (home / "project" / "here").symlink_to(home / "current")
-    view = make_view(STRANGER, [home / "project" / "here" / "bin"])
+    view = plan_mounts(STRANGER, [home / "project" / "here" / "bin"])
     assert view is not None
     assert dict(view.links) == {
         str(home / "project" / "here"): str(home / "current"),
@@ -63,15 +63,15 @@ def test_links_in_a_circle_are_told(home: Path) -> None:
     (home / "a").symlink_to("b")
     (home / "b").symlink_to("a")
     with pytest.raises(LocalError, match="circle"):
-        make_view(STRANGER, [home / "a"])
+        plan_mounts(STRANGER, [home / "a"])
 
 
 def test_a_folder_is_open_to_its_owner_and_by_its_group(home: Path) -> None:
-    owner = User(os.getuid(), os.getgid())
+    owner = SystemUser(os.getuid(), os.getgid())
     assert reachable(owner, home)
     assert not reachable(STRANGER, home)
     home.chmod(0o750)
-    view = make_view(ROOTS, [home / "python"])
+    view = plan_mounts(ROOTS, [home / "python"])
     assert view is None or str(home) not in view.covers
 
 

@@ -16,8 +16,8 @@ from contracts.streams import BUCKETS, DETECTIONS, STREAMS
 from contracts.subjects import detections
 from infra.local.stack import Stack
 from services.api.cameras.repository import CameraSetup, ensure_camera
-from services.cli.replaying.ordered_publish import Appender
-from services.cli.replaying.results import Counted, between, holds
+from services.cli.replaying.ordered_publish import OrderedPublisher
+from services.cli.replaying.results import StoredCrossing, between, holds
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.tracker.counting.camera_counter import CameraCounter
@@ -42,8 +42,8 @@ async def _replay(stack: Stack) -> None:
     async with _connected(stack) as bus, _database(stack) as connection:
         for camera in (*PAST, NOW):
             await ensure_camera(stack.api_database_url, _camera(camera))
-        appender = Appender(bus, DETECTIONS)
-        await _show(appender, hour.side_by_side({camera: iter(frames) for camera, frames in past.items()}))
+        publisher = OrderedPublisher(bus, DETECTIONS)
+        await _show(publisher, hour.side_by_side({camera: iter(frames) for camera, frames in past.items()}))
         for camera in PAST:
             await wait_for_end(stack.database_url, camera, within=60)
         live = await between(connection, LIVE, PAST, 0, 2**62)
@@ -52,7 +52,7 @@ async def _replay(stack: Stack) -> None:
         cameras = [word for camera in PAST for word in ("--camera", camera)]
         play = _metrica(stack, "replay", "detections", "--as", "again", "--speed", "10", *cameras)
         replay = asyncio.create_task(play)
-        await _show(appender, present[: len(present) // 2])
+        await _show(publisher, present[: len(present) // 2])
 
         async def is_under_way() -> bool:
             return bool(await connection.fetchval("SELECT count(*) > 5 FROM crossing WHERE run = 'again'"))
@@ -60,7 +60,7 @@ async def _replay(stack: Stack) -> None:
         await eventually(is_under_way, within=60)
         await asyncio.to_thread(stack.services["tracker"].kill)
         await asyncio.to_thread(stack.services["tracker"].start)
-        await _show(appender, present[len(present) // 2 :])
+        await _show(publisher, present[len(present) // 2 :])
         await replay
         await wait_for_end(stack.database_url, NOW, within=60)
 
@@ -85,14 +85,14 @@ def _counted(frames: Sequence[Detections]) -> list[str]:
     return sorted(str(crossing.id) for frame in frames for crossing in counter.step(frame, spec).crossings)
 
 
-def _ids(rows: Sequence[Counted]) -> list[str]:
+def _ids(rows: Sequence[StoredCrossing]) -> list[str]:
     return sorted(str(row.id) for row in rows)
 
 
-async def _show(appender: Appender, events: Iterable[Detections]) -> None:
+async def _show(publisher: OrderedPublisher, events: Iterable[Detections]) -> None:
     for event in events:
-        await appender.append(detections(LIVE, event.store, event.camera), event.encode(), {})
-    await appender.flush()
+        await publisher.publish(detections(LIVE, event.store, event.camera), event.encode(), {})
+    await publisher.flush()
 
 
 async def _metrica(stack: Stack, *words: str) -> str:

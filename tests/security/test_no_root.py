@@ -29,7 +29,7 @@ from infra.local.processes.postgres import PostgresServer
 from infra.local.processes.process import kill_session, spawn
 from infra.local.processes.unprivileged import ROOT, give_all, is_root, postgres_user, program_folders, service_user
 from infra.local.stack import Stack
-from infra.local.view import User
+from infra.local.view import SystemUser
 
 SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 as_root = pytest.mark.skipif(not is_root(), reason="an ordinary user has no other users to start processes as")
@@ -293,7 +293,7 @@ def test_a_file_with_another_name_elsewhere_is_not_given_away(tmp_path: Path) ->
 @pytest.mark.timeout(240)
 def test_an_ordinary_users_metrica_is_theirs_whoever_starts_it(tmp_path: Path) -> None:
     """Row 9: `./taskw up` by an ordinary user; and by root on that user's data, where root becomes that user."""
-    user = postgres_user() or User(os.getuid(), os.getgid())
+    user = postgres_user() or SystemUser(os.getuid(), os.getgid())
     home, output = tmp_path / "data", tmp_path / "said"
     home.mkdir()
     os.chown(home, user.uid, user.gid)

@@ -1,13 +1,13 @@
-"""The data folder of a local Metrica: what lies where, and whether it can be used.
+"""The data folder of a local Metrica: its layout, its lock, and checks that it is usable.
 
 secrets/       passwords, one file each (0700, files 0600)
 nats/          JetStream's files
 postgres/      the database
-models/        models that the detector downloads, if it may not use the cache of who started it (root)
+models/        models that the detector downloads, if started by root, whose cache it may not use
 logs/          one log per process, the previous run's beside it as .log.1
-ports.json     the ports that were chosen, kept between runs
+ports.json     the chosen ports, kept between runs
 developer.env  addresses and passwords for the command line (0600)
-lock           held while it runs
+lock           locked while it runs
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from infra.local.errors import LocalError
 from infra.local.ports import free_port, is_free
 from infra.local.processes.unprivileged import POSTGRES_ACCOUNTS, account, is_root
 
-ENOUGH_DISK = 512 * 1024 * 1024
-"""Bytes. A fresh Postgres takes 60 MB; below this, the first hours of a camera would end in errors."""
+MIN_FREE_DISK = 512 * 1024 * 1024
+"""Bytes. A fresh Postgres takes 60 MB; with less than this, errors would begin within a camera's first hours."""
 LOG_LIMIT = 16 * 1024 * 1024
 
 
-class Home:
+class DataDir:
     """A data folder, locked for one stack at a time.
 
     Raises:
-        LocalError: another stack runs here, or the folder can't be used; the message says what to do.
+        LocalError: another stack runs here, or the folder is unusable; with the remedy.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,17 +49,17 @@ class Home:
         self._lock = self._locked()
 
     def release(self) -> None:
-        """Let another stack use the folder."""
+        """Release the lock, so that another stack can use the folder."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 
     def log(self, name: str) -> Path:
-        """The log of a process."""
+        """Return the path of a process's log."""
         return self._logs / f"{name}.log"
 
     def begin_log(self, name: str) -> Path:
-        """An empty log for a process; the one before is kept as `.log.1`."""
+        """Make an empty log for a process; the previous one is kept as `.log.1`."""
         log = self.log(name)
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
@@ -67,14 +67,14 @@ class Home:
         return log
 
     def bound_logs(self) -> None:
-        """Start the logs anew that have grown too long; what they held is kept as `.log.1`."""
+        """Truncate logs that have grown too long; their contents are kept as `.log.1`."""
         for log in self._logs.glob("*.log"):
             if log.stat().st_size > LOG_LIMIT:
                 shutil.copyfile(log, log.with_suffix(".log.1"))
-                os.truncate(log, 0)  # its writer appends: it goes on at the new end
+                os.truncate(log, 0)  # its writer appends, and continues at the new end
 
     def port(self, name: str) -> int:
-        """A free port for a process: the same as in the last run, if it is still free."""
+        """Choose a free port for a process: the one of the last run, if it is still free."""
         ports = self._known_ports()
         port = ports.get(name, 0)
         if not port or not _soon_free(port):
@@ -83,7 +83,7 @@ class Home:
         return port
 
     def note_owner(self, address: str) -> None:
-        """Say in the lock who holds it, for whom it turns away."""
+        """Write our process id and address into the lock, for the error message of another stack."""
         os.truncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()} {address}\n".encode(), 0)
 
@@ -102,10 +102,10 @@ class Home:
                 probe = folder / ".writable"
                 probe.write_bytes(b"")
                 probe.unlink()
-            _check_theirs(self.nats / "jetstream", self.postgres / "data", self.folder / "secrets")
+            _check_owner(self.nats / "jetstream", self.postgres / "data", self.folder / "secrets")
         except OSError as error:
-            if not is_root() and (found := _somebody_elses(error.filename)):
-                place, owner = found
+            if not is_root() and (foreign := _foreign_owner(error.filename)):
+                place, owner = foreign
                 raise LocalError(
                     f"{place} belongs to {owner}, who started Metrica here before: start it as {owner} again, "
                     f"or make all yours (sudo chown -R $(id -u):$(id -g) {self.folder})"
@@ -115,10 +115,10 @@ class Home:
                 "make it writable for you, or name another by METRICA_HOME=/path/to/folder"
             ) from None
         free = shutil.disk_usage(self.folder).free
-        if free < ENOUGH_DISK:
+        if free < MIN_FREE_DISK:
             raise LocalError(
                 f"only {free // 2**20} MB are free on the disk of {self.folder}, and Metrica needs "
-                f"{ENOUGH_DISK // 2**20} MB: free some, or name a folder elsewhere by METRICA_HOME=/path/to/folder"
+                f"{MIN_FREE_DISK // 2**20} MB: free some, or name a folder elsewhere by METRICA_HOME=/path/to/folder"
             )
 
     def _locked(self) -> int:
@@ -128,22 +128,22 @@ class Home:
         except OSError as error:
             raise LocalError(f"{path} can't be opened: {error.strerror}; delete it, or make it yours") from None
         try:
-            _hold(lock, self.folder)
+            _acquire(lock, self.folder)
         except LocalError:
             os.close(lock)
             raise
         return lock
 
 
-def _check_theirs(*folders: Path) -> None:
-    """Make sure that folders, where they are, are those of who starts: root gives them to whom it wants."""
+def _check_owner(*folders: Path) -> None:
+    """Check that existing folders belong to us; root may change their owners."""
     for folder in folders:
         if not is_root() and folder.exists() and folder.stat().st_uid != os.geteuid():
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
-def _somebody_elses(path: str | None) -> tuple[Path, str] | None:
-    """A file, or the folder that it would be in, and the name of its owner, where that is somebody else."""
+def _foreign_owner(path: str | None) -> tuple[Path, str] | None:
+    """Return a file, or its folder, with the name of its owner, if that is another user."""
     for place in (Path(path), Path(path).parent) if path else ():
         try:
             uid = place.stat().st_uid
@@ -152,28 +152,28 @@ def _somebody_elses(path: str | None) -> tuple[Path, str] | None:
         if uid == os.geteuid():
             return None
         known = account(uid)
-        # The users of our services have no account, or Postgres's: root has started them.
+        # The users of services have no account, or Postgres's: so root has started them.
         return place, known.pw_name if known and known.pw_name not in POSTGRES_ACCOUNTS else "root"
     return None
 
 
 def check_unused(folder: Path) -> None:
-    """Make sure that no stack runs from a data folder, which need not exist.
+    """Check that no stack runs from a data folder, which need not exist.
 
     Raises:
-        LocalError: one does; says where, and how to stop it.
+        LocalError: one does; with its address, and how to stop it.
     """
     try:
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return
     try:
-        _hold(lock, folder.absolute())
+        _acquire(lock, folder.absolute())
     finally:
         os.close(lock)
 
 
-def _hold(lock: int, folder: Path) -> None:
+def _acquire(lock: int, folder: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -184,9 +184,9 @@ def _hold(lock: int, folder: Path) -> None:
         ) from None
 
 
-def _soon_free(port: int, patience: float = 1.0) -> bool:
-    """Whether a port is free, or is let go within a moment by a server of a killed run."""
-    deadline = time.monotonic() + patience
+def _soon_free(port: int, timeout: float = 1.0) -> bool:
+    """Tell if a port is free, or becomes free within the timeout, as after the kill of an earlier run."""
+    deadline = time.monotonic() + timeout
     while not is_free(port):
         if time.monotonic() > deadline:
             return False

@@ -1,4 +1,4 @@
-"""Watches the disk of the data folder: says when it is full, and brings NATS back once it no longer is."""
+"""Watch on the disk of the data folder: warns before it is full, and restarts NATS once there is space again."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 NEARLY_FULL = 48 * 1024 * 1024
-"""Bytes. Postgres alone takes the next 16 MB for its log in one piece."""
+"""Bytes. Postgres allocates 16 MB for its log at a time."""
 ROOM_AGAIN = 128 * 1024 * 1024
 
 
 class DiskWatch:
-    """Looks at how much is free.
+    """Checks the free space.
 
     Args:
-        folder: on the disk that is watched.
-        tell: gets a line when it is nearly full, and when there is room again.
-        restart_broker: ends nats-server, which is then started again. Once a write of a stream has failed for want of
-            space, nats-server 2.15 refuses all that follow, also when space is there: nothing more would be counted.
+        folder: on the disk to watch.
+        tell: prints a line when the disk is nearly full, and when there is space again.
+        restart_broker: ends nats-server, which is then started again. After a stream's write has failed for lack of
+            space, nats-server 2.15 refuses all later writes, even once there is space: counting would stop for good.
     """
 
     def __init__(self, folder: Path, tell: Callable[[str], None], restart_broker: Callable[[], None]) -> None:
@@ -26,10 +26,10 @@ class DiskWatch:
         self._full = False
 
     def look(self) -> None:
-        """Look once.
+        """Check once.
 
         Raises:
-            OSError: the folder is gone.
+            OSError: the folder is missing.
         """
         free = shutil.disk_usage(self._folder).free
         if not self._full and free < NEARLY_FULL:

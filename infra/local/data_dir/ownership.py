@@ -1,4 +1,4 @@
-"""The start by root on an ordinary user's data (`sudo ./taskw up`): root then is that user from the first step on."""
+"""A start by root on an ordinary user's data (`sudo ./taskw up`): root changes to that user first."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 from infra.local.data_dir.data_dir import check_unused
 from infra.local.processes.process import launch_command
 from infra.local.processes.unprivileged import NO_HOME, account, give_all, is_root, program_folders, without_roots_own
-from infra.local.view import User, reachable
+from infra.local.view import SystemUser, reachable
 
 
 def become_owner(home: Path, camera: str | None) -> None:
-    """Begin again as the owner of the data folder, if we are root and it is an ordinary user's; does not return then.
+    """Restart as the owner of the data folder, if we are root and the owner is an ordinary user; then does not return.
 
-    What is in the folder is theirs again. So the data is never partly root's, and its owner can start Metrica by
-    themselves the next time.
+    The folder's contents are given back to the owner: so the data never belongs to root in part, and the owner can
+    start Metrica without root the next time.
 
     Args:
         home: the data folder, which need not exist.
-        camera: the address that was asked for; a file's is absolute.
+        camera: the requested address; a file's is absolute.
 
     Raises:
         LocalError: another stack runs there.
@@ -31,7 +31,7 @@ def become_owner(home: Path, camera: str | None) -> None:
     entry = account(owner)
     group = entry.pw_gid if entry else home.stat().st_gid
     groups = os.getgrouplist(entry.pw_name, group) if entry else []
-    user = User(owner, group, tuple(number for number in groups if number != 0))
+    user = SystemUser(owner, group, tuple(number for number in groups if number != 0))
     give_all(home, user.uid, user.gid)
     reads = [*program_folders(), *([Path(camera)] if camera and camera.startswith("/") else [])]
     here = Path.cwd()
@@ -46,4 +46,4 @@ def become_owner(home: Path, camera: str | None) -> None:
         writes=[home.absolute()],
     )
     environment = without_roots_own(dict(os.environ), Path(entry.pw_dir) if entry else Path(NO_HOME))
-    os.execve(sys.executable, command, environment)  # noqa: S606  # the same program, as somebody else
+    os.execve(sys.executable, command, environment)  # noqa: S606  # the same program, as another user

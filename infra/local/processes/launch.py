@@ -1,9 +1,9 @@
-"""The step between us and each process we start: tie its life to ours, give up every right, become the program.
+"""Launcher of each process: ties its life to its parent's, gives up all rights, and executes the program.
 
 Run as `python launch.py ORDERS PROGRAM ARGUMENTS…`, not imported: a child of a process with threads must not run
-Python code between fork and exec, so this small program is executed first and replaces itself. Of the standard library
-it takes little, as each process waits for it (argparse and pathlib alone are 15 ms), and all of it at the top: later
-the Python installation may lie behind a closed folder.
+Python code between fork and exec, so this small program is executed first and replaces itself. It imports little of the
+standard library, as each process waits for it (argparse and pathlib alone take 15 ms), and all of it at the top: later
+the Python installation may be behind a closed folder.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ _PR_SET_SECUREBITS, _PR_SET_NO_NEW_PRIVS, _PR_GET_NO_NEW_PRIVS = 28, 38, 39
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
 MOST_FILES = 1 << 20
-"""More open files than this are of no use, and where there is no limit some programs walk through all of them."""
+"""Greatest useful number of open files. Without a limit, some programs iterate over all possible descriptors."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Orders:
-    """What is to be done, as JSON.
+    """The launcher's orders, passed as JSON.
 
     Args:
-        parent: the process that started us.
-        death_signal: what we get when that ends; 0 is nothing.
-        folder: to work in.
-        user: who to become, user and group id; None stays who we are.
-        groups: further groups.
-        covers: closed folders that an empty one is laid over; see `infra.local.view`.
-        links: symbolic links in them, and what they say.
-        binds: files and folders that show through, outer ones first, and whether they may be written.
+        parent: id of the parent process.
+        death_signal: signal to receive when the parent ends; 0 for none.
+        folder: working directory.
+        user: user and group id to change to; None for no change.
+        groups: supplementary groups.
+        covers: closed folders to cover by an empty one; see `infra.local.view`.
+        links: symbolic links to make in them, with their targets.
+        binds: files and folders to bind-mount into them, outer ones first, and true for writable ones.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class _Attributes(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
 
 
-def see(orders: Orders) -> None:
-    """Lay an empty folder over each closed one, for this process alone, and let what it needs show through.
+def cover_folders(orders: Orders) -> None:
+    """Cover each closed folder by an empty one, for this process only, and bind-mount the files that it needs.
 
-    All paths stay as they are; what else the closed folder holds is not there any more.
+    All paths stay the same; other contents of the closed folders are hidden.
     """
     os.umask(0o022)
     _checked(_libc.unshare(_CLONE_NEWNS), "unshare(CLONE_NEWNS)")
-    _mount(None, "/", None, _MS_REC | _MS_SLAVE, None)  # nothing of ours gets out; a disk that is put in still gets in
+    _mount(None, "/", None, _MS_REC | _MS_SLAVE, None)  # our mounts do not propagate out; later mounts propagate in
     sources = [os.open(path, os.O_PATH | os.O_CLOEXEC) for path, _ in orders.binds]
     for folder in orders.covers:
         _mount("tmpfs", folder, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, "mode=755,size=1m")
@@ -80,17 +80,17 @@ def see(orders: Orders) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         os.symlink(target, path)
     for (path, writable), source in zip(orders.binds, sources, strict=True):
-        shown = f"/proc/self/fd/{source}"
-        _make_place(path, is_folder=os.path.isdir(shown))
-        _mount(shown, path, None, _MS_BIND | _MS_REC, None)
+        opened = f"/proc/self/fd/{source}"
+        _make_mount_point(path, is_folder=os.path.isdir(opened))
+        _mount(opened, path, None, _MS_BIND | _MS_REC, None)
         _restrict(path, _MS_NOSUID | _MS_NODEV | (_MS_NOEXEC if writable else _MS_RDONLY), _AT_RECURSIVE)
         os.close(source)
     for folder in orders.covers:
         _restrict(folder, _MS_NOSUID | _MS_NODEV | _MS_NOEXEC | _MS_RDONLY, 0)
 
 
-def become(uid: int, gid: int, groups: tuple[int, ...]) -> None:
-    """Give up root for an ordinary user, who is in these further groups and no other."""
+def change_user(uid: int, gid: int, groups: tuple[int, ...]) -> None:
+    """Change from root to an ordinary user with exactly these supplementary groups."""
     _empty_bounding_set()
     os.setgroups(groups)
     os.setresgid(gid, gid, gid)
@@ -99,10 +99,10 @@ def become(uid: int, gid: int, groups: tuple[int, ...]) -> None:
 
 
 def give_up_rights() -> None:
-    """Keep no capability, and let no program that is started from here on bring one.
+    """Drop all capabilities, and prevent programs from gaining any.
 
     Raises:
-        PermissionError: something is left.
+        PermissionError: a right is left.
     """
     _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     _checked(_libc.capset(_capability_header(), (ctypes.c_uint32 * 6)()), "capset")
@@ -116,14 +116,14 @@ def give_up_rights() -> None:
 
 
 def die_with_parent(parent: int, death_signal: int) -> None:
-    """Ask the kernel for `death_signal` when the parent's thread that started us ends, however it ends."""
+    """Ask the kernel to send `death_signal` when the parent's forking thread ends, for whatever reason."""
     _checked(_libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:  # it died before we asked
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def raise_open_files() -> None:
-    """Raise the soft limit of open files to the hard one: shells start programs with 1024."""
+    """Raise the soft limit of open files to the hard one: shells set 1024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < most:
@@ -131,20 +131,20 @@ def raise_open_files() -> None:
 
 
 def _empty_bounding_set() -> None:
-    """Drop every capability from the bounding set, as far as we have the right to (CAP_SETPCAP)."""
+    """Drop all capabilities from the bounding set, if we have the right to (CAP_SETPCAP)."""
     capability = 0
     while _libc.prctl(_PR_CAPBSET_READ, capability, 0, 0, 0) >= 0:
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
         capability += 1
-    _libc.prctl(_PR_SET_SECUREBITS, 0, 0, 0, 0)  # so that the change of user takes the capabilities away
+    _libc.prctl(_PR_SET_SECUREBITS, 0, 0, 0, 0)  # so that the change of user drops the capabilities
 
 
 def _capability_header() -> ctypes.Array[ctypes.c_uint32]:
     return (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
 
 
-def _make_place(path: str, *, is_folder: bool) -> None:
-    if os.path.exists(path):  # in a folder that shows through already
+def _make_mount_point(path: str, *, is_folder: bool) -> None:
+    if os.path.exists(path):  # in a folder that is bind-mounted already
         return
     os.makedirs(path if is_folder else os.path.dirname(path), exist_ok=True)
     if not is_folder:
@@ -152,7 +152,7 @@ def _make_place(path: str, *, is_folder: bool) -> None:
 
 
 def _restrict(path: str, flags: int, how: int) -> None:
-    """Add flags to a mount and leave the others as they are."""
+    """Add flags to a mount, and keep its others."""
     attributes = _Attributes(attr_set=flags)  # the four flags have the same numbers as the attributes
     size = ctypes.sizeof(attributes)
     if _libc.syscall(_SYS_MOUNT_SETATTR, _AT_FDCWD, os.fsencode(path), how, ctypes.byref(attributes), size) == 0:
@@ -174,18 +174,18 @@ def _checked(result: int, what: str) -> None:
 
 
 def main() -> None:
-    """Do what the orders say and become the program."""
+    """Carry out the orders, and execute the program."""
     orders, command = Orders(**json.loads(sys.argv[1])), sys.argv[2:]
     try:
         if orders.covers:
-            see(orders)
+            cover_folders(orders)
         if orders.user:
-            become(*orders.user, orders.groups)
+            change_user(*orders.user, orders.groups)
         give_up_rights()
         raise_open_files()
-        os.chdir(orders.folder)  # only now: what was entered before would be the folder beneath the cover
+        os.chdir(orders.folder)  # after the mounts: before, it would be the folder beneath the cover
         die_with_parent(orders.parent, orders.death_signal)  # a change of user would have cleared it
-        os.execv(command[0], command)  # noqa: S606  # to become the program is the point
+        os.execv(command[0], command)  # noqa: S606  # executes the program in place of this one
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         sys.exit(f"{command[0]} can't be started: {error.strerror or error}{where}")

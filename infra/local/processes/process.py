@@ -1,4 +1,4 @@
-"""Starting processes that never outlive us, and ending them."""
+"""Starting and ending of processes that never outlive this one."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from infra.local.view import User, make_view
+from infra.local.view import SystemUser, plan_mounts
 
-_GRAVE = ("FATAL", "PANIC", "[FTL]", "[ERR]", "rror:", "critical", "can't be started")
+_ERROR_WORDS = ("FATAL", "PANIC", "[FTL]", "[ERR]", "rror:", "critical", "can't be started")
 _LAUNCH = Path(__file__).with_name("launch.py")
 
-# The kernel's death signal fires when the *thread* that forked ends: all children are forked by this one, which lives
-# as long as the process. Callers may start servers from short-lived threads.
+# The kernel sends the death signal when the forking *thread* ends. So all children are forked by this one, which lives
+# as long as the process; callers may start servers from short-lived threads.
 _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forker")
 
 
@@ -29,30 +29,29 @@ def spawn(
     log: Path,
     env: Mapping[str, str] | None = None,
     cwd: Path = Path("/"),
-    user: User | None = None,
+    user: SystemUser | None = None,
     reads: Iterable[Path] = (),
     writes: Iterable[Path] = (),
     stdin: bytes | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own (a Ctrl-C in our terminal is not its business), tied to our life.
+    """Start a program in its own session, out of reach of the terminal's Ctrl-C, and tied to this process's life.
 
-    It has no capability and can't gain any; root must name the user that it runs as.
+    It has no capability and can't gain any. Root must name the user that it runs as.
 
     Args:
         command: the program's absolute path, and its arguments.
-        log: its standard output and error are appended here.
-        env: its whole environment; ours where None.
-        cwd: the folder it works in.
-        user: who it runs as, if we are root.
-        reads: files and folders that the user must reach, wherever they lie; what else is in a closed folder on the
-            way is hidden from it.
-        writes: the same, of folders of its own.
-        stdin: what it reads, at most a pipe's buffer (64 KiB); nothing where None.
-        death_signal: what the kernel sends it when we end without having stopped it.
+        log: file to which its standard output and error are appended.
+        env: its whole environment; None for a copy of ours.
+        cwd: its working directory.
+        user: the user that it runs as, if we are root.
+        reads: files and folders that it must read. Other contents of closed folders on the way are hidden from it.
+        writes: folders that it must write, likewise.
+        stdin: its standard input, at most a pipe's buffer (64 KiB); None for no input.
+        death_signal: signal from the kernel if this process ends without stopping it.
 
     Raises:
-        LocalError: it can't be made to reach what it must.
+        LocalError: a file is unreachable for the user.
     """
     full = launch_command(
         command, parent=os.getpid(), death_signal=death_signal, cwd=cwd, user=user, reads=reads, writes=writes
@@ -83,50 +82,50 @@ def launch_command(
     parent: int,
     death_signal: int,
     cwd: Path,
-    user: User | None,
+    user: SystemUser | None,
     reads: Iterable[Path],
     writes: Iterable[Path],
 ) -> list[str]:
-    """The command that does what `spawn` promises and becomes the given one; see `launch.py`."""
+    """Return the command that executes the given one under the conditions of `spawn`; see `launch.py`."""
     orders: dict[str, object] = {"parent": parent, "death_signal": int(death_signal), "folder": str(cwd)}
     if user is not None:
         orders |= {"user": (user.uid, user.gid), "groups": user.groups}
-        if view := make_view(user, reads, writes):
-            orders |= asdict(view)
+        if mounts := plan_mounts(user, reads, writes):
+            orders |= asdict(mounts)
     return [sys.executable, "-I", "-S", str(_LAUNCH), json.dumps(orders), *map(str, command)]
 
 
-def end(process: subprocess.Popen[bytes], how: signal.Signals, *, patience: float) -> bool:
-    """Ask a process to end and wait; what is left of its session after `patience` seconds is killed.
+def end(process: subprocess.Popen[bytes], stop_signal: signal.Signals, *, timeout: float) -> bool:
+    """Send a signal to a process and wait; after `timeout` seconds, kill the rest of its session.
 
     Returns:
-        Whether it ended by itself.
+        True if it ended by itself.
     """
-    asked_in_vain = False
+    timed_out = False
     if process.poll() is None:
-        process.send_signal(how)
+        process.send_signal(stop_signal)
         try:
-            process.wait(patience)
+            process.wait(timeout)
         except subprocess.TimeoutExpired:
-            asked_in_vain = True
+            timed_out = True
     kill_session(process)
-    return not asked_in_vain
+    return not timed_out
 
 
 def kill_session(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL the process and whatever it started itself."""
+    """Send SIGKILL to the process and to all processes of its session."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def tail(log: Path) -> str:
-    """The line of a log's last ones that tells why a process ended: one line, for an error message."""
+    """Find the line at the end of a log that gives the reason for a process's end; for an error message."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 8192))
             lines = file.read().decode(errors="replace").strip().splitlines()
     except OSError:
         return "nothing"
-    grave = [line for line in lines if any(word in line for word in _GRAVE)]
-    return (grave or lines or ["nothing"])[-1].strip()
+    errors = [line for line in lines if any(word in line for word in _ERROR_WORDS)]
+    return (errors or lines or ["nothing"])[-1].strip()

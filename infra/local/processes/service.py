@@ -1,10 +1,8 @@
-"""One service as a process of its own."""
+"""A service as a process."""
 
 from __future__ import annotations
 
 import http.client
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -12,59 +10,40 @@ from pathlib import Path
 
 from contracts.streams import Owner
 from infra.local.errors import LocalError
-from infra.local.processes.process import end, kill_session, spawn, tail
+from infra.local.processes.managed_process import ManagedProcess
+from infra.local.processes.process import spawn, tail
 from infra.local.processes.unprivileged import ROOT, named_files, own_folder, program_folders, service_user
 
-STOP_TIMEOUT = 10.0
 
-
-class Service:
-    """A service's process, started and stopped any number of times, always on the same port.
+class Service(ManagedProcess):
+    """A service's process.
 
     Args:
-        name: its own name, as in its log; `detector-2` is the second of the detectors.
-        owner: which service it is.
+        name: its name, as in its log; `detector-2` is the second detector.
+        owner: the service that it runs.
         environment: its whole environment.
-        port: where it answers /livez and /readyz.
-        log: where its output goes.
-        own: a folder of its own, which it may write, if it has one.
+        port: on which it answers /livez and /readyz.
+        log: file of its output.
+        own: its own folder, which it may write; None if it has none.
     """
 
     def __init__(
         self, name: str, owner: Owner, environment: Mapping[str, str], port: int, log: Path, own: Path | None = None
     ) -> None:
-        self.name, self.owner, self.port, self.log = name, owner, port, log
+        super().__init__(name, port, log)
+        self.owner = owner
         self.reads: tuple[Path, ...] = ()
-        """Further files that it must reach, also where they lie in a folder that is closed to it."""
+        """Further files that it must reach, even in a folder that is closed to its user."""
         self._own = own
         self._environment = dict(environment)
-        self._process: subprocess.Popen[bytes] | None = None
-        self.wanted = False
-        """Whether it should run: started, and not stopped since. A kill changes nothing."""
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """Its address."""
         return f"http://127.0.0.1:{self.port}"
 
-    @property
-    def running(self) -> bool:
-        """Whether the process is there."""
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def pid(self) -> int:
-        """The process's id.
-
-        Raises:
-            LocalError: it was never started.
-        """
-        if self._process is None:
-            raise LocalError(f"{self.name} was not started")
-        return self._process.pid
-
     def start(self) -> None:
-        """Start the process; does not wait until it is ready."""
+        """Start the process, without waiting until it is ready."""
         if not self.running:
             command = [sys.executable, "-m", f"services.{self.owner.value}"]
             user = service_user(self.owner)
@@ -80,24 +59,13 @@ class Service:
         self.wanted = True
 
     def ask_to_stop(self) -> None:
-        """SIGTERM, without waiting: `stop` waits."""
+        """Send SIGTERM without waiting; `stop` waits."""
         self.wanted = False
         if self._process is not None and self.running:
             self._process.terminate()
 
-    def stop(self) -> None:
-        """End it in order; what does not end within 10 s is killed."""
-        self.wanted = False
-        if self._process is not None:
-            end(self._process, signal.SIGTERM, patience=STOP_TIMEOUT)
-
-    def kill(self) -> None:
-        """SIGKILL, to it and whatever it started."""
-        if self._process is not None:
-            kill_session(self._process)
-
     def ready(self) -> bool:
-        """Whether /readyz says so now."""
+        """Ask /readyz if it is ready."""
         return self._answer()[0] == 200
 
     def wait_ready(self, timeout: float = 30.0) -> None:
@@ -115,7 +83,7 @@ class Service:
             time.sleep(0.05)
 
     def problem(self) -> str:
-        """What it says at /readyz, in one line."""
+        """Return its answer at /readyz, as one line."""
         return self._answer()[1]
 
     def _answer(self) -> tuple[int, str]:

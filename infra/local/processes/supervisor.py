@@ -1,4 +1,4 @@
-"""Starts again what died, with growing delays, and says so."""
+"""Restarts processes that died, with growing delays, and reports it."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from typing import Protocol
 
 from infra.local.errors import LocalError
 
-LOOK_EVERY = 0.1
-LONGEST_DELAY = 30.0
-STEADY = 60.0
-"""Seconds after which a process counts as well again: its next death is a first one."""
+POLL_INTERVAL = 0.1
+MAX_DELAY = 30.0
+STABLE_AFTER = 60.0
+"""Seconds of running after which the delay starts from the beginning."""
 
 
 class Supervised(Protocol):
-    """A process that can be started again."""
+    """A process that can be restarted."""
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Its name, for messages."""
 
     @property
     def wanted(self) -> bool:
-        """Whether it should run."""
+        """True if it should run."""
 
     @property
     def running(self) -> bool:
-        """Whether it does."""
+        """True if it runs."""
 
     def start(self) -> object:
         """Start it."""
@@ -45,13 +45,13 @@ class _Watched:
 
 
 class Supervisor:
-    """Watches processes from a thread of its own.
+    """Watches processes from its own thread.
 
     Args:
-        processes: in the order in which they are started again: what others need first.
-        tell: gets a line for each death and each new start.
+        processes: in order of restarts: those that others depend on come first.
+        tell: prints a line for each death and each failed restart.
         chores: called every few seconds.
-        first_delay: seconds before the first new start; each further one waits twice as long, at most 30 s.
+        first_delay: seconds before the first restart; each further one waits twice as long, at most 30 s.
     """
 
     def __init__(
@@ -69,35 +69,35 @@ class Supervisor:
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start watching."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Start nothing any more. Waits for a start under way."""
+        """Stop restarting processes. Waits for a start in progress."""
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def _run(self) -> None:
         next_chores = 0.0
-        while not self._ending.wait(LOOK_EVERY):
+        while not self._ending.wait(POLL_INTERVAL):
             now = time.monotonic()
             for watched in self._watched:
                 if watched.process.wanted and not watched.process.running and not self._ending.is_set():
-                    self._mend(watched, now)
+                    self._restart(watched, now)
             if now >= next_chores:
-                with contextlib.suppress(OSError):  # a full disk or a folder that is gone must not end the watch
+                with contextlib.suppress(OSError):  # a full disk or a missing folder must not end the supervision
                     self._chores()
                 next_chores = now + 5.0
 
-    def _mend(self, watched: _Watched, now: float) -> None:
+    def _restart(self, watched: _Watched, now: float) -> None:
         name = watched.process.name
         if watched.restart_at is None:
-            if now - watched.started_at > STEADY:
+            if now - watched.started_at > STABLE_AFTER:
                 watched.delay = self._first_delay
             watched.restart_at = now + watched.delay
             self._tell(f"{name} ended; it is started again in {watched.delay:g} s")
-            watched.delay = min(watched.delay * 2, LONGEST_DELAY)
+            watched.delay = min(watched.delay * 2, MAX_DELAY)
         elif now >= watched.restart_at:
             watched.restart_at = None
             watched.started_at = now

@@ -1,7 +1,7 @@
-"""The ordinary users that everything runs as when we are root, and what is theirs.
+"""Ordinary users for all processes that are started by root, and the ownership of their files.
 
-Each service, nats-server and Postgres have a user of their own: none can read another's passwords and files, trace it
-or end it. The services' user ids need no account; Postgres does not start without one.
+Each service, nats-server and Postgres have their own user: none can read another's passwords and files, trace it or end
+it. The services' user ids need no account; Postgres does not start without one.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from pathlib import Path
 
 from contracts.streams import Owner
 from infra.local.errors import LocalError
-from infra.local.view import User, closed_to_others
+from infra.local.view import SystemUser, closed_to_others
 
 ROOT = Path(__file__).parents[3]
 """The project's folder."""
 FIRST_UID = 65521
-"""Neither Debian nor systemd gives 65520 to 65533 to anybody, and containers that map users have them."""
+"""First user id. Debian and systemd leave 65520 to 65533 unassigned, and containers with mapped users have them."""
 FIRST_UID_SETTING = "METRICA_FIRST_UID"
 NATS = "nats"
 POSTGRES_ACCOUNTS = ("metrica", "nobody")
-"""The first that there is."""
+"""Accounts for Postgres, by preference."""
 NO_HOME = "/nonexistent"
 _ORDER: tuple[str, ...] = (*Owner, NATS)
 _SOURCES = ("contracts", "dashboards", "infra", "services", "tests")
 _DEVICES = {Owner.INGEST: "video*", Owner.DETECTOR: "dri/renderD*"}
-"""Beneath /dev: cameras, and what computes."""
+"""Devices in /dev: cameras and GPUs."""
 _ROOTS_OWN = ("USER", "LOGNAME", "MAIL", "TMPDIR", "PWD", "OLDPWD")
-"""Variables that mean the person who gave the command, as do those that begin with XDG_ and SUDO_."""
+"""Variables about the calling user, like all that begin with XDG_ and SUDO_."""
 _PLAIN = ("PATH", "LANG", "LC_ALL", "TZ", "GOMAXPROCS", "GOMEMLIMIT", "GOGC")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 def is_root() -> bool:
-    """Tell whether we are root, and so must name others for what we start."""
+    """Tell if we are root, and so must run all processes as other users."""
     return os.geteuid() == 0
 
 
-def service_user(owner: Owner) -> User | None:
-    """The user of a service, with the groups of the devices that it uses; None where we are an ordinary user ourselves.
+def service_user(owner: Owner) -> SystemUser | None:
+    """Return a service's user, with the groups of its devices; None if we are an ordinary user ourselves.
 
     Raises:
         LocalError: the user id belongs to an account.
@@ -52,8 +52,8 @@ def service_user(owner: Owner) -> User | None:
     return _numbered(owner.value, _device_groups(owner)) if is_root() else None
 
 
-def nats_user() -> User | None:
-    """The user of nats-server; None where we are an ordinary user ourselves.
+def nats_user() -> SystemUser | None:
+    """Return the user of nats-server; None if we are an ordinary user ourselves.
 
     Raises:
         LocalError: the user id belongs to an account.
@@ -61,11 +61,11 @@ def nats_user() -> User | None:
     return _numbered(NATS, ()) if is_root() else None
 
 
-def postgres_user() -> User | None:
-    """The user of Postgres: the account `metrica`, else `nobody`. None where we are an ordinary user ourselves.
+def postgres_user() -> SystemUser | None:
+    """Return the user of Postgres: the account `metrica`, else `nobody`. None if we are an ordinary user ourselves.
 
     Raises:
-        LocalError: there is no such account, or we have no name ourselves, which Postgres does not accept.
+        LocalError: there is no such account, or our own user id has no account, which Postgres requires.
     """
     if not is_root():
         if account(os.geteuid()) is None:
@@ -80,60 +80,60 @@ def postgres_user() -> User | None:
         except KeyError:
             continue
         if entry.pw_uid != 0:
-            return User(entry.pw_uid, entry.pw_gid)
+            return SystemUser(entry.pw_uid, entry.pw_gid)
     raise LocalError("there is no account for Postgres, which does not run as root: useradd --system metrica")
 
 
-def own_folder(folder: Path, user: User | None) -> Path:
-    """Make a folder that is the user's alone, with all that is in it already, whoever's it was.
+def own_folder(folder: Path, user: SystemUser | None) -> Path:
+    """Make a folder of mode 0700 that belongs to a user, with all its contents.
 
-    The folder that it lies in must be nobody else's: what is given away is followed through no symbolic link, and a
-    file that has another name somewhere is left as it is.
+    Its parent must not be writable for other users. Symbolic links are not followed, and files with several hard links
+    keep their owner.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if user is None:
         return folder
-    found = folder.lstat()
-    if (found.st_uid, found.st_gid) != (user.uid, user.gid):
+    status = folder.lstat()
+    if (status.st_uid, status.st_gid) != (user.uid, user.gid):
         give_all(folder, user.uid, user.gid)
     folder.chmod(0o700)
     return folder
 
 
-def lend(path: Path, user: User | None) -> None:
-    """Let a user read a file of ours, and nobody else."""
+def lend(path: Path, user: SystemUser | None) -> None:
+    """Let one user read a file of ours."""
     if user is not None:
         os.chown(path, -1, user.gid, follow_symlinks=False)
         path.chmod(0o640)
 
 
 def give_all(folder: Path, uid: int, gid: int) -> None:
-    """Make a user the owner of a folder and all in it; the folder last, so that a kill half-way is noticed."""
+    """Make a user the owner of a folder and its contents; the folder last, so that an interruption is detected."""
     for _, folders, files, place in os.fwalk(folder, topdown=False, follow_symlinks=False):
         for name in (*folders, *files):
-            found = os.stat(name, dir_fd=place, follow_symlinks=False)
-            if stat.S_ISDIR(found.st_mode) or found.st_nlink == 1:
+            status = os.stat(name, dir_fd=place, follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode) or status.st_nlink == 1:
                 os.chown(name, uid, gid, dir_fd=place, follow_symlinks=False)
     os.chown(folder, uid, gid, follow_symlinks=False)
 
 
 def take(folder: Path) -> None:
-    """Make a folder, without what is in it, root's again: an earlier release gave it to Postgres's user."""
+    """Give a folder, without its contents, back to root: an earlier release gave it to Postgres's user."""
     if is_root() and folder.stat().st_uid != 0:
         os.chown(folder, 0, 0)
 
 
 @cache
 def program_folders() -> tuple[Path, ...]:
-    """All that a Python program of the project reads: the interpreter, its packages and our sources."""
+    """List all folders that a Python program of the project reads: the interpreter, its packages and our sources."""
     sources = [ROOT / name for name in _SOURCES]
     paths = [Path(path) for path in sys.path if path and Path(path).absolute() != ROOT]
-    found = [Path(sys.base_prefix), Path(sys.prefix), Path(sys.executable), *sources, *paths]
-    return tuple(dict.fromkeys(path.absolute() for path in found if path.exists()))
+    folders = [Path(sys.base_prefix), Path(sys.prefix), Path(sys.executable), *sources, *paths]
+    return tuple(dict.fromkeys(path.absolute() for path in folders if path.exists()))
 
 
 def named_files(environment: dict[str, str]) -> list[Path]:
-    """The files and folders that settings name, such as METRICA_MODELS or a certificate."""
+    """List the files and folders that settings refer to, such as METRICA_MODELS or a certificate."""
     names = [name for name in environment if name.startswith("METRICA_") and name != "METRICA_HOME"]
     values = [environment[name] for name in (*names, *_CERTIFICATES) if name in environment]
     parts = [Path(part) for value in values for part in value.split(os.pathsep) if part.startswith("/")]
@@ -141,27 +141,27 @@ def named_files(environment: dict[str, str]) -> list[Path]:
 
 
 def without_roots_own(environment: dict[str, str], home: Path | None) -> dict[str, str]:
-    """An environment for somebody else: what is root's own is taken out, and `home` is theirs."""
+    """Return an environment for another user: without variables about root, and with `home` as HOME."""
     if not is_root():
         return environment
-    kept = {
+    remaining = {
         name: value
         for name, value in environment.items()
         if name not in _ROOTS_OWN and not name.startswith(("XDG_", "SUDO_"))
     }
-    return kept | {"HOME": str(home or NO_HOME)}
+    return remaining | {"HOME": str(home or NO_HOME)}
 
 
 def plain_environment() -> dict[str, str]:
-    """What a server of others needs of our environment; its other variables are not that server's business."""
+    """Return the part of our environment that a third-party server needs."""
     return {name: os.environ[name] for name in _PLAIN if name in os.environ} | {"HOME": NO_HOME}
 
 
 def check_programs() -> None:
-    """Make sure that others may read what they are to run, and find it compiled: they may not write there.
+    """Check that other users may read the programs, and compile the sources, which those users could not write.
 
     Raises:
-        LocalError: they may not; says what to do.
+        LocalError: a file is closed to other users; with the remedy.
     """
     if not is_root():
         return
@@ -181,14 +181,14 @@ def check_programs() -> None:
 
 
 def account(uid: int) -> pwd.struct_passwd | None:
-    """The account of a user id, if it has one."""
+    """Find the account of a user id; None if it has none."""
     try:
         return pwd.getpwuid(uid)
     except KeyError:
         return None
 
 
-def _numbered(name: str, groups: tuple[int, ...]) -> User:
+def _numbered(name: str, groups: tuple[int, ...]) -> SystemUser:
     text = os.environ.get(FIRST_UID_SETTING) or str(FIRST_UID)
     if not text.isdecimal() or not 1 <= int(text) < 2**31:
         raise LocalError(f"{FIRST_UID_SETTING}={text} is no user id: give a number, as {FIRST_UID}")
@@ -198,20 +198,20 @@ def _numbered(name: str, groups: tuple[int, ...]) -> User:
             f"{name} would run with the user id {uid}, which is the account {taken.pw_name}'s: "
             f"name the first of {len(_ORDER)} free ones by {FIRST_UID_SETTING}="
         )
-    return User(uid, uid, groups)
+    return SystemUser(uid, uid, groups)
 
 
 def _device_groups(owner: Owner) -> tuple[int, ...]:
-    """The groups that may use the cameras of this machine, or its GPUs; never root's."""
+    """Return the groups that may use this machine's cameras or GPUs, without root's."""
     pattern = _DEVICES.get(owner)
-    found = [path for path in Path("/dev").glob(pattern) if device_usable(path)] if pattern else []
-    return tuple(sorted({path.stat().st_gid for path in found} - {0}))
+    devices = [path for path in Path("/dev").glob(pattern) if device_usable(path)] if pattern else []
+    return tuple(sorted({path.stat().st_gid for path in devices} - {0}))
 
 
 def device_usable(device: Path) -> bool:
-    """Tell whether somebody else than root may read a device: everybody, or a group other than root's."""
-    found = device.stat()
-    return bool(found.st_mode & stat.S_IROTH) or bool(found.st_mode & stat.S_IRGRP and found.st_gid)
+    """Tell if other users than root may read a device: all users, or a group other than root's."""
+    status = device.stat()
+    return bool(status.st_mode & stat.S_IROTH) or bool(status.st_mode & stat.S_IRGRP and status.st_gid)
 
 
 def _within(folder: Path) -> Iterable[Path]:
@@ -219,7 +219,7 @@ def _within(folder: Path) -> Iterable[Path]:
 
 
 def _all_within(folder: Path) -> Iterable[Path]:
-    """A folder and all in it, but for what Python has compiled: where that can't be read, it is compiled again."""
+    """Yield a folder and its contents, except for compiled Python: unreadable files of that are compiled again."""
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name != "__pycache__"]
         yield from (Path(place), *(Path(place, file) for file in files))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.console.errors import Refused, plainly
+from services.cli.console.errors import CommandError, plainly
 from services.cli.console.options import (
     AnchorOption,
     IgnoreOption,
@@ -28,7 +28,7 @@ from services.cli.console.signals import ending_in_order
 
 if TYPE_CHECKING:
     from contracts.spec import Capture, CountingLine
-    from services.cli.counting.report import Truth
+    from services.cli.counting.report import KnownTotals
     from services.ingest.source import FrameSource
 
 STORE, LINE = "store", "line"
@@ -47,7 +47,7 @@ def count(
     detector: Annotated[
         str | None,
         typer.Option(
-            help="A model's name, an .xml or .onnx file, or motion. \\[default: person-detection-0200; motion for sim://]",
+            help="Name of a model, an .xml or .onnx file, or motion. \\[default: person-detection-0200; motion for sim://]",
             show_default=False,
         ),
     ] = None,
@@ -55,41 +55,43 @@ def count(
     annotate: Annotated[
         Path | None, typer.Option(help="Write an .mp4 with boxes, lines, regions and totals.", show_default=False)
     ] = None,
-    camera: Annotated[str, typer.Option(help="The camera's name, a part of every crossing's id.")] = "camera",
+    camera: Annotated[str, typer.Option(help="The camera's id, a part of each crossing's id.")] = "camera",
     line_id: Annotated[
-        list[str] | None, typer.Option(help="The line's name, likewise. \\[default: line]", show_default=False)
+        list[str] | None, typer.Option(help="The line's id, likewise. \\[default: line]", show_default=False)
     ] = None,
     start: Annotated[
         str | None,
-        typer.Option(help="When the video begins, as 2026-11-23T09:00:00+01:00. \\[default: now]", show_default=False),
+        typer.Option(
+            help="Time of the video's first frame, as 2026-11-23T09:00:00+01:00. \\[default: now]", show_default=False
+        ),
     ] = None,
     fps: Annotated[
-        float | None, typer.Option(help="Look at so many frames a second. \\[default: all]", show_default=False)
+        float | None, typer.Option(help="Target frames per second. \\[default: all]", show_default=False)
     ] = None,
     width: Annotated[int, typer.Option(help="Greatest width of the frames, pixels.")] = 960,
     track: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="The video track to read, where the file has several. \\[default: the main one]",
+            help="The video track to read, if the file has several. \\[default: the main one]",
             show_default=False,
         ),
     ] = None,
     rate: Annotated[
         float | None,
-        typer.Option(help="The video's frames a second, where the file's own times are wrong.", show_default=False),
+        typer.Option(help="The video's frames per second, if the file's own times are wrong.", show_default=False),
     ] = None,
 ) -> None:
-    """Count the people in SOURCE who cross a line, or several.
+    """Count the people in SOURCE by crossings of one or more lines.
 
-    The frames go through the same codec, detector, tracker and rules as in the services: with the same camera, line and
-    start the crossings have the same ids.
+    The frames pass the same codec, detector, tracker and crossing rule as in the services: with the same camera, line
+    and start, the crossings have the same ids.
     """
     began = time.time_ns() // 1000 * 1000 if start is None else start_ns(start)
     with plainly(), ExitStack() as stack:
         from contracts.area import DetectionArea
         from contracts.spec import CameraSpec, Capture
-        from services.cli.console.progress import Progress
+        from services.cli.console.progress import ProgressBars
         from services.cli.counting import report
         from services.cli.counting.pipeline import Pipeline, open_model
 
@@ -111,7 +113,7 @@ def count(
                 min_height=min_height or 0.0,
             ),
         )
-        progress = stack.enter_context(Progress())
+        progress = stack.enter_context(ProgressBars())
         pipeline = Pipeline(frames, spec, open_model(model, progress.download), start=began)
         video = None
         if annotate is not None:
@@ -120,12 +122,12 @@ def count(
             if frames.name == str(annotate) or (
                 annotate.exists() and Path(source).exists() and annotate.samefile(source)
             ):
-                raise Refused(f"--annotate {annotate} is the source itself: give the annotated video another name")
+                raise CommandError(f"--annotate {annotate} is the source itself: give the annotated video another name")
             stack.enter_context(ending_in_order())
             video = stack.enter_context(AnnotatedVideo(annotate, pipeline.size, pipeline.rate, spec, start=began))
-        for looked in progress.over(pipeline.run(), length=frames.length):
+        for processed in progress.over(pipeline.run(), length=frames.length):
             if video is not None:
-                video.write(looked)
+                video.write(processed)
         notes = frames.notes
         truth = _truth(frames) if len(spec.lines) == 1 else None
     for note in notes:
@@ -151,7 +153,7 @@ def _open(address: str, capture: Capture) -> FrameSource:
         if source.length is None:
             source.close()
             raise SourceRefused(
-                f"{redact(address)} never ends: say how many people come, as in sim://door?people=20&pace=max"
+                f"{redact(address)} never ends: give the number of people, as in sim://door?people=20&pace=max"
             )
     elif source.policy is Policy.LATEST:
         source.close()
@@ -165,21 +167,21 @@ def _lines(source: FrameSource, words: LineWords) -> tuple[CountingLine, ...]:
 
     if words.lines:
         if not words.sides:
-            raise Refused("--in is missing: say on which side of the line an IN ends, left or right")
-        return tuple(CountingLine.model_validate(said) for said in words.read())
+            raise CommandError("--in is missing: say on which side of the line an IN ends, left or right")
+        return tuple(CountingLine.model_validate(fields) for fields in words.read())
     if not isinstance(source, SimulatedDoor):
-        raise Refused("--line is missing: say where to count, as in --line 0.5,0,0.5,1 --in right")
+        raise CommandError("--line is missing: say where to count, as in --line 0.5,0,0.5,1 --in right")
     own = source.line.model_dump() | {"id": words.ids[0] if words.ids else LINE}
-    return tuple(CountingLine.model_validate(said) for said in words.over([own]))
+    return tuple(CountingLine.model_validate(fields) for fields in words.over([own]))
 
 
-def _truth(source: FrameSource) -> Truth | None:
+def _truth(source: FrameSource) -> KnownTotals | None:
     from contracts.identity import Direction
-    from services.cli.counting.report import Truth
+    from services.cli.counting.report import KnownTotals
     from services.ingest.sources.simulation import SimulatedDoor
 
     if not isinstance(source, SimulatedDoor):
         return None
     crossings = source.truth()
     ins = sum(crossing.direction is Direction.IN for crossing in crossings)
-    return Truth(ins, len(crossings) - ins)
+    return KnownTotals(ins, len(crossings) - ins)

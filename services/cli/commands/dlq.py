@@ -1,4 +1,4 @@
-"""`metrica dlq list | show | retry | drop`: what the services could not handle, why, and another try."""
+"""`metrica dlq list | show | retry | drop`: dead letters of the services, their reasons, and another attempt."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.console.broker import running_bus
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 
 if TYPE_CHECKING:
     from contracts.events import DeadLetter
     from services.kit.nats.bus import Bus
 
-app = typer.Typer(help="Look at what the services could not handle, and try it again.", no_args_is_help=True)
+app = typer.Typer(help="List the dead letters of the services, and retry or delete them.", no_args_is_help=True)
 
 SHOWN_BYTES = 2000
 
-Act = Callable[["Bus", "Filed"], Awaitable[None]]
-Numbers = Annotated[list[int] | None, typer.Argument(help="Letters by number, as `list` shows them.")]
+Act = Callable[["Bus", "NumberedLetter"], Awaitable[None]]
+Numbers = Annotated[list[int] | None, typer.Argument(help="Numbers of letters, as `list` shows them.")]
 All = Annotated[bool, typer.Option("--all", help="All letters; with --service those of one service.")]
 Service = Annotated[str | None, typer.Option(help="Only this service's, such as tracker.", show_default=False)]
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
-    """A dead letter with its number in the stream."""
+class NumberedLetter:
+    """A dead letter with its sequence number in the stream."""
 
     number: int
     letter: DeadLetter
@@ -39,7 +39,7 @@ class Filed:
     body: bytes
 
     def as_json(self) -> dict[str, str | int]:
-        """One line of `--json`."""
+        """Return the letter's line for `--json`."""
         return {"number": self.number, **self.letter.model_dump(mode="json"), "bytes": len(self.body)}
 
 
@@ -47,51 +47,51 @@ class Filed:
 def list_letters(
     *,
     service: Service = None,
-    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Number of letters to list, the newest ones.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """List dead letters, the newest last."""
 
-    async def newest() -> list[Filed]:
+    async def newest() -> list[NumberedLetter]:
         async with running_bus() as bus:
             return list(deque([letter async for letter in _letters(bus, service)], limit))
 
-    found = asyncio.run(newest())
+    letters = asyncio.run(newest())
     if as_json:
-        for filed in found:
-            print(json.dumps(filed.as_json()))
+        for numbered in letters:
+            print(json.dumps(numbered.as_json()))
     else:
-        _show_table(found)
+        _show_table(letters)
 
 
 @app.command("show")
 def show_letter(number: Annotated[int, typer.Argument(help="As `list` shows it.")]) -> None:
-    """Show one dead letter whole: where it came from, its headers, and its body as far as it can be read."""
+    """Show one dead letter: its origin, its headers, and the beginning of its body."""
 
-    async def read() -> Filed:
+    async def read() -> NumberedLetter:
         async with running_bus() as bus:
             return await _letter(bus, number)
 
-    filed = asyncio.run(read())
-    print(json.dumps({**filed.as_json(), "headers": filed.headers}, indent=2))
-    print(filed.body[:SHOWN_BYTES].decode(errors="backslashreplace"))
+    numbered = asyncio.run(read())
+    print(json.dumps({**numbered.as_json(), "headers": numbered.headers}, indent=2))
+    print(numbered.body[:SHOWN_BYTES].decode(errors="backslashreplace"))
 
 
 @app.command("retry")
 def retry_letters(numbers: Numbers = None, *, everything: All = False, service: Service = None) -> None:
-    """Send letters where they came from once more, and take them out of the dead ones.
+    """Send letters to their original subjects once more, and delete them from the dead letters.
 
-    What fails again becomes a new letter. What was handled meanwhile is recognised by its id, and done once.
+    A message that fails again becomes a new letter. One that was handled meanwhile is recognised by its id.
     """
 
-    async def retry(bus: Bus, filed: Filed) -> None:
+    async def retry(bus: Bus, numbered: NumberedLetter) -> None:
         await bus.publish(
-            filed.letter.subject,
-            filed.body,
-            headers=filed.headers or None,
-            msg_id=f"{filed.letter.run}/retry/{filed.number}",
+            numbered.letter.subject,
+            numbered.body,
+            headers=numbered.headers or None,
+            msg_id=f"{numbered.letter.run}/retry/{numbered.number}",
         )
-        await _remove(bus, filed.number)
+        await _remove(bus, numbered.number)
 
     _each(numbers, everything, service, retry, "sent once more")
 
@@ -100,15 +100,15 @@ def retry_letters(numbers: Numbers = None, *, everything: All = False, service: 
 def drop_letters(numbers: Numbers = None, *, everything: All = False, service: Service = None) -> None:
     """Delete letters for good."""
 
-    async def drop(bus: Bus, filed: Filed) -> None:
-        await _remove(bus, filed.number)
+    async def drop(bus: Bus, numbered: NumberedLetter) -> None:
+        await _remove(bus, numbered.number)
 
     _each(numbers, everything, service, drop, "deleted")
 
 
 def _each(numbers: list[int] | None, everything: bool, service: str | None, act: Act, done: str) -> None:
     if bool(numbers) == everything:
-        raise Refused("say which letters: their numbers, or --all")
+        raise CommandError("say which letters: their numbers, or --all")
 
     async def work() -> int:
         async with running_bus() as bus:
@@ -117,16 +117,16 @@ def _each(numbers: list[int] | None, everything: bool, service: str | None, act:
                 if everything
                 else [await _letter(bus, number) for number in numbers or ()]
             )
-            for filed in chosen:
-                await act(bus, filed)
+            for numbered in chosen:
+                await act(bus, numbered)
             return len(chosen)
 
     count = asyncio.run(work())
     print(f"{count} {'letter' if count == 1 else 'letters'} {done}")
 
 
-async def _letters(bus: Bus, service: str | None) -> AsyncIterator[Filed]:
-    """All letters, the oldest first."""
+async def _letters(bus: Bus, service: str | None) -> AsyncIterator[NumberedLetter]:
+    """Iterate over all letters, the oldest first."""
     from nats.js.api import ConsumerConfig
 
     from contracts.streams import DLQ
@@ -145,7 +145,7 @@ async def _letters(bus: Bus, service: str | None) -> AsyncIterator[Filed]:
                 return
 
 
-async def _letter(bus: Bus, number: int) -> Filed:
+async def _letter(bus: Bus, number: int) -> NumberedLetter:
     from nats.js.errors import NotFoundError
 
     from contracts.streams import DLQ
@@ -153,7 +153,7 @@ async def _letter(bus: Bus, number: int) -> Filed:
     try:
         msg = await bus.js.get_msg(DLQ.name, number)
     except NotFoundError as error:
-        raise Refused(f"there is no dead letter {number}; `metrica dlq list` shows those there are") from error
+        raise CommandError(f"there is no dead letter {number}; `metrica dlq list` shows those there are") from error
     return _filed(number, msg.headers, msg.data)
 
 
@@ -163,25 +163,27 @@ async def _remove(bus: Bus, number: int) -> None:
     await bus.js.delete_msg(DLQ.name, number)
 
 
-def _filed(number: int, headers: dict[str, str] | None, body: bytes | None) -> Filed:
+def _filed(number: int, headers: dict[str, str] | None, body: bytes | None) -> NumberedLetter:
     from contracts.events import DeadLetter
     from services.kit.nats.dead_letters import HEADER
 
-    theirs = dict(headers or {})
-    letter = DeadLetter.model_validate_json(theirs.pop(HEADER))
-    own = {name: value for name, value in theirs.items() if not name.startswith("Nats-")}
-    return Filed(number, letter, own, body or b"")
+    fields = dict(headers or {})
+    letter = DeadLetter.model_validate_json(fields.pop(HEADER))
+    original = {name: value for name, value in fields.items() if not name.startswith("Nats-")}
+    return NumberedLetter(number, letter, original, body or b"")
 
 
-def _show_table(found: list[Filed]) -> None:
+def _show_table(letters: list[NumberedLetter]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    if not found:
+    if not letters:
         print("There are no dead letters.")
         return
     table = Table("number", "when (UTC)", "service", "subject", "reason")
-    for filed in found:
-        when = datetime.fromtimestamp(filed.letter.at / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(str(filed.number), when, filed.letter.service, filed.letter.subject, filed.letter.reason)
+    for numbered in letters:
+        when = datetime.fromtimestamp(numbered.letter.at / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(
+            str(numbered.number), when, numbered.letter.service, numbered.letter.subject, numbered.letter.reason
+        )
     Console().print(table)

@@ -1,4 +1,4 @@
-"""`metrica eval`: how right the counts are, on clips with known truth, in one setting or in many."""
+"""`metrica eval`: accuracy of the counts, on clips with known truth, with one setting or many."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.console.errors import Refused, plainly
+from services.cli.console.errors import CommandError, plainly
 
 if TYPE_CHECKING:
-    from services.cli.console.progress import Progress
+    from services.cli.console.progress import ProgressBars
     from services.cli.evaluation.score import Score
     from services.cli.evaluation.sweep import Setting, Sweep
     from services.cli.evaluation.truth import Clip
@@ -22,18 +22,22 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    folder: Annotated[Path, typer.Argument(help="Holds the clips and truth.json, or MOT text.", show_default=False)],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with the clips and truth.json, or MOT text.", show_default=False)
+    ],
     detector: Annotated[
         str | None,
         typer.Option(
-            help="A model's name, an .xml or .onnx file, or motion. \\[default: person-detection-0200]",
+            help="Name of a model, an .xml or .onnx file, or motion. \\[default: person-detection-0200]",
             show_default=False,
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
-    clip: Annotated[list[str] | None, typer.Option(help="Only this clip; may be repeated.", show_default=False)] = None,
+    clip: Annotated[
+        list[str] | None, typer.Option(help="Limit to this clip; may be repeated.", show_default=False)
+    ] = None,
     fps: Annotated[
-        float | None, typer.Option(help="Look at so many frames a second. \\[default: all]", show_default=False)
+        float | None, typer.Option(help="Target frames per second. \\[default: all]", show_default=False)
     ] = None,
     sweep: Annotated[
         list[str] | None,
@@ -48,24 +52,24 @@ def evaluate(
         typer.Option(help="Draw the sweep into this .png or .svg. Needs metrica\\[eval].", show_default=False),
     ] = None,
 ) -> None:
-    """Count the clips that FOLDER/truth.json describes, and compare with their truth.
+    """Count the clips that FOLDER/truth.json describes, and compare the crossings with the truth.
 
-    A counted crossing matches a true one of its direction that is at most 6 frames away, 12 in clips of more than 10
-    frames a second; each is used once. "wrong" are false ones that have a missed one of the other direction near them.
-    Of a clip that is longer than a quarter of an hour, each quarter is shown too.
+    A counted crossing matches a true one of its direction that is at most 6 frames away (12 in clips of more than 10
+    frames per second); each is matched once. "wrong" are false ones near a missed one of the other direction. For a
+    clip that is longer than a quarter of an hour, each quarter is shown, too.
 
-    A FOLDER of MOT text (det/det.txt and gt/gt.txt, or folders that hold them) tests the tracker alone: MOTA, IDF1,
-    HOTA, ID switches. --fps is then the sequences' frame rate; without it, that of seqinfo.ini, or 25.
+    A FOLDER of MOT text (det/det.txt and gt/gt.txt, or folders with these) tests the tracker alone: MOTA, IDF1, HOTA,
+    ID switches. --fps is then the sequences' frame rate; without it, that of seqinfo.ini, or 25.
     """
     with plainly():
         from services.cli.evaluation.mot import evaluate_mot, is_mot
 
         if is_mot(folder):
             if detector or clip or sweep or plot:
-                raise Refused(f"{folder} holds MOT text: of the options, --fps and --json alone mean something there")
+                raise CommandError(f"{folder} holds MOT text: only the options --fps and --json apply to it")
             evaluate_mot(folder, fps=fps, as_json=as_json)
             return
-        from services.cli.console.progress import Progress
+        from services.cli.console.progress import ProgressBars
         from services.cli.evaluation.sweep import Setting, Sweep
         from services.cli.evaluation.sweep_plot import SweepPlot
         from services.cli.evaluation.truth import read_truth
@@ -73,35 +77,39 @@ def evaluate(
         clips = read_truth(folder)
         chosen = clip or list(clips)
         if unknown := [name for name in chosen if name not in clips]:
-            raise Refused(f"--clip {unknown[0]}: {folder / 'truth.json'} describes {', '.join(clips) or 'no clip'}")
-        tried = Sweep.parse(sweep or [])
-        tried.refuse(detector=detector, fps=fps)
-        drawing = SweepPlot(plot, tried) if plot is not None else None
-        settings = tried.settings(Setting(fps=fps) if detector is None else Setting(detector, fps=fps))
-        with Progress() as progress:
+            raise CommandError(
+                f"--clip {unknown[0]}: {folder / 'truth.json'} describes {', '.join(clips) or 'no clip'}"
+            )
+        varied = Sweep.parse(sweep or [])
+        varied.refuse(detector=detector, fps=fps)
+        drawing = SweepPlot(plot, varied) if plot is not None else None
+        settings = varied.settings(Setting(fps=fps) if detector is None else Setting(detector, fps=fps))
+        with ProgressBars() as progress:
             models = _open(settings, progress)
             by_clip = [_evaluate(folder / name, clips[name], models, progress) for name in chosen]
         results = {setting: tuple(scores[setting] for scores in by_clip) for setting in settings}
         if drawing is not None:
             drawing.draw(results)
-    _report(results, tried, as_json=as_json)
+    _report(results, varied, as_json=as_json)
 
 
-def _open(settings: Sequence[Setting], progress: Progress) -> dict[Setting, Detector]:
-    """The detector of each setting: the same for all that name its model, unless it is stateful."""
+def _open(settings: Sequence[Setting], progress: ProgressBars) -> dict[Setting, Detector]:
+    """Open the detector of each setting. Settings with the same model share one, unless it is stateful."""
     from services.cli.counting.pipeline import open_model
 
     opened: dict[str, Detector] = {}
-    found = {}
+    detectors = {}
     for setting in settings:
         detector = opened.get(setting.detector)
         if detector is None or detector.stateful:
             detector = opened[setting.detector] = open_model(setting.detector, progress.download)
-        found[setting] = detector
-    return found
+        detectors[setting] = detector
+    return detectors
 
 
-def _evaluate(path: Path, clip: Clip, models: Mapping[Setting, Detector], progress: Progress) -> dict[Setting, Score]:
+def _evaluate(
+    path: Path, clip: Clip, models: Mapping[Setting, Detector], progress: ProgressBars
+) -> dict[Setting, Score]:
     from contracts.spec import CameraSpec
     from services.cli.evaluation.score import score
     from services.cli.evaluation.shared_pass import Count, count_together
@@ -137,13 +145,13 @@ def _evaluate(path: Path, clip: Clip, models: Mapping[Setting, Detector], progre
     }
 
 
-def _report(results: Mapping[Setting, Sequence[Score]], tried: Sweep, *, as_json: bool) -> None:
+def _report(results: Mapping[Setting, Sequence[Score]], varied: Sweep, *, as_json: bool) -> None:
     from services.cli.evaluation import score_report, sweep_report
 
-    if tried.values and as_json:
+    if varied.values and as_json:
         print(json.dumps(sweep_report.as_json(results)))
-    elif tried.values:
-        sweep_report.show(results, tried)
+    elif varied.values:
+        sweep_report.show(results, varied)
     else:
         ((setting, scores),) = results.items()
         if as_json:

@@ -1,4 +1,4 @@
-"""`metrica export crossings | footfall`: a store's history as CSV, to a file or to standard output."""
+"""`metrica export crossings | footfall`: a store's history as CSV, to a file or standard output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from services.cli.console.database import DatabaseUrl, checked
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 
 if TYPE_CHECKING:
     import asyncpg
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Write a store's history as CSV.", no_args_is_help=True)
 
 
-class Bucket(StrEnum):
-    """How long a bucket is."""
+class BucketLength(StrEnum):
+    """Length of a time bucket."""
 
     QUARTER = "15m"
     HOUR = "hour"
@@ -36,7 +36,7 @@ class Bucket(StrEnum):
 
 
 class Series(StrEnum):
-    """What is counted together."""
+    """Grouping of the counts into series."""
 
     TOTAL = "total"
     CAMERA = "camera"
@@ -44,9 +44,9 @@ class Series(StrEnum):
 
 
 StoreID = Annotated[str, typer.Argument(help="The store's id.")]
-From = Annotated[str | None, typer.Option("--from", help="The first local date, as in 2026-11-01; --to unless said.")]
-To = Annotated[str | None, typer.Option("--to", help="The last local date, itself included; today unless said.")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="A file; standard output unless said.")]
+From = Annotated[str | None, typer.Option("--from", help="The first local date, as in 2026-11-01; by default --to.")]
+To = Annotated[str | None, typer.Option("--to", help="The last local date, inclusive; by default today.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="A file; by default standard output.")]
 Run = Annotated[str, typer.Option(help="`live`, or the name of a replay.")]
 
 
@@ -60,11 +60,11 @@ def export_crossings(
     run: Run = "live",
     database_url: DatabaseUrl = "",
 ) -> None:
-    """Every crossing, in the order of time, with its local time."""
+    """Export each crossing with its local time, in order of time."""
     from services.api.history.export import crossings_csv  # brings FastAPI; see main.py
 
-    def pieces(connection: asyncpg.Connection, found: Store, period: DateRange) -> AsyncIterator[bytes]:
-        return crossings_csv(connection, run, found, period)
+    def pieces(connection: asyncpg.Connection, row: Store, period: DateRange) -> AsyncIterator[bytes]:
+        return crossings_csv(connection, run, row, period)
 
     asyncio.run(_export(checked(database_url), store, first, last, output, pieces))
 
@@ -76,19 +76,21 @@ def export_footfall(
     first: From = None,
     last: To = None,
     output: Output = None,
-    bucket: Annotated[Bucket, typer.Option(help="How long a bucket is. A week begins on Monday.")] = Bucket.HOUR,
-    by: Annotated[Series, typer.Option(help="What is counted together.")] = Series.TOTAL,
-    open_only: Annotated[bool, typer.Option("--open-only", help="Only while the store is open.")] = False,
+    bucket: Annotated[
+        BucketLength, typer.Option(help="Length of a bucket. A week begins on Monday.")
+    ] = BucketLength.HOUR,
+    by: Annotated[Series, typer.Option(help="Grouping of the counts.")] = Series.TOTAL,
+    open_only: Annotated[bool, typer.Option("--open-only", help="Only the time in which the store is open.")] = False,
     run: Run = "live",
     database_url: DatabaseUrl = "",
 ) -> None:
-    """INs and OUTs, a line for each bucket of each series, those without a count too."""
+    """Export INs and OUTs: a line for each bucket of each series, also for buckets without a crossing."""
     from services.api.history.export import footfall_csv
     from services.api.history.period import Size
     from services.api.history.repository import By, CountSelection
 
-    def pieces(connection: asyncpg.Connection, found: Store, period: DateRange) -> AsyncIterator[bytes]:
-        return footfall_csv(connection, CountSelection(run, [found], open_only), period, Size(bucket), By(by))
+    def pieces(connection: asyncpg.Connection, row: Store, period: DateRange) -> AsyncIterator[bytes]:
+        return footfall_csv(connection, CountSelection(run, [row], open_only), period, Size(bucket), By(by))
 
     asyncio.run(_export(checked(database_url), store, first, last, output, pieces))
 
@@ -105,15 +107,15 @@ async def _export(
     from services.api.http.problems import DATABASE_ERRORS, Problem
 
     try:
-        found, period = await _find(database_url, store, first, last)
+        row, period = await _find(database_url, store, first, last)
         async with exporting(database_url) as connection:
             with _open(output) as out:
-                async for piece in pieces(connection, found, period):
+                async for piece in pieces(connection, row, period):
                     _write(out, piece, output)
     except Problem as problem:
-        raise Refused(problem.detail) from problem
+        raise CommandError(problem.detail) from problem
     except DATABASE_ERRORS as error:
-        raise Refused(f"it cannot be exported: {error}. Is Metrica running (./taskw up)?") from error
+        raise CommandError(f"it cannot be exported: {error}. Is Metrica running (./taskw up)?") from error
 
 
 async def _find(database_url: str, store: str, first: str | None, last: str | None) -> tuple[Store, DateRange]:
@@ -127,14 +129,14 @@ async def _find(database_url: str, store: str, first: str | None, last: str | No
     try:
         query = DatesQuery.model_validate({"from": first, "to": last})
     except ValidationError as error:
-        raise Refused(f"--{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}") from error
+        raise CommandError(f"--{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}") from error
     engine = open_engine(database_url)
     try:
         async with open_sessions(engine)() as session:
-            found = await readable_store(session, LOCAL, store)
+            row = await readable_store(session, LOCAL, store)
     finally:
         await engine.dispose()
-    return found, period_of(query, [found], datetime.now(UTC))
+    return row, period_of(query, [row], datetime.now(UTC))
 
 
 @contextmanager
@@ -145,18 +147,18 @@ def _open(output: Path | None) -> Iterator[BinaryIO]:
     try:
         file = output.open("wb")
     except OSError as error:
-        raise Refused(f"{output} cannot be written: {error.strerror}") from error
+        raise CommandError(f"{output} cannot be written: {error.strerror}") from error
     try:
         yield file
     finally:
-        with suppress(OSError):  # what could not be written is told by who wrote it
+        with suppress(OSError):  # _write has reported the failure
             file.close()
 
 
 def _write(out: BinaryIO, piece: bytes, output: Path | None) -> None:
-    """Write a piece out to the last byte: what comes later is an error of the database."""
+    """Write a piece and flush it, so that failures of the output and of the database stay apart."""
     try:
         out.write(piece)
         out.flush()
     except OSError as error:
-        raise Refused(f"{output} cannot be written: {error.strerror}") from error
+        raise CommandError(f"{output} cannot be written: {error.strerror}") from error

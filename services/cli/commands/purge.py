@@ -1,4 +1,4 @@
-"""`metrica purge`: remove now what is older than its organization keeps, or say what would be."""
+"""`metrica purge`: deletion of data that is older than its organization's retention, or a preview of it."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Annotated
 
 import typer
 
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 from services.cli.console.options import PersistenceUrl
 
 
 def purge(
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be removed.")] = False,
     database_url: PersistenceUrl = "",
     log_months_kept: Annotated[
-        int, typer.Option(envvar="METRICA_LOG_MONTHS_KEPT", min=1, help="Months of which the log of changes is kept.")
+        int, typer.Option(envvar="METRICA_LOG_MONTHS_KEPT", min=1, help="Months for which the log of changes is kept.")
     ] = 24,
 ) -> None:
-    """Remove what is older than its organization keeps, as Metrica does by itself every hour."""
+    """Remove data that is older than its organization's retention, as Metrica does by itself every hour."""
     from services.persistence.database_errors import UNABLE, in_words
 
     if not database_url:
-        raise Refused("METRICA_PERSISTENCE_DATABASE_URL is not set: the database as persistence reaches it")
+        raise CommandError("METRICA_PERSISTENCE_DATABASE_URL is not set: the database as persistence reaches it")
     try:
-        asyncio.run(_say(database_url) if dry_run else _purge(database_url, log_months_kept))
+        asyncio.run(_preview(database_url) if dry_run else _purge(database_url, log_months_kept))
     except UNABLE as error:
-        raise Refused(f"the database does not answer: {in_words(error)}") from error
+        raise CommandError(f"the database does not answer: {in_words(error)}") from error
 
 
 async def _purge(database_url: str, log_months_kept: int) -> None:
@@ -45,20 +45,20 @@ async def _purge(database_url: str, log_months_kept: int) -> None:
         print(f"{purged.waiting} months are being read; they are removed within the hour, or by another purge")
 
 
-async def _say(database_url: str) -> None:
+async def _preview(database_url: str) -> None:
     import asyncpg
 
     from services.persistence.retention import limits, survey
 
     connection = await asyncpg.connect(database_url)
     try:
-        found = await limits(connection, datetime.now(UTC))
-        for limit in found:
+        all_limits = await limits(connection, datetime.now(UTC))
+        for limit in all_limits:
             crossings, oldest = await survey(connection, limit)
             name = limit.organization or "stores that are no more"
             since = f", the oldest of {oldest:%Y-%m-%d}" if oldest else ""
             print(f"{name}: {crossings:,} crossings before {limit.before:%Y-%m-%d} would be removed{since}")
     finally:
         await connection.close()
-    if not found:
-        print("No organization says how many months it keeps: nothing would be removed.")
+    if not all_limits:
+        print("No organization limits its retention: nothing would be removed.")

@@ -1,4 +1,4 @@
-"""`metrica record CAMERA`: a segment of a camera, from now on or from what is stored, in a file."""
+"""`metrica record CAMERA`: a segment of a camera in a file, recorded from now on or taken from stored messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 from services.cli.commands.replay import WARM_UP
 from services.cli.console.broker import running_bus
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 from services.cli.console.options import moment_ns
 from services.cli.console.signals import on_interrupt
 from services.kit.tasks import cancel_and_wait
@@ -21,41 +21,45 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
     from contracts.frames import FrameHeader
-    from services.cli.replaying.history import BrokerPast
+    from services.cli.replaying.history import BrokerHistory
     from services.cli.replaying.segment import SegmentWriter
     from services.kit.nats.bus import Bus
 
-    Shown = tuple[FrameHeader, bytes]
+    LiveFrame = tuple[FrameHeader, bytes]
 
 FOR_EVER = 2**62
-"""A time that nothing is captured at, ns UTC."""
-SHOWS = 10.0
-"""Seconds that a camera is given to show its first frame."""
-LATE = 5.0
-"""Seconds that detections may come behind their frames."""
+"""A time after all frames, ns UTC."""
+FIRST_FRAME_TIMEOUT = 10.0
+"""Seconds to wait for a camera's first frame."""
+DETECTIONS_TIMEOUT = 5.0
+"""Seconds by which detections may be later than their frames."""
 
 
 def record(
     camera: Annotated[str, typer.Argument(help="The camera's id.", show_default=False)],
     *,
     minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="From now on, for so long.", show_default=False)
+        float | None, typer.Option(min=0.01, help="Record from now on, for this long.", show_default=False)
     ] = None,
     since: Annotated[
-        str | None, typer.Option(help="What is stored, from then on: a time, or -2h.", show_default=False)
+        str | None, typer.Option(help="Take stored messages from this time on: a time, or -2h.", show_default=False)
     ] = None,
-    until: Annotated[str | None, typer.Option(help="Until when. \\[default: now]", show_default=False)] = None,
+    until: Annotated[
+        str | None, typer.Option(help="End of the stored messages. \\[default: now]", show_default=False)
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="\\[default: CAMERA.segment]", show_default=False)
     ] = None,
 ) -> None:
-    """Write a camera's frames, detections and spec into a file, which any Metrica replays.
+    """Write a camera's frames, detections and specs into a file, which any Metrica can replay.
 
-    With --minutes its frames from now on; Ctrl-C ends that sooner. With --since those that were stored, where its
-    recording is switched on (`metrica camera set CAMERA --record`), and the detections in any case.
+    With --minutes, from now on; Ctrl-C ends it early. With --since, stored frames, which need recording to be enabled
+    (`metrica camera set CAMERA --record`), and stored detections in any case.
     """
     if (minutes is None) == (since is None):
-        raise Refused("say what to record: --minutes 10 from now on, or --since -1h --until -30m of what is stored")
+        raise CommandError(
+            "give a period to record: --minutes 10 from now on, or --since -1h --until -30m of stored data"
+        )
     path = output or Path(f"{camera}.segment")
     from services.cli.replaying.history import now_ns
 
@@ -68,19 +72,19 @@ def record(
     frames, detections = asyncio.run(work)
     if not frames and not detections:
         path.unlink()
-        raise Refused(f"nothing of camera {camera!r} is stored of that time")
+        raise CommandError(f"nothing of camera {camera!r} is stored for that time")
     size = path.stat().st_size / 1e6
     print(f"{path}: {frames} frames, {detections} detections, {size:.1f} MB")
 
 
 async def _stored(camera: str, path: Path, since: int, until: int) -> tuple[int, int]:
-    from services.cli.replaying.history import BrokerPast
+    from services.cli.replaying.history import BrokerHistory
     from services.cli.replaying.segment import SegmentWriter
     from services.cli.replaying.window import AFTER
 
     begin = since - round(WARM_UP * 60e9)
     async with running_bus() as bus:
-        past = BrokerPast(bus)
+        past = BrokerHistory(bus)
         with SegmentWriter(path, since) as segment:
             async for event, stored_at in past.detections(camera, begin, until + AFTER):
                 if begin <= event.captured_at < until + AFTER:
@@ -95,16 +99,18 @@ async def _stored(camera: str, path: Path, since: int, until: int) -> tuple[int,
 
 
 async def _from_now_on(camera: str, path: Path, seconds: float) -> tuple[int, int]:
-    from services.cli.replaying.history import BrokerPast
+    from services.cli.replaying.history import BrokerHistory
     from services.cli.replaying.segment import SegmentWriter
 
     async with running_bus() as bus, _passing(bus, camera) as frames:
-        past = BrokerPast(bus)
+        past = BrokerHistory(bus)
         try:
-            async with asyncio.timeout(SHOWS):
+            async with asyncio.timeout(FIRST_FRAME_TIMEOUT):
                 first = await frames.get()
         except TimeoutError:
-            raise Refused(f"camera {camera!r} shows nothing now; `metrica camera list` shows which there are") from None
+            raise CommandError(
+                f"camera {camera!r} sends no frames now; `metrica camera list` shows all cameras"
+            ) from None
         with SegmentWriter(path, first[0].captured_at) as segment:
             recording = _Recording(past, segment, camera, first[0].captured_at)
             await recording.run(frames, first, seconds)
@@ -112,20 +118,20 @@ async def _from_now_on(camera: str, path: Path, seconds: float) -> tuple[int, in
 
 
 class _Recording:
-    """Writes what passes: frames as they come, and the detections that are made of them."""
+    """Writes a camera's frames and their detections to a segment as they arrive."""
 
-    def __init__(self, past: BrokerPast, segment: SegmentWriter, camera: str, since: int) -> None:
+    def __init__(self, past: BrokerHistory, segment: SegmentWriter, camera: str, since: int) -> None:
         self._past, self._segment, self._camera, self._since = past, segment, camera, since
         self._seen = 0
         self._moved = asyncio.Event()
 
-    async def run(self, frames: asyncio.Queue[Shown], first: Shown, seconds: float) -> None:
-        """Record for so long, or until Ctrl-C."""
+    async def run(self, frames: asyncio.Queue[LiveFrame], first: LiveFrame, seconds: float) -> None:
+        """Record for a number of seconds, or until Ctrl-C."""
         following = asyncio.create_task(self._follow_detections())
         try:
             last = await self._write_frames(frames, first, seconds)
             with suppress(TimeoutError):
-                async with asyncio.timeout(LATE):
+                async with asyncio.timeout(DETECTIONS_TIMEOUT):
                     while self._seen < last:
                         self._moved.clear()
                         await self._moved.wait()
@@ -133,8 +139,8 @@ class _Recording:
             await cancel_and_wait(following)
         self._segment.end(last + 1)
 
-    async def _write_frames(self, frames: asyncio.Queue[Shown], first: Shown, seconds: float) -> int:
-        """Returns the time at which the last one was captured."""
+    async def _write_frames(self, frames: asyncio.Queue[LiveFrame], first: LiveFrame, seconds: float) -> int:
+        """Write frames; return captured_at of the last one."""
         header, jpeg = first
         last = header.captured_at
         stopped = asyncio.Event()
@@ -144,9 +150,9 @@ class _Recording:
                     await _add_spec(self._segment, self._past, self._camera, header.spec_revision)
                     self._segment.add_frame(header, jpeg)
                     last = header.captured_at
-                    if (shown := await _first_of(frames, stopped)) is None:
+                    if (following := await _next_frame(frames, stopped)) is None:
                         break
-                    header, jpeg = shown
+                    header, jpeg = following
         return last
 
     async def _follow_detections(self) -> None:
@@ -160,16 +166,16 @@ class _Recording:
 
 
 @asynccontextmanager
-async def _passing(bus: Bus, camera: str) -> AsyncIterator[asyncio.Queue[Shown]]:
-    """The frames of a camera, live or of a file, as they pass."""
+async def _passing(bus: Bus, camera: str) -> AsyncIterator[asyncio.Queue[LiveFrame]]:
+    """Subscribe to a camera's frames, live or of a file."""
     from contracts.frames import FrameHeader
     from contracts.identity import LIVE
     from contracts.subjects import frames, kept
 
-    passing: asyncio.Queue[Shown] = asyncio.Queue()
+    passing: asyncio.Queue[LiveFrame] = asyncio.Queue()
 
     async def take(msg: Msg) -> None:
-        with suppress(ValueError):  # the detector tells of those
+        with suppress(ValueError):  # the detector reports malformed frames
             passing.put_nowait((FrameHeader.from_headers(msg.headers), msg.data))
 
     subscriptions = [
@@ -183,8 +189,8 @@ async def _passing(bus: Bus, camera: str) -> AsyncIterator[asyncio.Queue[Shown]]
             await subscription.unsubscribe()
 
 
-async def _first_of(frames: asyncio.Queue[Shown], stopped: asyncio.Event) -> Shown | None:
-    """The next frame; None once it is to end."""
+async def _next_frame(frames: asyncio.Queue[LiveFrame], stopped: asyncio.Event) -> LiveFrame | None:
+    """Wait for the next frame; None once recording was stopped."""
     getting, stopping = asyncio.create_task(frames.get()), asyncio.create_task(stopped.wait())
     try:
         await asyncio.wait([getting, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -194,6 +200,6 @@ async def _first_of(frames: asyncio.Queue[Shown], stopped: asyncio.Event) -> Sho
             task.cancel()
 
 
-async def _add_spec(segment: SegmentWriter, past: BrokerPast, camera: str, revision: int) -> None:
+async def _add_spec(segment: SegmentWriter, past: BrokerHistory, camera: str, revision: int) -> None:
     if not segment.knows(camera, revision) and (spec := await past.spec(camera, revision)) is not None:
         segment.add_spec(spec)

@@ -1,4 +1,4 @@
-"""`metrica recount`: the people of the last weeks over a line that is moved now, from their stored paths."""
+"""`metrica recount`: counts of the last weeks over a line that was moved since, from stored paths."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 
 from services.cli.console.broker import running_bus
 from services.cli.console.database import DatabaseUrl
-from services.cli.console.errors import Refused, plainly
+from services.cli.console.errors import CommandError, plainly
 from services.cli.console.options import AnchorOption, InOption, LineOption, LineWords, moment_ns
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from services.cli.replaying.recounting import Recounted
 
 UNNAMED = "recount"
-"""The run that crossings are counted for which nobody keeps."""
+"""Name of the run for crossings that are not kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The live counts beside the recounted ones, by hour of the store."""
+    """The live counts beside the recounted ones, by hour in the store's time zone."""
 
     camera: str
     time_zone: ZoneInfo
@@ -39,33 +39,35 @@ class Result:
     run: str | None
 
     def totals(self, line: str) -> tuple[tuple[int, int], tuple[int, int]]:
-        """(INs, OUTs) live, and recounted."""
-        of_line = [hour for hour in self.hours if hour.line == line]
-        live = sum(hour.ins[0] for hour in of_line), sum(hour.outs[0] for hour in of_line)
-        return live, (sum(hour.ins[1] for hour in of_line), sum(hour.outs[1] for hour in of_line))
+        """Return a line's (INs, OUTs) live, and recounted."""
+        hours = [hour for hour in self.hours if hour.line == line]
+        live = sum(hour.ins[0] for hour in hours), sum(hour.outs[0] for hour in hours)
+        return live, (sum(hour.ins[1] for hour in hours), sum(hour.outs[1] for hour in hours))
 
 
 def recount(
     *,
-    camera: Annotated[str, typer.Option(help="Whose people.", show_default=False)],
+    camera: Annotated[str, typer.Option(help="The camera's id.", show_default=False)],
     line: LineOption = None,
     in_: InOption = None,
     anchor: AnchorOption = None,
     since: Annotated[
         str | None,
         typer.Option(
-            help="From then on: 2026-11-23T09:00:00+01:00, 2026-11-23 in the store, or -2h.", show_default=False
+            help="Begin: 2026-11-23T09:00:00+01:00, 2026-11-23 in the store's time zone, or -2h.", show_default=False
         ),
     ] = None,
-    until: Annotated[str | None, typer.Option(help="Until when. \\[default: the end]", show_default=False)] = None,
-    name: Annotated[str | None, typer.Option("--as", help="Keep it as a run of this name.", show_default=False)] = None,
+    until: Annotated[str | None, typer.Option(help="End. \\[default: the end]", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Option("--as", help="Keep the result as a run of this name.", show_default=False)
+    ] = None,
     database_url: DatabaseUrl = "",
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON document.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Count the people of the last weeks over a line that lies elsewhere, and show what becomes another, by hour.
+    """Count the people of the last weeks over another line, and compare with the live counts by hour.
 
-    Nothing is tracked anew: where people went is stored for five weeks. The live counts do not change. What is not said
-    of a line stays as it is; without --line the camera's lines as they lie now are counted over.
+    No tracking is repeated: paths are stored for five weeks. The live counts do not change. Properties of a line that
+    are not given stay as they are; without --line, the camera's present lines are used.
     """
     with plainly():
         words = LineWords(line or (), (), in_ or (), anchor or ())
@@ -84,7 +86,7 @@ async def _recount(
     from contracts.identity import LIVE
     from contracts.runs import Run, RunCamera, RunKind, RunName
     from services.cli.replaying.comparison import by_hour
-    from services.cli.replaying.history import BrokerPast, now_ns
+    from services.cli.replaying.history import BrokerHistory, now_ns
     from services.cli.replaying.lifecycle import check_free
     from services.cli.replaying.planning import moment
     from services.cli.replaying.recounting import lines_over, write_run
@@ -92,11 +94,11 @@ async def _recount(
     from services.cli.replaying.results import between, lasting_database, time_zone
 
     async with running_bus() as bus, lasting_database(database_url) as rows:
-        spec = await BrokerPast(bus).spec(camera)
+        spec = await BrokerHistory(bus).spec(camera)
         if spec is None:
-            raise Refused(f"there is no camera {camera!r}: `metrica camera list` shows them")
+            raise CommandError(f"there is no camera {camera!r}: `metrica camera list` shows them")
         lines, now = lines_over(spec, words), now_ns()
-        where = await time_zone(rows, spec.store)
+        zone = await time_zone(rows, spec.store)
         if name is not None:
             await check_free(bus, rows, TypeAdapter(RunName).validate_python(name))
         recounted = await recount_paths(
@@ -104,8 +106,8 @@ async def _recount(
             name or UNNAMED,
             spec,
             lines,
-            None if since is None else moment_ns("--since", since, now, where),
-            None if until is None else moment_ns("--until", until, now, where),
+            None if since is None else moment_ns("--since", since, now, zone),
+            None if until is None else moment_ns("--until", until, now, zone),
             now,
         )
         _tell(f"{camera}: recounted from {moment(recounted.since)} to {moment(recounted.until)}")
@@ -122,9 +124,10 @@ async def _recount(
                 lines=lines,
             )
             await write_run(bus, rows, run, recounted, _tell)
-        ids = {one.id for one in lines}
-        live = [one for one in await between(rows, LIVE, [camera], recounted.since, recounted.until) if one.line in ids]
-        return Result(camera, where, lines, recounted, by_hour(live, recounted.crossings, where), name)
+        ids = {counted.id for counted in lines}
+        crossings = await between(rows, LIVE, [camera], recounted.since, recounted.until)
+        live = [crossing for crossing in crossings if crossing.line in ids]
+        return Result(camera, zone, lines, recounted, by_hour(live, recounted.crossings, zone), name)
 
 
 def _as_json(result: Result) -> dict[str, Any]:  # any JSON

@@ -1,4 +1,4 @@
-"""`metrica replay frames | detections`: what was, once more, as a run of its own beside the live one."""
+"""`metrica replay frames | detections`: stored data played through the services once more, as a run of its own."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ import typer
 
 from services.cli.console.broker import running_bus
 from services.cli.console.database import DatabaseUrl
-from services.cli.console.errors import Refused, plainly
+from services.cli.console.errors import CommandError, plainly
 from services.cli.console.options import AnchorOption, InOption, LineOption, LineWords, moment_ns
 from services.cli.console.signals import on_interrupt
 from services.kit.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from contracts.runs import Run
-    from services.cli.replaying.planning import Asked
+    from services.cli.replaying.planning import RunRequest
     from services.cli.replaying.results import Total
     from services.cli.replaying.runner import Replay
 
 WARM_UP = 5.0
-"""Minutes. Who is in the picture when a period begins came into it, as a rule, less long ago."""
+"""Minutes of data before a period. People in view at its begin have usually entered the frame within this time."""
 
 
-class What(StrEnum):
-    """What is played."""
+class Material(StrEnum):
+    """Stored data to play."""
 
     FRAMES = "frames"
     DETECTIONS = "detections"
@@ -38,45 +38,51 @@ class What(StrEnum):
 
 def replay(
     what: Annotated[
-        What, typer.Argument(help="frames are looked at anew, detections only tracked anew.", show_default=False)
+        Material,
+        typer.Argument(
+            help="frames: detect, track and count again; detections: only track and count again.", show_default=False
+        ),
     ],
     *,
-    name: Annotated[str, typer.Option("--as", help="The run's name.", show_default=False)],
+    name: Annotated[str, typer.Option("--as", help="Name of the run.", show_default=False)],
     camera: Annotated[
-        list[str] | None, typer.Option(help="May be repeated. \\[default: all that there are]", show_default=False)
+        list[str] | None,
+        typer.Option(help="Id of a camera; may be repeated. \\[default: all cameras]", show_default=False),
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(help="Count from then on: 2026-11-23T09:00:00+01:00, or -2h.", show_default=False),
+        typer.Option(help="Begin of the counts: 2026-11-23T09:00:00+01:00, or -2h.", show_default=False),
     ] = None,
-    until: Annotated[str | None, typer.Option(help="Until when. \\[default: the end]", show_default=False)] = None,
+    until: Annotated[str | None, typer.Option(help="End. \\[default: the end]", show_default=False)] = None,
     segment: Annotated[
-        Path | None, typer.Option(help="A file of `metrica record`, in place of what is stored.", show_default=False)
+        Path | None, typer.Option(help="A file of `metrica record`, in place of stored messages.", show_default=False)
     ] = None,
-    speed: Annotated[str, typer.Option(help="1, 10 … times as fast as it was, or max.")] = "max",
+    speed: Annotated[str, typer.Option(help="1, 10 … times the original speed, or max.")] = "max",
     warm_up: Annotated[
-        float, typer.Option(min=0, help="Minutes before --since in which the tracker finds who is there.")
+        float, typer.Option(min=0, help="Minutes of data before --since, for the tracker to find the people in view.")
     ] = WARM_UP,
     line: LineOption = None,
     in_: InOption = None,
     anchor: AnchorOption = None,
-    detector: Annotated[str | None, typer.Option(help="Another model for the frames.", show_default=False)] = None,
+    detector: Annotated[
+        str | None, typer.Option(help="Model to use for the frames instead.", show_default=False)
+    ] = None,
     database_url: DatabaseUrl = "",
 ) -> None:
-    """Play a stretch of what was through the services once more. The live counts do not notice.
+    """Play stored data of a period through the services once more. The live counts do not change.
 
-    The crossings have the ids that they had: `metrica runs diff NAME` says what became another. Ctrl-C ends the run in
-    order, with what it has counted by then.
+    Equal crossings have equal ids: `metrica runs diff NAME` shows the differences. Ctrl-C ends the run in order, and
+    keeps its counts up to then.
     """
-    if detector is not None and what is What.DETECTIONS:
-        raise Refused("--detector looks at frames: metrica replay frames …")
+    if detector is not None and what is Material.DETECTIONS:
+        raise CommandError("--detector needs frames: metrica replay frames …")
     with plainly():
         from contracts.runs import RunKind
         from services.cli.replaying.history import now_ns
-        from services.cli.replaying.planning import Asked
+        from services.cli.replaying.planning import RunRequest
 
         now = now_ns()
-        asked = Asked(
+        request = RunRequest(
             name=name,
             kind=RunKind(what.value),
             cameras=tuple(camera or ()),
@@ -86,33 +92,33 @@ def replay(
             words=LineWords(line or (), (), in_ or (), anchor or ()),
             model=detector,
         )
-        ended, counted = asyncio.run(_play(asked, segment, round(warm_up * 60e9), now, database_url))
+        ended, counted = asyncio.run(_play(request, segment, round(warm_up * 60e9), now, database_url))
     _report(ended, counted)
 
 
 async def _play(
-    asked: Asked, segment: Path | None, warm_up: int, now: int, database_url: str
+    request: RunRequest, segment: Path | None, warm_up: int, now: int, database_url: str
 ) -> tuple[Run, list[Total]]:
-    from services.cli.replaying.history import BrokerPast
-    from services.cli.replaying.planning import moment, plan, seen
+    from services.cli.replaying.history import BrokerHistory
+    from services.cli.replaying.planning import moment, plan, spec_in_run
     from services.cli.replaying.results import lasting_database, totals
     from services.cli.replaying.runner import Replay
-    from services.cli.replaying.segment import SegmentPast
+    from services.cli.replaying.segment import SegmentHistory
 
     async with running_bus() as bus, lasting_database(database_url) as rows:
-        past = BrokerPast(bus) if segment is None else SegmentPast(segment)
-        if isinstance(past, SegmentPast) and not past.whole:
-            _tell(f"{segment} is cut off: it plays up to there")
-        run = await plan(past, asked, now)
-        for one in run.cameras:
-            held = await past.held(run.kind, one.camera)
-            if held is not None:
-                _tell(f"{one.camera}: {run.kind} from {moment(held.first)} to {moment(held.last)} are there")
+        past = BrokerHistory(bus) if segment is None else SegmentHistory(segment)
+        if isinstance(past, SegmentHistory) and not past.whole:
+            _tell(f"{segment} is incomplete: it plays up to its last whole entry")
+        run = await plan(past, request, now)
+        for camera in run.cameras:
+            extent = await past.extent(run.kind, camera.camera)
+            if extent is not None:
+                _tell(f"{camera.camera}: {run.kind} from {moment(extent.first)} to {moment(extent.last)} are there")
         replay = Replay(
-            bus, rows, run, past, lambda spec: seen(run, spec), begin=max(0, run.since - warm_up), tell=_tell
+            bus, rows, run, past, lambda spec: spec_in_run(run, spec), begin=max(0, run.since - warm_up), tell=_tell
         )
         with on_interrupt(_interrupter(replay.stop, run.name)):
-            async with _shown(replay):
+            async with _progress(replay):
                 ended = await replay.play()
         return ended, await totals(rows, run.name)
 
@@ -125,19 +131,19 @@ def _speed(text: str) -> float | None:
     except ValueError:
         speed = 0.0
     if not 0 < speed < float("inf"):
-        raise Refused(f"--speed {text}: give a number above 0, as 1 or 10, or max")
+        raise CommandError(f"--speed {text}: give a number above 0, as 1 or 10, or max")
     return speed
 
 
 def _interrupter(stop: Callable[[], None], name: str) -> Callable[[], None]:
-    """What Ctrl-C does: it ends the run in order, and the second one leaves it as it is."""
-    task, asked = asyncio.current_task(), False
+    """Make the handler of Ctrl-C: the first one ends the run in order, the second leaves it as it is."""
+    task, stopping = asyncio.current_task(), False
 
     def interrupt() -> None:
-        nonlocal asked
-        if not asked:
-            asked = True
-            _tell("ending the run in order; once more leaves it as it is")
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            _tell("ending the run in order; press Ctrl-C once more to leave it as it is")
             stop()
         elif task is not None:
             _tell(f"left as it is: `metrica runs drop {name}` removes it")
@@ -147,11 +153,11 @@ def _interrupter(stop: Callable[[], None], name: str) -> Callable[[], None]:
 
 
 @asynccontextmanager
-async def _shown(replay: Replay) -> AsyncIterator[None]:
-    """Show on a terminal how far it is."""
-    from services.cli.console.progress import Progress
+async def _progress(replay: Replay) -> AsyncIterator[None]:
+    """Show the replay's progress on a terminal."""
+    from services.cli.console.progress import ProgressBars
 
-    with Progress() as progress:
+    with ProgressBars() as progress:
 
         async def follow() -> None:
             while True:

@@ -1,4 +1,4 @@
-"""`metrica runs list | show | diff | drop`: the runs beside the live one, and what they counted otherwise."""
+"""`metrica runs list | show | diff | drop`: runs other than the live one, their counts, and comparisons."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import typer
 
 from services.cli.console.broker import running_bus
 from services.cli.console.database import DatabaseUrl
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 
 if TYPE_CHECKING:
     from contracts.runs import Run
     from services.cli.replaying.comparison import Comparison
-    from services.cli.replaying.results import Counted, Total
+    from services.cli.replaying.results import StoredCrossing, Total
     from services.kit.nats.bus import Bus
 
-app = typer.Typer(help="Look at the runs that were made beside the live one, and compare them.", no_args_is_help=True)
+app = typer.Typer(help="List the runs other than the live one, compare and delete them.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="As `metrica runs list` shows it.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON document.")]
+Name = Annotated[str, typer.Argument(help="Name of the run, as `metrica runs list` shows it.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.command("list")
@@ -33,19 +33,19 @@ def list_all(*, as_json: AsJson = False) -> None:
         async with running_bus() as bus:
             return await list_runs(bus)
 
-    found = asyncio.run(read())
+    listed = asyncio.run(read())
     if as_json:
-        print(json.dumps([run.model_dump(mode="json") for run in found], indent=2))
+        print(json.dumps([run.model_dump(mode="json") for run in listed], indent=2))
         return
-    for run in found:
+    for run in listed:
         print(f"{run.name}  {_in_short(run)}")
-    if not found:
+    if not listed:
         print("There are no runs: metrica replay detections --since -1h --as NAME makes one")
 
 
 @app.command("show")
 def show(name: Name, *, database_url: DatabaseUrl = "", as_json: AsJson = False) -> None:
-    """Show a run, and what it counted."""
+    """Show a run and its counts."""
     from services.cli.replaying.results import database, totals
 
     async def read() -> tuple[Run, list[Total]]:
@@ -54,14 +54,14 @@ def show(name: Name, *, database_url: DatabaseUrl = "", as_json: AsJson = False)
 
     run, counted = asyncio.run(read())
     if as_json:
-        lines = [{"camera": one.camera, "line": one.line, "in": one.ins, "out": one.outs} for one in counted]
+        lines = [{"camera": total.camera, "line": total.line, "in": total.ins, "out": total.outs} for total in counted]
         print(json.dumps({**run.model_dump(mode="json"), "counted": lines}, indent=2))
         return
     print(f"{run.name}  {_in_short(run)}")
     for stretch in run.covered:
         print(f"{stretch.camera}  session {stretch.session}  frames {stretch.first} to {stretch.last}")
-    for one in counted:
-        print(f"{one.camera}/{one.line}  in {one.ins}  out {one.outs}")
+    for total in counted:
+        print(f"{total.camera}/{total.line}  in {total.ins}  out {total.outs}")
 
 
 @app.command("diff")
@@ -72,9 +72,9 @@ def diff(
     database_url: DatabaseUrl = "",
     as_json: AsJson = False,
 ) -> None:
-    """Compare what a run counted with the live counts, or with another run's, over the same frames.
+    """Compare a run's crossings with the live ones, or with another run's, over the same frames.
 
-    Exit code 1 says that they differ.
+    Exit code 1 if they differ.
     """
     from services.cli.replaying.comparison import compare
     from services.cli.replaying.results import between, covered, database
@@ -85,9 +85,9 @@ def diff(
             if other != "live":
                 await _run(bus, other)
             if run.covered:
-                return compare(*[await covered(connection, one, run.covered) for one in (name, other)])
-            cameras = [one.camera for one in run.cameras]
-            return compare(*[await between(connection, one, cameras, run.since, run.until) for one in (name, other)])
+                return compare(*[await covered(connection, each, run.covered) for each in (name, other)])
+            cameras = [camera.camera for camera in run.cameras]
+            return compare(*[await between(connection, each, cameras, run.since, run.until) for each in (name, other)])
 
     comparison = asyncio.run(read())
     if as_json:
@@ -100,11 +100,13 @@ def diff(
 
 @app.command("drop")
 def drop(
-    names: Annotated[list[str], typer.Argument(help="As `metrica runs list` shows them.", show_default=False)],
+    names: Annotated[
+        list[str], typer.Argument(help="Names of runs, as `metrica runs list` shows them.", show_default=False)
+    ],
     *,
     database_url: DatabaseUrl = "",
 ) -> None:
-    """Delete runs with all that belongs to them: their counts, streams and specs. A running one is ended by that."""
+    """Delete runs with all their data: counts, streams and specs. A running one is ended."""
     from services.cli.replaying.lifecycle import remove_run
     from services.cli.replaying.promoting import check_not_promoted
     from services.cli.replaying.results import database
@@ -127,20 +129,20 @@ async def _run(bus: Bus, name: str) -> Run:
 
     run = await find_run(bus, name)
     if run is None:
-        raise Refused(f"there is no run {name!r}; `metrica runs list` shows those there are")
+        raise CommandError(f"there is no run {name!r}; `metrica runs list` shows all runs")
     return run
 
 
 def _in_short(run: Run) -> str:
     from services.cli.replaying.planning import moment
 
-    cameras = ", ".join(one.camera for one in run.cameras)
-    said = [run.state.value, run.kind.value, cameras, f"{moment(run.since)} to {moment(run.until)}"]
+    cameras = ", ".join(camera.camera for camera in run.cameras)
+    parts = [run.state.value, run.kind.value, cameras, f"{moment(run.since)} to {moment(run.until)}"]
     if run.lines is not None:
-        said += [f"{line.id}={line.x1:g},{line.y1:g},{line.x2:g},{line.y2:g} in={line.in_side}" for line in run.lines]
+        parts += [f"{line.id}={line.x1:g},{line.y1:g},{line.x2:g},{line.y2:g} in={line.in_side}" for line in run.lines]
     if run.model is not None:
-        said.append(f"model {run.model}")
-    return "  ".join(said)
+        parts.append(f"model {run.model}")
+    return "  ".join(parts)
 
 
 def _as_json(name: str, other: str, comparison: Comparison) -> dict[str, Any]:  # any JSON
@@ -148,9 +150,9 @@ def _as_json(name: str, other: str, comparison: Comparison) -> dict[str, Any]:  
         "run": name,
         "other": other,
         "equal": comparison.equal,
-        "changed": [[_crossing(one), _crossing(two)] for one, two in comparison.changed],
-        "only_in_run": [_crossing(one) for one in comparison.only_one],
-        "only_in_other": [_crossing(one) for one in comparison.only_other],
+        "changed": [[_crossing(ours), _crossing(theirs)] for ours, theirs in comparison.changed],
+        "only_in_run": [_crossing(crossing) for crossing in comparison.only_first],
+        "only_in_other": [_crossing(crossing) for crossing in comparison.only_second],
         "hours": [
             {
                 "hour": hour.hour.isoformat(),
@@ -164,7 +166,7 @@ def _as_json(name: str, other: str, comparison: Comparison) -> dict[str, Any]:  
     }
 
 
-def _crossing(counted: Counted) -> dict[str, Any]:  # any JSON
+def _crossing(counted: StoredCrossing) -> dict[str, Any]:  # any JSON
     return {field: str(value) if field == "id" else value for field, value in counted._asdict().items()}
 
 
@@ -174,7 +176,7 @@ def _show_difference(name: str, other: str, comparison: Comparison) -> None:
 
     print(
         f"{comparison.equal} crossings are equal, {len(comparison.changed)} are in both but changed, "
-        f"{len(comparison.only_one)} are only in {name}, {len(comparison.only_other)} only in {other}"
+        f"{len(comparison.only_first)} are only in {name}, {len(comparison.only_second)} only in {other}"
     )
     if not comparison.hours:
         return

@@ -1,4 +1,4 @@
-"""`metrica seed`: three years of invented history of a chain of shops, for benchmarks."""
+"""`metrica seed`: invented history of a chain of shops, three years by default, for benchmarks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 from services.cli.console.options import PersistenceUrl
 
 if TYPE_CHECKING:
@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 
 ORGANIZATION, NAME = "demo-chain", "Demo chain"
 SHOPS = 200
-"""At a scale of 1."""
+"""Number of shops at a scale of 1."""
 
 
 def seed(
     *,
     scale: Annotated[float, typer.Option(min=0, help="1 is 200 shops, about 50 million crossings.")] = 0.01,
-    years: Annotated[int, typer.Option(min=1, max=10, help="How many years, until now.")] = 3,
-    chance: Annotated[int, typer.Option("--seed", help="The same number makes the same history.")] = 7,
-    workers: Annotated[int, typer.Option(min=1, max=16, help="How many months are written at a time.")] = 2,
+    years: Annotated[int, typer.Option(min=1, max=10, help="Number of years, until now.")] = 3,
+    chance: Annotated[
+        int, typer.Option("--seed", help="DemoHistory of the random numbers; the same seed makes the same history.")
+    ] = 7,
+    workers: Annotated[int, typer.Option(min=1, max=16, help="Number of months that are written at a time.")] = 2,
     database_url: PersistenceUrl = "",
 ) -> None:
     """Write invented history into the database: an organization of its own, marked as a demonstration."""
@@ -33,19 +35,19 @@ def seed(
     from services.persistence.demo.seed import AlreadyThere, seed_history
 
     if not database_url:
-        raise Refused("METRICA_PERSISTENCE_DATABASE_URL is not set: the database as persistence reaches it")
-    began, invented = time.monotonic(), wanted(scale, years, chance, datetime.now(UTC))
+        raise CommandError("METRICA_PERSISTENCE_DATABASE_URL is not set: the database as persistence reaches it")
+    began, invented = time.monotonic(), seed_of(scale, years, chance, datetime.now(UTC))
     try:
         rows = asyncio.run(seed_history(database_url, invented, workers=workers, report=print))
     except AlreadyThere as error:
-        raise Refused(f"there is an organization {error} already: it can be seeded once") from error
+        raise CommandError(f"there is an organization {error} already: it can be seeded once") from error
     except UNABLE as error:
-        raise Refused(f"the database does not take it: {in_words(error)}") from error
+        raise CommandError(f"the database does not take it: {in_words(error)}") from error
     print(f"{len(invented.shops)} shops, {rows:,} crossings in {time.monotonic() - began:.0f} s")
 
 
-def wanted(scale: float, years: int, chance: int, now: datetime) -> DemoHistory:
-    """What the options mean, until now."""
+def seed_of(scale: float, years: int, chance: int, now: datetime) -> DemoHistory:
+    """Turn the options into a seed that ends now."""
     from services.persistence.demo.seed import DemoHistory
     from services.persistence.demo.shops import chain
 

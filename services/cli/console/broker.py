@@ -1,4 +1,4 @@
-"""The command line's connection to the NATS of a running Metrica."""
+"""Connection of the command line to the NATS server of a running Metrica."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 
 if TYPE_CHECKING:
     from services.kit.nats.bus import Bus
 
-PATIENCE = 3.0
-"""Seconds that NATS is given to answer."""
+CONNECT_TIMEOUT = 3.0
+"""Seconds to wait for NATS to answer."""
 
 
 @asynccontextmanager
 async def running_bus() -> AsyncIterator[Bus]:
-    """Connect as METRICA_NATS_URL, METRICA_NATS_USER and METRICA_NATS_PASSWORD say.
+    """Connect by METRICA_NATS_URL, METRICA_NATS_USER and METRICA_NATS_PASSWORD.
 
     Raises:
-        Refused: nobody answers there, or lets this user in.
+        CommandError: the server does not answer, or rejects this user.
     """
     from faststream.nats.security import parse_security
     from nats.errors import Error as NatsError
@@ -36,21 +36,21 @@ async def running_bus() -> AsyncIterator[Bus]:
         settings = ServiceSettings()
         access = parse_security(security(settings))
     except ValueError as error:
-        raise Refused(str(error)) from error
+        raise CommandError(str(error)) from error
     probe = SturdyClient()
     try:  # the bus itself would wait for ever
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(CONNECT_TIMEOUT):
             await probe.connect(
-                settings.nats_url, **access, allow_reconnect=False, max_reconnect_attempts=0, error_cb=_say_nothing
+                settings.nats_url, **access, allow_reconnect=False, max_reconnect_attempts=0, error_cb=_ignore
             )
         await probe.close()
     except (NatsError, OSError, TimeoutError) as error:
         reason = refusal_of(error, settings.nats_user or "nobody") or str(error) or "nobody answers"
-        raise Refused(
+        raise CommandError(
             f"NATS at {settings.nats_url} cannot be used: {reason}; `./taskw up` writes "
             "METRICA_NATS_URL, METRICA_NATS_USER and METRICA_NATS_PASSWORD into .metrica/developer.env"
         ) from error
-    with _warnings_alone():
+    with _log_warnings_only():
         bus = await Bus(settings, "metrica").start()
         try:
             yield bus
@@ -59,8 +59,8 @@ async def running_bus() -> AsyncIterator[Bus]:
 
 
 @contextmanager
-def _warnings_alone() -> Iterator[None]:
-    """What the connection has to say is no part of a command's output."""
+def _log_warnings_only() -> Iterator[None]:
+    """Keep the connection's log lines below a warning out of a command's output."""
     import structlog
 
     before = structlog.get_config()
@@ -72,5 +72,5 @@ def _warnings_alone() -> Iterator[None]:
         structlog.configure(**before)
 
 
-async def _say_nothing(_: Exception) -> None:
-    """What is wrong is told once, by who called."""
+async def _ignore(_: Exception) -> None:
+    """Leave the report of an error to the caller, so that it is printed once."""

@@ -1,4 +1,4 @@
-"""The database of a running Metrica, for the verbs that change it."""
+"""The database of a running Metrica, for verbs that change it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 
 DatabaseUrl = Annotated[
     str,
@@ -20,24 +20,28 @@ T = TypeVar("T")
 
 
 def checked(database_url: str) -> str:
-    """The address, where one was said."""
+    """Return the database's address.
+
+    Raises:
+        CommandError: it is not set.
+    """
     if not database_url:
-        raise Refused(
-            "METRICA_DATABASE_URL is not set: it says which database, postgresql://user:password@host:port/name"
+        raise CommandError(
+            "METRICA_DATABASE_URL is not set: give the database's address, postgresql://user:password@host:port/name"
         )
     return database_url
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run something against the database; what a person can mend becomes `Refused`."""
+    """Run a coroutine that uses the database. Errors that the caller can fix become `CommandError`."""
     from services.api.cameras.repository import NoSuchCamera, in_words
     from services.api.http.problems import DATABASE_ERRORS
 
     try:
         return asyncio.run(work)
     except NoSuchCamera as error:
-        raise Refused(str(error)) from error
+        raise CommandError(str(error)) from error
     except ValueError as error:
-        raise Refused(in_words(error)) from error
+        raise CommandError(in_words(error)) from error
     except DATABASE_ERRORS as error:
-        raise Refused(f"the database does not answer: {error}. Is Metrica running (./taskw up)?") from error
+        raise CommandError(f"the database does not answer: {error}. Is Metrica running (./taskw up)?") from error

@@ -1,4 +1,4 @@
-"""Errors of the command line: what the person who typed the command can mend."""
+"""Errors that the caller of a command can fix."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Refused(Exception):
-    """The command cannot do what was asked. The text is one line that says what was wrong and what to do."""
+class CommandError(Exception):
+    """The command cannot do its work. The text is one line with the problem and its remedy."""
 
 
 @contextmanager
 def plainly() -> Iterator[None]:
-    """Turn the errors of sources, models and specs into `Refused`."""
+    """Turn the errors of sources, models and specs into `CommandError`."""
     from pydantic import ValidationError
 
     from services.detector.backends.protocol import ModelUnavailable
@@ -21,9 +21,9 @@ def plainly() -> Iterator[None]:
     try:
         yield
     except (SourceError, ModelUnavailable) as error:
-        raise Refused(" ".join(str(error).split())) from error
+        raise CommandError(" ".join(str(error).split())) from error
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"])
-        said = problem["msg"].removeprefix("Value error, ")
-        raise Refused(f"{where}: {said}" if where else said) from error
+        message = problem["msg"].removeprefix("Value error, ")
+        raise CommandError(f"{where}: {message}" if where else message) from error

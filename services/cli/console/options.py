@@ -1,4 +1,4 @@
-"""How options are written on the command line, and what they mean."""
+"""Options that commands share, and their parsing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -15,7 +14,8 @@ import typer
 
 from contracts.area import Polygon
 from contracts.identity import TOKEN_PATTERN, to_ns
-from services.cli.console.errors import Refused
+from contracts.spec import Anchor, Side
+from services.cli.console.errors import CommandError
 
 Points = tuple[float, float, float, float]
 T = TypeVar("T")
@@ -24,107 +24,95 @@ _AXES = ("x1", "y1", "x2", "y2")
 _AGO = re.compile(r"-?(?=.)(?:(?P<days>\d+)d)?(?:(?P<hours>\d+)h)?(?:(?P<minutes>\d+)m)?(?:(?P<seconds>\d+)s)?")
 
 
-class InSide(StrEnum):
-    """The side of the line on which an IN ends."""
-
-    LEFT = "left"
-    RIGHT = "right"
-
-
-class AnchorPoint(StrEnum):
-    """The point of a person's box that has to cross the line."""
-
-    CENTER = "center"
-    FOOT = "foot"
-
-
 PersistenceUrl = Annotated[
     str,
     typer.Option(
         envvar="METRICA_PERSISTENCE_DATABASE_URL",
-        help="The database as the owner of the counts reaches it: postgresql://user:password@host:port/database",
+        help="The database, with persistence's user: postgresql://user:password@host:port/database",
         show_default=False,
     ),
 ]
 LineOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="x1,y1,x2,y2 from 0 to 1, y down. Several lines have names: --line door=0.5,0,0.5,1 --line gate=…",
+        help="x1,y1,x2,y2 from 0 to 1, y down. Several lines need ids: --line door=0.5,0,0.5,1 --line gate=…",
         show_default=False,
     ),
 ]
 InOption = Annotated[
-    list[InSide] | None,
+    list[Side] | None,
     typer.Option(
         "--in",
-        help="The side of the line where an IN ends, walking from x1,y1 to x2,y2: once, or once for each line.",
+        help="The line's side on which an IN ends, walking from x1,y1 to x2,y2: once, or once for each line.",
         show_default=False,
     ),
 ]
 AnchorOption = Annotated[
-    list[AnchorPoint] | None,
+    list[Anchor] | None,
     typer.Option(
-        help="The point of a person that crosses, and that is looked for in regions. \\[default: center]",
+        help="The point of a person that crosses lines and must lie in a region. \\[default: center]",
         show_default=False,
     ),
 ]
 InNameOption = Annotated[
-    list[str] | None, typer.Option(help='What people call the side where an IN ends, as "shop".', show_default=False)
+    list[str] | None, typer.Option(help='Name of the side on which an IN ends, as "shop".', show_default=False)
 ]
 OutNameOption = Annotated[
-    list[str] | None, typer.Option(help='What people call the other side, as "street".', show_default=False)
+    list[str] | None, typer.Option(help='Name of the other side, as "street".', show_default=False)
 ]
 RegionOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="x,y,x,y,x,y… from 0 to 1: look for people in this polygon only. May be repeated; none is everywhere.",
+        help="x,y,x,y,x,y… from 0 to 1: detect people in this polygon only. May be repeated; none for everywhere.",
         show_default=False,
     ),
 ]
 IgnoreOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="x,y,x,y,x,y…: look for nobody in this polygon, as a mirror or a screen. May be repeated, or none.",
+        help="x,y,x,y,x,y…: ignore people in this polygon, as a mirror or a screen. May be repeated, or none.",
         show_default=False,
     ),
 ]
 ZoneOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="A named part of the picture that people are told of in, as till=x,y,x,y,x,y…. May be repeated, or none.",
+        help="A named area in which presence is reported, as till=x,y,x,y,x,y…. May be repeated, or none.",
         show_default=False,
     ),
 ]
 MinHeightOption = Annotated[
     float | None,
-    typer.Option(help="Leave out who is less high than this part of the picture, as 0.05.", show_default=False),
+    typer.Option(
+        help="Ignore people whose height is less than this part of the picture's, as 0.05.", show_default=False
+    ),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class LineWords:
-    """What is said of lines: each of the sequences is empty, of one value for all lines, or of one for each."""
+    """The options about lines. Each sequence is empty, or has one value for all lines, or one for each."""
 
     lines: Sequence[str]
     ids: Sequence[str] = ()
-    sides: Sequence[InSide] = ()
-    anchors: Sequence[AnchorPoint] = ()
+    sides: Sequence[Side] = ()
+    anchors: Sequence[Anchor] = ()
     in_names: Sequence[str] = ()
     out_names: Sequence[str] = ()
 
     def read(self) -> tuple[dict[str, object], ...]:
-        """The fields of each line, those that are not said left out.
+        """Parse the fields of each line, without those that are not given.
 
         Raises:
-            Refused: they cannot be read so.
+            CommandError: an option cannot be parsed, or its number of values does not fit.
         """
-        named = (_named("--line", text, "0.5,0,0.5,1") for text in self.lines)
-        names, texts = zip(*named, strict=True) if self.lines else ((), ())
+        parsed = (_named("--line", text, "0.5,0,0.5,1") for text in self.lines)
+        names, texts = zip(*parsed, strict=True) if self.lines else ((), ())
         count = len(texts)
         ids = self._each("--line-id", self.ids) if self.ids else [None] * count
-        unnamed = ["line", *(f"line-{number}" for number in range(2, count + 1))][:count]
-        said = {
-            "id": [name or given or other for name, given, other in zip(names, ids, unnamed, strict=True)],
+        defaults = ["line", *(f"line-{number}" for number in range(2, count + 1))][:count]
+        columns = {
+            "id": [name or given or default for name, given, default in zip(names, ids, defaults, strict=True)],
             "in_side": [None if side is None else side.value for side in self._each("--in", self.sides)],
             "anchor": [None if anchor is None else anchor.value for anchor in self._each("--anchor", self.anchors)],
             "in_name": self._each("--in-name", self.in_names),
@@ -132,63 +120,65 @@ class LineWords:
         }
         return tuple(
             dict(zip(_AXES, points(text), strict=True))
-            | {field: values[number] for field, values in said.items() if values[number] is not None}
+            | {field: values[number] for field, values in columns.items() if values[number] is not None}
             for number, text in enumerate(texts)
         )
 
     def over(self, drawn: Sequence[Mapping[str, object]]) -> tuple[dict[str, object], ...]:
-        """The fields of lines that are drawn already, with what is said of them.
+        """Apply the options to lines that are drawn already.
 
         Raises:
-            Refused: it cannot be said of so many.
+            CommandError: the number of an option's values does not fit.
         """
         texts = [",".join(str(line[axis]) for axis in _AXES) for line in drawn]
-        named = [f"{line['id']}={text}" for line, text in zip(drawn, texts, strict=True)]
-        said = replace(self, lines=named, ids=()).read()
-        return tuple({**line, **fields} for line, fields in zip(drawn, said, strict=True))
+        lines = [f"{line['id']}={text}" for line, text in zip(drawn, texts, strict=True)]
+        changes = replace(self, lines=lines, ids=()).read()
+        return tuple({**line, **fields} for line, fields in zip(drawn, changes, strict=True))
 
     @property
     def without_lines(self) -> bool:
-        """Whether something is said, but no line is drawn."""
+        """True if there are options about lines, but no line."""
         return not self.lines and any((self.sides, self.anchors, self.in_names, self.out_names))
 
-    def _each(self, option: str, said: Sequence[T]) -> Sequence[T | None]:
-        """One value for each line."""
+    def _each(self, option: str, values: Sequence[T]) -> Sequence[T | None]:
+        """Return one value for each line."""
         count = len(self.lines)
-        if len(said) == count:
-            return said
-        if len(said) > 1:
-            raise Refused(f"{option} is given {len(said)} times, for {count} lines: give it once, or once for each")
-        return [said[0] if said else None] * count
+        if len(values) == count:
+            return values
+        if len(values) > 1:
+            raise CommandError(
+                f"{option} is given {len(values)} times, for {count} lines: give it once, or once for each"
+            )
+        return [values[0] if values else None] * count
 
 
 def points(text: str) -> Points:
-    """The two points of `--line x1,y1,x2,y2`.
+    """Parse the two points of `--line x1,y1,x2,y2`.
 
     Raises:
-        Refused: it is not four numbers.
+        CommandError: it is not four numbers.
     """
     try:
         x1, y1, x2, y2 = (float(part) for part in text.split(","))
     except ValueError:
-        raise Refused(f"--line {text}: give four numbers from 0 to 1, as in --line 0.5,0,0.5,1") from None
+        raise CommandError(f"--line {text}: give four numbers from 0 to 1, as in --line 0.5,0,0.5,1") from None
     return x1, y1, x2, y2
 
 
 def polygons(option: str, texts: Sequence[str]) -> tuple[Polygon, ...]:
-    """The polygons of `--region` or `--ignore`; the word `none` is none.
+    """Parse the polygons of `--region` or `--ignore`; the word `none` stands for none.
 
     Raises:
-        Refused: one is not three or more points.
+        CommandError: one is not three or more points.
     """
     return tuple(_polygon(option, text) for text in texts if text != "none")
 
 
 def zones(texts: Sequence[str]) -> tuple[dict[str, object], ...]:
-    """The fields of the zones of `--zone ID=x,y,x,y,x,y…`; the word `none` is none.
+    """Parse the zones of `--zone ID=x,y,x,y,x,y…` to their fields; the word `none` stands for none.
 
     Raises:
-        Refused: one has no id, or is not three or more points.
+        CommandError: one has no id, or is not three or more points.
     """
     return tuple(_zone(text) for text in texts if text != "none")
 
@@ -196,7 +186,7 @@ def zones(texts: Sequence[str]) -> tuple[dict[str, object], ...]:
 def _zone(text: str) -> dict[str, object]:
     name, corners = _named("--zone", text, _CORNERS)
     if name is None:
-        raise Refused(f"--zone {text}: give it an id, as in --zone till={_CORNERS}")
+        raise CommandError(f"--zone {text}: give it an id, as in --zone till={_CORNERS}")
     return {"id": name, "polygon": _polygon(f"--zone {name}", corners)}
 
 
@@ -206,45 +196,45 @@ def _polygon(option: str, text: str) -> Polygon:
     except ValueError:
         numbers = []
     if len(numbers) < 6 or len(numbers) % 2:
-        raise Refused(f"{option} {text}: give three points or more from 0 to 1, as in {_CORNERS}")
+        raise CommandError(f"{option} {text}: give three points or more from 0 to 1, as in {_CORNERS}")
     return tuple(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def _named(option: str, text: str, example: str) -> tuple[str | None, str]:
-    """The id and the points of `OPTION ID=x1,y1,x2,y2…`; the id may be left out."""
+    """Split `OPTION ID=x1,y1,x2,y2…` into the id, which is optional, and the points."""
     name, equals, rest = text.partition("=")
     if not equals:
         return None, text
     if not re.match(TOKEN_PATTERN, name):
-        raise Refused(f"{option} {text}: an id has letters, digits, - and _ only, as in {option} door={example}")
+        raise CommandError(f"{option} {text}: an id has letters, digits, - and _ only, as in {option} door={example}")
     return name, rest
 
 
 def start_ns(text: str) -> int:
-    """The moment of `--start`, ns UTC.
+    """Parse the time of `--start`, ns UTC.
 
     Raises:
-        Refused: it is no moment, or has no time zone.
+        CommandError: it is no time, or has no time zone.
     """
     try:
         moment = datetime.fromisoformat(text)
         return to_ns(moment)
     except ValueError:
-        raise Refused(f"--start {text}: give a moment with its time zone, as in 2026-11-23T09:00:00+01:00") from None
+        raise CommandError(f"--start {text}: give a time with its time zone, as in 2026-11-23T09:00:00+01:00") from None
 
 
-def moment_ns(option: str, text: str, now: int, where: tzinfo | None = None) -> int:
-    """The moment of `--since` or `--until`, ns UTC: one of the calendar, or so long ago.
+def moment_ns(option: str, text: str, now: int, zone: tzinfo | None = None) -> int:
+    """Parse the time of `--since` or `--until`, ns UTC: a date and time, or a duration before now.
 
     Args:
-        option: as it is written.
+        option: name of the option, for errors.
         text: `2026-11-23T09:00:00+01:00`, `-2h`, `90m`, `1d12h` or `now`.
-        now: the present moment, ns UTC.
-        where: the zone of a moment without one, `2026-11-23T09:00` or `2026-11-23`; None refuses such. Of two moments
-            of the same name, when clocks go back, it is the first.
+        now: the present time, ns UTC.
+        zone: time zone for a time without one, `2026-11-23T09:00` or `2026-11-23`; None refuses such times. When
+            clocks go back and a time is ambiguous, the first one is meant.
 
     Raises:
-        Refused: it is neither.
+        CommandError: it is neither.
     """
     if text == "now":
         return now
@@ -252,25 +242,25 @@ def moment_ns(option: str, text: str, now: int, where: tzinfo | None = None) -> 
         parts = {unit: int(value) for unit, value in ago.groupdict("0").items()}
         return now - int(timedelta(**parts).total_seconds()) * 1_000_000_000
     try:
-        said = datetime.fromisoformat(text)
-        return to_ns(said if said.tzinfo or where is None else said.replace(tzinfo=where))
+        parsed = datetime.fromisoformat(text)
+        return to_ns(parsed if parsed.tzinfo or zone is None else parsed.replace(tzinfo=zone))
     except ValueError:
-        raise Refused(
-            f"{option} {text}: give a moment with its time zone, as in 2026-11-23T09:00:00+01:00, "
+        raise CommandError(
+            f"{option} {text}: give a time with its time zone, as in 2026-11-23T09:00:00+01:00, "
             "or how long ago, as in -2h, -90m or -1d"
         ) from None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelPlaces:
-    """Where models are found, and where they run.
+    """Folders and device of models.
 
     Attributes:
-        folders: searched before anything is downloaded (METRICA_MODELS).
-        cache: where downloads are kept (METRICA_CACHE).
-        device: what computes (METRICA_DEVICE); None is the best there is.
-        precision: computed in (METRICA_PRECISION).
-        closer: whether to look closer where people are small (METRICA_CLOSER).
+        folders: searched before a download (METRICA_MODELS).
+        cache: folder of downloads (METRICA_CACHE).
+        device: that runs inference (METRICA_DEVICE); None for the best one present.
+        precision: of inference (METRICA_PRECISION).
+        closer: enables slicing where people are small (METRICA_CLOSER).
     """
 
     folders: tuple[Path, ...]
@@ -281,7 +271,7 @@ class ModelPlaces:
 
     @classmethod
     def of_environment(cls) -> ModelPlaces:
-        """As the environment says."""
+        """Read the settings from the environment."""
         folders = tuple(Path(part) for part in os.environ.get("METRICA_MODELS", "").split(os.pathsep) if part)
         return cls(
             folders,
@@ -293,12 +283,12 @@ class ModelPlaces:
 
 
 def threads_of_environment() -> int | None:
-    """Threads that a detector may use at most, as METRICA_THREADS says to the services too; None for all.
+    """Read METRICA_THREADS, the greatest number of threads of a detector, as in the services; None for all.
 
     Raises:
-        Refused: it is no number of threads.
+        CommandError: it is no positive whole number.
     """
     text = os.environ.get("METRICA_THREADS") or None
     if text is not None and (not text.isdecimal() or int(text) < 1):
-        raise Refused(f"METRICA_THREADS={text}: give a whole number from 1 up")
+        raise CommandError(f"METRICA_THREADS={text}: give a whole number from 1 up")
     return None if text is None else int(text)

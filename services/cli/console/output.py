@@ -1,4 +1,4 @@
-"""Standard output that may end before the command does: a reader that has seen enough, a full disk, a closed one."""
+"""Standard output that may fail before the command ends: a reader that stops, a full disk, a closed descriptor."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
 class _Lost(Exception):
-    """Standard output cannot be written. It is no OSError, so that nobody takes it for one of a file or a socket."""
+    """Standard output cannot be written. No OSError, so that it is not taken for one of a file or a socket."""
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(str(cause))
@@ -35,16 +35,16 @@ class _Output(io.FileIO):
 
 @contextmanager
 def written_out() -> Iterator[None]:
-    """Write to standard output, all of it by the end. A reader that has seen enough, as `head`, is no error.
+    """Write to standard output, and flush it at the end. A reader that stops early, as `head`, is no error.
 
     Raises:
-        Refused: it is closed, or cannot be written.
-        SystemExit: 0, where nobody reads on.
+        CommandError: it is closed, or cannot be written.
+        SystemExit: with code 0, if the reader has stopped.
     """
-    if sys.stderr is None:  # closed: what is told there would go to whatever is opened next
+    if sys.stderr is None:  # closed: its descriptor would be that of the next file to be opened
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # for as long as the process runs
     if sys.stdout is None:
-        raise Refused("standard output is closed, and what the command finds would be lost: send it to a file")
+        raise CommandError("standard output is closed, and the command's output would be lost: send it to a file")
     before: TextIO = sys.stdout
     if sys.stdout is sys.__stdout__:
         raw = _Output(before.fileno(), "w", closefd=False)
@@ -60,15 +60,15 @@ def written_out() -> Iterator[None]:
         _discard()
         if lost.cause.errno == errno.EPIPE:
             sys.exit(0)
-        raise Refused(f"standard output cannot be written: {lost.cause.strerror}: send it elsewhere") from lost
+        raise CommandError(f"standard output cannot be written: {lost.cause.strerror}: send it elsewhere") from lost
     finally:
         sys.stdout = before
 
 
 def _discard() -> None:
-    """Lead what is still in buffers to nowhere: Python would try to write it at its end, and complain."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
+    """Flush the buffers to /dev/null: Python would try to write them at its end, and complain."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
     with suppress(_Lost, OSError):
         sys.stdout.flush()

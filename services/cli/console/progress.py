@@ -1,4 +1,4 @@
-"""How far the work is, on stderr; silent where nobody watches a terminal."""
+"""Progress bars on stderr; hidden if it is no terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 Item = TypeVar("Item")
 
 
-class Progress:
+class ProgressBars:
     """Progress bars. Use it as a context."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Progress:
         self._tasks: dict[str, progress.TaskID] = {}
 
     def over(self, items: Iterable[Item], *, length: int | None, what: str = "counting") -> Iterator[Item]:
-        """Pass items on, of which there are about `length`, and show how many have gone by."""
+        """Pass on items, about `length` in number, and show their progress."""
         task = self._bars.add_task(what, total=length)
         for item in items:
             yield item
@@ -37,13 +37,13 @@ class Progress:
         self._bars.remove_task(task)
 
     def download(self, file: str, done: int, total: int) -> None:
-        """`done` of `total` bytes of a file are there."""
+        """Show that `done` of `total` bytes of a file have been fetched."""
         if file not in self._tasks:
             self._tasks[file] = self._bars.add_task(f"fetching {file}")
         self._bars.update(self._tasks[file], completed=done, total=total)
 
     def reach(self, what: str, part: float) -> None:
-        """A piece of work is done to this part, 0 … 1."""
+        """Show the part of some work that is done, 0 … 1."""
         if what not in self._tasks:
             self._tasks[what] = self._bars.add_task(what, total=1.0)
         self._bars.update(self._tasks[what], completed=part)

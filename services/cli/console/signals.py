@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish, where a command has something to bring to its end."""
+"""Ctrl-C and SIGTERM in commands that must finish their work in order."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def on_interrupt(act: Callable[[], None]) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM call this, in place of ending the command. Only the main thread hears them."""
-    loop, hears = asyncio.get_running_loop(), threading.current_thread() is threading.main_thread()
-    for number in SIGNALS if hears else ():
+    """Let Ctrl-C and SIGTERM call a function instead of ending the command. Only the main thread can handle them."""
+    loop, handles = asyncio.get_running_loop(), threading.current_thread() is threading.main_thread()
+    for number in SIGNALS if handles else ():
         loop.add_signal_handler(number, act)
     try:
         yield
     finally:
-        for number in SIGNALS if hears else ():
+        for number in SIGNALS if handles else ():
             loop.remove_signal_handler(number)
 
 
 class Terminated(BaseException):
-    """SIGTERM came, where `ending_in_order` is."""
+    """SIGTERM was received within `ending_in_order`."""
 
 
 @contextmanager
 def ending_in_order() -> Iterator[None]:
-    """Let SIGTERM end a command as Ctrl-C does, by way of its `finally`s; without this it ends on the spot.
+    """Let SIGTERM end a command as Ctrl-C does, through its `finally` blocks, rather than on the spot.
 
     Raises:
-        Terminated: it came.
+        Terminated: SIGTERM was received.
     """
 
     def end(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -1,1 +1,1 @@
-"""Counting a video in one process, as the services would."""
+"""Counting a video in one process, with the services' own cores."""

@@ -1,4 +1,4 @@
-"""A video that shows what was counted: boxes with track numbers, lines with their IN sides, regions, running totals."""
+"""Annotated video of a count: boxes with track numbers, lines with their IN sides, regions, running totals."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from contracts.area import DetectionArea, Polygon
 from contracts.events import TrackBox
 from contracts.identity import Direction
 from contracts.spec import CameraSpec, CountingLine, Side
-from services.cli.console.errors import Refused
-from services.cli.counting.film import Film
-from services.cli.counting.pipeline import Looked
+from services.cli.console.errors import CommandError
+from services.cli.counting.pipeline import CountedFrame
+from services.cli.counting.video_writer import VideoWriter
 from services.kit.codec import Image, decode
 
 Colour = tuple[int, int, int]
@@ -30,7 +30,7 @@ _LINE: Colour = (0, 215, 255)
 _WHITE: Colour = (255, 255, 255)
 _FLASH_NS = 600_000_000
 _SHADE = 0.45
-"""Light that is left where nobody is looked for."""
+"""Remaining brightness of parts without detection."""
 _BORDER: Colour = (190, 190, 190)
 _TRACK_COLOURS: tuple[Colour, ...] = (
     (255, 160, 80), (120, 220, 120), (220, 120, 220), (90, 190, 250), (230, 220, 110), (140, 140, 255),
@@ -38,72 +38,72 @@ _TRACK_COLOURS: tuple[Colour, ...] = (
 
 
 class AnnotatedVideo:
-    """Writes an H.264 mp4 in which each frame has the source's time. Use it as a context: leaving it closes the file.
+    """Writes an H.264 mp4 in which each frame has the source's time. A context manager that closes the file.
 
-    It is written in fragments, so that it plays up to the last of them however the command ends.
+    The file is written in fragments, and plays up to the last of them however the command ends.
 
     Attributes:
-        failure: why no more is written, as where the disk is full; None while all is well.
+        failure: the error after which writing stopped, such as a full disk; None while there is none.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], fps: float, spec: CameraSpec, *, start: int) -> None:
         """Open the file.
 
         Args:
-            path: of the video, ending in .mp4.
+            path: of the video; must end in .mp4.
             size: width and height of the published frames, pixels.
-            fps: frames per second, about: the times are those of the frames.
-            spec: has the lines that are counted over, and says where people are looked for.
+            fps: approximate frames per second; each frame keeps its own time.
+            spec: the camera's, with its lines and its region filter.
             start: captured_at of the source's first instant, ns UTC.
 
         Raises:
-            Refused: the file cannot be written.
+            CommandError: the file cannot be written.
         """
         if path.suffix.lower() != ".mp4":
-            raise Refused(f"--annotate {path}: the video is an .mp4; give it a name that ends so")
-        self.failure: Refused | None = None
+            raise CommandError(f"--annotate {path}: the video is an .mp4; give it a name that ends so")
+        self.failure: CommandError | None = None
         self._path = path
-        self._film = Film(path, size, fps)
+        self._writer = VideoWriter(path, size, fps)
         self._lines, self._area = spec.lines, spec.detection
         self._light = _light(spec.detection, size)
         self._start, self._at = start, 0
         self._flashes: dict[str, tuple[int, Colour]] = {}
         self._totals = {Direction.IN: 0, Direction.OUT: 0}
 
-    def write(self, looked: Looked) -> None:
-        """Add a frame; that of the session's end, which has no picture, is left out, and all after a failure."""
+    def write(self, counted: CountedFrame) -> None:
+        """Add a frame. Skips the session's end, which has no picture, and all frames after a failure."""
         if self.failure is not None:
             return
-        header = looked.frame.header
+        header = counted.frame.header
         self._at = header.captured_at
-        for crossing in looked.step.crossings:
+        for crossing in counted.step.crossings:
             self._totals[crossing.direction] += 1
             colour = IN_COLOUR if crossing.direction is Direction.IN else OUT_COLOUR
             self._flashes[crossing.line] = (self._at + _FLASH_NS, colour)
         if header.end is not None:
             return
-        picture = decode(looked.frame.jpeg)
+        picture = decode(counted.frame.jpeg)
         self._draw_area(picture)
         for line in self._lines:
             self._draw_line(picture, line)
-        for track in looked.step.tracks.tracks:
+        for track in counted.step.tracks.tracks:
             _draw_track(picture, track)
         self._draw_totals(picture)
         with self._failing():
-            self._film.add(picture, self._at - self._start)
+            self._writer.add(picture, self._at - self._start)
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            self.failure = self.failure or Refused(
+            self.failure = self.failure or CommandError(
                 f"--annotate {self._path}: {error.strerror}: the video ends early, the count does not; make "
                 "room, or name another place, and count again"
             )
 
     def _draw_area(self, picture: Image) -> None:
-        """Darken what is not looked at, a little."""
+        """Darken the parts without detection."""
         if self._light is None:
             return
         picture[:] = (picture * self._light).astype(np.uint8)
@@ -118,7 +118,7 @@ class AnnotatedVideo:
         until, flash = self._flashes.get(line.id, (0, _LINE))
         flashes = self._at < until
         cv2.line(picture, _pixel(a), _pixel(b), flash if flashes else _LINE, 4 if flashes else 2, cv2.LINE_AA)
-        # With y down, the right hand of who walks along (dx, dy) points along (-dy, dx).
+        # With y down, the right hand of a person walking along (dx, dy) points along (-dy, dx).
         dx, dy = (b - a) / np.hypot(*(b - a))
         to_in = np.array((-dy, dx)) * (1 if line.in_side is Side.RIGHT else -1)
         middle = (a + b) / 2
@@ -143,11 +143,11 @@ class AnnotatedVideo:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._failing():
-            self._film.close()
+            self._writer.close()
 
 
 def _light(area: DetectionArea, size: tuple[int, int]) -> NDArray[np.float32] | None:
-    """(height, width, 1) the light that each pixel keeps; None where all keep theirs."""
+    """Return the brightness factor of each pixel, (height, width, 1); None without a region filter."""
     if not area.regions and not area.ignore:
         return None
     width, height = size

@@ -1,4 +1,4 @@
-"""The services in one process, without the bus: a source's frames, encoded and decoded, detected, tracked, counted."""
+"""The services' pipeline in one process, without a bus: frames are encoded, decoded, detected, tracked and counted."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ COMMON_FPS = 25.0
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """A frame, and what came of it."""
+class CountedFrame:
+    """A frame and the tracker's results for it."""
 
     frame: Frame
     step: Step
 
 
 @dataclass(slots=True)
-class Tally:
-    """What a session came to, as far as it has gone.
+class CountResult:
+    """The results of a session so far.
 
     Attributes:
-        session: its name.
-        model: the weights that counted.
-        frames: seen; `skipped` of them could not be read.
+        session: id of the session.
+        model: the weights that were used.
+        frames: number of frames.
+        skipped: number of those that could not be decoded.
         crossings: in the order in which they were decided.
     """
 
@@ -49,18 +50,18 @@ class Tally:
     crossings: list[Crossing] = field(default_factory=list)
 
     def count(self, direction: Direction, line: str | None = None) -> int:
-        """The crossings of one direction, over one line or over all."""
+        """Count the crossings of a direction, over one line or over all."""
         return sum(
             crossing.direction is direction for crossing in self.crossings if line is None or crossing.line == line
         )
 
 
 def open_model(name: str, progress: ProgressCallback) -> Detector:
-    """The detector of a model's name, looked for where the environment says.
+    """Open the detector for a model, with folders and device from the environment.
 
     Raises:
-        ModelUnavailable: what is wrong, and what to do.
-        Refused: METRICA_THREADS is no number of threads.
+        ModelUnavailable: with the problem and its remedy.
+        CommandError: METRICA_THREADS is no positive whole number.
     """
     places = ModelPlaces.of_environment()
     threads = threads_of_environment()
@@ -77,34 +78,34 @@ def open_model(name: str, progress: ProgressCallback) -> Detector:
 
 
 class Pipeline:
-    """Counts the people of one source, from its first frame to its last."""
+    """Counts the crossings of one source, from its first frame to its last."""
 
     def __init__(self, source: FrameSource, spec: CameraSpec, detector: Detector, *, start: int) -> None:
         """Prepare the count.
 
         Args:
             source: freshly opened.
-            spec: the camera's, with its line.
+            spec: the camera's, with its lines.
             detector: of the model that the spec names.
             start: captured_at of the source's first instant, ns UTC.
         """
         self._source, self._spec, self._detector, self._start = source, spec, detector, start
         self._counter = CameraCounter(LIVE, spec.store, spec.camera)
-        self.tally = Tally(session_of(source, spec.capture, start), detector.model)
+        self.tally = CountResult(session_of(source, spec.capture, start), detector.model)
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the frames that are looked at, pixels."""
+        """Width and height of the processed frames, pixels."""
         return published_size(*self._source.size, self._spec.capture)
 
     @property
     def rate(self) -> float:
-        """Frames that are looked at per second of the source; where it does not say, a common rate."""
+        """Processed frames per second of the source; a usual rate if the source declares none."""
         rates = [rate for rate in (self._source.fps, self._spec.capture.fps) if rate]
         return min(rates, default=COMMON_FPS)
 
-    def run(self) -> Iterator[Looked]:
-        """Look at every frame; `tally` grows along."""
+    def run(self) -> Iterator[CountedFrame]:
+        """Process all frames, and update `tally` after each."""
         tally = self.tally
         with closing(ahead(file_frames(self._source, self._spec, session=tally.session, start=self._start))) as frames:
             for frame in frames:
@@ -114,4 +115,4 @@ class Pipeline:
                 if frame.header.end is None:
                     tally.frames += 1
                     tally.skipped += detections.skipped is not None
-                yield Looked(frame, step)
+                yield CountedFrame(frame, step)

@@ -1,4 +1,4 @@
-"""What `metrica count` says at its end, to people and to programs."""
+"""Output of `metrica count`: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from rich.table import Table
 
 from contracts.identity import Direction
 from contracts.spec import CountingLine
-from services.cli.counting.pipeline import Tally
+from services.cli.counting.pipeline import CountResult
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
-    """How many crossings there really are in each direction."""
+class KnownTotals:
+    """Numbers of true crossings in each direction."""
 
     ins: int
     outs: int
 
-    def error_percent(self, tally: Tally) -> float:
-        """What the count is off by in both directions together, in percent of the true crossings."""
+    def error_percent(self, tally: CountResult) -> float:
+        """Return the sum of both directions' errors, in percent of the true crossings."""
         off = abs(tally.count(Direction.IN) - self.ins) + abs(tally.count(Direction.OUT) - self.outs)
         return 100 * off / max(1, self.ins + self.outs)
 
 
 def as_json(
-    tally: Tally, lines: Sequence[CountingLine], truth: Truth | None, notes: Sequence[str] = ()
+    tally: CountResult, lines: Sequence[CountingLine], truth: KnownTotals | None, notes: Sequence[str] = ()
 ) -> dict[str, JsonValue]:
-    """The object that ends `--json`; `in` and `out` are those of all lines together, `notes` remarks on the source."""
+    """Make the object of `--json`; `in` and `out` are sums over all lines, `notes` are remarks on the source."""
     result: dict[str, JsonValue] = {
         "in": tally.count(Direction.IN),
         "out": tally.count(Direction.OUT),
@@ -60,13 +60,13 @@ def as_json(
     return result
 
 
-def show(tally: Tally, lines: Sequence[CountingLine], truth: Truth | None, start: int) -> None:
+def show(tally: CountResult, lines: Sequence[CountingLine], truth: KnownTotals | None, start: int) -> None:
     """Print the crossings and the totals.
 
     Args:
         tally: of the finished session.
-        lines: that were counted over.
-        truth: where it is known.
+        lines: the camera's.
+        truth: of a source that knows it.
         start: captured_at of the source's first instant, ns UTC.
     """
     console = Console(highlight=False)

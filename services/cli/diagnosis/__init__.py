@@ -1,4 +1,4 @@
-"""Why nothing counts: from a minute of paths and picture figures to findings in words, a proposed line and a picture.
+"""Diagnosis of a camera: a minute of paths and image statistics becomes findings, a proposed line and a picture.
 
-All is pure but for `stretch` and `observing`, which read a source.
+All modules are pure, except for `clip` and `observing`, which read a source.
 """

@@ -1,6 +1,6 @@
-"""How one person's walk stands to one line: over it, along it, around its end, up to it, or nowhere near.
+"""Geometry of one person's trajectory and one line: across it, along it, around its end, up to it, or far from it.
 
-Distances are in widths of the person, so that one rule fits near and far, a wide picture and a narrow one.
+Distances are in widths of the person, so that the rules hold near and far, in wide frames and narrow ones.
 """
 
 from __future__ import annotations
@@ -13,32 +13,33 @@ import numpy as np
 from contracts.events import Box
 from contracts.identity import Direction
 from contracts.spec import CountingLine
-from services.cli.diagnosis.trajectories import Floats, Walk
+from services.cli.diagnosis.trajectories import Floats, Trajectory
 from services.tracker.counting.crossing_rule import CrossingState, LineGeometry
 
 NEAR: Final = 1.2
-"""Widths from the line within which somebody has come to it."""
+"""Widths from the line within which a person is near it."""
 AT: Final = 0.35
-"""Widths from the line within which who stands is on it, or sways over it."""
+"""Widths from the line within which a standing person is on it, or sways over it."""
 AROUND: Final = 2.5
-"""Widths from the line within which the way they walk is measured."""
+"""Widths from the line within which the direction of walking is measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Approach:
-    """A walk and a line.
+    """The relation of a trajectory to a line.
 
     Attributes:
-        crossings: that this walk makes, by the tracker's own rule.
+        crossings: the trajectory's crossings, by the tracker's own rule.
         nearest: least distance from the segment, widths.
-        angle: between the way walked around the line and the line, 0 (along it) … 90 (straight across) degrees; None
-            where the person never walks there.
-        passed: where the walk passes the endless line outside the segment, in lengths of the line: below 0 before its
-            first point, above 1 beyond its second; None where it does not.
-        passed_by: how far from the nearer end that is, widths.
+        angle: between the line and the direction of walking near it, 0 (along it) … 90 (straight across) degrees;
+            None if the person never walks near it.
+        passed: position at which the trajectory passes the infinite line outside of the segment, in lengths of the
+            segment: below 0 before its first point, above 1 beyond its second; None if it does not.
+        passed_by: distance of that position from the nearer end, widths.
         stood: seconds of standing at the line.
-        begins, ends: the walk begins, or ends, at the line.
-        begins_right: whether it begins on the line's right.
+        begins: true if the trajectory begins at the line.
+        ends: true if the trajectory ends at the line.
+        begins_right: true if it begins on the line's right.
     """
 
     crossings: tuple[Direction, ...]
@@ -52,8 +53,8 @@ class Approach:
     begins_right: bool
 
 
-def approach(line: CountingLine, walk: Walk, size: tuple[int, int]) -> Approach:
-    """See how a walk stands to a line, on frames of this width and height in pixels."""
+def approach(line: CountingLine, walk: Trajectory, size: tuple[int, int]) -> Approach:
+    """Relate a trajectory to a line. `size` is the frame's width and height in pixels."""
     geometry = LineGeometry.of(line, *size)
     points = walk.anchors(line.anchor)
     along = np.array([geometry.dx, geometry.dy]) / geometry.length
@@ -77,21 +78,21 @@ def approach(line: CountingLine, walk: Walk, size: tuple[int, int]) -> Approach:
     )
 
 
-def crossings_of(line: CountingLine, walk: Walk, size: tuple[int, int]) -> tuple[Direction, ...]:
-    """The crossings of a line on one walk, by the rule that the tracker counts with."""
+def crossings_of(line: CountingLine, walk: Trajectory, size: tuple[int, int]) -> tuple[Direction, ...]:
+    """Return a trajectory's crossings of a line, by the tracker's own rule."""
     geometry = LineGeometry.of(line, *size)
     state: CrossingState | None = None
-    found: list[Direction] = []
+    crossings: list[Direction] = []
     for at, (x1, y1, x2, y2) in zip(walk.at.tolist(), walk.boxes.tolist(), strict=True):
         box: Box = (x1, y1, x2, y2)
         state, decision = geometry.advance(state, box, round(at * 1e9))
         if decision is not None:
-            found.append(decision.direction)
-    return tuple(found)
+            crossings.append(decision.direction)
+    return tuple(crossings)
 
 
 def _passed(places: Floats, across: Floats) -> float | None:
-    """Where the walk last goes over the endless line, if that is outside the segment."""
+    """Return the last position at which the infinite line is passed, if all are outside of the segment."""
     turns = np.flatnonzero((across[:-1] < 0) != (across[1:] < 0))
     if not len(turns):
         return None
@@ -102,12 +103,14 @@ def _passed(places: Floats, across: Floats) -> float | None:
     return float(met[-1])
 
 
-def _angle(points: Floats, near: np.ndarray[tuple[int], np.dtype[np.bool_]], walk: Walk, along: Floats) -> float | None:
-    """Length-weighted angle of the steps taken near the line, degrees."""
+def _angle(
+    points: Floats, near: np.ndarray[tuple[int], np.dtype[np.bool_]], walk: Trajectory, along: Floats
+) -> float | None:
+    """Return the length-weighted angle of the steps near the line, degrees."""
     steps = np.diff(points, axis=0)[(near & ~walk.slow)[:-1]]
     ahead, aside = np.abs(steps @ along).sum(), np.abs(steps @ np.array([-along[1], along[0]])).sum()
     return float(np.degrees(np.arctan2(aside, ahead))) if ahead + aside > 0 else None
 
 
-def _seconds(mask: np.ndarray[tuple[int], np.dtype[np.bool_]], walk: Walk) -> float:
+def _seconds(mask: np.ndarray[tuple[int], np.dtype[np.bool_]], walk: Trajectory) -> float:
     return float(mask.sum() * (walk.at[1] - walk.at[0]))

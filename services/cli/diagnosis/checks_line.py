@@ -1,4 +1,4 @@
-"""Why a line does not count those who walk: each way in which a line can miss them, and what to do about it."""
+"""Findings on a line: the ways in which it can miss people, each with its remedy."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from contracts.spec import CountingLine, Side
 from services.cli.diagnosis.approach import NEAR, Approach, approach, crossings_of
 from services.cli.diagnosis.findings import Code, Finding, Severity
 from services.cli.diagnosis.proposal import Proposal, in_mid_picture
-from services.cli.diagnosis.trajectories import Walk
+from services.cli.diagnosis.trajectories import Trajectory
 
 MISSED: Final = 0.34
-"""Of those whom the proposed line counts: a line that counts a smaller share is in the wrong place."""
+"""Share of the people that the proposed line counts. A line that counts a smaller share is misplaced."""
 ALONG_DEGREES: Final = 30.0
 ROUND_THE_END: Final = 10.0
-"""Widths beyond a line's end within which who passes goes around it."""
+"""Widths beyond a line's end within which a passing person walks around it."""
 STANDING_SECONDS: Final = 3.0
 MANY_OUT: Final = 6
 NEARLY_ALL: Final = 0.9
 
 
 def about_line(
-    line: CountingLine, walks: Sequence[Walk], size: tuple[int, int], proposal: Proposal | None
+    line: CountingLine, walks: Sequence[Trajectory], size: tuple[int, int], proposal: Proposal | None
 ) -> Iterator[Finding]:
-    """The findings on one line.
+    """Yield the findings on one line.
 
     Args:
-        line: that counts.
-        walks: of the people seen, pixels of the frame.
+        line: the line to check.
+        walks: trajectories of the detected people, pixels of the frame.
         size: width and height of the frame.
         proposal: the line that would count best.
     """
-    walkers = [walk for walk in walks if walk.walks or crossings_of(line, walk, size)]
+    walkers = [walk for walk in walks if walk.moves or crossings_of(line, walk, size)]
     approaches = [approach(line, walk, size) for walk in walkers]
-    crossed = sum(bool(one.crossings) for one in approaches)
-    around = [one for one in approaches if one.passed is not None and one.passed_by <= ROUND_THE_END]
-    wanted = proposal.people if proposal else len(walkers)
+    crossed = sum(bool(each.crossings) for each in approaches)
+    around = [each for each in approaches if each.passed is not None and each.passed_by <= ROUND_THE_END]
+    countable = proposal.people if proposal else len(walkers)
     figures: dict[str, float] = {"walkers": len(walkers), "crossed": crossed}
     move = f"move it, for example to {proposal.pasted}" if proposal else "move it across their way"
-    if walkers and crossed <= MISSED * wanted and len(around) < max(2, len(walkers) / 3):
+    if walkers and crossed <= MISSED * countable and len(around) < max(2, len(walkers) / 3):
         yield _misplaced(line, approaches, crossed, move, figures)
     elif around and len(around) >= max(2, 0.1 * len(walkers)):
         yield _too_short(line, around, len(walkers), figures)
-    stood = sorted((one.stood for one in (approach(line, walk, size) for walk in walks)), reverse=True)
+    stood = sorted((approach(line, walk, size).stood for walk in walks), reverse=True)
     if stood and stood[0] >= STANDING_SECONDS:
         yield _standing(line, stood)
     yield from _swapped(line, walkers, approaches, size)
@@ -55,13 +55,13 @@ def about_line(
 def _misplaced(
     line: CountingLine, approaches: Sequence[Approach], crossed: int, move: str, figures: dict[str, float]
 ) -> Finding:
-    """Which of the ways it is to be in the wrong place."""
+    """Find the reason for which a line in the wrong place counts few people."""
     total = len(approaches)
     nobody = "nobody crosses it" if not crossed else f"only {crossed} of {total} cross it"
-    near = [one for one in approaches if one.nearest < NEAR]
-    angles = [one.angle for one in near if one.angle is not None]
+    near = [each for each in approaches if each.nearest < NEAR]
+    angles = [each.angle for each in near if each.angle is not None]
     angle = float(np.median(angles)) if angles else 90.0
-    stops = sum((one.begins or one.ends) and not one.crossings for one in near)
+    stops = sum((each.begins or each.ends) and not each.crossings for each in near)
     figures = figures | {"near": len(near), "angle": round(angle, 1), "begin_or_end_there": stops}
     if len(near) < max(1, total / 3):
         code, what = Code.LINE_OUTSIDE, f"the line lies outside where people walk: {nobody}"
@@ -75,13 +75,13 @@ def _misplaced(
         )
     else:
         code, what = Code.NO_CROSSING, f"people come to the line and turn, and {nobody}"
-    return Finding(code, Severity.PROBLEM, _of(line, what), move, line.id, figures)
+    return Finding(code, Severity.PROBLEM, _about(line, what), move, line.id, figures)
 
 
 def _too_short(line: CountingLine, around: Sequence[Approach], total: int, figures: dict[str, float]) -> Finding:
-    places = [one.passed for one in around if one.passed is not None]
+    places = [each.passed for each in around if each.passed is not None]
     first, second = min(0.0, *places), max(1.0, *places)
-    # A little farther than the outermost walked, and no farther than the picture.
+    # A little beyond the outermost person, within the frame.
     spare = 0.1 * (second - first)
     ends = []
     for name, place in (("first", first), ("second", second)):
@@ -94,7 +94,7 @@ def _too_short(line: CountingLine, around: Sequence[Approach], total: int, figur
     return Finding(
         Code.LINE_TOO_SHORT,
         Severity.PROBLEM if share > 0.3 else Severity.WARNING,
-        _of(line, f"{len(around)} of {total} people walk around the end of the line"),
+        _about(line, f"{len(around)} of {total} people walk around the end of the line"),
         "make it longer: move " + " and ".join(ends),
         line.id,
         figures | {"around": len(around)},
@@ -102,12 +102,12 @@ def _too_short(line: CountingLine, around: Sequence[Approach], total: int, figur
 
 
 def _standing(line: CountingLine, stood: Sequence[float]) -> Finding:
-    people, seconds = sum(one >= STANDING_SECONDS for one in stood), sum(stood)
-    who = "one person stands" if people == 1 else f"{people} people stand"
+    people, seconds = sum(each >= STANDING_SECONDS for each in stood), sum(stood)
+    subject = "one person stands" if people == 1 else f"{people} people stand"
     return Finding(
         Code.STANDING_ON_LINE,
         Severity.WARNING,
-        _of(line, f"{who} on the line, for {seconds:.0f} s in all"),
+        _about(line, f"{subject} on the line, for {seconds:.0f} s in all"),
         "move it a step away, to where people only walk",
         line.id,
         {"standing": people, "seconds": round(seconds, 1)},
@@ -115,36 +115,36 @@ def _standing(line: CountingLine, stood: Sequence[float]) -> Finding:
 
 
 def _swapped(
-    line: CountingLine, walkers: Sequence[Walk], approaches: Sequence[Approach], size: tuple[int, int]
+    line: CountingLine, walkers: Sequence[Trajectory], approaches: Sequence[Approach], size: tuple[int, int]
 ) -> Iterator[Finding]:
-    """Nearly all go OUT, and they appear in mid-picture on the side called IN, as through a door from the street.
+    """Ask if the sides are swapped: nearly all go OUT, and appear in mid-frame on the IN side, as through a door.
 
-    From outside, looking at the door of a shop that closes, that would be right: hence a question.
+    It is a question only, as a camera outside of a shop that closes would rightly see the same.
     """
-    every = [direction for one in approaches for direction in one.crossings]
-    outs = every.count(Direction.OUT)
-    if outs < MANY_OUT or outs < NEARLY_ALL * len(every):
+    directions = [direction for each in approaches for direction in each.crossings]
+    outs = directions.count(Direction.OUT)
+    if outs < MANY_OUT or outs < NEARLY_ALL * len(directions):
         return
     in_is_right = line.in_side is Side.RIGHT
-    leaving = [(walk, one) for walk, one in zip(walkers, approaches, strict=True) if Direction.OUT in one.crossings]
-    door = sum(in_mid_picture(walk.boxes[0], size) and one.begins_right == in_is_right for walk, one in leaving)
+    leaving = [(walk, each) for walk, each in zip(walkers, approaches, strict=True) if Direction.OUT in each.crossings]
+    door = sum(in_mid_picture(walk.boxes[0], size) and each.begins_right == in_is_right for walk, each in leaving)
     if door < len(leaving) * 2 / 3:
         return
     other = Side.LEFT if in_is_right else Side.RIGHT
     yield Finding(
         Code.SWAPPED,
         Severity.QUESTION,
-        _of(
+        _about(
             line,
-            f"are IN and OUT swapped? {outs} of {len(every)} crossings go OUT, and {door} of these people came into "
-            "view in mid-picture on the IN side, as through a door",
+            f"are IN and OUT swapped? {outs} of {len(directions)} crossings go OUT, and {door} of these people came "
+            "into view in mid-picture on the IN side, as through a door",
         ),
         f"if the camera hangs inside and that is the door, set IN={other}",
         line.id,
-        {"outs": outs, "crossings": len(every), "through_a_door": door},
+        {"outs": outs, "crossings": len(directions), "through_a_door": door},
     )
 
 
-def _of(line: CountingLine, what: str) -> str:
-    """Name the line, unless it has the name that a line gets where nobody names it."""
+def _about(line: CountingLine, what: str) -> str:
+    """Prefix a text with the line's id, unless that is the default."""
     return what if line.id == "line" else f"line {line.id}: {what}"

@@ -1,4 +1,4 @@
-"""Whether people can be seen and followed: how many there are, how large, how fast."""
+"""Findings on the detected people: their number, size and speed."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from typing import Final
 import numpy as np
 
 from services.cli.diagnosis.findings import Code, Finding, Severity
-from services.cli.diagnosis.trajectories import Walk
+from services.cli.diagnosis.trajectories import Trajectory
 
 SMALL: Final = 20.0
-"""Pixels of a person's height on the network's input, at its closest look. On a street scene that was shrunk step by
-step, looked at 5 times a second, person-detection-0200 counts 31 of 32 at 18 px, 19 at 15 px and 4 at 12 px."""
+"""Least height of a person in pixels of the network's input, with slicing where it is used. On a street scene that was
+shrunk step by step, at 5 frames per second, person-detection-0200 counts 31 of 32 at 18 px, 19 at 15 px, 4 at 12 px."""
 TINY: Final = 16.0
 NEARER: Final = (
     "bring the camera nearer, zoom in, or take a model with a larger input (docs/models.md); "
     "METRICA_CLOSER must not be off"
 )
 SLOWEST_RATE: Final = 3.0
-"""Frames per second below which even a strolling person is lost."""
+"""Frames per second below which the track of a strolling person is lost."""
 
 
 def about_people(
-    walks: Sequence[Walk], movers: Sequence[Walk], *, scale: float | None, rate: float, dark: bool
+    walks: Sequence[Trajectory], movers: Sequence[Trajectory], *, scale: float | None, rate: float, dark: bool
 ) -> Iterator[Finding]:
-    """The findings on the people of a minute.
+    """Yield the findings on the people of a minute.
 
     Args:
-        walks: of the people that the model saw.
-        movers: what moves, whoever or whatever that is, as background subtraction sees it.
-        scale: pixels of the model's input per pixel of the frame, downwards, where it looks closest; None for a model
-            without an input of its own.
-        rate: frames per second that are counted with.
-        dark: the picture is dark or black, which explains much.
+        walks: trajectories of the people that the model detected.
+        movers: trajectories of anything that moves, by background subtraction.
+        scale: pixels of the model's input per pixel of the frame, vertically, with slicing where it is used; None for
+            a model without an input of its own.
+        rate: processed frames per second.
+        dark: true for a dark or black picture, which explains missing people.
     """
-    walkers = [walk for walk in walks if walk.walks]
+    walkers = [walk for walk in walks if walk.moves]
     if not walks:
-        yield _nobody([walk for walk in movers if walk.walks], scale, dark)
+        yield _nobody([walk for walk in movers if walk.moves], scale, dark)
     elif scale is not None and (small := _small(walks, scale)):
         yield small
     if walkers and (slow := _too_slow(walkers, rate)):
@@ -52,10 +52,10 @@ def about_people(
         )
 
 
-def nobody_walks(walks: Sequence[Walk], movers: Sequence[Walk]) -> Finding:
-    """The finding on people who are seen, of whom none gets about: there is nobody whom a line could count."""
-    seen = "1 person is" if len(walks) == 1 else f"{len(walks)} people are"
-    moving = sum(walk.walks for walk in movers)
+def nobody_walks(walks: Sequence[Trajectory], movers: Sequence[Trajectory]) -> Finding:
+    """Make the finding on people who are detected, but stand: a line can count none of them."""
+    subject = "1 person is" if len(walks) == 1 else f"{len(walks)} people are"
+    moving = sum(walk.moves for walk in movers)
     advice = "look again while people walk through (--from, --seconds)"
     if moving:
         things = "1 thing that moves is" if moving == 1 else f"{moving} things that move are"
@@ -66,13 +66,13 @@ def nobody_walks(walks: Sequence[Walk], movers: Sequence[Walk]) -> Finding:
     return Finding(
         Code.NOBODY_WALKS,
         Severity.WARNING,
-        f"{seen} seen, and none walks farther than 1.5 times their own width: nobody can be counted",
+        f"{subject} seen, and none walks farther than 1.5 times their own width: nobody can be counted",
         advice,
         figures={"people": len(walks), "movers": moving},
     )
 
 
-def _nobody(moving: list[Walk], scale: float | None, dark: bool) -> Finding:
+def _nobody(moving: list[Trajectory], scale: float | None, dark: bool) -> Finding:
     if dark:
         advice = "mend the light first"
     elif not moving:
@@ -95,7 +95,7 @@ def _nobody(moving: list[Walk], scale: float | None, dark: bool) -> Finding:
     return Finding(Code.NOBODY, Severity.PROBLEM, "nobody was seen", advice, figures={"movers": len(moving)})
 
 
-def _small(walks: Sequence[Walk], scale: float) -> Finding | None:
+def _small(walks: Sequence[Trajectory], scale: float) -> Finding | None:
     pixels = float(np.median([walk.height for walk in walks])) * scale
     if pixels >= SMALL:
         return None
@@ -108,8 +108,8 @@ def _small(walks: Sequence[Walk], scale: float) -> Finding | None:
     )
 
 
-def _too_slow(walkers: Sequence[Walk], rate: float) -> Finding | None:
-    """Half of the people move by more than their own width between two frames, when they walk."""
+def _too_slow(walkers: Sequence[Trajectory], rate: float) -> Finding | None:
+    """Make the finding on a low rate: half of the walking people move by more than their width between two frames."""
     widths = float(np.median([np.percentile(walk.speeds, 75) / walk.width for walk in walkers]))
     step = widths / rate
     if step <= 1.0:

@@ -10,7 +10,7 @@ from services.cli.diagnosis.findings import Code, Finding, Severity
 from services.ingest.decoding.facts import Facts
 from services.ingest.decoding.fields import Fields
 
-_MENDED: Final = {
+_FILTERS: Final = {
     Fields.PROGRESSIVE: "setfield=prog",
     Fields.TOP_FIRST: "setfield=tff,bwdif=send_frame",
     Fields.BOTTOM_FIRST: "setfield=bff,bwdif=send_frame",
@@ -18,7 +18,7 @@ _MENDED: Final = {
 
 
 def about_video(facts: Facts, name: str) -> Iterator[Finding]:
-    """The findings on a file of this name."""
+    """Yield the findings on a video file; `name` is its path."""
     fields = facts.fields
     if fields is None or fields.shown is None or not fields.is_wrong:
         return
@@ -32,6 +32,6 @@ def about_video(facts: Facts, name: str) -> Iterator[Finding]:
         Code.FIELDS,
         Severity.WARNING,
         f"the file says that its pictures are {fields.marked}, and they are {fields.shown}: {harm}",
-        f"write it anew: ffmpeg -i {shlex.quote(name)} -vf {_MENDED[fields.shown]} -c:v libx264 out.mp4",
+        f"write it anew: ffmpeg -i {shlex.quote(name)} -vf {_FILTERS[fields.shown]} -c:v libx264 out.mp4",
         figures={"frames": fields.decided},
     )

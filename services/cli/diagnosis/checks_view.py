@@ -1,4 +1,4 @@
-"""What is wrong with the camera's picture."""
+"""Findings on the camera's picture."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Iterator
 from typing import Final
 
 from services.cli.diagnosis.findings import Code, Finding, Severity
-from services.cli.diagnosis.view import View
+from services.cli.diagnosis.view import ViewFigures
 
 BLACK: Final = 8.0
 BLACK_HIGHLIGHTS: Final = 20.0
 DARK: Final = 38.0
-"""Mean grey of 255. A shop by day lies at 90 to 140, one by its night lights at 40."""
+"""Mean grey level of 255. A shop by day has 90 to 140, one by its night lights 40."""
 FLAT: Final = 45.0
 """Grey levels between the darkest and the lightest twentieth: fog, a dirty lens, or the sun in it."""
 STILL_SECONDS: Final = 8.0
-"""A sensor's noise changes each frame a little; a picture that is the same for so long is no new picture."""
+"""Seconds without any change after which the picture is frozen: a sensor's noise changes each frame a little."""
 MOVED: Final = 0.02
 JOLTS: Final = 0.15
 
 
-def about_view(view: View, *, people: int) -> Iterator[Finding]:
-    """The findings on a view in which so many people were tracked."""
+def about_view(view: ViewFigures, *, people: int) -> Iterator[Finding]:
+    """Yield the findings on a view. `people` is the number of people tracked in it."""
     yield from _light(view)
     if view.still_seconds >= STILL_SECONDS:
         yield Finding(
@@ -49,7 +49,7 @@ def about_view(view: View, *, people: int) -> Iterator[Finding]:
         )
 
 
-def _light(view: View) -> Iterator[Finding]:
+def _light(view: ViewFigures) -> Iterator[Finding]:
     figures = {"brightness": round(view.brightness, 1), "contrast": round(view.contrast, 1)}
     if view.brightness < BLACK and view.highlights < BLACK_HIGHLIGHTS:
         yield Finding(

@@ -1,4 +1,4 @@
-"""A stretch of a source: so many seconds from a moment on, of a long film or of a camera without an end."""
+"""A clip of a source: a number of seconds from a time on, of a long video or an endless camera."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from services.kit.codec import Image
 SECOND = 1_000_000_000
 
 
-class Stretch:
-    """A source that begins later and ends sooner than the one beneath. It can be read once."""
+class SourceClip:
+    """A source that begins later and ends earlier than the one beneath. It can be read once."""
 
     def __init__(self, source: FrameSource, *, begin: float, seconds: float) -> None:
-        """Look at a part of a source.
+        """Cut a clip out of a source.
 
         Args:
-            source: freshly opened. It is closed by who opened it.
-            begin: seconds to pass over.
-            seconds: how long the part is.
+            source: freshly opened; its opener closes it.
+            begin: seconds to skip.
+            seconds: length of the clip.
         """
         self._source = source
         self._begin_ns, self._span_ns = round(begin * SECOND), round(seconds * SECOND)
@@ -29,12 +29,12 @@ class Stretch:
 
     @property
     def name(self) -> str:
-        """The source's."""
+        """Name of the source."""
         return self._source.name
 
     @property
     def policy(self) -> Policy:
-        """The source's."""
+        """Policy of the source."""
         return self._source.policy
 
     @property
@@ -44,12 +44,12 @@ class Stretch:
 
     @property
     def fps(self) -> float | None:
-        """Frames per second that the source says it has."""
+        """Frames per second, as the source declares."""
         return self._source.fps
 
     @property
     def length(self) -> int | None:
-        """About how many frames the stretch has."""
+        """Approximate number of frames of the clip."""
         if self.fps is None:
             return None
         span = round(self._span_ns / SECOND * self.fps)
@@ -59,16 +59,16 @@ class Stretch:
 
     @property
     def notes(self) -> list[Note]:
-        """The source's."""
+        """Notes on the source."""
         return self._source.notes
 
     @property
     def measured_fps(self) -> float | None:
-        """Frames per second that really came; None before the second one."""
+        """Frames per second that were really read; None before the second frame."""
         return (self._grabbed - 1) * SECOND / self._last_ns if self._last_ns else None
 
     def grab(self) -> int | None:
-        """Go to the next frame of the stretch; its time is counted from the stretch's first one."""
+        """Advance to the next frame, and return its time in ns since the clip's first frame; None at the end."""
         while (pts_ns := self._source.grab()) is not None and pts_ns < self._begin_ns:
             pass
         if pts_ns is None:
@@ -82,11 +82,11 @@ class Stretch:
         return at
 
     def retrieve(self) -> Image:
-        """The picture of the frame that `grab` went to."""
+        """Return the picture of the frame that `grab` advanced to."""
         return self._source.retrieve()
 
     def content_sha256(self) -> str:
-        """Of the name alone, so that a camera has one too: nothing of what is seen here is kept."""
+        """Hash the name only, so that cameras have a hash, too: nothing of a clip is stored."""
         return hashlib.sha256(self.name.encode()).hexdigest()
 
     def close(self) -> None:

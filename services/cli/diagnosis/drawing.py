@@ -1,4 +1,4 @@
-"""The picture of a diagnosis: the empty scene, where people walk and when, the line there is, and the proposed one."""
+"""Picture of a diagnosis: the empty scene, people's trajectories by time, the present lines and the proposed one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 from contracts.spec import CountingLine, Side
 from services.cli.counting.annotation import IN_COLOUR
 from services.cli.diagnosis.examination import Diagnosis, Observation
-from services.cli.diagnosis.trajectories import STEP, Floats, Walk
+from services.cli.diagnosis.trajectories import STEP, Floats, Trajectory
 from services.kit.codec import Image
 
 Colour = tuple[int, int, int]
 Pixel = tuple[int, int]
 
 WIDTH: Final = 1280
-"""Pixels that a picture has at least."""
+"""Least width of the picture, pixels."""
 LEGEND: Final = 76
 _LINE: Colour = (0, 215, 255)
 _PROPOSED: Colour = (255, 120, 255)
@@ -30,41 +30,41 @@ _FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 _SUBPIXEL_BITS: Final = 4
 
 
-def draw(scene: Image, seen: Observation, diagnosis: Diagnosis, lines: Sequence[CountingLine]) -> Image:
-    """Draw it.
+def draw(scene: Image, observation: Observation, diagnosis: Diagnosis, lines: Sequence[CountingLine]) -> Image:
+    """Draw a diagnosis.
 
     Args:
-        scene: a picture of what the camera looks at, of the observation's size.
-        seen: whose walks are drawn.
-        diagnosis: whose proposed line is drawn, unless all is well with the line there is.
-        lines: that count.
+        scene: a picture of the scene, of the observation's size.
+        observation: the observation with the trajectories to draw.
+        diagnosis: its proposed line is drawn, unless all is well with the present lines.
+        lines: the camera's present lines.
 
     Returns:
         BGR, at least `WIDTH` wide, with a legend below.
     """
-    scale = max(1.0, WIDTH / seen.size[0])
-    size = (round(seen.size[0] * scale), round(seen.size[1] * scale))
+    scale = max(1.0, WIDTH / observation.size[0])
+    size = (round(observation.size[0] * scale), round(observation.size[1] * scale))
     picture = _muted(cast("Image", cv2.resize(scene, size, interpolation=cv2.INTER_CUBIC)))
     anchor = lines[0].anchor if lines else CountingLine.model_fields["anchor"].default
-    paths = [walk.anchors(anchor) * scale for walk in seen.walks]
-    picture = _heated(picture, seen.walks, paths, scale)
-    for walk, path in zip(seen.walks, paths, strict=True):
-        _path(picture, walk, path, seen.seconds)
+    paths = [walk.anchors(anchor) * scale for walk in observation.walks]
+    picture = _heated(picture, observation.walks, paths, scale)
+    for walk, path in zip(observation.walks, paths, strict=True):
+        _path(picture, walk, path, observation.seconds)
     for line in lines:
         _line(picture, line, _LINE)
     if diagnosis.proposal and not (lines and diagnosis.well):
         _line(picture, diagnosis.proposal.line, _PROPOSED, dashed=True)
-    return cast("Image", np.vstack([picture, _legend(size[0], seen, diagnosis, lines)]))
+    return cast("Image", np.vstack([picture, _legend(size[0], observation, diagnosis, lines)]))
 
 
 def _muted(scene: Image) -> Image:
-    """The scene, greyer and darker, so that what is drawn over it stands out."""
+    """Make the scene greyer and darker, so that drawings stand out."""
     grey = cv2.cvtColor(cv2.cvtColor(scene, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     return cast("Image", cv2.addWeighted(scene, 0.25, grey, 0.45, 0))
 
 
-def _heated(picture: Image, walks: Sequence[Walk], paths: Sequence[Floats], scale: float) -> Image:
-    """Lay heat over the picture, by the time that people spend in a place."""
+def _heated(picture: Image, walks: Sequence[Trajectory], paths: Sequence[Floats], scale: float) -> Image:
+    """Overlay a heat map of the time that people spend in a place."""
     if not walks:
         return picture
     height, width = picture.shape[:2]
@@ -74,18 +74,18 @@ def _heated(picture: Image, walks: Sequence[Walk], paths: Sequence[Floats], scal
         np.add.at(heat, (y, x), STEP)
     sigma = 0.3 * scale * float(np.median([walk.width for walk in walks]))
     heat = cv2.GaussianBlur(heat, (0, 0), max(4.0, sigma)).astype(np.float32)
-    # The square root lets a way show beside a place where somebody stood for a minute.
+    # The square root keeps paths visible beside a place where a person stood for a minute.
     share = np.sqrt(np.clip(heat / max(float(np.percentile(heat[heat > heat.max() / 50], 97)), 1e-9), 0, 1))
     glow = cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_INFERNO).astype(np.float32)
     alpha = (0.62 * share)[:, :, None]
     return cast("Image", (picture * (1 - alpha) + glow * alpha).astype(np.uint8))
 
 
-def _path(picture: Image, walk: Walk, path: Floats, seconds: float) -> None:
+def _path(picture: Image, walk: Trajectory, path: Floats, seconds: float) -> None:
     points = np.round(path * 2**_SUBPIXEL_BITS).astype(np.int32)
     cv2.polylines(picture, [points[:, None]], False, _DARK, 4, cv2.LINE_AA, _SUBPIXEL_BITS)
-    for at, one, two in zip(walk.at, points[:-1].tolist(), points[1:].tolist(), strict=False):
-        cv2.line(picture, one, two, _time_colour(at / seconds), 2, cv2.LINE_AA, _SUBPIXEL_BITS)
+    for at, start, end in zip(walk.at, points[:-1].tolist(), points[1:].tolist(), strict=False):
+        cv2.line(picture, start, end, _time_colour(at / seconds), 2, cv2.LINE_AA, _SUBPIXEL_BITS)
     first, last = _time_colour(walk.at[0] / seconds), _time_colour(walk.at[-1] / seconds)
     cv2.circle(picture, _pixel(path[0]), 5, _DARK, -1, cv2.LINE_AA)
     cv2.circle(picture, _pixel(path[0]), 4, first, -1, cv2.LINE_AA)
@@ -109,12 +109,12 @@ def _line(picture: Image, line: CountingLine, colour: Colour, *, dashed: bool = 
     a, b = np.array((line.x1 * width, line.y1 * height)), np.array((line.x2 * width, line.y2 * height))
     pieces = _dashes(a, b) if dashed else [(a, b)]
     for thick, shade in ((7, _DARK), (3, colour)):
-        for one, two in pieces:
-            cv2.line(picture, _pixel(one), _pixel(two), shade, thick, cv2.LINE_AA)
+        for start, end in pieces:
+            cv2.line(picture, _pixel(start), _pixel(end), shade, thick, cv2.LINE_AA)
     for end in (a, b):
         cv2.circle(picture, _pixel(end), 7, _DARK, -1, cv2.LINE_AA)
         cv2.circle(picture, _pixel(end), 5, colour, -1, cv2.LINE_AA)
-    # With y down, the right hand of who walks along (dx, dy) points along (-dy, dx).
+    # With y down, the right hand of a person walking along (dx, dy) points along (-dy, dx).
     dx, dy = (b - a) / np.hypot(*(b - a))
     to_in = np.array((-dy, dx)) * (1 if line.in_side is Side.RIGHT else -1)
     middle = (a + b) / 2
@@ -126,18 +126,18 @@ def _line(picture: Image, line: CountingLine, colour: Colour, *, dashed: bool = 
 
 
 def _dashes(a: Floats, b: Floats) -> list[tuple[Floats, Floats]]:
-    """Pieces of a line, with gaps between them."""
+    """Split a line into dashes."""
     count = max(2, round(float(np.hypot(*(b - a))) / 30))
     return [(a + (b - a) * (i / count), a + (b - a) * ((i + 0.6) / count)) for i in range(count)]
 
 
-def _legend(width: int, seen: Observation, diagnosis: Diagnosis, lines: Sequence[CountingLine]) -> Image:
+def _legend(width: int, observation: Observation, diagnosis: Diagnosis, lines: Sequence[CountingLine]) -> Image:
     legend = np.full((LEGEND, width, 3), _DARK, np.uint8)
     bar = width // 4
     ramp = np.array([_time_colour(i / bar) for i in range(bar)], np.uint8)
     legend[16:28, 20 : 20 + bar] = ramp
     _text(legend, "0 s", (20, 54), _WHITE)
-    end = f"{seen.seconds:.0f} s"
+    end = f"{observation.seconds:.0f} s"
     _text(legend, end, (20 + bar - cv2.getTextSize(end, _FONT, 0.55, 1)[0][0], 54), _WHITE)
     x, y = 60 + bar, 30
     if lines:
@@ -146,11 +146,11 @@ def _legend(width: int, seen: Observation, diagnosis: Diagnosis, lines: Sequence
         _text(legend, names, (x + 52, y), _WHITE)
     if diagnosis.proposal and not (lines and diagnosis.well):
         y = 60 if lines else 44
-        for one, two in _dashes(np.array((x, y - 5.0)), np.array((x + 40, y - 5.0))):
-            cv2.line(legend, _pixel(one), _pixel(two), _PROPOSED, 3, cv2.LINE_AA)
+        for start, stop in _dashes(np.array((x, y - 5.0)), np.array((x + 40, y - 5.0))):
+            cv2.line(legend, _pixel(start), _pixel(stop), _PROPOSED, 3, cv2.LINE_AA)
         proposal = diagnosis.proposal
         _text(legend, f"proposed: {proposal.pasted}", (x + 52, y), _WHITE)
-    people = "1 person walked" if seen.walkers == 1 else f"{seen.walkers} people walked"
+    people = "1 person walked" if observation.walkers == 1 else f"{observation.walkers} people walked"
     _text(legend, people, (width - 20 - cv2.getTextSize(people, _FONT, 0.55, 1)[0][0], 30), _GREY)
     return legend
 

@@ -1,4 +1,4 @@
-"""From what was observed in a minute to all findings and a proposed line."""
+"""Derivation of all findings and a proposed line from an observation."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from services.cli.diagnosis.checks_people import about_people, nobody_walks
 from services.cli.diagnosis.checks_view import DARK, about_view
 from services.cli.diagnosis.findings import Code, Finding, Severity, ranked
 from services.cli.diagnosis.proposal import Proposal, propose
-from services.cli.diagnosis.trajectories import Walk
-from services.cli.diagnosis.view import View
+from services.cli.diagnosis.trajectories import Trajectory
+from services.cli.diagnosis.view import ViewFigures
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What was seen of a camera.
+    """The observation of a camera over a minute.
 
     Attributes:
         size: width and height of the frames, pixels.
-        seconds: looked at.
-        rate: frames per second that are counted with.
-        scale: pixels of the model's input per pixel of the frame, downwards, where it looks closest; None where the
-            model has no such input.
-        view: the picture in figures.
-        walks: of the people that the model saw.
-        movers: what moves, as background subtraction sees it.
+        seconds: length of the observation.
+        rate: processed frames per second.
+        scale: pixels of the model's input per pixel of the frame, vertically, with slicing where it is used; None for
+            a model without an input of its own.
+        view: statistics of the picture.
+        walks: trajectories of the people that the model detected.
+        movers: trajectories of anything that moves, by background subtraction.
     """
 
     size: tuple[int, int]
     seconds: float
     rate: float
     scale: float | None
-    view: View
-    walks: tuple[Walk, ...]
-    movers: tuple[Walk, ...] = ()
+    view: ViewFigures
+    walks: tuple[Trajectory, ...]
+    movers: tuple[Trajectory, ...] = ()
 
     @property
     def walkers(self) -> int:
-        """How many walk."""
-        return sum(walk.walks for walk in self.walks)
+        """Number of people who walk."""
+        return sum(walk.moves for walk in self.walks)
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Findings, most important first, the line that would count best, and how many walk or cross a line."""
+    """The result: findings, most important first; the line that would count best; the number of people who walk."""
 
     findings: tuple[Finding, ...]
     proposal: Proposal | None
@@ -56,34 +56,40 @@ class Diagnosis:
 
     @property
     def well(self) -> bool:
-        """Whether nothing is wrong."""
-        return all(one.severity in (Severity.FINE, Severity.QUESTION) for one in self.findings)
+        """True if there is neither a problem nor a warning."""
+        return all(finding.severity in (Severity.FINE, Severity.QUESTION) for finding in self.findings)
 
 
-def diagnose(seen: Observation, lines: tuple[CountingLine, ...], before: Iterable[Finding] = ()) -> Diagnosis:
-    """Say what is wrong with a camera and its lines; with no line, only where one should be.
+def diagnose(observation: Observation, lines: tuple[CountingLine, ...], before: Iterable[Finding] = ()) -> Diagnosis:
+    """Diagnose a camera and its lines; without a line, propose one.
 
     Args:
-        seen: of the camera.
-        lines: that count.
-        before: what else was found.
+        observation: the observation of the camera.
+        lines: the camera's lines.
+        before: findings to include, such as those on the video file.
     """
-    proposal = propose(seen.walks, seen.size, lines[0] if lines else None)
-    found = [
+    proposal = propose(observation.walks, observation.size, lines[0] if lines else None)
+    findings = [
         *before,
-        *about_view(seen.view, people=len(seen.walks)),
-        *about_people(seen.walks, seen.movers, scale=seen.scale, rate=seen.rate, dark=seen.view.brightness < DARK),
+        *about_view(observation.view, people=len(observation.walks)),
+        *about_people(
+            observation.walks,
+            observation.movers,
+            scale=observation.scale,
+            rate=observation.rate,
+            dark=observation.view.brightness < DARK,
+        ),
     ]
     for line in lines:
-        found += about_line(line, seen.walks, seen.size, proposal)
+        findings += about_line(line, observation.walks, observation.size, proposal)
     if not lines:
-        found.append(_no_line(proposal))
-    walkers = sum(walk.walks or bool(_crossed(seen, lines, walk)) for walk in seen.walks)
-    if seen.walks and not walkers:
-        found.append(nobody_walks(seen.walks, seen.movers))
-    diagnosis = Diagnosis(ranked(found), proposal, walkers)
+        findings.append(_no_line(proposal))
+    walkers = sum(walk.moves or bool(_crossed(observation, lines, walk)) for walk in observation.walks)
+    if observation.walks and not walkers:
+        findings.append(nobody_walks(observation.walks, observation.movers))
+    diagnosis = Diagnosis(ranked(findings), proposal, walkers)
     if lines and diagnosis.well:
-        return Diagnosis((*diagnosis.findings, _all_well(seen, lines, walkers)), proposal, walkers)
+        return Diagnosis((*diagnosis.findings, _all_well(observation, lines, walkers)), proposal, walkers)
     return diagnosis
 
 
@@ -101,18 +107,18 @@ def _no_line(proposal: Proposal | None) -> Finding:
     )
 
 
-def _all_well(seen: Observation, lines: tuple[CountingLine, ...], walkers: int) -> Finding:
-    every = [one for walk in seen.walks for one in _crossed(seen, lines, walk)]
-    ins = every.count(Direction.IN)
-    outs = len(every) - ins
+def _all_well(observation: Observation, lines: tuple[CountingLine, ...], walkers: int) -> Finding:
+    directions = [direction for walk in observation.walks for direction in _crossed(observation, lines, walk)]
+    ins = directions.count(Direction.IN)
+    outs = len(directions) - ins
     people = "1 person walks" if walkers == 1 else f"{walkers} people walk"
     return Finding(
         Code.ALL_WELL,
         Severity.FINE,
-        f"all is well: {people}, IN {ins} and OUT {outs} in {seen.seconds:.0f} s",
+        f"all is well: {people}, IN {ins} and OUT {outs} in {observation.seconds:.0f} s",
         figures={"in": ins, "out": outs, "walkers": walkers},
     )
 
 
-def _crossed(seen: Observation, lines: tuple[CountingLine, ...], walk: Walk) -> list[Direction]:
-    return [one for line in lines for one in crossings_of(line, walk, seen.size)]
+def _crossed(observation: Observation, lines: tuple[CountingLine, ...], walk: Trajectory) -> list[Direction]:
+    return [direction for line in lines for direction in crossings_of(line, walk, observation.size)]

@@ -1,4 +1,4 @@
-"""What `metrica doctor` can find, and in which order of importance."""
+"""Findings of `metrica doctor`, in order of importance."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """How a finding bears on the counts."""
+    """Effect of a finding on the counts."""
 
     PROBLEM = "problem"
-    """Counts are wrong, or there are none, until somebody changes this."""
+    """Counts are wrong or missing until this is fixed."""
     WARNING = "warning"
     """Some counts are likely wrong."""
     QUESTION = "question"
-    """Only somebody who knows the place can say."""
+    """Depends on the place: a person who knows it must decide."""
     FINE = "fine"
 
 
 class Code(StrEnum):
-    """The findings, the most important first: what spoils the picture spoils all that follows."""
+    """Kinds of findings, the most important first: a bad picture causes the later ones, too."""
 
     BLACK = "black"
     TOO_DARK = "too_dark"
@@ -46,13 +46,13 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was found.
+    """A finding.
 
     Attributes:
-        what: is the case, in one sentence part that begins in lower case and ends without a full stop.
-        advice: what to do, likewise.
-        line: the id of the line that it is about.
-        figures: what it rests on.
+        what: the fact, as a clause that begins in lower case and ends without a full stop.
+        advice: the remedy, likewise.
+        line: id of the line concerned.
+        figures: the numbers behind it.
     """
 
     code: Code
@@ -64,11 +64,11 @@ class Finding:
 
     @property
     def sentence(self) -> str:
-        """In words, on one line."""
+        """The finding as one line of text."""
         return f"{self.what}: {self.advice}" if self.advice else self.what
 
 
 def ranked(findings: list[Finding]) -> tuple[Finding, ...]:
-    """The most important first: by severity, then in the order of the codes."""
+    """Sort findings by severity, then by code; the most important first."""
     severities, codes = list(Severity), list(Code)
-    return tuple(sorted(findings, key=lambda one: (severities.index(one.severity), codes.index(one.code))))
+    return tuple(sorted(findings, key=lambda each: (severities.index(each.severity), codes.index(each.code))))

@@ -1,4 +1,4 @@
-"""Where people went: the tracker's paths, joined per person and sampled evenly in time."""
+"""Trajectories of people: the tracker's paths, joined per person and sampled evenly in time."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from contracts.spec import Anchor
 Floats = NDArray[np.float64]
 
 STEP: Final = 0.1
-"""Seconds between two samples of a walk."""
+"""Seconds between two samples of a trajectory."""
 WALKS_FROM: Final = 1.5
-"""Who gets about by less than so many of their own widths stands. Widths, not heights: before a camera that hangs low
-a person fills the picture's height, and walks through it nevertheless."""
+"""Least extent of a walking person's trajectory, in widths of the person. Widths rather than heights: in front of a low
+camera, a walking person fills the frame's height."""
 SLOW: Final = 0.4
 """Widths per second below which a person stands: a quarter of a stroll."""
 _SPEED_WINDOW: Final = 5
-"""Samples over which speed is measured: in half a second a box's jitter weighs little."""
+"""Samples over which speed is measured: over half a second, a box's jitter has little weight."""
 
 
 @dataclass(frozen=True)
-class Walk:
-    """One tracked person.
+class Trajectory:
+    """The trajectory of one tracked person.
 
     Attributes:
-        at: (N,) seconds since the first frame, even steps.
+        at: (N,) seconds since the first frame, in equal steps.
         boxes: (N, 4) x1, y1, x2, y2 in pixels of the frame.
     """
 
@@ -39,23 +39,23 @@ class Walk:
     boxes: Floats
 
     def anchors(self, anchor: Anchor) -> Floats:
-        """(N, 2) the points that have to cross a line, pixels."""
+        """Return the points that must cross a line, (N, 2) pixels."""
         x1, y1, x2, y2 = self.boxes.T
         return np.stack([(x1 + x2) / 2, y2 if anchor is Anchor.FOOT else (y1 + y2) / 2], axis=1)
 
     @cached_property
     def height(self) -> float:
-        """Of the person, pixels."""
+        """Height of the person, pixels."""
         return max(1.0, float(np.median(self.boxes[:, 3] - self.boxes[:, 1])))
 
     @cached_property
     def width(self) -> float:
-        """Of the person, pixels."""
+        """Width of the person, pixels."""
         return max(1.0, float(np.median(self.boxes[:, 2] - self.boxes[:, 0])))
 
     @cached_property
     def speeds(self) -> Floats:
-        """(N,) pixels per second of the box's middle."""
+        """Speed of the box's centre, (N,) pixels per second."""
         points = self.anchors(Anchor.CENTER)
         window = min(_SPEED_WINDOW, len(points) - 1)
         steps = np.hypot(*(points[window:] - points[:-window]).T) / (self.at[window:] - self.at[:-window])
@@ -64,41 +64,41 @@ class Walk:
 
     @property
     def slow(self) -> NDArray[np.bool_]:
-        """(N,) when the person stands."""
+        """Mask of the samples at which the person stands, (N,)."""
         return self.speeds < SLOW * self.width
 
     @cached_property
-    def walks(self) -> bool:
-        """Whether the person gets about at all."""
+    def moves(self) -> bool:
+        """True if the person walks rather than stands all the time."""
         points = self.anchors(Anchor.CENTER)
         return float(np.hypot(*np.ptp(points, axis=0))) >= WALKS_FROM * self.width
 
 
-def walks_of(paths: Iterable[Path], start: int) -> tuple[Walk, ...]:
-    """Join the pieces of paths to walks, by track.
+def trajectories_of(paths: Iterable[Path], start: int) -> tuple[Trajectory, ...]:
+    """Join the parts of paths to trajectories, by track.
 
     Args:
         paths: of one session, in any order.
         start: captured_at of the session's first frame, ns.
     """
-    pieces: dict[int, list[Path]] = {}
+    by_track: dict[int, list[Path]] = {}
     for path in paths:
-        pieces.setdefault(path.track, []).append(path)
-    walks = (_join(sorted(parts, key=lambda path: path.part), start) for _, parts in sorted(pieces.items()))
+        by_track.setdefault(path.track, []).append(path)
+    walks = (_join(sorted(parts, key=lambda path: path.part), start) for _, parts in sorted(by_track.items()))
     return tuple(walk for walk in walks if walk is not None)
 
 
-def walk_of(at: Floats, boxes: Floats) -> Walk | None:
-    """A walk through boxes (N, 4) at rising times (N,) in seconds; None if it is shorter than two samples."""
+def trajectory_of(at: Floats, boxes: Floats) -> Trajectory | None:
+    """Make a trajectory of boxes (N, 4) at rising times (N,) in seconds; None if it is shorter than two samples."""
     if len(at) < 2 or at[-1] - at[0] < STEP:
         return None
     even = np.arange(at[0], at[-1] + STEP / 2, STEP)
-    return Walk(even, np.stack([np.interp(even, at, edge) for edge in boxes.T], axis=1))
+    return Trajectory(even, np.stack([np.interp(even, at, edge) for edge in boxes.T], axis=1))
 
 
-def _join(parts: list[Path], start: int) -> Walk | None:
+def _join(parts: list[Path], start: int) -> Trajectory | None:
     at = np.array([(path.at - start) / 1e9 + point.t / 1e3 for path in parts for point in path.points])
     boxes = np.array([point.box for path in parts for point in path.points]).reshape(-1, 4)
-    # A piece begins with the point that ended the one before.
+    # A part begins with the point that ended the one before.
     rising = np.concatenate([[True], np.diff(at) > 0])
-    return walk_of(at[rising], boxes[rising])
+    return trajectory_of(at[rising], boxes[rising])

@@ -1,4 +1,4 @@
-"""What the camera's picture itself is like: its light, whether it moves at all, and whether the camera stands still."""
+"""Statistics of the camera's picture: light, contrast, frozen pictures and motion of the camera."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from services.kit.codec import Image
 Grey = NDArray[np.uint8]
 
 WIDTH: Final = 240
-"""Pixels that a frame is shrunk to: noise goes, light and motion stay."""
+"""Width in pixels to which a frame is shrunk, to remove noise and keep light and motion."""
 STILL: Final = 1
-"""Grey levels: a frame in which no pixel differs more from the one before is the same picture again."""
+"""Grey levels: a frame in which no pixel differs more from the one before is the same picture."""
 KEPT: Final = 25
-"""Frames kept to make the empty scene of."""
+"""Number of frames that are kept to compute the empty scene."""
 _CORNERS: Final = 120
 _ENOUGH: Final = 12
-"""Corners that must be found again before the camera's motion is told from them."""
+"""Least number of matched corners to estimate the camera's motion from."""
 _REFERENCE_SECONDS: Final = 1.0
 _Points = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """A stretch of pictures in figures. Grey levels go from 0 to 255, shifts are parts of the picture's width.
+class ViewFigures:
+    """Statistics of a clip. Grey levels are 0 to 255, shifts are fractions of the picture's width.
 
     Attributes:
-        frames: looked at.
-        brightness: median over the frames of their mean grey.
-        highlights: the same of the level that 95 % of the pixels stay below.
-        contrast: the same of the range of grey that the middle 90 % of the pixels span.
-        still_seconds: the longest time in which the picture did not change at all.
+        frames: number of frames.
+        brightness: median over the frames of the mean grey level.
+        highlights: median of the 95th percentile of the grey levels.
+        contrast: median of the range between the 5th and 95th percentile.
+        still_seconds: longest time without any change of the picture.
         jolts: share of the frames in which the whole picture jumped by more than 0.4 % of its width.
-        moved: how far the picture lies from where it lay at the beginning.
+        moved: shift of the picture at the end, relative to the beginning.
     """
 
     frames: int
@@ -66,8 +66,8 @@ class ViewMeter:
         self._kept: list[Image] = []
         self._every = 1
 
-    def see(self, picture: Image, at: float) -> None:
-        """Take in the frame of a time, in seconds."""
+    def add(self, picture: Image, at: float) -> None:
+        """Add a frame with its time in seconds."""
         grey = _shrunk(picture)
         low, high = np.percentile(grey, (5, 95))
         self._light.append((float(grey.mean()), float(high), float(high - low)))
@@ -88,23 +88,23 @@ class ViewMeter:
         self._keep(picture)
 
     def _keep(self, picture: Image) -> None:
-        """Keep pictures from all of the time, however long it is."""
+        """Keep a bounded number of pictures, spread evenly over the whole time."""
         if (len(self._light) - 1) % self._every == 0:
             self._kept.append(picture)
         if len(self._kept) == 2 * KEPT:
             self._kept, self._every = self._kept[::2], self._every * 2
 
-    def view(self) -> View:
-        """What has been measured.
+    def view(self) -> ViewFigures:
+        """Return the statistics.
 
         Raises:
-            ValueError: no frame has been seen.
+            ValueError: no frame was added.
         """
         if not self._light:
-            raise ValueError("no frame has been seen")
+            raise ValueError("no frame was added")
         brightness, highlights, contrast = np.median(np.array(self._light), axis=0).tolist()
         last = self._displaced[-max(1, len(self._displaced) // 5) :]
-        return View(
+        return ViewFigures(
             frames=len(self._light),
             brightness=brightness,
             highlights=highlights,
@@ -115,7 +115,7 @@ class ViewMeter:
         )
 
     def scene(self) -> Image:
-        """The scene without those who walk through it: the median of pictures from all of the time."""
+        """Return the scene without moving people: the median of pictures from the whole time."""
         size = self._kept[-1].shape
         same = [picture for picture in self._kept if picture.shape == size]
         return cast("Image", np.median(np.stack(same[:: max(1, len(same) // KEPT)]), axis=0).astype(np.uint8))
@@ -129,18 +129,18 @@ def _shrunk(picture: Image) -> Grey:
 
 
 def _shift(before: Grey, after: Grey) -> float | None:
-    """How far the whole picture has moved, pixels: the median over corners that are found again (Lucas and Kanade).
+    """Return the shift of the whole picture in pixels: the median over matched corners (Lucas and Kanade).
 
-    People move a few corners, the camera moves all. None where there is too little to hold on to.
+    People move a few corners, the camera moves all. None if there are too few corners.
     """
     if before.shape != after.shape:
         return None
     corners = cast("_Points | None", cv2.goodFeaturesToTrack(before, _CORNERS, 0.02, 5))
     if corners is None or len(corners) < _ENOUGH:
         return None
-    found, status, _ = cv2.calcOpticalFlowPyrLK(before, after, corners, cast("_Points", None), maxLevel=4)
+    matched, status, _ = cv2.calcOpticalFlowPyrLK(before, after, corners, cast("_Points", None), maxLevel=4)
     again = np.asarray(status).ravel() == 1
     if again.sum() < max(_ENOUGH, len(corners) // 3):
         return None
-    moves = (np.asarray(found) - corners).reshape(-1, 2)[again]
+    moves = (np.asarray(matched) - corners).reshape(-1, 2)[again]
     return float(np.hypot(*np.median(moves, axis=0)))

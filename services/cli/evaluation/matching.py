@@ -1,4 +1,4 @@
-"""Counted crossings against true ones: which belong together, and what is left over."""
+"""Matching of counted crossings with true ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contracts.identity import Direction
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """A crossing, reduced to its frame and direction. `frame` counts the clip's own frames; fractions are meant."""
+    """The frame and direction of a crossing. `frame` counts the clip's own frames, and may be a fraction."""
 
     frame: float
     direction: Direction
@@ -18,15 +18,15 @@ class Instant:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """How a count compares with the truth.
+    """The result of comparing a count with the truth.
 
     Attributes:
-        matched: pairs of a counted and a true crossing: same direction, near in time, each used once.
+        matched: pairs of a counted and a true crossing of the same direction, near in time, each used once.
         missed: true crossings without a partner.
-        false: counted crossings without a partner; those in the wrong direction are among them.
-        wrong_direction: of the false ones, those that have a missed one of the other direction near them.
+        false: counted crossings without a partner, including those in the wrong direction.
+        wrong_direction: number of false ones near a missed one of the other direction.
         missed_at: the missed ones, in order of time.
-        false_at: the false ones likewise.
+        false_at: the false ones, in order of time.
     """
 
     matched: int
@@ -38,12 +38,12 @@ class Matching:
 
 
 def match(counted: Sequence[Instant], true: Sequence[Instant], *, tolerance: float) -> Matching:
-    """Compare a count with the truth; of all ways to pair them, one with the most pairs.
+    """Compare a count with the truth, by a matching with the greatest number of pairs.
 
     Args:
         counted: in any order.
         true: in any order.
-        tolerance: frames that a pair may lie apart.
+        tolerance: greatest distance of a pair, in frames.
     """
     matched = 0
     missed: dict[Direction, list[float]] = {}
@@ -69,9 +69,9 @@ def _in_order(frames: dict[Direction, list[float]]) -> tuple[Instant, ...]:
 
 
 def _pair(counted: list[float], true: list[float], tolerance: float) -> tuple[int, list[float], list[float]]:
-    """Pair frames that lie near each other: the number of pairs, and what is left of both.
+    """Pair frames that are near each other. Returns the number of pairs, and the unpaired frames of both lists.
 
-    All windows being equally wide, taking the earliest partner that is still near leaves no better choice for later.
+    Taking the earliest partner in reach is optimal, since all windows have the same width.
     """
     left_counted, left_true = sorted(counted), sorted(true)
     pairs, single_counted, single_true = 0, [], []

@@ -1,9 +1,9 @@
-"""How well tracks fit the truth: MOTA, IDF1 and HOTA, by the library `trackers`, which follows the official TrackEval.
+"""Scores of tracks: MOTA, IDF1 and HOTA, by the library `trackers`, which follows the official TrackEval.
 
 MOTA and ID switches: Bernardin & Stiefelhagen, Evaluating Multiple Object Tracking Performance, 2008. IDF1: Ristani et
 al., Performance Measures and a Data Set for Multi-Target, Multi-Camera Tracking, 2016. HOTA: Luiten et al., HOTA: A
-Higher Order Metric for Evaluating Multi-Object Tracking, 2021. A track fits a person where their boxes overlap by half;
-HOTA averages over more and less.
+Higher Order Metric for Evaluating Multi-Object Tracking, 2021. A track matches a person if their boxes have an IoU of
+one half; HOTA averages over several thresholds.
 """
 
 from __future__ import annotations
@@ -14,28 +14,30 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from services.cli.console.errors import Refused
-from services.cli.evaluation.mot_text import Boxes, Numbers, Truth
+from services.cli.console.errors import CommandError
+from services.cli.evaluation.mot_text import Boxes, GroundTruth, Numbers
 from services.tracker.tracking.association import assign, overlaps
 from services.tracker.tracking.kalman import Floats
 from services.tracker.tracking.track_table import Mask
 
-FITS: Final = 0.5
+MATCH_IOU: Final = 0.5
 
 Figures = dict[str, Any]
-"""Of the library, by their names there; some are arrays."""
+"""Figures by the library's names; some are arrays."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
-    """The figures of one sequence, or of several together.
+class MotScore:
+    """The scores of one sequence, or of several together.
 
     Attributes:
-        mota, idf1, hota: percent.
-        switches: how often a person's box went over to another track.
-        false: boxes where nobody is.
-        missed: people's boxes that no track has.
-        parts: what the library needs to add sequences up.
+        mota: percent.
+        idf1: percent.
+        hota: percent.
+        switches: number of times that a person's track id changed.
+        false: number of boxes without a person.
+        missed: number of people's boxes without a track.
+        parts: the library's figures, from which sequences are summed up.
     """
 
     mota: float
@@ -47,8 +49,8 @@ class Fit:
     parts: tuple[Figures, Figures, Figures]
 
     @classmethod
-    def of(cls, clear: Figures, identity: Figures, hota: Figures) -> Fit:
-        """From the library's figures."""
+    def of(cls, clear: Figures, identity: Figures, hota: Figures) -> MotScore:
+        """Convert the library's figures."""
         return cls(
             mota=100 * float(clear["MOTA"]),
             idf1=100 * float(identity["IDF1"]),
@@ -60,63 +62,63 @@ class Fit:
         )
 
     def as_json(self) -> dict[str, int | float]:
-        """The figures in `--json`."""
+        """Return the scores for `--json`."""
         percents = {"mota": self.mota, "idf1": self.idf1, "hota": self.hota}
         counts = {"id_switches": self.switches, "false": self.false, "missed": self.missed}
         return {name: round(percent, 2) for name, percent in percents.items()} | counts
 
 
-def fit(truth: Truth, tracks: Boxes, frames: int) -> Fit:
-    """Compare tracks with the truth, over so many frames.
+def score_tracks(truth: GroundTruth, tracks: Boxes, frames: int) -> MotScore:
+    """Compare tracks with the truth, over frames 1 to `frames`.
 
     Raises:
-        Refused: the library is not installed.
+        CommandError: the library is not installed.
     """
     library = _library()
     names: list[Numbers] = []
-    found: list[Numbers] = []
+    tracked: list[Numbers] = []
     overlap: list[Floats] = []
     by_frame = (boxes.by_frame(frames) for boxes in (_numbered(truth.people), truth.ignored, _numbered(tracks)))
-    for people, ignored, seen in zip(*by_frame, strict=True):
-        judged = seen.take(~_on_distractors(people, ignored, seen))
+    for people, ignored, boxes in zip(*by_frame, strict=True):
+        judged = boxes.take(~_on_distractors(people, ignored, boxes))
         names.append(people.person)
-        found.append(judged.person)
+        tracked.append(judged.person)
         overlap.append(overlaps(people.corners, judged.corners)[0])
-    return Fit.of(
-        library.compute_clear_metrics(names, found, overlap, threshold=FITS),
-        library.compute_identity_metrics(names, found, overlap, threshold=FITS),
-        library.compute_hota_metrics(names, found, overlap),
+    return MotScore.of(
+        library.compute_clear_metrics(names, tracked, overlap, threshold=MATCH_IOU),
+        library.compute_identity_metrics(names, tracked, overlap, threshold=MATCH_IOU),
+        library.compute_hota_metrics(names, tracked, overlap),
     )
 
 
-def together(fits: Many[Fit]) -> Fit:
-    """The figures of several sequences as if they were one: frames are added, not averages averaged."""
+def combined(scores: Many[MotScore]) -> MotScore:
+    """Combine the scores of several sequences as if they were one: by frames rather than by averages."""
     library = _library()
-    clear, identity, hota = ([fit.parts[kind] for fit in fits] for kind in range(3))
-    return Fit.of(
+    clear, identity, hota = ([score.parts[kind] for score in scores] for kind in range(3))
+    return MotScore.of(
         library.aggregate_clear_metrics(clear),
         library.aggregate_identity_metrics(identity),
         library.aggregate_hota_metrics(hota),
     )
 
 
-def _on_distractors(people: Boxes, ignored: Boxes, seen: Boxes) -> Mask:
-    """(N,) which boxes of a frame are on somebody whom a tracker may follow or not, rather than on a person."""
-    on = np.zeros(len(seen), np.bool_)
-    if len(ignored) and len(seen):
-        everybody = np.concatenate([people.corners, ignored.corners])
-        rows, columns = assign(1.0 - overlaps(everybody, seen.corners)[0], 1.0 - FITS)
+def _on_distractors(people: Boxes, ignored: Boxes, boxes: Boxes) -> Mask:
+    """Mark the boxes of a frame that match a distractor rather than a person, (N,). They are not judged."""
+    on = np.zeros(len(boxes), np.bool_)
+    if len(ignored) and len(boxes):
+        all_true = np.concatenate([people.corners, ignored.corners])
+        rows, columns = assign(1.0 - overlaps(all_true, boxes.corners)[0], 1.0 - MATCH_IOU)
         on[columns[rows >= len(people)]] = True
     return on
 
 
 def _numbered(boxes: Boxes) -> Boxes:
-    """The same boxes, their people named by numbers from 0."""
+    """Renumber the people of boxes from 0."""
     return replace(boxes, person=np.asarray(np.unique(boxes.person, return_inverse=True)[1], np.int64))
 
 
 class _Library(Protocol):
-    """What is used of `trackers.eval`: N frames' names of people and of tracks, and how alike their boxes are."""
+    """The part of `trackers.eval` in use. Arguments: for N frames, ids of people, ids of tracks, and their IoU."""
 
     def compute_clear_metrics(self, *frames: list[Any], threshold: float) -> Figures: ...
     def compute_identity_metrics(self, *frames: list[Any], threshold: float) -> Figures: ...
@@ -130,6 +132,6 @@ def _library() -> _Library:
     try:
         from trackers import eval as library
     except ImportError as error:
-        raise Refused("the figures of MOT text need the library trackers: pip install metrica[eval]") from error
+        raise CommandError("the figures of MOT text need the library trackers: pip install metrica[eval]") from error
     metrics: _Library = library
     return metrics

@@ -1,7 +1,7 @@
-"""MOT text: the files in which MOTChallenge writes detections, truth and tracks.
+"""MOT text: the files of MOTChallenge for detections, truth and tracks.
 
     NAME/det/det.txt   frame, −1, left, top, width, height, score …
-    NAME/gt/gt.txt     frame, person, left, top, width, height, flag …, see `Truth`
+    NAME/gt/gt.txt     frame, person, left, top, width, height, flag …, see `GroundTruth`
     NAME/seqinfo.ini   [Sequence] frameRate, seqLength; may be missing
 
 Frames count from 1, lengths are pixels. The format: Leal-Taixé et al., MOTChallenge 2015 (arXiv:1504.01942), and Milan
@@ -21,32 +21,32 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 from services.tracker.tracking.kalman import Floats
 
 COMMON_FPS: Final = 25.0
-"""Of a sequence that does not say."""
+"""Frames per second of a sequence without seqinfo.ini."""
 PEDESTRIAN: Final = 1
 DISTRACTORS: Final = (2, 7, 8, 12)
-"""Classes of people whom a tracker may follow or not: on a vehicle, static, hard to tell, mirrored."""
+"""Classes of people that a tracker may follow or ignore: on a vehicle, static, ambiguous, reflected."""
 CLASSIFIED: Final = 9
-"""Columns of a truth that names classes."""
+"""Number of columns of a truth with classes."""
 LARGEST: Final = 1e6
-"""Neither frames nor people nor pixels are more: what is, is a broken file."""
+"""Greatest number of frames, people or pixels: a larger one means a broken file."""
 
 Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Boxes:
-    """N boxes of a sequence, in the order of its frames.
+    """N boxes of a sequence, in order of frames.
 
     Attributes:
         frame: (N,) from 1.
-        person: (N,) who it is; −1 in detections.
+        person: (N,) id of the person; −1 in detections.
         corners: (N, 4) x1, y1, x2, y2 in pixels.
         score: (N,) a detection's score, or the flag of a true box.
-        kind: (N,) a true box's class; `PEDESTRIAN` where the file names none.
+        kind: (N,) a true box's class; `PEDESTRIAN` in a file without classes.
     """
 
     frame: Numbers
@@ -57,31 +57,31 @@ class Boxes:
 
     @classmethod
     def of(cls, frame: Numbers, person: Numbers, corners: Floats) -> Boxes:
-        """Tracks: the boxes of people, with full score."""
+        """Make boxes of tracks, with the full score."""
         return cls(frame, person, corners, np.ones(len(frame)), np.full(len(frame), PEDESTRIAN, np.int64))
 
     def __len__(self) -> int:
         return len(self.frame)
 
     def take(self, rows: NDArray[np.bool_] | slice) -> Boxes:
-        """Some of the boxes."""
+        """Return the selected boxes."""
         return Boxes(self.frame[rows], self.person[rows], self.corners[rows], self.score[rows], self.kind[rows])
 
     def by_frame(self, frames: int) -> Iterator[Boxes]:
-        """The boxes of each frame from the first to this one."""
+        """Yield the boxes of each frame, from 1 to `frames`."""
         for start, end in pairwise(np.searchsorted(self.frame, np.arange(1, frames + 2)).tolist()):
             yield self.take(slice(start, end))
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
-    """True boxes, chosen as the official evaluation does (TrackEval, mot_challenge_2d_box.py).
+class GroundTruth:
+    """True boxes, selected as in the official evaluation (TrackEval, mot_challenge_2d_box.py).
 
-    A row of nine columns, of 2016 and later, names a class: a pedestrian, one of the `DISTRACTORS`, or something that
-    is nobody. Any other row is a person. A flag of 0 takes a row out of the people.
+    A row of nine columns, of 2016 and later, has a class: a pedestrian, one of the `DISTRACTORS`, or another object.
+    Any other row is a person. A flag of 0 excludes a row from the people.
 
     Attributes:
-        people: the boxes that have to be found.
+        people: the boxes that must be found.
         ignored: the distractors' boxes: a track there is neither right nor wrong.
     """
 
@@ -91,17 +91,17 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """One filmed scene with its detections and its truth."""
+    """A scene with its detections and its truth."""
 
     name: str
     fps: float
     frames: int
     detections: Boxes
-    truth: Truth
+    truth: GroundTruth
 
 
 def find_sequences(folder: Path) -> list[Path]:
-    """The sequences that a folder is or holds, by name; none if it holds no MOT text."""
+    """List the sequences in a folder by name, or the folder itself if it is one; empty without MOT text."""
     if _is_sequence(folder):
         return [folder]
     return sorted(child for child in folder.glob("*/") if _is_sequence(child))
@@ -111,48 +111,42 @@ def read_sequence(folder: Path, fps: float | None = None) -> Sequence:
     """Read a sequence.
 
     Args:
-        folder: its own.
-        fps: its frames per second; None: as seqinfo.ini says, or `COMMON_FPS`.
+        folder: of the sequence.
+        fps: its frames per second; None for that of seqinfo.ini, or `COMMON_FPS`.
 
     Raises:
-        Refused: a file is missing or cannot be understood; the text says which, and where in it.
+        CommandError: a file is missing or cannot be parsed; the text gives the file and the line.
     """
-    detections = _read(folder / "det" / "det.txt", "it holds the boxes to track")
+    detections = read_boxes(folder / "det" / "det.txt", "it holds the boxes to track")
     path = folder / "gt" / "gt.txt"
-    true = _read(path, "it holds the true boxes, and without them there is nothing to compare with")
-    truth = Truth(true.take((true.score != 0) & (true.kind == PEDESTRIAN)), true.take(np.isin(true.kind, DISTRACTORS)))
-    if not len(truth.people):
-        raise Refused(f"{path}: there is nobody to be found")
-    _refuse_twins(path, truth.people)
-    said_fps, said_frames = _read_info(folder / "seqinfo.ini")
-    last = max(int(boxes.frame.max(initial=0)) for boxes in (detections, true))
-    return Sequence(
-        folder.resolve().name, fps or said_fps or COMMON_FPS, max(said_frames or 0, last), detections, truth
+    true = read_boxes(path, "it holds the true boxes, and without them there is nothing to compare with")
+    truth = GroundTruth(
+        true.take((true.score != 0) & (true.kind == PEDESTRIAN)), true.take(np.isin(true.kind, DISTRACTORS))
     )
-
-
-def read_tracks(path: Path) -> Boxes:
-    """Read what a tracker wrote: rows as in a truth.
-
-    Raises:
-        Refused: as `read_sequence`.
-    """
-    tracks = _read(path, "it holds the tracks")
-    _refuse_twins(path, tracks)
-    return tracks
+    if not len(truth.people):
+        raise CommandError(f"{path}: it contains no person")
+    _refuse_twins(path, truth.people)
+    own_fps, own_frames = _read_info(folder / "seqinfo.ini")
+    last = max(int(boxes.frame.max(initial=0)) for boxes in (detections, true))
+    return Sequence(folder.resolve().name, fps or own_fps or COMMON_FPS, max(own_frames or 0, last), detections, truth)
 
 
 def _is_sequence(folder: Path) -> bool:
     return any((folder / kind / f"{kind}.txt").is_file() for kind in ("det", "gt"))
 
 
-def _read(path: Path, purpose: str) -> Boxes:
+def read_boxes(path: Path, purpose: str) -> Boxes:
+    """Read a file of MOT text. `purpose` is its use, for errors.
+
+    Raises:
+        CommandError: as `read_sequence`.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise Refused(f"{path} cannot be read: {error.strerror}; {purpose}") from error
+        raise CommandError(f"{path} cannot be read: {error.strerror}; {purpose}") from error
     except UnicodeDecodeError as error:
-        raise Refused(f"{path} is no text; {purpose}") from error
+        raise CommandError(f"{path} is no text; {purpose}") from error
     rows = [_parse(f"{path}, line {number}", line) for number, line in enumerate(lines, start=1) if line.strip()]
     table = np.array(rows, np.float64).reshape(-1, 8)
     table = table[np.argsort(table[:, 0], kind="stable")]
@@ -161,33 +155,38 @@ def _read(path: Path, purpose: str) -> Boxes:
 
 
 def _parse(where: str, line: str) -> list[float]:
-    """Frame, person, left, top, width, height, score and class of a row."""
+    """Parse a row: frame, person, left, top, width, height, score and class."""
     try:
         row = [float(part) for part in line.split(",")]
     except ValueError:
-        raise Refused(f"{where}: numbers with commas between them are wanted, not {line.strip()[:60]!r}") from None
+        raise CommandError(f"{where}: expected numbers with commas between them, not {line.strip()[:60]!r}") from None
     if len(row) < 7:
-        raise Refused(f"{where}: {len(row)} columns; frame, person, left, top, width, height, score are wanted")
+        raise CommandError(f"{where}: {len(row)} columns; expected frame, person, left, top, width, height, score")
     kind = row[7] if len(row) == CLASSIFIED else PEDESTRIAN
     row = [*row[:7], kind]
     if not all(abs(number) <= LARGEST for number in row):
-        raise Refused(f"{where}: {line.strip()[:60]!r} holds a number that is none, or much too large")
+        raise CommandError(f"{where}: {line.strip()[:60]!r} has a number that is not finite, or much too large")
     if row[0] < 1 or not row[0].is_integer():
-        raise Refused(f"{where}: frame {row[0]:g}: frames are counted 1, 2, 3 …")
+        raise CommandError(f"{where}: frame {row[0]:g}: frames are counted 1, 2, 3 …")
     if row[4] <= 0 or row[5] <= 0:
-        raise Refused(f"{where}: a box {row[4]:g} wide and {row[5]:g} high")
+        raise CommandError(f"{where}: a box {row[4]:g} wide and {row[5]:g} high")
     return row
 
 
 def _refuse_twins(path: Path, boxes: Boxes) -> None:
+    """Check that no person is twice in a frame.
+
+    Raises:
+        CommandError: one is.
+    """
     names = np.stack([boxes.frame, boxes.person], axis=1)
-    found, times = np.unique(names, axis=0, return_counts=True)
-    for frame, person in found[times > 1].tolist():
-        raise Refused(f"{path}: {person} is twice in frame {frame}")
+    unique, times = np.unique(names, axis=0, return_counts=True)
+    for frame, person in unique[times > 1].tolist():
+        raise CommandError(f"{path}: {person} is twice in frame {frame}")
 
 
 def _read_info(path: Path) -> tuple[float | None, int | None]:
-    """Frames per second and number of frames, as far as seqinfo.ini says."""
+    """Read the frames per second and the number of frames from seqinfo.ini; None for missing ones."""
     info = ConfigParser()
     try:
         info.read(path, encoding="utf-8")
@@ -196,7 +195,7 @@ def _read_info(path: Path) -> tuple[float | None, int | None]:
             info.getint("Sequence", "seqLength", fallback=None),
         )
     except (ConfigError, ValueError) as error:
-        raise Refused(f"{path}: {' '.join(str(error).split())}") from error
+        raise CommandError(f"{path}: {' '.join(str(error).split())}") from error
     if fps is not None and not 0 < fps <= LARGEST:
-        raise Refused(f"{path}: frameRate {fps:g}: more than 0 frames a second are wanted")
+        raise CommandError(f"{path}: frameRate {fps:g}: it must be more than 0 frames per second")
     return fps, frames

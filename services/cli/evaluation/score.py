@@ -1,4 +1,4 @@
-"""A clip's count beside its truth: in all, crossing by crossing, and by the quarter of an hour of a long one."""
+"""Scores of a clip's count: totals, matched crossings, and totals by the quarter of an hour for long clips."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.cli.evaluation.matching import Instant, Matching, match
 from services.cli.evaluation.truth import Clip
 
 QUARTER = 15 * 60
-"""Seconds: what the services' smallest lasting bucket holds, and managers plan by."""
+"""Seconds of the services' smallest permanent bucket, by which managers plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Totals:
 
     @classmethod
     def of(cls, counted: Iterable[Instant], true: Iterable[Instant]) -> Totals:
-        """The totals of these crossings."""
+        """Sum up counted and true crossings."""
         ways = [[instant.direction for instant in instants] for instants in (counted, true)]
         ins, outs, truth_in, truth_out = (
             way.count(direction) for way in ways for direction in (Direction.IN, Direction.OUT)
@@ -36,26 +36,26 @@ class Totals:
 
     @classmethod
     def sum(cls, parts: Iterable[Totals]) -> Totals:
-        """Several totals as one."""
+        """Add up totals."""
         rows = [(part.ins, part.outs, part.truth_in, part.truth_out) for part in parts]
         return cls(*map(sum, zip(*rows, strict=True))) if rows else cls(0, 0, 0, 0)
 
     def as_json(self) -> dict[str, JsonValue]:
-        """The totals' part of an object in `--json`."""
+        """Return the totals' fields for `--json`."""
         return {"in": self.ins, "out": self.outs, "truth_in": self.truth_in, "truth_out": self.truth_out}
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How right a clip's count is.
+    """The score of a clip's count.
 
     Attributes:
-        clip: the file's name.
-        fps: frames that were looked at per second; None where all were.
+        clip: name of the file.
+        fps: processed frames per second; None for all.
         totals: of the whole clip.
-        matching: crossing by crossing.
-        quarters: by the quarter of an hour from the clip's beginning; empty for a clip of no more than one. A crossing
-            belongs to the quarter in which it was counted, as in the services' rollups.
+        matching: of the crossings.
+        quarters: totals by the quarter of an hour from the clip's beginning; empty for a clip of one quarter or less.
+            A crossing belongs to the quarter in which it was counted, as in the services' rollups.
     """
 
     clip: str
@@ -65,9 +65,9 @@ class Score:
     quarters: tuple[Totals, ...]
 
     def as_json(self) -> dict[str, JsonValue]:
-        """The clip's object in `--json`."""
-        found: dict[str, JsonValue] = {"clip": self.clip, "fps": self.fps, **self.totals.as_json()}
-        found |= {
+        """Return the clip's object for `--json`."""
+        fields: dict[str, JsonValue] = {"clip": self.clip, "fps": self.fps, **self.totals.as_json()}
+        fields |= {
             "matched": self.matching.matched,
             "missed": self.matching.missed,
             "false": self.matching.false,
@@ -76,21 +76,21 @@ class Score:
             "false_at": _as_json(self.matching.false_at),
         }
         if self.quarters:
-            found["quarters"] = [
+            fields["quarters"] = [
                 {"minute": 15 * number, **quarter.as_json()} for number, quarter in enumerate(self.quarters)
             ]
-        return found
+        return fields
 
 
 def score(name: str, clip: Clip, crossings: Sequence[Crossing], *, fps: float | None, seconds: float) -> Score:
     """Compare a clip's count with its truth.
 
     Args:
-        name: the clip's file.
+        name: name of the clip's file.
         clip: its truth.
-        crossings: that were counted; their `at` is the time in the clip, ns.
-        fps: frames that were looked at per second, None for all.
-        seconds: the clip's length.
+        crossings: the counted ones; their `at` is the time in the clip, ns.
+        fps: processed frames per second, None for all.
+        seconds: length of the clip.
     """
     counted, true = [Instant(crossing.at / 1e9 * clip.fps, crossing.direction) for crossing in crossings], clip.truth
     number = -int(-seconds // QUARTER) if seconds > QUARTER else 0

@@ -1,4 +1,4 @@
-"""What `metrica eval` prints of one setting: the clips, and the quarters of an hour of long ones."""
+"""Output of `metrica eval` for one setting: a table of the clips, and the quarters of an hour of long ones."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ def show(scores: Sequence[Score], model: str) -> None:
     console.print(_clips(scores, model))
     for score in scores:
         if score.quarters:
-            # Not the table's title: it would be broken to the table's width.
+            # As a title it would be wrapped to the table's width.
             console.print(f"{score.clip} by the quarter of an hour: counted / true", style="italic")
             console.print(_quarters(score))
 
 
 def _clips(scores: Sequence[Score], model: str) -> Table:
     table = Table(title=f"{model}: counted / true", title_justify="left", show_footer=len(scores) > 1)
-    found = [score.matching for score in scores]
-    left_over = {
-        "matched": [matching.matched for matching in found],
-        "missed": [matching.missed for matching in found],
-        "false": [matching.false for matching in found],
-        "wrong": [matching.wrong_direction for matching in found],
+    matchings = [score.matching for score in scores]
+    columns = {
+        "matched": [matching.matched for matching in matchings],
+        "missed": [matching.missed for matching in matchings],
+        "false": [matching.false for matching in matchings],
+        "wrong": [matching.wrong_direction for matching in matchings],
     }
     table.add_column("clip", footer="all")
     for heading, footer in zip(("IN", "OUT"), _cells(Totals.sum(score.totals for score in scores)), strict=True):
         table.add_column(heading, justify="right", footer=footer)
-    for heading, column in left_over.items():
+    for heading, column in columns.items():
         table.add_column(heading, justify="right", footer=str(sum(column)))
-    for score, *row in zip(scores, *left_over.values(), strict=True):
+    for score, *row in zip(scores, *columns.values(), strict=True):
         table.add_row(score.clip, *_cells(score.totals), *map(str, row))
     return table
 

@@ -1,6 +1,7 @@
-"""One clip counted in many ways at once: it is read once, and no detector looks twice at the same picture.
+"""Counting of one clip with many settings in one pass: it is read once, and no detector processes a picture twice.
 
-Each way counts what it would count alone: the frames that `ingest` keeps at its rate, encoded as `ingest` does it.
+The result of each setting is that of a pass of its own: of the frames that `ingest` keeps at its rate, encoded as by
+`ingest`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contracts.events import Detections
 from contracts.frames import FrameHeader
 from contracts.identity import LIVE
 from contracts.spec import CameraSpec, Capture
-from services.cli.counting.pipeline import Tally
+from services.cli.counting.pipeline import CountResult
 from services.cli.counting.prefetch import ahead
 from services.detector.backends.protocol import Detector
 from services.detector.inference import analyze
@@ -23,26 +24,26 @@ from services.ingest.source import FrameSource
 from services.kit.codec import Encoded, Image, encode, published_size
 from services.tracker.counting.camera_counter import CameraCounter
 
-Look = tuple[int, int, int]
-"""Width, height and JPEG quality: captures that agree in them make the same bytes of a picture."""
+Encoding = tuple[int, int, int]
+"""Width, height and JPEG quality: captures that agree in them encode a picture to the same bytes."""
 
 
 class Count:
-    """One way to count a source: a camera's spec under a detector. `tally` is its result so far."""
+    """A count of a source by one camera spec and one detector. `tally` is its result so far."""
 
     def __init__(self, source: FrameSource, spec: CameraSpec, detector: Detector) -> None:
-        """Prepare the count; the detector is of the model that the spec names."""
+        """Prepare the count. The detector must have the spec's model."""
         self.spec, self.detector = spec, detector
-        self.tally = Tally(session_of(source, spec.capture, start=0), detector.model)
+        self.tally = CountResult(session_of(source, spec.capture, start=0), detector.model)
         self._decimator = Decimator(spec.capture.fps)
         self._counter = CameraCounter(LIVE, spec.store, spec.camera)
 
     def wants(self, pts_ns: int) -> bool:
-        """Whether the frame at this time is one of its rate. Asked once per frame, in order."""
+        """Tell if its decimator keeps the frame of this time. Call it once per frame, in order."""
         return self._decimator.keeps(pts_ns)
 
     def header(self, pts_ns: int, encoded: Encoded) -> FrameHeader:
-        """The header of its next frame, as `file_frames` writes it."""
+        """Make the header of its next frame, as `file_frames` does."""
         spec, seq = self.spec, self.tally.frames
         return frame_header(
             spec,
@@ -61,58 +62,58 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class _Moment:
-    """A frame of the source, encoded in each way in which somebody wants it."""
+class _EncodedFrame:
+    """A frame of the source, encoded in each way that a count needs."""
 
     pts_ns: int
     pictures: tuple[tuple[Encoded, tuple[Count, ...]], ...]
 
 
 def count_together(source: FrameSource, counts: Sequence[Count]) -> Iterator[int]:
-    """Count a source in all these ways, which may differ in anything but where they look for people.
+    """Count a source with all these counts. They may differ in anything but the region filter.
 
     Args:
         source: freshly opened; it is read to its end, and stays open.
-        counts: of this source; their tallies grow along. They may share a detector, unless it is stateful.
+        counts: of this source; their tallies are updated. They may share a detector, unless it is stateful.
 
     Yields:
-        After each frame of the source that any of them wants: its time, ns since the first.
+        The time of each frame that any of them keeps, ns since the first, after it was counted.
     """
-    with closing(ahead(_moments(source, counts))) as moments:
-        for moment in moments:
-            for encoded, takers in moment.pictures:
-                _look(moment.pts_ns, encoded, takers)
-            yield moment.pts_ns
+    with closing(ahead(_encoded_frames(source, counts))) as frames:
+        for frame in frames:
+            for encoded, takers in frame.pictures:
+                _detect(frame.pts_ns, encoded, takers)
+            yield frame.pts_ns
 
 
-def _moments(source: FrameSource, counts: Sequence[Count]) -> Iterator[_Moment]:
+def _encoded_frames(source: FrameSource, counts: Sequence[Count]) -> Iterator[_EncodedFrame]:
     while (pts_ns := source.grab()) is not None:
         takers = [count for count in counts if count.wants(pts_ns)]
         if takers:
-            yield _Moment(pts_ns, tuple(_encode(source.retrieve(), takers)))
+            yield _EncodedFrame(pts_ns, tuple(_encode(source.retrieve(), takers)))
 
 
 def _encode(image: Image, takers: Sequence[Count]) -> Iterator[tuple[Encoded, tuple[Count, ...]]]:
-    """The picture once for each look, beside who wants it so."""
+    """Encode a picture in each way that is needed, and yield it with its counts."""
     height, width = image.shape[:2]
-    looks: dict[Look, list[Count]] = {}
+    by_encoding: dict[Encoding, list[Count]] = {}
     for count in takers:
-        looks.setdefault(_look_of(width, height, count.spec.capture), []).append(count)
-    for alike in looks.values():
+        by_encoding.setdefault(_encoding(width, height, count.spec.capture), []).append(count)
+    for alike in by_encoding.values():
         yield encode(image, alike[0].spec.capture), tuple(alike)
 
 
-def _look_of(width: int, height: int, capture: Capture) -> Look:
+def _encoding(width: int, height: int, capture: Capture) -> Encoding:
     return (*published_size(width, height, capture), capture.quality)
 
 
-def _look(pts_ns: int, encoded: Encoded, takers: Sequence[Count]) -> None:
-    """Let each detector look at a picture once, and each count take what its detector saw."""
-    seen: dict[Detector, Detections] = {}
+def _detect(pts_ns: int, encoded: Encoded, takers: Sequence[Count]) -> None:
+    """Run each detector once on a picture, and pass its detections to each of its counts."""
+    by_detector: dict[Detector, Detections] = {}
     for count in takers:
         header = count.header(pts_ns, encoded)
-        found = seen.get(count.detector)
-        if found is None:
-            found = seen[count.detector] = analyze(header, encoded.jpeg, count.detector, count.spec)
+        detections = by_detector.get(count.detector)
+        if detections is None:
+            detections = by_detector[count.detector] = analyze(header, encoded.jpeg, count.detector, count.spec)
         own = {"session": header.session, "seq": header.seq, "previous": header.previous}
-        count.take(found.model_copy(update=own))
+        count.take(detections.model_copy(update=own))

@@ -1,8 +1,8 @@
-"""`metrica eval --sweep`: the settings that are tried, as they are written on the command line.
+"""`metrica eval --sweep`: the settings to try, parsed from the command line.
 
     --sweep fps=1,2,5,10,25 --sweep detector=person-detection-0200,yolox_nano
 
-Each `--sweep` is a dimension; of several, all combinations are tried.
+Each `--sweep` is a dimension; with several, all combinations are tried.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from typing import Any
 from pydantic import JsonValue
 
 from contracts.spec import CameraSpec, Capture
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 
 Value = str | int | float | Fraction
 
 
 class Dimension(StrEnum):
-    """What can be swept."""
+    """A setting that can be varied."""
 
     FPS = "fps"
-    """Frames looked at per second."""
+    """Target frames per second."""
     RATE = "rate"
-    """The same as a part of the clip's own frame rate, for clips of several."""
+    """The same as a fraction of the clip's own frame rate, for clips of different rates."""
     WIDTH = "width"
     """Greatest width of the frames, pixels."""
     QUALITY = "quality"
@@ -38,12 +38,12 @@ class Dimension(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One way to count a clip; the defaults are a camera's own.
+    """The settings of one count; the defaults are those of a camera.
 
     Attributes:
-        detector: a model's name.
-        fps: frames to look at per second, None for the clip's own rate.
-        rate: the part of the clip's own rate that is looked at.
+        detector: name of the model.
+        fps: target frames per second, None for the clip's own rate.
+        rate: fraction of the clip's own rate to use.
         width: greatest width of the frames, pixels.
         quality: JPEG quality, 30 … 100.
     """
@@ -55,16 +55,16 @@ class Setting:
     quality: int = Capture.model_fields["quality"].default
 
     def capture(self, own_fps: float) -> Capture:
-        """How the frames of a clip are taken, `own_fps` being its rate."""
+        """Return the capture settings for a clip; `own_fps` is its frame rate."""
         fps = self.fps if self.rate == 1 else float(Fraction(own_fps) * self.rate)
         return Capture(fps=fps, width=self.width, quality=self.quality)
 
-    def told(self, dimension: Dimension) -> str:
-        """Its place in a dimension, for people to read."""
-        return told(getattr(self, dimension))
+    def text(self, dimension: Dimension) -> str:
+        """Format its value in a dimension."""
+        return text_of(getattr(self, dimension))
 
     def as_json(self) -> dict[str, JsonValue]:
-        """The setting's part of an object in `--json`."""
+        """Return the setting's fields for `--json`."""
         return {
             "detector": self.detector,
             "fps": self.fps,
@@ -76,60 +76,60 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """The values to try, by dimension, in the order in which they were given."""
+    """The values to try, by dimension, in the given order."""
 
     values: dict[Dimension, tuple[Value, ...]]
 
     @classmethod
     def parse(cls, texts: Sequence[str]) -> Sweep:
-        """Read the `--sweep` options.
+        """Parse the `--sweep` options.
 
         Raises:
-            Refused: what was wrong with which.
+            CommandError: an option is invalid; the text gives the reason.
         """
         values: dict[Dimension, tuple[Value, ...]] = {}
         for text in texts:
             name, _, listed = text.partition("=")
             if name not in set(Dimension) or not listed:
                 known = ", ".join(Dimension)
-                raise Refused(f"--sweep {text}: give one of {known} and its values, as in --sweep fps=1,5,25")
+                raise CommandError(f"--sweep {text}: give one of {known} and its values, as in --sweep fps=1,5,25")
             dimension = Dimension(name)
             if dimension in values:
-                raise Refused(f"--sweep {text}: {name} is swept twice; list all its values in one option")
-            values[dimension] = tuple(_read(dimension, part.strip(), text) for part in listed.split(","))
+                raise CommandError(f"--sweep {text}: {name} is swept twice; list all its values in one option")
+            values[dimension] = tuple(_parse(dimension, part.strip(), text) for part in listed.split(","))
             if len(set(values[dimension])) < len(values[dimension]):
-                raise Refused(f"--sweep {text}: a value is there twice")
+                raise CommandError(f"--sweep {text}: a value is there twice")
         if {Dimension.FPS, Dimension.RATE} <= values.keys():
-            raise Refused("--sweep fps and --sweep rate are the same thing in two measures: give one of them")
+            raise CommandError("--sweep fps and --sweep rate are the same thing in two measures: give one of them")
         return cls(values)
 
     def refuse(self, *, detector: str | None, fps: float | None) -> None:
-        """Refuse single values, where given, of what is swept."""
+        """Refuse single values for dimensions that are varied."""
         if detector is not None and Dimension.DETECTOR in self.values:
-            raise Refused("--detector and --sweep detector: give one of them")
+            raise CommandError("--detector and --sweep detector: give one of them")
         if fps is not None and (swept := {Dimension.FPS, Dimension.RATE} & self.values.keys()):
-            raise Refused(f"--fps and --sweep {min(swept)}: give one of them")
+            raise CommandError(f"--fps and --sweep {min(swept)}: give one of them")
 
     def settings(self, base: Setting) -> list[Setting]:
-        """All combinations of the values; what is not swept is as in `base`."""
-        tried = []
+        """List all combinations of the values; other settings are those of `base`."""
+        combinations = []
         for chosen in product(*self.values.values()):
             fields: dict[str, Any] = {str(name): value for name, value in zip(self.values, chosen, strict=True)}
-            tried.append(replace(base, **fields))
-        return tried
+            combinations.append(replace(base, **fields))
+        return combinations
 
 
-def told(value: Value) -> str:
-    """A value as people write it."""
+def text_of(value: Value) -> str:
+    """Format a value."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _read(dimension: Dimension, text: str, option: str) -> Value:
-    wanted, read = _READERS[dimension]
+def _parse(dimension: Dimension, text: str, option: str) -> Value:
+    expected, parse = _PARSERS[dimension]
     try:
-        return read(text)
+        return parse(text)
     except (ValueError, ZeroDivisionError):
-        raise Refused(f"--sweep {option}: {text or 'nothing'} is no {dimension}: give {wanted}") from None
+        raise CommandError(f"--sweep {option}: {text or 'nothing'} is no {dimension}: give {expected}") from None
 
 
 def _fps(text: str) -> float:
@@ -151,7 +151,7 @@ def _detector(text: str) -> str:
     return text
 
 
-_READERS: dict[Dimension, tuple[str, Callable[[str], Value]]] = {
+_PARSERS: dict[Dimension, tuple[str, Callable[[str], Value]]] = {
     Dimension.FPS: ("frames per second, up to 120", _fps),
     Dimension.RATE: ("parts of the clip's own frame rate, as in --sweep rate=1,1/2,1/4", _rate),
     Dimension.WIDTH: ("pixels from 64 to 4096", lambda text: Capture(width=int(text)).width),

@@ -1,1 +1,1 @@
-"""Runs beside the live one: how they begin and end, what they are fed with, and how they are compared."""
+"""Runs other than the live one: their lifecycle, the feeding with stored data, comparisons and promotions."""

@@ -1,7 +1,7 @@
-"""How far the trackers are in what a run is fed with: it is not fed further ahead of them than so many frames.
+"""Backpressure for replays: limits the number of frames by which the feeder runs ahead of the trackers.
 
-They say so in their checkpoints. What is ahead waits in the run's stream; the bound keeps that small, and lets a run
-that is interrupted end soon.
+The trackers' progress is read from their checkpoints. Frames that are ahead wait in the run's stream; the limit keeps
+it small, and lets an interrupted run end soon.
 """
 
 from __future__ import annotations
@@ -22,85 +22,85 @@ from services.kit.nats.bus import Bus
 from services.tracker.checkpoint import Checkpoint
 from services.tracker.ordering import OrderState
 
-MOST, MOST_OF_ALL = 20_000, 400_000
-"""Frames of a camera, and of all: what the run's stream has room for."""
-STUCK = 30.0
-"""Seconds after which a camera gets another frame even so: its tracker may wait for the stream's clock to go on."""
-LOOK_EVERY = 0.25
+MAX_AHEAD, MAX_AHEAD_IN_ALL = 20_000, 400_000
+"""Frames ahead, of a camera and of all cameras: as many as the run's stream has room for."""
+STUCK_TIMEOUT = 30.0
+"""Seconds after which a camera is fed one more frame regardless: its tracker may wait for later frames to arrive."""
+POLL_INTERVAL = 0.25
 
 
 @dataclass(slots=True)
-class _Fed:
-    """What of a camera was fed, and how far the tracker is in it."""
+class _CameraProgress:
+    """The frames of a camera that were fed, and the tracker's progress in them."""
 
     sessions: dict[str, int] = field(default_factory=dict)
-    """Frames of each session, the newest last."""
+    """Number of frames of each session, the newest last."""
     newest_seq: int = 0
     behind: int = 0
     at: int = 0
-    """captured_at of the last frame that was tracked, as far as is known; ns UTC."""
+    """captured_at of the last frame that is known to be tracked, ns UTC."""
 
 
-class Lead:
-    """Keeps a run's feeding within reach of its trackers; `follow` must run meanwhile."""
+class Backpressure:
+    """Holds a run's feeder back until the trackers have caught up. `follow` must run at the same time."""
 
     def __init__(self, bus: Bus, run: Run) -> None:
         self._bus, self._run = bus, run
-        self._fed = {one.camera: _Fed() for one in run.cameras}
-        self._most = min(MOST, MOST_OF_ALL // len(run.cameras))
-        self._looked = asyncio.Event()
+        self._progress = {camera.camera: _CameraProgress() for camera in run.cameras}
+        self._limit = min(MAX_AHEAD, MAX_AHEAD_IN_ALL // len(run.cameras))
+        self._polled = asyncio.Event()
 
     def fed(self, camera: str, session: str, seq: int) -> None:
-        """Note a frame that was fed."""
-        fed = self._fed[camera]
-        fed.newest_seq = seq if session not in fed.sessions else max(seq, fed.newest_seq)
-        fed.sessions[session] = fed.sessions.get(session, 0) + 1
-        fed.behind += 1
+        """Record a frame that was fed."""
+        progress = self._progress[camera]
+        progress.newest_seq = seq if session not in progress.sessions else max(seq, progress.newest_seq)
+        progress.sessions[session] = progress.sessions.get(session, 0) + 1
+        progress.behind += 1
 
     async def room(self, camera: str) -> None:
-        """Wait until the camera may be fed with more."""
-        fed = self._fed[camera]
-        if fed.behind < self._most:
+        """Wait until the camera may be fed another frame."""
+        progress = self._progress[camera]
+        if progress.behind < self._limit:
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout(STUCK):
-                while fed.behind >= self._most:
-                    self._looked.clear()
-                    await self._looked.wait()
+            async with asyncio.timeout(STUCK_TIMEOUT):
+                while progress.behind >= self._limit:
+                    self._polled.clear()
+                    await self._polled.wait()
 
     @property
     def tracked_at(self) -> dict[str, int]:
-        """How far each camera's people were followed: captured_at, ns UTC; 0 before the beginning."""
-        return {camera: fed.at for camera, fed in self._fed.items()}
+        """captured_at of each camera's last tracked frame, ns UTC; 0 before the first."""
+        return {camera: progress.at for camera, progress in self._progress.items()}
 
     async def follow(self) -> None:
-        """Look at the checkpoints for ever."""
+        """Poll the checkpoints for ever."""
         bucket = await self._bus.bucket(CHECKPOINTS)
         while True:
-            for camera, fed in self._fed.items():
-                await self._look(bucket, camera, fed)
-            self._looked.set()
-            await asyncio.sleep(LOOK_EVERY)
+            for camera, progress in self._progress.items():
+                await self._poll(bucket, camera, progress)
+            self._polled.set()
+            await asyncio.sleep(POLL_INTERVAL)
 
-    async def _look(self, bucket: KeyValue, camera: str, fed: _Fed) -> None:
+    async def _poll(self, bucket: KeyValue, camera: str, progress: _CameraProgress) -> None:
         try:
             entry = await bucket.get(checkpoint_key(self._run.name, partition(camera), camera))
         except KeyNotFoundError:
             return
         except (NatsError, TimeoutError, OSError):
-            return  # it is looked again
+            return  # the next poll tries again
         checkpoint = Checkpoint.model_validate_json(entry.value or b"")
-        fed.behind = _behind(fed, checkpoint.order)
-        fed.at = max(fed.at, checkpoint.order.last.captured_at if checkpoint.order.last else 0)
+        progress.behind = _behind(progress, checkpoint.order)
+        progress.at = max(progress.at, checkpoint.order.last.captured_at if checkpoint.order.last else 0)
 
 
-def _behind(fed: _Fed, order: OrderState) -> int:
-    """How many frames, about, the tracker has before it."""
+def _behind(progress: _CameraProgress, order: OrderState) -> int:
+    """Estimate the number of frames that the tracker has still to process."""
     behind = 0
-    for number, (session, frames) in enumerate(reversed(fed.sessions.items())):
+    for number, (session, frames) in enumerate(reversed(progress.sessions.items())):
         if session in order.ended:
             break
         if order.last is not None and session == order.session:
-            return behind + (max(0, fed.newest_seq - order.last.seq) if number == 0 else 0)
+            return behind + (max(0, progress.newest_seq - order.last.seq) if number == 0 else 0)
         behind += frames
     return behind

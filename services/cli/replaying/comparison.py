@@ -1,4 +1,4 @@
-"""Two runs over the same time, crossing by crossing: the same input makes the same ids, so that it is a join. Pure."""
+"""Comparison of two runs over the same period: equal crossings have equal ids, so that it is a join. Pure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timezone, tzinfo
 
 from contracts.events import Crossing
 from contracts.identity import Direction, to_datetime
-from services.cli.replaying.results import Counted
+from services.cli.replaying.results import StoredCrossing
 
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """INs and OUTs of a line in an hour of a time zone, in the one run and in the other."""
+    """INs and OUTs of a line in an hour of a time zone, in the first and in the second run."""
 
     hour: datetime
     camera: str
@@ -25,59 +25,59 @@ class Hour:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What became of each crossing.
+    """The differences between the crossings of two runs.
 
     Attributes:
-        equal: in both runs, every field the same.
-        changed: in both, but not the same: as it is in the one and in the other.
-        only_one: in the one run alone.
-        only_other: in the other alone.
+        equal: number of crossings with the same fields in both runs.
+        changed: crossings in both runs that differ: as in the first and in the second.
+        only_first: crossings in the first run only.
+        only_second: crossings in the second run only.
         hours: the counts by hour and line.
     """
 
     equal: int
-    changed: tuple[tuple[Counted, Counted], ...]
-    only_one: tuple[Counted, ...]
-    only_other: tuple[Counted, ...]
+    changed: tuple[tuple[StoredCrossing, StoredCrossing], ...]
+    only_first: tuple[StoredCrossing, ...]
+    only_second: tuple[StoredCrossing, ...]
     hours: tuple[Hour, ...]
 
     @property
     def same(self) -> bool:
-        """Whether nothing differs."""
-        return not (self.changed or self.only_one or self.only_other)
+        """True if there are no differences."""
+        return not (self.changed or self.only_first or self.only_second)
 
 
-def compare(one: Sequence[Counted], other: Sequence[Counted]) -> Comparison:
+def compare(first: Sequence[StoredCrossing], second: Sequence[StoredCrossing]) -> Comparison:
     """Compare the crossings of two runs."""
-    first, second = {crossing.id: crossing for crossing in one}, {crossing.id: crossing for crossing in other}
-    both = [(crossing, second[crossing.id]) for crossing in one if crossing.id in second]
+    first_ids, by_id = {crossing.id for crossing in first}, {crossing.id: crossing for crossing in second}
+    both = [(crossing, by_id[crossing.id]) for crossing in first if crossing.id in by_id]
     changed = tuple(pair for pair in both if pair[0] != pair[1])
     return Comparison(
         equal=len(both) - len(changed),
         changed=changed,
-        only_one=tuple(crossing for crossing in one if crossing.id not in second),
-        only_other=tuple(crossing for crossing in other if crossing.id not in first),
-        hours=by_hour(one, other),
+        only_first=tuple(crossing for crossing in first if crossing.id not in by_id),
+        only_second=tuple(crossing for crossing in second if crossing.id not in first_ids),
+        hours=by_hour(first, second),
     )
 
 
 def by_hour(
-    one: Iterable[Counted | Crossing], other: Iterable[Counted | Crossing], where: tzinfo = UTC
+    first: Iterable[StoredCrossing | Crossing], second: Iterable[StoredCrossing | Crossing], zone: tzinfo = UTC
 ) -> tuple[Hour, ...]:
-    """The counts of two runs by hour of a time zone and by line; an hour that clocks repeat is two."""
-    counts = Counter((_place(crossing, where), crossing.direction, 0) for crossing in one)
-    counts += Counter((_place(crossing, where), crossing.direction, 1) for crossing in other)
+    """Count the crossings of two runs by line and by hour of a time zone. An hour repeated by the clocks gives two."""
+    counts = Counter((_hour_and_line(crossing, zone), crossing.direction, 0) for crossing in first)
+    counts += Counter((_hour_and_line(crossing, zone), crossing.direction, 1) for crossing in second)
     return tuple(
         Hour(
-            *place,
-            ins=(counts[place, Direction.IN, 0], counts[place, Direction.IN, 1]),
-            outs=(counts[place, Direction.OUT, 0], counts[place, Direction.OUT, 1]),
+            *key,
+            ins=(counts[key, Direction.IN, 0], counts[key, Direction.IN, 1]),
+            outs=(counts[key, Direction.OUT, 0], counts[key, Direction.OUT, 1]),
         )
-        for place in sorted({place for place, _, _ in counts})
+        for key in sorted({key for key, _, _ in counts})
     )
 
 
-def _place(crossing: Counted | Crossing, where: tzinfo) -> tuple[datetime, str, str]:
-    local = to_datetime(crossing.at).astimezone(where).replace(minute=0, second=0, microsecond=0)
-    # Within one zone, two hours of the same name would be the same: as an offset's they are not.
+def _hour_and_line(crossing: StoredCrossing | Crossing, zone: tzinfo) -> tuple[datetime, str, str]:
+    local = to_datetime(crossing.at).astimezone(zone).replace(minute=0, second=0, microsecond=0)
+    # Repeated hours are equal in a named time zone, but differ with fixed offsets.
     return local.replace(tzinfo=timezone(local.utcoffset() or UTC.utcoffset(None))), crossing.camera, crossing.line

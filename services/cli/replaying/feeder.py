@@ -1,4 +1,4 @@
-"""Feeding a run: what was goes into its streams once more, at the speed that is asked for, each camera by itself."""
+"""Feeder of a run: publishes stored data to the run's streams at the requested speed, each camera on its own."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from contracts.runs import LAST, STORED_AT, Run, Stretch
 from contracts.spec import CameraSpec
 from contracts.streams import RUNS, run_streams
 from contracts.subjects import detections, kept
-from services.cli.console.errors import Refused
-from services.cli.replaying.backpressure import Lead
-from services.cli.replaying.history import Past
+from services.cli.console.errors import CommandError
+from services.cli.replaying.backpressure import Backpressure
+from services.cli.replaying.history import HistorySource
 from services.cli.replaying.lifecycle import put_spec, update_run
-from services.cli.replaying.ordered_publish import Appender
-from services.cli.replaying.window import AFTER, DetectionsExcerpt, FramesExcerpt
+from services.cli.replaying.ordered_publish import OrderedPublisher
+from services.cli.replaying.window import AFTER, DetectionsWindow, FramesWindow
 from services.kit.nats.bus import Bus, StreamFull
 from services.kit.tasks import cancel_and_wait
 
 FULL_DELAY = 0.02
-"""Seconds until a frame is offered again to a full stream: an inference or two."""
+"""Seconds until a frame is offered again to a full stream: about as long as an inference or two."""
 
-See = Callable[[CameraSpec], CameraSpec]
-"""A camera's spec as the run sees it."""
+SpecChange = Callable[[CameraSpec], CameraSpec]
+"""Applies a run's changes to a camera's spec."""
 
 
-class Pace:
-    """Lets time pass as it did, so many times as fast; None does not wait. `stop` ends every waiting.
+class ReplayClock:
+    """Waits between frames as in the original, at a multiple of its speed; None does not wait. `stop` ends all waits.
 
-    Until `since` nothing is waited for: that only lets the trackers find who is there.
+    Frames before `since` do not wait: they only let the trackers find the people in view.
     """
 
     def __init__(self, speed: float | None, since: int) -> None:
@@ -45,11 +45,11 @@ class Pace:
 
     @property
     def stopped(self) -> bool:
-        """Whether nothing more is to be fed."""
+        """True once feeding is to end."""
         return self._stopped.is_set()
 
     def stop(self) -> None:
-        """Feed nothing more."""
+        """End feeding."""
         self._stopped.set()
 
     async def until(self, captured_at: int) -> None:
@@ -69,12 +69,12 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Fed:
-    """What a run was fed with.
+class FedSessions:
+    """The sessions that a run was fed with.
 
     Attributes:
-        sessions: of each camera, by (camera, session): each is closed by a row in the database.
-        covered: what of them counts.
+        sessions: (camera, session) of each. A row in the database closes each of them.
+        covered: the frames of them that count.
     """
 
     sessions: tuple[tuple[str, str], ...]
@@ -84,79 +84,90 @@ class Fed:
 class Feeder:
     """Feeds one run."""
 
-    def __init__(self, bus: Bus, run: Run, past: Past, see: See, *, begin: int, lead: Lead) -> None:
-        """Prepare the feeding.
+    def __init__(
+        self,
+        bus: Bus,
+        run: Run,
+        past: HistorySource,
+        change_spec: SpecChange,
+        *,
+        begin: int,
+        backpressure: Backpressure,
+    ) -> None:
+        """Prepare feeding.
 
         Args:
             bus: the connection.
-            run: its entry stands, and its streams.
-            past: where the frames or detections come from.
-            see: lays what the run changes over a camera's spec.
-            begin: what was captured from then on is fed, ns UTC; before the run's `since`.
-            lead: over the trackers.
+            run: its entry and its streams must exist.
+            past: source of the frames or detections.
+            change_spec: applies the run's changes to a camera's spec.
+            begin: captured_at of the first frame to feed, ns UTC; before the run's `since`.
+            backpressure: holds feeding back until the trackers have caught up.
         """
-        self._bus, self._run, self._past, self._see = bus, run, past, see
-        self._begin, self._lead = begin, lead
+        self._bus, self._run, self._past, self._change_spec = bus, run, past, change_spec
+        self._begin, self._backpressure = begin, backpressure
         self._specs: dict[tuple[str, int], CameraSpec] = {}
         self._models = set(run.models)
         self._bucket: KeyValue | None = None
-        self.pace = Pace(run.speed, run.since)
+        self.clock = ReplayClock(run.speed, run.since)
 
-    async def detections(self) -> Fed:
-        """Feed all cameras' detections, and their ends. Ends early, and in order, once `pace` is stopped.
-
-        Raises:
-            Refused: a spec is missing, or the run was dropped meanwhile.
-        """
-        appender = Appender(self._bus, run_streams(self._run.name).detections)
-        excerpts = {one.camera: DetectionsExcerpt(self._run, one.camera, self._begin) for one in self._run.cameras}
-        await _together([self._detections_of(appender, *excerpt) for excerpt in excerpts.items()])
-        await appender.flush()
-        return _fed(excerpts)
-
-    async def frames(self) -> Fed:
-        """Feed all cameras' frames, and their ends. Ends early, and in order, once `pace` is stopped.
+    async def detections(self) -> FedSessions:
+        """Feed all cameras' detections and session ends. Ends early, and in order, once `clock` is stopped.
 
         Raises:
-            Refused: a spec is missing, or the run was dropped meanwhile.
+            CommandError: a spec is missing, or the run was dropped meanwhile.
         """
-        excerpts = {one.camera: FramesExcerpt(self._run, one.camera, self._begin) for one in self._run.cameras}
-        await _together([self._frames_of(*excerpt) for excerpt in excerpts.items()])
-        return _fed(excerpts)
+        publisher = OrderedPublisher(self._bus, run_streams(self._run.name).detections)
+        cameras = [camera.camera for camera in self._run.cameras]
+        windows = {camera: DetectionsWindow(self._run, camera, self._begin) for camera in cameras}
+        await _together([self._detections_of(publisher, *window) for window in windows.items()])
+        await publisher.flush()
+        return _fed(windows)
 
-    async def _detections_of(self, appender: Appender, camera: str, excerpt: DetectionsExcerpt) -> None:
+    async def frames(self) -> FedSessions:
+        """Feed all cameras' frames and session ends. Ends early, and in order, once `clock` is stopped.
+
+        Raises:
+            CommandError: a spec is missing, or the run was dropped meanwhile.
+        """
+        cameras = [camera.camera for camera in self._run.cameras]
+        windows = {camera: FramesWindow(self._run, camera, self._begin) for camera in cameras}
+        await _together([self._frames_of(*window) for window in windows.items()])
+        return _fed(windows)
+
+    async def _detections_of(self, publisher: OrderedPublisher, camera: str, window: DetectionsWindow) -> None:
         last: tuple[Detections, int] | None = None
         async for event, stored_at in self._past.detections(camera, self._begin, self._run.until + AFTER):
-            if self.pace.stopped:
-                excerpt.stop()
-                if excerpt.is_behind(event):
+            if self.clock.stopped:
+                window.stop()
+                if window.is_behind(event):
                     break
-            if (taken := excerpt.take(event)) is None:
+            if (taken := window.take(event)) is None:
                 continue
-            await self.pace.until(taken.captured_at)
-            await self._lead.room(camera)
+            await self.clock.until(taken.captured_at)
+            await self._backpressure.room(camera)
             await self._spec(camera, taken.spec_revision)
-            await appender.append(_subject(taken), taken.encode(), {STORED_AT: str(stored_at)})
-            self._lead.fed(camera, taken.session, taken.seq)
+            await publisher.publish(_subject(taken), taken.encode(), {STORED_AT: str(stored_at)})
+            self._backpressure.fed(camera, taken.session, taken.seq)
             last = taken, stored_at
         if last is not None:
-            # Where the last session has its end, that comes once more, to say that nothing follows.
-            end, stored_at = excerpt.end() or last[0], last[1]
-            await appender.append(_subject(end), end.encode(), {STORED_AT: str(stored_at), LAST: "yes"})
-            self._lead.fed(camera, end.session, end.seq)
+            # If the last session has its end already, that is repeated with the header LAST.
+            end, stored_at = window.end() or last[0], last[1]
+            await publisher.publish(_subject(end), end.encode(), {STORED_AT: str(stored_at), LAST: "yes"})
+            self._backpressure.fed(camera, end.session, end.seq)
 
-    async def _frames_of(self, camera: str, excerpt: FramesExcerpt) -> None:
+    async def _frames_of(self, camera: str, window: FramesWindow) -> None:
         async for header, jpeg in self._past.frames(camera, self._begin, self._run.until):
-            if self.pace.stopped:
+            if self.clock.stopped:
                 break
-            for taken in excerpt.take(header):
-                await self.pace.until(taken.captured_at)
-                await self._lead.room(camera)
-                await self._keep(taken, b"" if taken.end else jpeg)
-        if (end := excerpt.end()) is not None:
-            await self._keep(end, b"")
+            for taken in window.take(header):
+                await self.clock.until(taken.captured_at)
+                await self._backpressure.room(camera)
+                await self._queue(taken, b"" if taken.end else jpeg)
+        if (end := window.end()) is not None:
+            await self._queue(end, b"")
 
-    async def _keep(self, header: FrameHeader, jpeg: bytes) -> None:
+    async def _queue(self, header: FrameHeader, jpeg: bytes) -> None:
         """Queue a frame for the detectors; waits while its camera's queue is full."""
         spec = await self._spec(header.camera, header.spec_revision)
         subject = kept(self._run.name, spec.pool, header.store, header.camera)
@@ -166,17 +177,17 @@ class Feeder:
             except StreamFull:
                 await asyncio.sleep(FULL_DELAY)
             else:
-                self._lead.fed(header.camera, header.session, header.seq)
+                self._backpressure.fed(header.camera, header.session, header.seq)
                 return
 
     async def _spec(self, camera: str, revision: int) -> CameraSpec:
-        """The spec as the run sees it: it is there before any frame names it."""
+        """Return a spec with the run's changes. It is stored before the first frame that refers to it."""
         key = camera, revision
         if key not in self._specs:
-            found = await self._past.spec(camera, revision)
-            if found is None:
-                raise Refused(f"revision {revision} of camera {camera}'s spec is gone: nobody knows its lines then")
-            spec = self._specs[key] = self._see(found)
+            original = await self._past.spec(camera, revision)
+            if original is None:
+                raise CommandError(f"revision {revision} of camera {camera}'s spec is missing, and so are its lines")
+            spec = self._specs[key] = self._change_spec(original)
             if self._bucket is None:
                 self._bucket = await self._bus.bucket(RUNS)
             await put_spec(self._bucket, self._run.name, spec)
@@ -188,7 +199,7 @@ class Feeder:
 
 
 async def _together(works: Iterable[Coroutine[None, None, None]]) -> None:
-    """Do some work side by side; what one raises ends all, and goes up as it is."""
+    """Run coroutines concurrently. An error of one cancels the others, and is raised as it is."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         await asyncio.gather(*tasks)
@@ -200,8 +211,8 @@ def _subject(event: Detections) -> str:
     return detections(event.run, event.store, event.camera)
 
 
-def _fed(excerpts: dict[str, DetectionsExcerpt] | dict[str, FramesExcerpt]) -> Fed:
-    return Fed(
-        sessions=tuple((camera, session) for camera, excerpt in excerpts.items() for session in excerpt.sessions),
-        covered=tuple(stretch for excerpt in excerpts.values() for stretch in excerpt.covered),
+def _fed(windows: dict[str, DetectionsWindow] | dict[str, FramesWindow]) -> FedSessions:
+    return FedSessions(
+        sessions=tuple((camera, session) for camera, window in windows.items() for session in window.sessions),
+        covered=tuple(stretch for window in windows.values() for stretch in window.covered),
     )

@@ -1,4 +1,4 @@
-"""What was: the detections and recorded frames that the broker still holds."""
+"""Sources of stored data for runs: the detections and recorded frames that the broker still has."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from services.kit.nats.bus import Bus
 from services.kit.nats.consumer import Reader
 
 AROUND = 60_000_000_000
-"""Nanoseconds before and behind a period in which what is stored is looked through: detections may be late."""
+"""Nanoseconds before and after a period that are searched, too: detections may be late."""
 BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What there is of a camera: from when to when it was captured, ns UTC, and about how many frames."""
+class StoredExtent:
+    """The extent of a camera's stored data: captured_at of the first and last, ns UTC, and about how many frames."""
 
     store: str
     first: int
@@ -36,39 +36,40 @@ class Held:
     frames: int
 
 
-class Past(Protocol):
-    """Where a run's frames and detections come from: the broker, or a segment's file.
+class HistorySource(Protocol):
+    """A source of frames and detections for a run: the broker, or a segment's file.
 
     Attributes:
-        since, until: what it is about, ns UTC, where that is not all that it holds.
+        since: begin of the period that it is about, ns UTC; None for all of its data.
+        until: end of that period, exclusive; None for all.
     """
 
     since: int | None
     until: int | None
 
     async def cameras(self, kind: RunKind) -> list[str]:
-        """The cameras of which there is anything."""
+        """List the cameras with stored data."""
         ...
 
-    async def held(self, kind: RunKind, camera: str) -> Held | None:
-        """What there is of a camera; None where there is nothing."""
+    async def extent(self, kind: RunKind, camera: str) -> StoredExtent | None:
+        """Return the extent of a camera's stored data; None if there is none."""
         ...
 
     async def spec(self, camera: str, revision: int | None = None) -> CameraSpec | None:
-        """The camera's spec at a revision, or the newest; None where it is not known."""
+        """Return a camera's spec at a revision, or its newest; None if it is unknown."""
         ...
 
     def detections(self, camera: str, begin: int, until: int) -> AsyncIterator[tuple[Detections, int]]:
-        """What was seen from `begin` to `until` (ns UTC) and around, in the order in which it was stored, and when."""
+        """Yield the detections from about `begin` to `until` (ns UTC), in stored order, each with its storage time."""
         ...
 
     def frames(self, camera: str, begin: int, until: int) -> AsyncIterator[tuple[FrameHeader, bytes]]:
-        """The recorded frames from `begin` to `until` (ns UTC) and around, in their order, with their JPEGs."""
+        """Yield the recorded frames from about `begin` to `until` (ns UTC), in order, each with its JPEG."""
         ...
 
 
-class BrokerPast:
-    """What the streams hold."""
+class BrokerHistory:
+    """The broker's streams as a source of runs."""
 
     since: int | None = None
     until: int | None = None
@@ -77,11 +78,11 @@ class BrokerPast:
         self._bus = bus
 
     async def cameras(self, kind: RunKind) -> list[str]:
-        """See `Past`."""
+        """See `HistorySource`."""
         return sorted({parse(subject).camera for subject in await self._subjects(kind, _stream(kind).subjects[0])})
 
-    async def held(self, kind: RunKind, camera: str) -> Held | None:
-        """See `Past`."""
+    async def extent(self, kind: RunKind, camera: str) -> StoredExtent | None:
+        """See `HistorySource`."""
         stream, subjects = _stream(kind).name, await self._subjects(kind, _pattern(kind, camera))
         if not subjects:
             return None
@@ -90,15 +91,15 @@ class BrokerPast:
              await self._bus.js.get_last_msg(stream, subject))
             for subject in subjects
         ]  # fmt: skip
-        return Held(
+        return StoredExtent(
             store=parse(max(ends, key=lambda pair: pair[1].seq or 0)[1].subject or "").store,
-            first=min(_said(kind, first).captured_at for first, _ in ends),
-            last=max(_said(kind, last).captured_at for _, last in ends),
+            first=min(_frame_of(kind, first).captured_at for first, _ in ends),
+            last=max(_frame_of(kind, last).captured_at for _, last in ends),
             frames=sum(subjects.values()),
         )
 
     async def spec(self, camera: str, revision: int | None = None) -> CameraSpec | None:
-        """See `Past`."""
+        """See `HistorySource`."""
         bucket = await self._bus.bucket(CAMERAS)
         try:
             entry = await bucket.get(current_key(camera) if revision is None else spec_key(camera, revision))
@@ -109,7 +110,7 @@ class BrokerPast:
     async def detections(
         self, camera: str, begin: int, until: int, *, follow: bool = False
     ) -> AsyncIterator[tuple[Detections, int]]:
-        """See `Past`. To follow means to wait for what comes, for ever."""
+        """See `HistorySource`. `follow` goes on to new messages, for ever."""
         async for msg in self._messages(RunKind.DETECTIONS, camera, begin, follow=follow):
             event = Detections.model_validate_json(msg.data)
             if event.policy is Policy.LATEST and event.captured_at >= until + AROUND:
@@ -117,7 +118,7 @@ class BrokerPast:
             yield event, to_ns(msg.metadata.timestamp)
 
     async def frames(self, camera: str, begin: int, until: int) -> AsyncIterator[tuple[FrameHeader, bytes]]:
-        """See `Past`."""
+        """See `HistorySource`."""
         async for msg in self._messages(RunKind.FRAMES, camera, begin):
             header = FrameHeader.from_headers(msg.headers)
             if header.policy is Policy.LATEST and header.captured_at >= until + AROUND:
@@ -133,8 +134,8 @@ class BrokerPast:
                 return
             last = RawStreamMsg()  # nothing yet
         config = ConsumerConfig(filter_subject=pattern, deliver_policy=DeliverPolicy.ALL)
-        if last.seq is not None and _said(kind, last).policy is Policy.LATEST:
-            # Of a live camera, what was captured later was stored later. A file may be of any time.
+        if last.seq is not None and _frame_of(kind, last).policy is Policy.LATEST:
+            # A live camera's messages are stored in order of capture. A file's times are arbitrary.
             config.deliver_policy = DeliverPolicy.BY_START_SEQUENCE
             config.opt_start_seq = await self._position(kind, camera, begin - AROUND, last.seq)
         async with Reader(self._bus, stream, config, ahead=2 * BATCH) as reader:
@@ -145,20 +146,20 @@ class BrokerPast:
                         return
 
     async def _position(self, kind: RunKind, camera: str, captured_at: int, last: int) -> int:
-        """The place from which on a camera's messages were captured at this time or later, or its last one."""
+        """Find the stream position of a camera's first message captured at this time or later, or of its last one."""
         stream, pattern = _stream(kind).name, _pattern(kind, camera)
         low, high = 1, last
         while low < high:
             middle = (low + high) // 2
-            found = await self._bus.js.get_msg(stream, seq=middle, subject=pattern, next=True)
-            if _said(kind, found).captured_at < captured_at:
-                low = (found.seq or middle) + 1
+            message = await self._bus.js.get_msg(stream, seq=middle, subject=pattern, next=True)
+            if _frame_of(kind, message).captured_at < captured_at:
+                low = (message.seq or middle) + 1
             else:
                 high = middle
         return min(low, last)
 
     async def _subjects(self, kind: RunKind, pattern: str) -> dict[str, int]:
-        """The subjects that hold something, each with the number of its messages."""
+        """Return the subjects with messages, and their numbers of messages."""
         info = await self._bus.js.stream_info(_stream(kind).name, subjects_filter=pattern)
         return dict(info.state.subjects or {})
 
@@ -168,12 +169,12 @@ def _stream(kind: RunKind) -> Stream:
 
 
 def _pattern(kind: RunKind, camera: str) -> str:
-    """All that is stored of a camera, whichever store it hung in."""
+    """Return the filter for a camera's messages in any store."""
     return recorded(LIVE, "*", camera) if kind is RunKind.FRAMES else detections(LIVE, "*", camera)
 
 
-def _said(kind: RunKind, msg: RawStreamMsg) -> FrameHeader | Detections:
-    """What a message says of its frame."""
+def _frame_of(kind: RunKind, msg: RawStreamMsg) -> FrameHeader | Detections:
+    """Decode a message's facts about its frame."""
     return (
         FrameHeader.from_headers(msg.headers)
         if kind is RunKind.FRAMES
@@ -182,5 +183,5 @@ def _said(kind: RunKind, msg: RawStreamMsg) -> FrameHeader | Detections:
 
 
 def now_ns() -> int:
-    """The present moment, ns UTC."""
+    """Return the present time, ns UTC."""
     return to_ns(datetime.now(UTC))

@@ -1,7 +1,7 @@
-"""Appending to a stream that nobody else writes to: in order, each message once, through any outage, and fast.
+"""Fast publishing to a stream with one writer: in order, each message once, through any outage.
 
-Each message names the place that it must come to stand on; the server refuses it elsewhere. So nothing is acknowledged
-one by one: now and then the stream is asked how far it is, and what is missing is sent again from there.
+Each message has the header of its expected sequence number, and the server refuses it at another one. So there are no
+acks: the stream's last sequence number is polled, and missing messages are sent again.
 """
 
 from __future__ import annotations
@@ -15,83 +15,83 @@ from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from contracts.streams import Stream
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 from services.kit.nats.bus import Backoff, Bus
 
 WINDOW = 1024
-"""Messages that may be under way."""
-PATIENCE = 0.3
-"""Seconds without progress after which what is under way is taken for lost."""
+"""Greatest number of messages in flight."""
+RESEND_AFTER = 0.3
+"""Seconds without progress after which messages in flight are taken for lost."""
 EXPECTED = "Nats-Expected-Last-Sequence"
 
 
 class _Message(NamedTuple):
-    place: int
+    sequence: int
     subject: str
     payload: bytes
     headers: Mapping[str, str]
 
 
-class Appender:
-    """Writes to one new, empty stream."""
+class OrderedPublisher:
+    """Publishes to one new, empty stream."""
 
     def __init__(self, bus: Bus, stream: Stream) -> None:
         self._bus, self._stream = bus, stream.name
-        self._under_way: deque[_Message] = deque()
-        self._place = 0
-        self._turn = asyncio.Lock()
+        self._in_flight: deque[_Message] = deque()
+        self._sequence = 0
+        self._settling = asyncio.Lock()
 
-    async def append(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> None:
-        """Append a message; waits while too many are under way.
+    async def publish(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> None:
+        """Publish a message; waits while too many are in flight.
 
         Raises:
-            Refused: the stream was deleted.
+            CommandError: the stream was deleted.
         """
-        if len(self._under_way) >= WINDOW:
+        if len(self._in_flight) >= WINDOW:
             await self._settle(WINDOW // 2)
-        self._place += 1
-        message = _Message(self._place, subject, payload, headers)
-        self._under_way.append(message)
+        self._sequence += 1
+        message = _Message(self._sequence, subject, payload, headers)
+        self._in_flight.append(message)
         await self._send(message)
 
     async def flush(self) -> None:
-        """Wait until all is stored.
+        """Wait until all messages are stored.
 
         Raises:
-            Refused: the stream was deleted.
+            CommandError: the stream was deleted.
         """
         await self._settle(0)
 
     async def _settle(self, most: int) -> None:
-        """Wait until at most so many messages are under way."""
-        async with self._turn:
+        """Wait until at most `most` messages are in flight."""
+        async with self._settling:
             backoff = Backoff()
-            while len(self._under_way) > most:
+            while len(self._in_flight) > most:
                 try:
-                    arrived = await self._look()
+                    arrived = await self._poll()
                 except NotFoundError:
-                    raise Refused("the run was dropped while it was fed") from None
+                    raise CommandError("the run was dropped while it was fed") from None
                 except (NatsError, TimeoutError, OSError):
                     await backoff.wait()
                     continue
                 if arrived:
                     backoff.reset()
-                elif await backoff.wait() > PATIENCE:
-                    for message in list(self._under_way):
+                elif await backoff.wait() > RESEND_AFTER:
+                    for message in list(self._in_flight):
                         await self._send(message)
 
-    async def _look(self) -> int:
-        """Ask the stream how far it is. Returns how many messages have arrived since."""
+    async def _poll(self) -> int:
+        """Read the stream's last sequence number. Returns the number of messages that were stored since."""
         last = (await self._bus.js.stream_info(self._stream)).state.last_seq
         arrived = 0
-        while self._under_way and self._under_way[0].place <= last:
-            self._under_way.popleft()
+        while self._in_flight and self._in_flight[0].sequence <= last:
+            self._in_flight.popleft()
             arrived += 1
         return arrived
 
     async def _send(self, message: _Message) -> None:
-        headers = {**message.headers, EXPECTED: str(message.place - 1)}
+        headers = {**message.headers, EXPECTED: str(message.sequence - 1)}
         try:
             await self._bus.client.publish(message.subject, message.payload, headers=headers)
         except NatsError:
-            return  # the connection is away: it is noticed that the message is missing
+            return  # not connected: the message is found missing, and sent again

@@ -1,4 +1,4 @@
-"""Putting a run's counts in the place of the live ones, and taking that back: rows, each with who, when and why."""
+"""Promotions: rows by which a run's counts replace the live ones, each with its author, time and reason."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import asyncpg
 from contracts.identity import to_datetime
 from contracts.runs import Run, RunState
 from services.api.transaction import CHANNEL
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 from services.cli.replaying.planning import moment
 
 QUARTER = 900_000_000_000
-"""ns. Counts are kept by quarters of an hour, and promoted by whole ones."""
+"""Nanoseconds of a quarter of an hour: counts are stored by quarters, and promoted by whole ones."""
 
 _INSERT = """
 INSERT INTO promotion (store, camera, line, since, until, run, at, who, note)
@@ -24,7 +24,7 @@ VALUES ($1, $2, $3, $4, $5, $6, now(), $7, $8) RETURNING id
 _REVOKE = """
 UPDATE promotion SET revoked_at = now(), revoked_by = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING store
 """
-# In the same transaction: whoever holds the version before has seen the counts before.
+# In the same transaction, so that each version stands for one state of the counts.
 _RAISE_VERSION = """
 INSERT INTO store_version AS v (run, store, version, time_zone)
 VALUES ('live', $1::text, 1, coalesce((SELECT time_zone FROM store WHERE id = $1::text), 'UTC'))
@@ -45,8 +45,8 @@ SELECT EXISTS (SELECT 1 FROM line WHERE camera = $1 AND id = $2)
 """
 
 
-class Promotion(NamedTuple):
-    """A promotion as it stands in its table."""
+class PromotionRow(NamedTuple):
+    """A row of the table of promotions."""
 
     id: int
     store: str
@@ -63,8 +63,8 @@ class Promotion(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """What is promoted: a line from `since` until before `until`, ns UTC, both on a quarter of an hour."""
+class PromotedPeriod:
+    """A line and a period to promote: `since` to `until` (exclusive), ns UTC, both at a full quarter of an hour."""
 
     store: str
     camera: str
@@ -74,95 +74,97 @@ class Stretch:
 
     @property
     def columns(self) -> tuple[str, str, str, datetime, datetime]:
-        """As the database has it."""
+        """Values of the database's columns."""
         return self.store, self.camera, self.line, to_datetime(self.since), to_datetime(self.until)
 
 
-async def stretch_of(
+async def period_of(
     connection: asyncpg.Connection, run: Run, camera: str, line: str, since: int | None, until: int | None
-) -> Stretch:
-    """What of a run is to be promoted; all its whole quarters where `since` and `until` (ns UTC) are None.
+) -> PromotedPeriod:
+    """Check and return the period to promote: all whole quarters of the run if `since` and `until` (ns UTC) are None.
 
     Raises:
-        Refused: the run has not counted that, or not to its end, or it is no whole quarter of an hour.
+        CommandError: the run has not counted that, or is not finished, or the limits are no full quarters of an hour.
     """
     if run.state is not RunState.FINISHED:
-        raise Refused(f"run {run.name!r} is {run.state}, not finished: it may lack people whom the live run has")
-    stores = {one.camera: one.store for one in run.cameras}
+        raise CommandError(
+            f"run {run.name!r} is {run.state}, not finished: it may lack crossings that the live run has"
+        )
+    stores = {covered.camera: covered.store for covered in run.cameras}
     if camera not in stores:
-        raise Refused(f"run {run.name!r} has not counted camera {camera!r}, but: {', '.join(stores)}")
-    if run.lines is not None and line not in (lines := [one.id for one in run.lines]):
-        raise Refused(f"run {run.name!r} has not counted over line {line!r}, but: {', '.join(lines)}")
+        raise CommandError(f"run {run.name!r} has not counted camera {camera!r}, but: {', '.join(stores)}")
+    if run.lines is not None and line not in (lines := [counted.id for counted in run.lines]):
+        raise CommandError(f"run {run.name!r} has not counted over line {line!r}, but: {', '.join(lines)}")
     if not await connection.fetchval(_KNOWS_LINE, camera, line, run.name):
-        raise Refused(f"camera {camera!r} has no line {line!r}")
+        raise CommandError(f"camera {camera!r} has no line {line!r}")
     first, last = -(-run.since // QUARTER) * QUARTER, run.until // QUARTER * QUARTER
     begin = _quarter("--from", first if since is None else since)
     end = _quarter("--to", last if until is None else until)
     if begin < first or end > last or end <= begin:
-        held = f"from {moment(first)} to {moment(last)}" if first < last else "none"
-        raise Refused(
+        extent = f"from {moment(first)} to {moment(last)}" if first < last else "none"
+        raise CommandError(
             f"from {moment(begin)} to {moment(end)} cannot be promoted: the whole quarters of an hour that run "
-            f"{run.name!r} has counted are {held}"
+            f"{run.name!r} has counted are {extent}"
         )
-    return Stretch(stores[camera], camera, line, begin, end)
+    return PromotedPeriod(stores[camera], camera, line, begin, end)
 
 
 def _quarter(option: str, ns: int) -> int:
     if ns % QUARTER:
         before = ns // QUARTER * QUARTER
-        raise Refused(
-            f"{option} {moment(ns)}: counts are kept by quarters of an hour, so give the full hour or a quarter, "
+        raise CommandError(
+            f"{option} {moment(ns)}: counts are stored by quarters of an hour, so give a full hour or quarter, "
             f"as in {moment(before)} or {moment(before + QUARTER)}"
         )
     return ns
 
 
-async def counted(connection: asyncpg.Connection, run: str, stretch: Stretch) -> tuple[int, int]:
-    """(INs, OUTs) of a run in a stretch."""
-    row = await connection.fetchrow(_COUNTED, run, *stretch.columns)
+async def counts(connection: asyncpg.Connection, run: str, period: PromotedPeriod) -> tuple[int, int]:
+    """Return a run's (INs, OUTs) in a period."""
+    row = await connection.fetchrow(_COUNTED, run, *period.columns)
     return row["ins"], row["outs"]
 
 
-async def promote(connection: asyncpg.Connection, run: str, stretch: Stretch, who: str, note: str) -> int:
-    """Put a run's counts in the place of the live ones; dashboards show them at once. Returns the row's number."""
+async def promote(connection: asyncpg.Connection, run: str, period: PromotedPeriod, author: str, note: str) -> int:
+    """Show a run's counts in place of the live ones, on dashboards at once. Returns the row's number."""
     async with connection.transaction():
-        number: int = await connection.fetchval(_INSERT, *stretch.columns, run, who, note)
-        await _announce(connection, stretch.store)
+        number: int = await connection.fetchval(_INSERT, *period.columns, run, author, note)
+        await _announce(connection, period.store)
     return number
 
 
-async def revoke(connection: asyncpg.Connection, number: int, who: str) -> None:
-    """Take a promotion back: what it hid is shown again.
+async def revoke(connection: asyncpg.Connection, number: int, author: str) -> None:
+    """Revoke a promotion: the counts from before are shown again.
 
     Raises:
-        Refused: there is no such promotion, or it was taken back before.
+        CommandError: there is no such promotion, or it was revoked before.
     """
     async with connection.transaction():
-        store = await connection.fetchval(_REVOKE, number, who)
+        store = await connection.fetchval(_REVOKE, number, author)
         if store is None:
-            raise Refused(f"there is no promotion {number} in force: `metrica promote --list` shows those there are")
+            raise CommandError(f"there is no promotion {number} in force: `metrica promote --list` shows all")
         await _announce(connection, store)
 
 
-async def promotions(connection: asyncpg.Connection, camera: str | None = None) -> list[Promotion]:
-    """All promotions that ever were, or a camera's, the oldest first."""
-    return [Promotion(*row) for row in await connection.fetch(_LIST, camera)]
+async def promotions(connection: asyncpg.Connection, camera: str | None = None) -> list[PromotionRow]:
+    """List all promotions, or those of a camera, revoked ones too, the oldest first."""
+    return [PromotionRow(*row) for row in await connection.fetch(_LIST, camera)]
 
 
 async def check_not_promoted(connection: asyncpg.Connection, run: str) -> None:
-    """Make sure that no promotion shows a run's counts.
+    """Check that no promotion shows a run's counts.
 
     Raises:
-        Refused: one does.
+        CommandError: one does.
     """
     numbers = [str(row["id"]) for row in await connection.fetch(_IN_FORCE, run)]
     if numbers:
-        raise Refused(
-            f"the counts of run {run!r} are shown in the place of the live ones: "
-            f"`metrica promote --revoke {numbers[0]}` takes that back (promotions {', '.join(numbers)})"
+        raise CommandError(
+            f"the counts of run {run!r} are shown in place of the live ones: "
+            f"`metrica promote --revoke {numbers[0]}` revokes that (promotions {', '.join(numbers)})"
         )
 
 
 async def _announce(connection: asyncpg.Connection, store: str) -> None:
     await connection.execute(_RAISE_VERSION, store)
-    await connection.execute(f"NOTIFY {CHANNEL}")  # the api then looks at the versions of what it shows
+    await connection.execute(f"NOTIFY {CHANNEL}")  # the API then reads the stores' versions again

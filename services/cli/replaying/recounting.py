@@ -1,4 +1,4 @@
-"""A camera's stored paths, recounted over other lines, and the crossings that come of it written as a run."""
+"""Recounts of a camera's stored paths over other lines, and their storage as a run."""
 
 from __future__ import annotations
 
@@ -20,38 +20,39 @@ from contracts.runs import Run, RunKind, RunState
 from contracts.spec import CameraSpec, CountingLine
 from contracts.streams import PATHS, run_streams
 from contracts.subjects import crossings, paths
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 from services.cli.console.options import LineWords
 from services.cli.replaying.history import AROUND
 from services.cli.replaying.lifecycle import close_run, open_run, remove_run
-from services.cli.replaying.ordered_publish import Appender
+from services.cli.replaying.ordered_publish import OrderedPublisher
 from services.cli.replaying.planning import moment, revised
 from services.cli.replaying.results import have_ended
 from services.kit.nats.bus import Bus
 from services.kit.nats.consumer import Reader
 from services.tracker.counting.recount import Recount
 
-LEAD = 300_000_000_000
-"""Who is in the picture when a period begins came into it, as a rule, less long ago; and what was begun in it is
-decided by so long after. ns."""
+MARGIN = 300_000_000_000
+"""Nanoseconds that are read before and after a period: people in view at its begin have usually entered the frame
+within this time, and crossings that begin in it are decided within this time."""
 UNPUBLISHED = 60_000_000_000
-"""Where people went less long ago is not in the paths yet, for certain; ns."""
+"""Nanoseconds before now whose paths may not be stored yet."""
 BATCH = 256
-LOOK_EVERY = 0.1
-PATIENCE = 15.0
-"""Seconds in which persistence writes some weeks; after that it is told who may be missing."""
+POLL_INTERVAL = 0.1
+HINT_AFTER = 15.0
+"""Seconds in which persistence writes some weeks; after that, a hint is printed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recounted:
-    """What came of the paths.
+    """The result of a recount.
 
     Attributes:
-        since, until: what was recounted, ns UTC, `until` not included.
+        since: begin of the recounted period, ns UTC.
+        until: end of the recounted period, exclusive.
         crossings: in the order in which they were decided.
         last: the last path of each session, in order.
-        paths: how many there were.
-        unread: how many could not be read.
+        paths: number of paths.
+        unread: number of paths that could not be decoded.
     """
 
     since: int
@@ -63,28 +64,26 @@ class Recounted:
 
 
 def lines_over(spec: CameraSpec, words: LineWords) -> tuple[CountingLine, ...]:
-    """The lines that are said, what is not said of them being as it is; the camera's own where none is.
+    """Apply options to a camera's lines; without options, return them as they are.
 
     Raises:
-        Refused: it is not clear which line is meant, or on which side of a new one an IN ends.
+        CommandError: the id of a line is ambiguous, or the IN side of a new one is missing.
         pydantic.ValidationError: a line cannot count.
     """
     drawn = {line.id: line for line in spec.lines}
     if not words.lines and not drawn:
-        raise Refused(f"camera {spec.camera!r} has no line: draw one, as in --line door=0.5,0,0.5,1 --in left")
-    said = _said(words, drawn)
-    new = [str(fields["id"]) for fields in said if fields["id"] not in drawn and "in_side" not in fields]
+        raise CommandError(f"camera {spec.camera!r} has no line: draw one, as in --line door=0.5,0,0.5,1 --in left")
+    changes = _changes(words, drawn)
+    new = [str(fields["id"]) for fields in changes if fields["id"] not in drawn and "in_side" not in fields]
     if new:
-        raise Refused(
-            f"camera {spec.camera!r} has no line {new[0]!r}: say on which side an IN ends, by --in left|right"
-        )
-    was = {name: line.model_dump() for name, line in drawn.items()}
-    lines = [CountingLine.model_validate({**was.get(str(fields["id"]), {}), **fields}) for fields in said]
+        raise CommandError(f"camera {spec.camera!r} has no line {new[0]!r}: give the side of IN by --in left|right")
+    before = {name: line.model_dump() for name, line in drawn.items()}
+    lines = [CountingLine.model_validate({**before.get(str(fields["id"]), {}), **fields}) for fields in changes]
     spec = CameraSpec.model_validate({**spec.model_dump(), "lines": lines})
     return tuple(revised(line, drawn.get(line.id), spec.revision + 1) for line in spec.lines)
 
 
-def _said(words: LineWords, drawn: dict[str, CountingLine]) -> tuple[dict[str, object], ...]:
+def _changes(words: LineWords, drawn: dict[str, CountingLine]) -> tuple[dict[str, object], ...]:
     if not words.lines:
         return words.over([line.model_dump() for line in drawn.values()])
     if all("=" in text for text in words.lines):
@@ -92,7 +91,7 @@ def _said(words: LineWords, drawn: dict[str, CountingLine]) -> tuple[dict[str, o
     if len(words.lines) == len(drawn) == 1:
         return replace(words, ids=tuple(drawn)).read()
     known = ", ".join(drawn) or "none"
-    raise Refused(f"--line {words.lines[0]}: say which line that is, as in --line door=…; the camera has: {known}")
+    raise CommandError(f"--line {words.lines[0]}: name the line, as in --line door=…; the camera has: {known}")
 
 
 async def recount(
@@ -102,44 +101,49 @@ async def recount(
 
     Args:
         bus: the connection.
-        run: whose crossings these are to be.
+        run: name of the run for the crossings.
         spec: the camera's newest.
         lines: to count over.
-        since, until: crossings from then until before then, ns UTC; None is the beginning and the end of what there is.
-        now: the present moment, ns UTC.
+        since: begin of the period, ns UTC; None for the begin of the stored paths.
+        until: end of the period, exclusive; None for the end of the stored paths.
+        now: the present time, ns UTC.
 
     Raises:
-        Refused: there is no path of the camera in that time.
+        CommandError: there is no path of the camera in that period.
     """
-    work, found, last = Recount(run, spec.camera, lines), list[Crossing](), dict[str, Path]()
-    seen = _Seen()
+    work, crossings, last = Recount(run, spec.camera, lines), list[Crossing](), dict[str, Path]()
+    reader = _PathReader()
 
     def take(msgs: Sequence[Msg]) -> None:
         for msg in msgs:
-            path = seen.read(msg)
-            if path is None or not (since or 0) - LEAD <= path.at < (until or path.at + 1) + LEAD:
+            path = reader.read(msg)
+            if path is None or not (since or 0) - MARGIN <= path.at < (until or path.at + 1) + MARGIN:
                 continue
             last[path.session] = path
-            found.extend(work.take(path))
+            crossings.extend(work.take(path))
 
     async for msgs in _messages(bus, spec, since):
         await asyncio.to_thread(take, msgs)
-    found.extend(await asyncio.to_thread(work.finish))
+    crossings.extend(await asyncio.to_thread(work.finish))
     if not last:
-        held = f"there are those from {moment(seen.first)} to {moment(seen.end)}" if seen.paths else "there are none"
-        raise Refused(f"no paths of camera {spec.camera!r} in that time: {held}")
-    begin = seen.first if since is None else max(since, await _reach(bus, spec, seen.first))
-    known = now - UNPUBLISHED if spec.policy is Policy.LATEST else max(now - UNPUBLISHED, seen.end + 1)
-    end = min(seen.end + 1 if until is None else until, known)
+        stored = (
+            f"stored are those from {moment(reader.first)} to {moment(reader.end)}"
+            if reader.paths
+            else "none is stored"
+        )
+        raise CommandError(f"no paths of camera {spec.camera!r} in that period: {stored}")
+    begin = reader.first if since is None else max(since, await _complete_from(bus, spec, reader.first))
+    known = now - UNPUBLISHED if spec.policy is Policy.LATEST else max(now - UNPUBLISHED, reader.end + 1)
+    end = min(reader.end + 1 if until is None else until, known)
     if end <= begin:
-        raise Refused(f"nothing to recount from {moment(begin)} to {moment(end)}: --until must come after --since")
-    kept = tuple(crossing for crossing in found if begin <= crossing.at < end)
-    return Recounted(begin, end, kept, tuple(last.values()), seen.paths, seen.unread)
+        raise CommandError(f"nothing to recount from {moment(begin)} to {moment(end)}: --until must come after --since")
+    within = tuple(crossing for crossing in crossings if begin <= crossing.at < end)
+    return Recounted(begin, end, within, tuple(last.values()), reader.paths, reader.unread)
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What was read."""
+class _PathReader:
+    """Decodes paths, and keeps account of them."""
 
     first: int = 0
     end: int = 0
@@ -163,24 +167,24 @@ class _Seen:
 async def write_run(
     bus: Bus, database: asyncpg.Pool, run: Run, recounted: Recounted, tell: Callable[[str], None]
 ) -> Run:
-    """Write what was recounted as a run, and wait until all of it is in the database. Returns the run as it ended.
+    """Store a recount as a run, and wait until all of it is in the database. Returns the finished run.
 
     Args:
         bus: the connection to NATS.
         database: a pool, or a connection.
-        run: of the kind `paths`, whose name is free.
+        run: of the kind `paths`; its name must be free.
         recounted: its crossings.
-        tell: gets a line for what the person who waits should know.
+        tell: prints a line for the waiting user.
 
     Raises:
-        Refused: there is a run of that name, or it was dropped meanwhile.
+        CommandError: there is a run of that name, or it was dropped meanwhile.
     """
     assert run.kind is RunKind.PATHS
     await open_run(bus, run)
     try:
         await _publish(bus, run, recounted)
         await _wait_for_rows(database, run, recounted, tell)
-    except (Refused, asyncio.CancelledError):
+    except (CommandError, asyncio.CancelledError):
         await remove_run(bus, database, run.name)
         raise
     ended = run.model_copy(update={"state": RunState.FINISHED})
@@ -189,27 +193,27 @@ async def write_run(
 
 
 async def _publish(bus: Bus, run: Run, recounted: Recounted) -> None:
-    appender = Appender(bus, run_streams(run.name).crossings)
+    publisher = OrderedPublisher(bus, run_streams(run.name).crossings)
     counts = Counter(crossing.session for crossing in recounted.crossings)
     ends = [_end(run.name, path, counts[path.session]) for path in recounted.last]
     events: list[Crossing | SessionEnd] = [*recounted.crossings, *ends]
     for event in events:
-        await appender.append(crossings(run.name, event.store, event.camera), event.encode(), {})
-    await appender.flush()
+        await publisher.publish(crossings(run.name, event.store, event.camera), event.encode(), {})
+    await publisher.flush()
 
 
 async def _wait_for_rows(database: asyncpg.Pool, run: Run, recounted: Recounted, tell: Callable[[str], None]) -> None:
     sessions = {(path.camera, path.session) for path in recounted.last}
     waited = 0.0
     while not await have_ended(database, run.name, sessions):
-        await asyncio.sleep(LOOK_EVERY)
-        waited += LOOK_EVERY
-        if waited - LOOK_EVERY < PATIENCE <= waited:
-            tell("the counts do not come in: is persistence running? `./taskw up`, or `docker compose ps`")
+        await asyncio.sleep(POLL_INTERVAL)
+        waited += POLL_INTERVAL
+        if waited - POLL_INTERVAL < HINT_AFTER <= waited:
+            tell("the counts do not arrive: is persistence running? `./taskw up`, or `docker compose ps`")
 
 
 def _end(run: str, path: Path, count: int) -> SessionEnd:
-    """What closes a session in a run of paths: no frame was looked at."""
+    """Make the end of a session in a run of paths, which has no frames."""
     return SessionEnd(
         run=run,
         id=SessionEnd.identify(path.camera, path.session),
@@ -225,7 +229,7 @@ def _end(run: str, path: Path, count: int) -> SessionEnd:
 
 
 async def _messages(bus: Bus, spec: CameraSpec, since: int | None) -> AsyncIterator[list[Msg]]:
-    """The camera's paths from a time on and around, as they are stored."""
+    """Yield the messages of a camera's paths in stored order, from about `since` on."""
     pattern = paths(LIVE, "*", spec.camera)
     try:
         newest = await bus.js.get_last_msg(PATHS.name, pattern)
@@ -233,8 +237,8 @@ async def _messages(bus: Bus, spec: CameraSpec, since: int | None) -> AsyncItera
         return
     config = ConsumerConfig(filter_subject=pattern, deliver_policy=DeliverPolicy.ALL)
     if since is not None and spec.policy is Policy.LATEST:
-        # Of a live camera, nothing is stored before it happened. A file may be of any time.
-        start = to_datetime(max(0, since - LEAD - AROUND))
+        # A live camera's paths are stored after they happened. A file's times are arbitrary.
+        start = to_datetime(max(0, since - MARGIN - AROUND))
         config.deliver_policy, config.opt_start_time = DeliverPolicy.BY_START_TIME, start
         if newest.time is not None and newest.time < start:
             return
@@ -246,8 +250,8 @@ async def _messages(bus: Bus, spec: CameraSpec, since: int | None) -> AsyncItera
                 return
 
 
-async def _reach(bus: Bus, spec: CameraSpec, first: int) -> int:
-    """How far back the camera's paths are complete, ns UTC; `first` is when the first of them begins."""
+async def _complete_from(bus: Bus, spec: CameraSpec, first: int) -> int:
+    """Return the time from which the camera's paths are complete, ns UTC; `first` is the begin of the first path."""
     oldest = (await bus.js.stream_info(PATHS.name)).state.first_seq
     if oldest <= 1:
         return 0

@@ -1,4 +1,4 @@
-"""What a run left in the database. Functions take a connection of asyncpg, or a pool."""
+"""Results of runs in the database. Functions take a connection of asyncpg, or a pool."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import asyncpg
 from contracts.identity import to_datetime
 from contracts.runs import Stretch
 from services.cli.console.database import checked
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 from services.kit.local_time import time_zone_named
 from services.persistence.database_errors import UNABLE, stay_cancelled
 
@@ -46,8 +46,8 @@ WHERE c.run = $1 ORDER BY c.at_ns, c.id
 """
 
 
-class Counted(NamedTuple):
-    """A crossing as the database has it: every field of the event but its run."""
+class StoredCrossing(NamedTuple):
+    """A crossing in the database, with all fields of the event but its run."""
 
     id: UUID
     camera: str
@@ -78,15 +78,15 @@ class Total:
 
 @asynccontextmanager
 async def database(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to the database of METRICA_DATABASE_URL.
+    """Connect to the database of METRICA_DATABASE_URL.
 
     Raises:
-        Refused: no address is given, or the database does not answer.
+        CommandError: no address is given, or the database does not answer.
     """
     try:
         connection = await asyncpg.connect(checked(url), timeout=CONNECT_TIMEOUT)
     except UNABLE as error:
-        raise Refused(f"the database does not answer: {error}. Is Metrica running (./taskw up)?") from error
+        raise CommandError(f"the database does not answer: {error}. Is Metrica running (./taskw up)?") from error
     try:
         yield connection
     finally:
@@ -95,10 +95,10 @@ async def database(url: str) -> AsyncIterator[asyncpg.Connection]:
 
 @asynccontextmanager
 async def lasting_database(url: str) -> AsyncIterator[asyncpg.Pool]:
-    """The same for a command that takes a while: where the connection breaks, the next call makes another.
+    """Open a pool for a command that takes long: after a broken connection, the next call makes another.
 
     Raises:
-        Refused: no address is given, or the database does not answer.
+        CommandError: no address is given, or the database does not answer.
     """
     async with database(url):
         pass
@@ -107,14 +107,14 @@ async def lasting_database(url: str) -> AsyncIterator[asyncpg.Pool]:
 
 
 async def time_zone(connection: asyncpg.Connection, store: str) -> ZoneInfo:
-    """A store's time zone; UTC where there is no such store."""
+    """Return a store's time zone; UTC for an unknown store."""
     return time_zone_named(await connection.fetchval("SELECT time_zone FROM store WHERE id = $1", store))
 
 
 async def have_ended(connection: asyncpg.Connection, run: str, sessions: Iterable[tuple[str, str]]) -> bool:
-    """Whether all crossings of these sessions of a run are in, by (camera, session): each is closed by a row then.
+    """Tell if all sessions, given as (camera, session), are closed by a row: then all their crossings are stored.
 
-    While the database is away, they are not, as far as is known: persistence waits for it, too.
+    False while the database is unavailable.
     """
     try:
         rows = await connection.fetch(_ENDED, run)
@@ -125,25 +125,25 @@ async def have_ended(connection: asyncpg.Connection, run: str, sessions: Iterabl
 
 
 async def totals(connection: asyncpg.Connection, run: str) -> list[Total]:
-    """What a run counted, by line."""
+    """Return a run's counts by line."""
     return [Total(**row) for row in await connection.fetch(_TOTALS, run)]
 
 
 async def holds(connection: asyncpg.Connection, run: str) -> bool:
-    """Whether there is any row of a run."""
+    """Tell if there is any row of a run."""
     return bool(await connection.fetchval(_HOLDS, run))
 
 
-async def covered(connection: asyncpg.Connection, run: str, stretches: Sequence[Stretch]) -> list[Counted]:
-    """A run's crossings that were decided by frames of these stretches, by time."""
-    columns = zip(*((one.camera, one.session, one.first, one.last) for one in stretches), strict=True)
+async def covered(connection: asyncpg.Connection, run: str, stretches: Sequence[Stretch]) -> list[StoredCrossing]:
+    """Return a run's crossings that were decided by frames of these stretches, in order of time."""
+    columns = zip(*((part.camera, part.session, part.first, part.last) for part in stretches), strict=True)
     rows = await connection.fetch(_COVERED, run, *(list(column) for column in columns)) if stretches else []
-    return [Counted(*row) for row in rows]
+    return [StoredCrossing(*row) for row in rows]
 
 
 async def between(
     connection: asyncpg.Connection, run: str, cameras: Sequence[str], since: int, until: int
-) -> list[Counted]:
-    """A run's crossings of some cameras in a time, ns UTC, by time."""
+) -> list[StoredCrossing]:
+    """Return a run's crossings of some cameras from `since` to `until` (ns UTC, exclusive), in order of time."""
     rows = await connection.fetch(_CROSSINGS, run, to_datetime(since), to_datetime(until), list(cameras))
-    return [Counted(*row) for row in rows]
+    return [StoredCrossing(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""A segment: a stretch of a camera's frames and detections in one file, with the specs that go with them.
+"""Segments: files with a camera's frames and detections of a period, and the specs that these refer to.
 
 The file is a sequence of records, each a line of JSON; a frame's is followed by its JPEG and a line's end:
 
@@ -9,7 +9,7 @@ The file is a sequence of records, each a line of JSON; a frame's is followed by
     {"detections": {"camera": "door", "seq": 12, …}, "stored_at": 1767258000123456000}
     {"until": 1767258060000000000}
 
-It can be written as things come, and one that was cut off anywhere plays up to there.
+It is written record by record. A truncated file is valid up to its last complete record.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from contracts.events import Detections
 from contracts.frames import FrameHeader
 from contracts.runs import RunKind
 from contracts.spec import CameraSpec
-from services.cli.console.errors import Refused
-from services.cli.replaying.history import AROUND, Held
+from services.cli.console.errors import CommandError
+from services.cli.replaying.history import AROUND, StoredExtent
 
 MARK, VERSION = "segment", 1
 AT_ONCE = 64
-"""Records that are read in one go."""
+"""Number of records that are read at a time."""
 
 
 class SegmentWriter:
@@ -40,25 +40,25 @@ class SegmentWriter:
 
     Args:
         path: of the file.
-        since: the beginning of what it is about, ns UTC; what comes before lets a tracker find who is there by then.
+        since: begin of its period, ns UTC; earlier frames let the tracker find the people in view at that time.
 
     Raises:
-        Refused: the file cannot be made, or is there already.
+        CommandError: the file cannot be made, or exists already.
     """
 
     def __init__(self, path: Path, since: int) -> None:
         try:
             self._file: BinaryIO = path.open("xb")
         except FileExistsError:
-            raise Refused(f"{path} is there already: give another name by -o") from None
+            raise CommandError(f"{path} exists already: give another name by -o") from None
         except OSError as error:
-            raise Refused(f"{path} cannot be written: {error.strerror}") from None
+            raise CommandError(f"{path} cannot be written: {error.strerror}") from None
         self._specs: set[tuple[str, int]] = set()
         self.frames = self.detections = 0
         self._put({"metrica": MARK, "version": VERSION, "since": since})
 
     def knows(self, camera: str, revision: int) -> bool:
-        """Whether the spec of a camera at a revision is in it."""
+        """Tell if it contains a camera's spec at a revision."""
         return (camera, revision) in self._specs
 
     def add_spec(self, spec: CameraSpec) -> None:
@@ -73,12 +73,12 @@ class SegmentWriter:
         self._put({"frame": header.model_dump(mode="json", exclude_none=True), "bytes": len(jpeg)}, jpeg)
 
     def add_detections(self, event: Detections, stored_at: int) -> None:
-        """Add what was seen in a frame, and when that was stored."""
+        """Add a frame's detections, and the time of their storage."""
         self.detections += 1
         self._put({"detections": event.model_dump(mode="json", exclude_none=True), "stored_at": stored_at})
 
     def end(self, until: int) -> None:
-        """Say where what it is about ends, ns UTC."""
+        """Write the end of its period, ns UTC."""
         self._put({"until": until})
 
     def __enter__(self) -> Self:
@@ -96,18 +96,18 @@ class SegmentWriter:
 
 
 class _Record(NamedTuple):
-    """A record: what it says, and where its bytes are in the file, if it has some."""
+    """A record: its fields, and the position and number of its bytes; a number of −1 for none."""
 
-    said: dict[str, Any]  # any JSON
-    place: int
+    fields: dict[str, Any]  # any JSON
+    position: int
     bytes: int
 
 
-class SegmentPast:
-    """A segment's file as a source of runs; see `services.cli.replaying.history.Past`.
+class SegmentHistory:
+    """A segment's file as a source of runs; see `services.cli.replaying.history.HistorySource`.
 
     Raises:
-        Refused: the file cannot be read, or is no segment.
+        CommandError: the file cannot be read, or is no segment.
     """
 
     def __init__(self, path: Path) -> None:
@@ -115,37 +115,37 @@ class SegmentPast:
         self.since: int | None = None
         self.until: int | None = None
         self.whole = False
-        """Whether it has its end: otherwise the file was cut off, or its recording."""
+        """True if it has its end: otherwise the file or its recording is incomplete."""
         self._specs: dict[tuple[str, int], CameraSpec] = {}
-        self._held: dict[tuple[RunKind, str], Held] = {}
+        self._extents: dict[tuple[RunKind, str], StoredExtent] = {}
         try:
-            self._look_through()
+            self._scan()
         except OSError as error:
-            raise Refused(f"{path} cannot be read: {error.strerror}") from None
+            raise CommandError(f"{path} cannot be read: {error.strerror}") from None
 
     async def cameras(self, kind: RunKind) -> list[str]:
-        """See `Past`."""
-        return sorted(camera for known, camera in self._held if known is kind)
+        """See `HistorySource`."""
+        return sorted(camera for known, camera in self._extents if known is kind)
 
-    async def held(self, kind: RunKind, camera: str) -> Held | None:
-        """See `Past`."""
-        return self._held.get((kind, camera))
+    async def extent(self, kind: RunKind, camera: str) -> StoredExtent | None:
+        """See `HistorySource`."""
+        return self._extents.get((kind, camera))
 
     async def spec(self, camera: str, revision: int | None = None) -> CameraSpec | None:
-        """See `Past`."""
+        """See `HistorySource`."""
         if revision is None:
             revision = max((number for name, number in self._specs if name == camera), default=0)
         return self._specs.get((camera, revision))
 
     async def detections(self, camera: str, begin: int, until: int) -> AsyncIterator[tuple[Detections, int]]:
-        """See `Past`."""
+        """See `HistorySource`."""
         async for record, _ in self._read("detections"):
             event = Detections.model_validate(record["detections"])
             if event.camera == camera and _is_near(event.captured_at, begin, until):
                 yield event, record["stored_at"]
 
     async def frames(self, camera: str, begin: int, until: int) -> AsyncIterator[tuple[FrameHeader, bytes]]:
-        """See `Past`."""
+        """See `HistorySource`."""
         async for record, jpeg in self._read("frame"):
             header = FrameHeader.model_validate(record["frame"])
             if header.camera == camera and _is_near(header.captured_at, begin, until):
@@ -155,34 +155,34 @@ class SegmentPast:
         with self._path.open("rb") as file:
             records = _with_bytes(file, kind)
             while batch := await asyncio.to_thread(lambda: list(islice(records, AT_ONCE))):
-                for one in batch:
-                    yield one
+                for record in batch:
+                    yield record
 
-    def _look_through(self) -> None:
+    def _scan(self) -> None:
         with self._path.open("rb") as file:
             for number, record in enumerate(_records(file)):
-                said = record.said
+                fields = record.fields
                 if number == 0:
-                    if said.get("metrica") != MARK or said.get("version") != VERSION:
+                    if fields.get("metrica") != MARK or fields.get("version") != VERSION:
                         break
-                    self.since = said["since"]
-                elif "spec" in said:
-                    spec = CameraSpec.model_validate(said["spec"])
+                    self.since = fields["since"]
+                elif "spec" in fields:
+                    spec = CameraSpec.model_validate(fields["spec"])
                     self._specs[spec.camera, spec.revision] = spec
-                elif "until" in said:
-                    self.until, self.whole = said["until"], True
-                elif "frame" in said:
-                    self._note(RunKind.FRAMES, said["frame"])
-                elif "detections" in said:
-                    self._note(RunKind.DETECTIONS, said["detections"])
+                elif "until" in fields:
+                    self.until, self.whole = fields["until"], True
+                elif "frame" in fields:
+                    self._extend(RunKind.FRAMES, fields["frame"])
+                elif "detections" in fields:
+                    self._extend(RunKind.DETECTIONS, fields["detections"])
         if self.since is None:
-            raise Refused(f"{self._path} is no segment: `metrica record` makes them")
+            raise CommandError(f"{self._path} is no segment: make one by `metrica record`")
 
-    def _note(self, kind: RunKind, said: dict[str, Any]) -> None:  # any JSON
-        camera, at = said["camera"], said["captured_at"]
-        before = self._held.get((kind, camera))
-        self._held[kind, camera] = Held(
-            store=said["store"],
+    def _extend(self, kind: RunKind, fields: dict[str, Any]) -> None:  # any JSON
+        camera, at = fields["camera"], fields["captured_at"]
+        before = self._extents.get((kind, camera))
+        self._extents[kind, camera] = StoredExtent(
+            store=fields["store"],
             first=at if before is None else min(before.first, at),
             last=at if before is None else max(before.last, at),
             frames=1 if before is None else before.frames + 1,
@@ -194,25 +194,25 @@ def _is_near(captured_at: int, begin: int, until: int) -> bool:
 
 
 def _records(file: BinaryIO) -> Iterator[_Record]:
-    """The records of a segment, as far as they are whole; their bytes are passed over."""
+    """Yield the complete records of a segment, without reading their bytes."""
     size = file.seek(0, 2)
     file.seek(0)
     with suppress(ValueError, KeyError):
         while (line := file.readline()).endswith(b"\n"):
-            said = json.loads(line)
-            place, length = file.tell(), int(said.get("bytes", -1))
+            fields = json.loads(line)
+            position, length = file.tell(), int(fields.get("bytes", -1))
             if length >= 0:
-                if place + length + 1 > size:
+                if position + length + 1 > size:
                     return
-                file.seek(place + length + 1)
-            yield _Record(said, place, length)
+                file.seek(position + length + 1)
+            yield _Record(fields, position, length)
 
 
 def _with_bytes(file: BinaryIO, kind: str) -> Iterator[tuple[dict[str, Any], bytes]]:  # any JSON
     for record in _records(file):
-        if kind in record.said:
+        if kind in record.fields:
             after = file.tell()
-            file.seek(record.place)
+            file.seek(record.position)
             data = file.read(max(0, record.bytes))
             file.seek(after)
-            yield record.said, data
+            yield record.fields, data

@@ -1,13 +1,13 @@
-"""What of a camera's past a run takes in, and under which names. Pure.
+"""Replay windows: the selection and renaming of one camera's stored messages for a run. Pure.
 
     stored   … 97  98  99 │ 100  101  103  102  … │ 900 901 903 902 … │ 1100 1101 1099 … │ 1300 …
-                          │ its predecessor       │                   │                  │ an end in
-                  dropped │ is taken for none     │      counted      │                  │ its place
+                          │ previous = None,      │                   │                  │ replaced by
+                  dropped │ not counted           │      counted      │ not counted      │ an end
                         begin                   since               until          AFTER later
 
-All keeps its session, its seq and its time, and so its crossings' ids. A session that is cut off at its beginning
-starts with the first that is taken in; one that is cut off at its end is ended there, so that its count is closed.
-What comes before lets the tracker find who is there; what comes after shows which late one was not waited for.
+Messages keep session, seq and time, and so their crossings keep their ids. A session that is cut at its beginning
+starts with its first message in the window; one that is cut at its end gets an end there, to close its count.
+Messages before the period let the tracker find the people in view; those after it show that no late one is missing.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from contracts.identity import Policy
 from contracts.runs import Run, Stretch
 
 AFTER = 20_000_000_000
-"""Nanoseconds that detections are taken in behind the period: later than that none comes, see the detector's waits."""
+"""Nanoseconds after the period in which detections are included: none is later, by the detector's timeouts."""
 REORDERED = 64
-"""Detectors answer out of order, but not so far: a session that is first met beyond this seq began before."""
+"""Greatest displacement by detectors, which answer out of order: a session that starts at a higher seq was cut."""
 
 
 @dataclass(slots=True)
-class _Session:
-    """What a run has taken in of a session, and of that what counts."""
+class _SessionWindow:
+    """The part of a session that a run includes, and the part of that which counts."""
 
     name: str
     first: int
-    """Lower ones are not taken in."""
+    """Messages with a lower seq are left out."""
     last: int
     ended: bool = False
     counted_first: int | None = None
@@ -46,38 +46,39 @@ class _Session:
 
 
 class _Sessions:
-    """The sessions of one camera in a run, in the order in which they came."""
+    """The sessions of one camera in a run, in order of arrival."""
 
     def __init__(self, camera: str) -> None:
         self._camera = camera
-        self.by_name: dict[str, _Session] = {}
+        self.by_name: dict[str, _SessionWindow] = {}
 
     @property
-    def newest(self) -> _Session | None:
+    def newest(self) -> _SessionWindow | None:
         return next(reversed(self.by_name.values()), None)
 
     def stretches(self) -> list[Stretch]:
-        """What counted. A session that another one followed was ended by that, one behind its last frame."""
+        """Return the counted parts. A session that is followed by another one ends one behind its last frame."""
         return [
             Stretch(
                 camera=self._camera,
-                session=one.name,
-                first=one.counted_first,
-                last=one.counted_last + (one is not self.newest and not one.ended and one.last == one.counted_last),
+                session=part.name,
+                first=part.counted_first,
+                last=part.counted_last
+                + (part is not self.newest and not part.ended and part.last == part.counted_last),
             )
-            for one in self.by_name.values()
-            if one.counted_first is not None
+            for part in self.by_name.values()
+            if part.counted_first is not None
         ]
 
 
-class DetectionsExcerpt:
-    """One camera's detections for a run, given in the order of their stream.
+class DetectionsWindow:
+    """Selects one camera's detections for a run. They must be given in stream order.
 
     Args:
-        run: whose period it is.
-        camera: whose detections they are.
-        begin: taken in from this time on, ns UTC: earlier than the run's `since`, so that people who are there by then
-            have been found.
+        run: the run, with its period.
+        camera: id of the camera.
+        begin: time of the first included detections, ns UTC: earlier than the run's `since`, so that the tracker has
+            found the people in view by then.
     """
 
     def __init__(self, run: Run, camera: str, begin: int) -> None:
@@ -89,51 +90,51 @@ class DetectionsExcerpt:
 
     @property
     def sessions(self) -> list[str]:
-        """Those that it has taken in."""
+        """Names of the included sessions."""
         return list(self._sessions.by_name)
 
     @property
     def covered(self) -> list[Stretch]:
-        """What counts of that."""
+        """The counted frames."""
         return self._sessions.stretches()
 
     def take(self, event: Detections) -> Detections | None:
-        """The event as it is in the run; None where it is not in it."""
+        """Return the event for the run; None if it is outside of the window."""
         if event.captured_at < self._begin:
             self._before.add(event.session)
             return None
         if self.is_behind(event):
             return None
         session = self._sessions.by_name.get(event.session)
-        changed: dict[str, object] = {"run": self._run.name}
+        changes: dict[str, object] = {"run": self._run.name}
         if session is None:
             cut = event.session in self._before or (not self._sessions.by_name and event.seq > REORDERED)
             if cut and self._sessions.by_name and event.policy is Policy.LATEST:
-                return None  # a late one of the session before
-            session = _Session(event.session, event.seq if cut else 0, event.seq)
+                return None  # a late message of the previous session
+            session = _SessionWindow(event.session, event.seq if cut else 0, event.seq)
             self._sessions.by_name[event.session] = session
             if cut:
-                changed["previous"] = None
+                changes["previous"] = None
         elif event.seq < session.first:
             return None
         counts = self._run.since <= event.captured_at < self._until
         session.add(event.seq, counts=counts, end=event.end is not None)
         self._taken_at = max(self._taken_at, event.captured_at)
-        taken = event.model_copy(update=changed)
+        taken = event.model_copy(update=changes)
         if session is self._sessions.newest and event.seq == session.last:
             self._newest = taken
         return taken
 
     def stop(self) -> None:
-        """Let the period end with what was taken in by now."""
+        """End the period with the messages that were included so far."""
         self._until = min(self._until, self._taken_at + 1)
 
     def is_behind(self, event: Detections) -> bool:
-        """Whether an event was captured too late for it to matter."""
+        """Tell if an event is behind the window."""
         return event.captured_at >= self._until + AFTER
 
     def end(self) -> Detections | None:
-        """The end of what was cut off; None where nothing was. It decides no crossing that counts."""
+        """Make the end of a session that was cut; None if there is none. It decides no crossing that counts."""
         session, newest = self._sessions.newest, self._newest
         if session is None or newest is None or session.ended:
             return None
@@ -150,34 +151,34 @@ class DetectionsExcerpt:
         )
 
 
-class FramesExcerpt:
-    """One camera's frames for a run, given in the order of their sessions. None of them is dropped on the way."""
+class FramesWindow:
+    """Selects one camera's frames for a run. They must be given in the order of their sessions; gaps are closed."""
 
     def __init__(self, run: Run, camera: str, begin: int) -> None:
-        """See `DetectionsExcerpt`."""
+        """See `DetectionsWindow`."""
         self._run, self._begin = run, begin
         self._sessions = _Sessions(camera)
         self._last: FrameHeader | None = None
 
     @property
     def sessions(self) -> list[str]:
-        """Those that it has taken in."""
+        """Names of the included sessions."""
         return list(self._sessions.by_name)
 
     @property
     def covered(self) -> list[Stretch]:
-        """What counts of that."""
+        """The counted frames."""
         return self._sessions.stretches()
 
     def take(self, header: FrameHeader) -> list[FrameHeader]:
-        """The frame as it is in the run, behind the end of a session that lacks its own; none where it is not in it."""
+        """Return the frame for the run, after the end of the previous session if that lacks its own; else nothing."""
         if not self._begin <= header.captured_at < self._run.until:
             return []
         session, taken = self._sessions.by_name.get(header.session), []
         if session is None:
             if self._last is not None and self._last.end is None:
                 taken.append(self._closing(self._last, self._last.captured_at, EndReason.LOST))
-            session = self._sessions.by_name[header.session] = _Session(header.session, header.seq, header.seq)
+            session = self._sessions.by_name[header.session] = _SessionWindow(header.session, header.seq, header.seq)
             previous = None
         elif session.ended or self._last is None or header.session != self._last.session:
             return []
@@ -192,7 +193,7 @@ class FramesExcerpt:
         return [*taken, self._last]
 
     def end(self) -> FrameHeader | None:
-        """The end of what was cut off; None where nothing was. It decides no crossing that counts."""
+        """Make the end of a session that was cut; None if there is none. It decides no crossing that counts."""
         if self._last is None or self._last.end is not None:
             return None
         return self._closing(self._last, self._run.until, EndReason.STOPPED)

@@ -238,7 +238,7 @@ class TestRefused:
         assert clip.read_bytes() == before
 
     def test_simulation_without_an_end(self) -> None:
-        self.refused(metrica("count", "sim://door"), "never ends: say how many people come")
+        self.refused(metrica("count", "sim://door"), "never ends: give the number of people")
 
     def test_camera_that_is_off(self) -> None:
         outcome = metrica("count", "rtsp://admin:secret@127.0.0.1:1/cam", *self.LINE)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from services.cli.diagnosis.clip import Stretch
+from services.cli.diagnosis.clip import SourceClip
 from services.ingest.sources.simulation import open_simulation
 from tests.cli.command import Outcome, metrica
 from tests.support.clips import write_clip
@@ -84,7 +84,7 @@ def test_no_more_than_was_asked_is_looked_at(tmp_path: Path) -> None:
 
 
 def test_a_source_without_an_end_is_looked_at_for_a_while() -> None:
-    endless = Stretch(open_simulation("sim://door?fps=20&width=160&height=90"), begin=0, seconds=0.4)
+    endless = SourceClip(open_simulation("sim://door?fps=20&width=160&height=90"), begin=0, seconds=0.4)
     at = list(iter(endless.grab, None))
 
     assert at[0] == 0
@@ -93,7 +93,7 @@ def test_a_source_without_an_end_is_looked_at_for_a_while() -> None:
 
 
 def test_rate_is_what_comes_not_what_is_promised() -> None:
-    door = Stretch(open_simulation(DOOR), begin=1, seconds=4)
+    door = SourceClip(open_simulation(DOOR), begin=1, seconds=4)
     while door.grab() is not None:
         pass
 

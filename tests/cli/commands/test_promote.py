@@ -104,7 +104,7 @@ async def test_a_period_shows_the_run_and_its_revocation_the_live_counts_and_no_
 
     assert "door/entrance from 2026-11-23T08:15:00Z to 2026-11-23T08:45:00Z\nIN 2 live, 4 in moved" in out
     assert during == 8 + 2
-    assert back.out == "promotion 1: taken back\n"
+    assert back.out == "promotion 1: revoked\n"
     assert await live_ins(pool) == 8
     assert await record(pool) == before
 
@@ -131,7 +131,7 @@ async def test_every_promotion_stays_on_record_with_who_and_why(pool: asyncpg.Po
         [number, "shop/door/entrance", f"2026-11-23 08:15Z to 2026-11-23 {until}Z"]
         for number, until in (("1", "09:00"), ("2", "08:30"))
     ]
-    assert "anna  the line lay on the doormat  taken back" in lines[0]
+    assert "anna  the line lay on the doormat  revoked" in lines[0]
     assert lines[1].endswith(" bob")
 
 
@@ -157,16 +157,16 @@ REFUSED = (
     ("brief --camera door --line entrance", "the whole quarters of an hour that run 'brief' has counted are none"),
     ("moved --camera gate --line entrance", "has not counted camera 'gate', but: door"),
     ("moved --camera door --line lift", "has not counted over line 'lift', but: entrance"),
-    ("moved --camera door", "say whose counts"),
+    ("moved --camera door", "name the counts to promote"),
     (
         "moved --camera door --line entrance --from 2026-11-23T09:20",
         "as in 2026-11-23T08:15:00Z or 2026-11-23T08:30",
     ),
     ("moved --camera door --line entrance --from 2026-11-23T09:00", "are from 2026-11-23T08:15:00Z to"),
     ("moved --camera door --line entrance --to 2026-11-23T10:15", "cannot be promoted"),
-    ("moved --camera door --line entrance --from yesterday", "give a moment"),
-    ("moved --list", "say which run to promote, or --list"),
-    ("", "say which run to promote, or --list"),
+    ("moved --camera door --line entrance --from yesterday", "give a time"),
+    ("moved --list", "name the run to promote, or give --list"),
+    ("", "name the run to promote, or give --list"),
     ("--revoke 7", "there is no promotion 7 in force"),
 )
 
@@ -191,9 +191,9 @@ async def test_a_run_that_is_shown_is_not_dropped(pool: asyncpg.Pool) -> None:
     outcome = await asyncio.to_thread(metrica, "runs", "drop", "moved")
 
     assert outcome.code == 2
-    assert "`metrica promote --revoke 1` takes that back" in outcome.err
+    assert "`metrica promote --revoke 1` revokes that" in outcome.err
     assert await pool.fetchval("SELECT count(*) FROM crossing WHERE run = 'moved'") == 16
 
 
 async def test_where_nothing_was_promoted_the_list_says_so(pool: asyncpg.Pool) -> None:
-    assert (await promote("--list")).out == "Nothing was ever promoted: the counts are the live ones.\n"
+    assert (await promote("--list")).out == "There are no promotions: all reports show the live counts.\n"

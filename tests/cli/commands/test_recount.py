@@ -15,15 +15,15 @@ import pytest
 from contracts.events import Crossing
 from contracts.identity import LIVE, to_datetime, to_ns
 from contracts.runs import RunKind, RunState
-from contracts.spec import CameraSpec, CountingLine, current_key, spec_key
+from contracts.spec import CameraSpec, CountingLine, Side, current_key, spec_key
 from contracts.streams import CAMERAS, DETECTIONS
 from contracts.subjects import detections, paths
 from infra.local.processes.nats import DEVELOPER, NatsServer
-from services.cli.console.errors import Refused
-from services.cli.console.options import InSide, LineWords
+from services.cli.console.errors import CommandError
+from services.cli.console.options import LineWords
 from services.cli.replaying.comparison import by_hour
 from services.cli.replaying.lifecycle import find_run
-from services.cli.replaying.ordered_publish import Appender
+from services.cli.replaying.ordered_publish import OrderedPublisher
 from services.cli.replaying.recounting import lines_over
 from services.kit.local_time import time_zone_named
 from services.kit.nats.bus import Bus
@@ -77,12 +77,12 @@ async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 async def bus(settings: ServiceSettings, database_url: str, connection: asyncpg.Connection) -> AsyncIterator[Bus]:
     """The services at work; a camera was counted live to its end."""
     async with counting(settings, database_url) as bus:
-        bucket, appender = await bus.bucket(CAMERAS), Appender(bus, DETECTIONS)
+        bucket, publisher = await bus.bucket(CAMERAS), OrderedPublisher(bus, DETECTIONS)
         for key in (spec_key("door", 1), current_key("door")):
             await bucket.put(key, SPEC.model_dump_json().encode())
         for event in SCENE:
-            await appender.append(detections(LIVE, event.store, event.camera), event.encode(), {})
-        await appender.flush()
+            await publisher.publish(detections(LIVE, event.store, event.camera), event.encode(), {})
+        await publisher.flush()
 
         async def ended() -> bool:
             return bool(await connection.fetchval("SELECT count(*) FROM run_session WHERE run = 'live'"))
@@ -177,8 +177,8 @@ async def test_what_cannot_be_recounted_says_why(bus: Bus) -> None:
     ]
 
     assert [outcome.code for outcome in outcomes] == [2] * 5
-    assert "no paths of camera 'door' in that time: there are those from 2025-11-24T" in outcomes[0].err
-    assert "say on which side an IN ends" in outcomes[1].err
+    assert "no paths of camera 'door' in that period: stored are those from 2025-11-24T" in outcomes[0].err
+    assert "give the side of IN" in outcomes[1].err
     assert "there is no camera 'nowhere'" in outcomes[2].err
     assert "shorter than" in outcomes[3].err
     assert "a run can't be called 'live'" in outcomes[4].err
@@ -206,16 +206,16 @@ class TestLines:
 
     def test_without_a_line_it_is_all_that_there_are(self) -> None:
         assert lines_over(self.TWO, LineWords(())) == self.TWO.lines
-        assert {line.in_side for line in lines_over(self.TWO, LineWords((), sides=[InSide.LEFT]))} == {"left"}
+        assert {line.in_side for line in lines_over(self.TWO, LineWords((), sides=[Side.LEFT]))} == {"left"}
 
     def test_of_several_lines_it_must_be_said_which(self) -> None:
-        with pytest.raises(Refused, match=r"say which line that is.*: front, lift"):
+        with pytest.raises(CommandError, match=r"name the line.*: front, lift"):
             lines_over(self.TWO, LineWords(["0.4,0,0.4,1"]))
 
     def test_a_new_line_needs_a_side(self) -> None:
-        with pytest.raises(Refused, match="no line 'gate'"):
+        with pytest.raises(CommandError, match="no line 'gate'"):
             lines_over(self.TWO, LineWords(["gate=0.4,0,0.4,1"]))
-        (line,) = lines_over(self.TWO, LineWords(["gate=0.4,0,0.4,1"], sides=[InSide.LEFT]))
+        (line,) = lines_over(self.TWO, LineWords(["gate=0.4,0,0.4,1"], sides=[Side.LEFT]))
         assert (line.id, line.in_side, line.revision) == ("gate", "left", 5)
 
 

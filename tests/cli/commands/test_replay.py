@@ -19,11 +19,11 @@ from contracts.streams import BUCKETS, CAMERAS, DETECTIONS, STREAMS
 from contracts.subjects import detections
 from infra.local.processes.nats import DEVELOPER, NatsServer
 from services.cli.replaying import backpressure
-from services.cli.replaying.history import BrokerPast, now_ns
+from services.cli.replaying.history import BrokerHistory, now_ns
 from services.cli.replaying.lifecycle import list_runs
-from services.cli.replaying.ordered_publish import Appender
-from services.cli.replaying.planning import Asked, moment, plan, seen
-from services.cli.replaying.results import Counted, between
+from services.cli.replaying.ordered_publish import OrderedPublisher
+from services.cli.replaying.planning import RunRequest, moment, plan, spec_in_run
+from services.cli.replaying.results import StoredCrossing, between
 from services.cli.replaying.runner import Replay
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
@@ -75,13 +75,13 @@ async def bus(settings: ServiceSettings, database_url: str, connection: asyncpg.
 
 async def show(bus: Bus, scenes: Mapping[str, Sequence[Detections]]) -> None:
     """Let the live run count these."""
-    bucket, appender = await bus.bucket(CAMERAS), Appender(bus, DETECTIONS)
+    bucket, publisher = await bus.bucket(CAMERAS), OrderedPublisher(bus, DETECTIONS)
     for camera in scenes:
         for key in (spec_key(camera, 1), current_key(camera)):
             await bucket.put(key, hour.spec(camera).model_dump_json().encode())
     for event in hour.side_by_side({camera: iter(frames) for camera, frames in scenes.items()}):
-        await appender.append(detections(LIVE, event.store, event.camera), event.encode(), {})
-    await appender.flush()
+        await publisher.publish(detections(LIVE, event.store, event.camera), event.encode(), {})
+    await publisher.flush()
 
 
 async def ended(connection: asyncpg.Connection, run: str, sessions: int) -> None:
@@ -101,7 +101,7 @@ async def sound(*arguments: str | Path) -> str:
     return outcome.out
 
 
-async def crossings(connection: asyncpg.Connection, run: str) -> list[Counted]:
+async def crossings(connection: asyncpg.Connection, run: str) -> list[StoredCrossing]:
     return await between(connection, run, CAMERAS_SHOWN, 0, 2**62)
 
 
@@ -224,7 +224,7 @@ class TestStopping:
     async def test_it_is_never_fed_far_ahead_of_the_trackers(
         self, bus: Bus, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(backpressure, "MOST", 50)
+        monkeypatch.setattr(backpressure, "MAX_AHEAD", 50)
         live = await crossings(connection, LIVE)
 
         await replay_of(bus, connection, await a_run(bus, "near")).play()
@@ -285,12 +285,12 @@ class TestRefusals:
         ("arguments", "said"),
         [
             (["--camera", "cellar"], "no detections of camera 'cellar' are there, only of: door, gate"),
-            (["--since", "2020-01-01T00:00:00Z", "--until", "2020-01-02T00:00:00Z"], "there are those from 20"),
-            (["--since", "yesterday"], "--since yesterday: give a moment with its time zone"),
+            (["--since", "2020-01-01T00:00:00Z", "--until", "2020-01-02T00:00:00Z"], "stored are those from 20"),
+            (["--since", "yesterday"], "--since yesterday: give a time with its time zone"),
             (["--since", "-1h", "--until", "-2h"], "comes before --since"),
             (["--speed", "fast"], "--speed fast: give a number above 0"),
-            (["--detector", "motion"], "--detector looks at frames"),
-            (["--line", "0,0,1,1", "--in", "left"], "one camera's"),
+            (["--detector", "motion"], "--detector needs frames"),
+            (["--line", "0,0,1,1", "--in", "left"], "are for one camera"),
             (["--segment", "nowhere.segment"], "nowhere.segment cannot be read: No such file"),
         ],
     )
@@ -315,16 +315,16 @@ class TestRefusals:
         outcome = await say("runs", *verb, "nobody")
 
         assert (outcome.code, outcome.err) == (
-            2, "metrica: there is no run 'nobody'; `metrica runs list` shows those there are\n",
+            2, "metrica: there is no run 'nobody'; `metrica runs list` shows all runs\n",
         )  # fmt: skip
 
 
 async def a_run(bus: Bus, name: str, speed: float | None = None) -> Run:
-    return await plan(BrokerPast(bus), Asked(name=name, kind=RunKind.DETECTIONS, speed=speed), now_ns())
+    return await plan(BrokerHistory(bus), RunRequest(name=name, kind=RunKind.DETECTIONS, speed=speed), now_ns())
 
 
 def replay_of(bus: Bus, connection: asyncpg.Connection, run: Run) -> Replay:
-    return Replay(bus, connection, run, BrokerPast(bus), lambda spec: seen(run, spec), begin=0, tell=print)
+    return Replay(bus, connection, run, BrokerHistory(bus), lambda spec: spec_in_run(run, spec), begin=0, tell=print)
 
 
 async def keys(bus: Bus, bucket: str, run: str) -> int:

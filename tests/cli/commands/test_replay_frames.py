@@ -21,7 +21,7 @@ from contracts.subjects import recorded
 from infra.local.processes.nats import DEVELOPER, NatsServer
 from services.cli.commands import record
 from services.cli.replaying.lifecycle import remove_run
-from services.cli.replaying.results import Counted, between
+from services.cli.replaying.results import StoredCrossing, between
 from services.detector.inference import analyze
 from services.ingest.session import Frame, file_frames, session_of
 from services.ingest.sources.opening import open_source
@@ -97,7 +97,7 @@ async def say(*arguments: str | Path) -> Outcome:
     return await asyncio.to_thread(metrica, *arguments)
 
 
-async def counted(connection: asyncpg.Connection, run: str) -> list[Counted]:
+async def counted(connection: asyncpg.Connection, run: str) -> list[StoredCrossing]:
     return await between(connection, run, ["door"], 0, 2**62)
 
 
@@ -191,12 +191,12 @@ async def test_what_passes_is_recorded_with_what_is_seen_in_it(
 async def test_a_camera_that_shows_nothing_is_told(
     settings: ServiceSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record, "SHOWS", 0.2)
+    monkeypatch.setattr(record, "FIRST_FRAME_TIMEOUT", 0.2)
     async with connected(settings, everything=True):
         outcome = await say("record", "cellar", "--minutes", "1", "-o", tmp_path / "cellar.segment")
 
     assert outcome.code == 2
-    assert "camera 'cellar' shows nothing now" in outcome.err
+    assert "camera 'cellar' sends no frames now" in outcome.err
     assert not (tmp_path / "cellar.segment").exists()
 
 
@@ -215,4 +215,4 @@ async def test_it_must_be_said_what_to_record(arguments: list[str]) -> None:
     outcome = await say("record", "door", *arguments)
 
     assert outcome.code == 2
-    assert "say what to record" in outcome.err
+    assert "give a period to record" in outcome.err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 from services.cli.console.options import moment_ns
 
 NOW = 1_767_258_000_000_000_000
@@ -31,5 +31,5 @@ def test_a_moment_is_one_of_the_calendar_or_so_long_ago(text: str, moment: int) 
 
 @pytest.mark.parametrize("text", ["", "-", "h", "2026-01-01T09:00:00", "2026-01-01", "tomorrow", "-2y"])
 def test_what_is_no_moment_or_has_no_time_zone_is_refused(text: str) -> None:
-    with pytest.raises(Refused, match=r"--until .*give a moment with its time zone.* or how long ago"):
+    with pytest.raises(CommandError, match=r"--until .*give a time with its time zone.* or how long ago"):
         moment_ns("--until", text, NOW)

@@ -14,7 +14,7 @@ import av
 import numpy as np
 import pytest
 
-from services.cli.counting.film import Film
+from services.cli.counting.video_writer import VideoWriter
 from services.kit.codec import Image
 from tests.cli.command import METRICA, SETTINGS, metrica
 from tests.support.films import moving_box, write
@@ -48,7 +48,7 @@ def test_each_frame_has_the_sources_time(tmp_path: Path, given: list[int]) -> No
 
 
 def test_pictures_of_an_odd_size_lose_a_row_and_a_column(tmp_path: Path) -> None:
-    film = Film(tmp_path / "a.mp4", (161, 121), 10)
+    film = VideoWriter(tmp_path / "a.mp4", (161, 121), 10)
     film.add(np.full((121, 161, 3), 200, np.uint8), 0)
     film.close()
 

@@ -12,12 +12,12 @@ from services.cli.diagnosis.checks_view import about_view
 from services.cli.diagnosis.examination import Diagnosis, Observation, diagnose
 from services.cli.diagnosis.findings import Code, Severity
 from services.cli.diagnosis.proposal import propose
-from services.cli.diagnosis.trajectories import Walk, walk_of
-from services.cli.diagnosis.view import View, ViewMeter
+from services.cli.diagnosis.trajectories import Trajectory, trajectory_of
+from services.cli.diagnosis.view import ViewFigures, ViewMeter
 from services.kit.codec import Image
 
 SIZE = (640, 360)
-GOOD = View(
+GOOD = ViewFigures(
     frames=600, brightness=110, highlights=200, contrast=150, still_seconds=0.2, jolts=0.0, moved=0.0
 )  # fmt: skip
 MIDDLE = CountingLine(id="line", x1=0.5, y1=0.05, x2=0.5, y2=0.95, in_side=Side.LEFT)
@@ -25,22 +25,22 @@ MIDDLE = CountingLine(id="line", x1=0.5, y1=0.05, x2=0.5, y2=0.95, in_side=Side.
 Point = tuple[float, float]
 
 
-def person(*points: Point, seconds: float = 8.0, height: float = 60.0, begin: float = 0.0) -> Walk:
+def person(*points: Point, seconds: float = 8.0, height: float = 60.0, begin: float = 0.0) -> Trajectory:
     """Somebody who goes from point to point (of the box's middle, pixels) in even times."""
     places = np.array(points, np.float64)
     half = np.array([height * 0.2, height / 2])
-    walk = walk_of(np.linspace(begin, begin + seconds, len(points)), np.hstack([places - half, places + half]))
+    walk = trajectory_of(np.linspace(begin, begin + seconds, len(points)), np.hstack([places - half, places + half]))
     assert walk is not None
     return walk
 
 
-def stream(count: int = 6, *, left: float = 40.0, right: float = 600.0, back: bool = True) -> list[Walk]:
+def stream(count: int = 6, *, left: float = 40.0, right: float = 600.0, back: bool = True) -> list[Trajectory]:
     """People on ways side by side through the whole picture; every second one comes back where `back`."""
     ways = [((left, 100.0 + 25 * i), (right, 100.0 + 25 * i)) for i in range(count)]
     return [person(*(way[::-1] if back and i % 2 else way)) for i, way in enumerate(ways)]
 
 
-def examined(walks: list[Walk], *lines: CountingLine, view: View = GOOD, rate: float = 10.0) -> Diagnosis:
+def examined(walks: list[Trajectory], *lines: CountingLine, view: ViewFigures = GOOD, rate: float = 10.0) -> Diagnosis:
     seen = Observation(size=SIZE, seconds=60, rate=rate, scale=0.7, view=view, walks=tuple(walks))
     return diagnose(seen, lines)
 
@@ -275,10 +275,10 @@ class TestPeople:
 
 class TestView:
     @staticmethod
-    def measured(pictures: list[Image]) -> View:
+    def measured(pictures: list[Image]) -> ViewFigures:
         meter = ViewMeter()
         for number, picture in enumerate(pictures):
-            meter.see(picture, number / 10)
+            meter.add(picture, number / 10)
         return meter.view()
 
     @staticmethod
@@ -336,13 +336,15 @@ class TestView:
         for number in range(30):
             picture = self.scene()
             picture[60:300, 20 * number : 20 * number + 60] = 0
-            meter.see(picture, number / 10)
+            meter.add(picture, number / 10)
 
         assert (meter.scene() == self.scene()).mean() > 0.99
 
 
 def test_the_gravest_comes_first() -> None:
-    dark = View(**{name: getattr(GOOD, name) for name in View.__slots__} | {"brightness": 20.0, "jolts": 0.5})
+    dark = ViewFigures(
+        **{name: getattr(GOOD, name) for name in ViewFigures.__slots__} | {"brightness": 20.0, "jolts": 0.5}
+    )
     corner = MIDDLE.model_copy(update={"x1": 0.02, "y1": 0.05, "x2": 0.15, "y2": 0.05})
     diagnosis = examined(stream(), corner, view=dark)
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.cli.evaluation.mot_metrics import Fit, fit, together
-from services.cli.evaluation.mot_text import Boxes, Truth, read_sequence
+from services.cli.evaluation.mot_metrics import MotScore, combined, score_tracks
+from services.cli.evaluation.mot_text import Boxes, GroundTruth, read_sequence
 from services.tracker.tracking.association import assign, overlaps
 from tests.cli.command import Outcome, metrica
 
@@ -80,8 +80,8 @@ class TestFigures:
     def test_track_of_a_distractor_is_neither_right_nor_wrong(self) -> None:
         here, there = boxes([(1, 1, 0)]), boxes([(1, 9, 500)])
 
-        assert fit(Truth(here, there), boxes([(1, 1, 0), (1, 2, 505)]), 1).false == 0
-        assert fit(Truth(here, boxes([])), boxes([(1, 1, 0), (1, 2, 505)]), 1).false == 1
+        assert score_tracks(GroundTruth(here, there), boxes([(1, 1, 0), (1, 2, 505)]), 1).false == 0
+        assert score_tracks(GroundTruth(here, boxes([])), boxes([(1, 1, 0), (1, 2, 505)]), 1).false == 1
 
 
 class TestRefused:
@@ -95,7 +95,7 @@ class TestRefused:
             ("1.5,-1,100,100,60,150,0.9", "frame 1.5"),
             ("2e9,-1,100,100,60,150,0.9", "much too large"),
             ("1,-1,100,100,0,150,0.9", "0 wide"),
-            ("1,-1,nan,100,60,150,0.9", "a number that is none"),
+            ("1,-1,nan,100,60,150,0.9", "a number that is not finite"),
         ],
     )
     def test_line_that_cannot_be_understood(self, tmp_path: Path, line: str, said: str) -> None:
@@ -110,7 +110,7 @@ class TestRefused:
         assert_refused(metrica("eval", tmp_path), f"{kind}.txt cannot be read: No such file")
 
     def test_truth_without_anybody(self, tmp_path: Path) -> None:
-        assert_refused(metrica("eval", write(tmp_path, gt=[])), "nobody to be found")
+        assert_refused(metrica("eval", write(tmp_path, gt=[])), "it contains no person")
 
     def test_person_who_is_twice_in_a_frame(self, tmp_path: Path) -> None:
         twice = [TRUE.format(frame=4, person=7, x=x) for x in (1, 2)]
@@ -124,7 +124,7 @@ class TestRefused:
         assert_refused(metrica("eval", tmp_path, "--fps", "0"), "--fps 0")
 
     def test_options_that_are_for_clips(self, tmp_path: Path) -> None:
-        assert_refused(metrica("eval", write(tmp_path), "--detector", "motion"), "--fps and --json alone")
+        assert_refused(metrica("eval", write(tmp_path), "--detector", "motion"), "only the options --fps and --json")
 
 
 def assert_refused(outcome: Outcome, *said: str) -> None:
@@ -158,14 +158,14 @@ def spoilt(people: Boxes) -> Boxes:
 class TestRealSequences:
     def test_truth_is_a_perfect_track(self, footage: Path, name: str) -> None:
         sequence = read_sequence(footage / "mot" / name)
-        found = fit(sequence.truth, sequence.truth.people, sequence.frames)
+        found = score_tracks(sequence.truth, sequence.truth.people, sequence.frames)
 
         assert (found.mota, found.idf1, found.hota) == pytest.approx((100, 100, 100))
         assert (found.switches, found.false, found.missed) == (0, 0, 0)
 
     def test_nobody_found_is_nothing(self, footage: Path, name: str) -> None:
         sequence = read_sequence(footage / "mot" / name)
-        found = fit(sequence.truth, boxes([]), sequence.frames)
+        found = score_tracks(sequence.truth, boxes([]), sequence.frames)
 
         assert (found.mota, found.idf1, found.hota) == (0, 0, 0)
         assert found.missed == len(sequence.truth.people)
@@ -173,7 +173,7 @@ class TestRealSequences:
     def test_figures_are_those_of_trackeval(self, footage: Path, name: str) -> None:
         """TrackEval 1.3.0, the official evaluation, on the same rows."""
         sequence = read_sequence(footage / "mot" / name)
-        found = fit(sequence.truth, spoilt(sequence.truth.people), sequence.frames)
+        found = score_tracks(sequence.truth, spoilt(sequence.truth.people), sequence.frames)
 
         assert (found.mota, found.idf1, found.hota) == pytest.approx(TRACKEVAL[name][:3], abs=1e-3)
         assert (found.switches, found.false, found.missed) == TRACKEVAL[name][3:]
@@ -188,7 +188,7 @@ class TestRealSequences:
         rows, columns = assign(-common, 0.0)
         idf1 = 200 * common[rows, columns].sum() / (len(people) + len(tracks))
 
-        assert fit(sequence.truth, tracks, sequence.frames).idf1 == pytest.approx(idf1)
+        assert score_tracks(sequence.truth, tracks, sequence.frames).idf1 == pytest.approx(idf1)
 
 
 TRACKEVAL = {
@@ -199,12 +199,12 @@ TRACKEVAL = {
 
 @pytest.mark.footage
 def test_sequences_are_added_up_frame_by_frame(footage: Path) -> None:
-    fits: list[Fit] = []
+    fits: list[MotScore] = []
     people = errors = 0
     for name in TRACKEVAL:
         sequence = read_sequence(footage / "mot" / name)
-        fits.append(fit(sequence.truth, spoilt(sequence.truth.people), sequence.frames))
+        fits.append(score_tracks(sequence.truth, spoilt(sequence.truth.people), sequence.frames))
         people += len(sequence.truth.people)
         errors += fits[-1].switches + fits[-1].false + fits[-1].missed
 
-    assert together(fits).mota == pytest.approx(100 * (1 - errors / people))
+    assert combined(fits).mota == pytest.approx(100 * (1 - errors / people))

@@ -12,7 +12,7 @@ import pytest
 from contracts.events import Model
 from contracts.identity import Policy
 from contracts.spec import CameraSpec, Capture, CountingLine
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 from services.cli.counting.pipeline import Pipeline
 from services.cli.evaluation.shared_pass import Count, count_together
 from services.cli.evaluation.sweep import Setting, Sweep
@@ -134,7 +134,7 @@ def test_rate_is_a_part_of_the_clips_own() -> None:
     ],
 )
 def test_sweep_that_cannot_be_understood_is_refused(texts: list[str], words: str) -> None:
-    with pytest.raises(Refused, match=words):
+    with pytest.raises(CommandError, match=words):
         Sweep.parse(texts)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from contracts.identity import Direction
 from contracts.spec import Anchor, Side
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 from services.cli.evaluation.matching import Instant
 from services.cli.evaluation.truth import Clip, read_truth
 
@@ -66,5 +66,5 @@ def test_truth_that_cannot_be_understood_says_where(tmp_path: Path, text: str | 
     if text is not None:
         (tmp_path / "truth.json").write_text(text)
 
-    with pytest.raises(Refused, match=words):
+    with pytest.raises(CommandError, match=words):
         read_truth(tmp_path)

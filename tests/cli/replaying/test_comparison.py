@@ -7,10 +7,10 @@ from uuid import UUID
 
 from contracts.identity import to_ns
 from services.cli.replaying.comparison import Hour, compare
-from services.cli.replaying.results import Counted
+from services.cli.replaying.results import StoredCrossing
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-ONE = Counted(
+ONE = StoredCrossing(
     id=UUID(int=1), camera="door", line="line", line_revision=1, direction="in", session="s", seq=7, at=to_ns(NOON),
     place=0.5, spec_revision=1, store="shop", model="motion", model_sha256="", model_precision="",
 )  # fmt: skip
@@ -34,7 +34,7 @@ def test_what_is_in_both_with_another_field_is_changed() -> None:
 def test_what_only_one_of_them_has_is_told() -> None:
     comparison = compare([ONE, TWO], [ONE, THREE])
 
-    assert (comparison.only_one, comparison.only_other, comparison.equal) == ((TWO,), (THREE,), 1)
+    assert (comparison.only_first, comparison.only_second, comparison.equal) == ((TWO,), (THREE,), 1)
     assert not comparison.same
 
 

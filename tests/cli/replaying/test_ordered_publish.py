@@ -10,8 +10,8 @@ from nats.js.api import ConsumerConfig
 
 from contracts.streams import run_streams
 from infra.local.processes.nats import NatsServer
-from services.cli.console.errors import Refused
-from services.cli.replaying.ordered_publish import WINDOW, Appender
+from services.cli.console.errors import CommandError
+from services.cli.replaying.ordered_publish import WINDOW, OrderedPublisher
 from services.kit.nats.bus import Bus
 from services.kit.nats.consumer import Reader
 from services.kit.settings import ServiceSettings
@@ -30,12 +30,12 @@ async def bus(settings: ServiceSettings) -> AsyncIterator[Bus]:
         yield bus
 
 
-async def append(appender: Appender, first: int = 0) -> None:
+async def append(publisher: OrderedPublisher, first: int = 0) -> None:
     for number in range(first, COUNT):
-        await appender.append(SUBJECT, b"%d" % number, {"Number": str(number)})
+        await publisher.publish(SUBJECT, b"%d" % number, {"Number": str(number)})
         if number % 64 == 0:
             await asyncio.sleep(0)
-    await appender.flush()
+    await publisher.flush()
 
 
 async def bodies(bus: Bus) -> list[bytes]:
@@ -46,7 +46,7 @@ async def bodies(bus: Bus) -> list[bytes]:
 
 
 async def test_all_is_stored_in_order(bus: Bus) -> None:
-    await append(Appender(bus, STREAM))
+    await append(OrderedPublisher(bus, STREAM))
 
     assert await bodies(bus) == [b"%d" % number for number in range(COUNT)]
 
@@ -55,7 +55,7 @@ async def test_all_is_stored_in_order(bus: Bus) -> None:
 async def test_a_broker_that_goes_and_comes_back_loses_doubles_and_swaps_nothing(
     bus: Bus, nats_server: NatsServer, how: str
 ) -> None:
-    appending = asyncio.create_task(append(Appender(bus, STREAM)))
+    appending = asyncio.create_task(append(OrderedPublisher(bus, STREAM)))
 
     async def a_third() -> bool:
         return (await bus.js.stream_info(STREAM.name)).state.messages > COUNT // 3
@@ -69,10 +69,10 @@ async def test_a_broker_that_goes_and_comes_back_loses_doubles_and_swaps_nothing
 
 
 async def test_a_stream_that_is_gone_ends_it(bus: Bus) -> None:
-    appender = Appender(bus, STREAM)
-    await appender.append(SUBJECT, b"0", {})
-    await appender.flush()
+    publisher = OrderedPublisher(bus, STREAM)
+    await publisher.publish(SUBJECT, b"0", {})
+    await publisher.flush()
     await bus.remove(STREAM)
 
-    with pytest.raises(Refused, match="the run was dropped while it was fed"):
-        await append(appender, 1)
+    with pytest.raises(CommandError, match="the run was dropped while it was fed"):
+        await append(publisher, 1)

@@ -11,8 +11,8 @@ from contracts.frames import FrameHeader
 from contracts.identity import Policy
 from contracts.runs import RunKind
 from contracts.spec import CameraSpec
-from services.cli.console.errors import Refused
-from services.cli.replaying.segment import SegmentPast, SegmentWriter
+from services.cli.console.errors import CommandError
+from services.cli.replaying.segment import SegmentHistory, SegmentWriter
 
 SPEC = CameraSpec(store="shop", camera="door", revision=7)
 SINCE, TENTH = 1_767_258_000_000_000_000, 100_000_000
@@ -46,7 +46,7 @@ def write(path: Path, frames: int = 5, *, whole: bool = True) -> Path:
     return path
 
 
-async def seqs(past: SegmentPast) -> tuple[list[int], list[int]]:
+async def seqs(past: SegmentHistory) -> tuple[list[int], list[int]]:
     """The frames and the detections that can be read, each as it was written."""
     frames = [one async for one in past.frames("door", *EVER)]
     events = [one async for one in past.detections("door", *EVER)]
@@ -56,15 +56,15 @@ async def seqs(past: SegmentPast) -> tuple[list[int], list[int]]:
 
 
 async def test_what_was_written_is_read_back(tmp_path: Path) -> None:
-    past = SegmentPast(write(tmp_path / "door.segment"))
+    past = SegmentHistory(write(tmp_path / "door.segment"))
 
     assert await seqs(past) == ([0, 1, 2, 3, 4], [0, 1, 2, 3, 4])
     assert (past.since, past.until, past.whole) == (SINCE, SINCE + 5 * TENTH, True)
     assert await past.cameras(RunKind.FRAMES) == await past.cameras(RunKind.DETECTIONS) == ["door"]
-    held = await past.held(RunKind.FRAMES, "door")
+    held = await past.extent(RunKind.FRAMES, "door")
     assert held is not None
     assert (held.store, held.first, held.last, held.frames) == ("shop", SINCE, SINCE + 4 * TENTH, 5)
-    assert await past.held(RunKind.FRAMES, "gate") is None
+    assert await past.extent(RunKind.FRAMES, "gate") is None
     assert await past.spec("door") == await past.spec("door", 7) == SPEC
     assert await past.spec("door", 6) is None
 
@@ -76,14 +76,14 @@ async def test_cut_off_anywhere_it_plays_up_to_there(tmp_path: Path) -> None:
     for length in range(beginning, len(whole), 3):
         cut = tmp_path / "cut.segment"
         cut.write_bytes(whole[:length])
-        frames, events = await seqs(SegmentPast(cut))
+        frames, events = await seqs(SegmentHistory(cut))
 
         assert frames == list(range(len(frames)))
         assert events == list(range(len(events)))
         assert len(frames) - 1 <= len(events) <= len(frames)
         assert before <= len(frames) + len(events) <= before + 1
         before = len(frames) + len(events)
-        assert not SegmentPast(cut).whole
+        assert not SegmentHistory(cut).whole
     assert before == 4
 
 
@@ -92,17 +92,17 @@ def test_what_is_no_segment_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other"
     path.write_bytes(content)
 
-    with pytest.raises(Refused, match=r"other is no segment: `metrica record` makes them"):
-        SegmentPast(path)
+    with pytest.raises(CommandError, match=r"other is no segment: make one by `metrica record`"):
+        SegmentHistory(path)
 
 
 def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     path = write(tmp_path / "door.segment")
 
-    with pytest.raises(Refused, match="is there already"):
+    with pytest.raises(CommandError, match="exists already"):
         SegmentWriter(path, SINCE)
 
 
 def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="cannot be written: No such file or directory"):
+    with pytest.raises(CommandError, match="cannot be written: No such file or directory"):
         SegmentWriter(tmp_path / "nowhere" / "door.segment", SINCE)

@@ -14,7 +14,7 @@ from contracts.events import Crossing, Detections
 from contracts.frames import EndReason, FrameHeader
 from contracts.identity import Policy
 from contracts.runs import Run, RunCamera, RunKind, Stretch
-from services.cli.replaying.window import AFTER, DetectionsExcerpt, FramesExcerpt
+from services.cli.replaying.window import AFTER, DetectionsWindow, FramesWindow
 from services.tracker.counting.camera_counter import CameraCounter
 from services.tracker.ordering import Arrival, Sequencer
 from tests.support.hour import seen, spec
@@ -43,7 +43,7 @@ def event(seq: int, *, session: str = "s", second: float | None = None, end: boo
     )  # fmt: skip
 
 
-def taken(excerpt: DetectionsExcerpt, events: Iterable[Detections]) -> list[tuple[str, int, int | None]]:
+def taken(excerpt: DetectionsWindow, events: Iterable[Detections]) -> list[tuple[str, int, int | None]]:
     """Session, seq and predecessor of what is in the run."""
     found = [one for event in events if (one := excerpt.take(event)) is not None]
     assert {one.run for one in found} <= {"again"}
@@ -52,24 +52,24 @@ def taken(excerpt: DetectionsExcerpt, events: Iterable[Detections]) -> list[tupl
 
 class TestDetections:
     def test_what_is_cut_off_at_its_beginning_starts_with_the_first_that_is_taken(self) -> None:
-        excerpt = DetectionsExcerpt(run(1, 2), "door", START + SECOND)
+        excerpt = DetectionsWindow(run(1, 2), "door", START + SECOND)
 
         found = taken(excerpt, [event(seq) for seq in (8, 9, 10, 12, 11, 9, 13)])
 
         assert found == [("s", 10, None), ("s", 12, 11), ("s", 11, 10), ("s", 13, 12)]
 
     def test_a_session_that_begins_in_it_is_left_as_it_came(self) -> None:
-        excerpt = DetectionsExcerpt(run(), "door", START)
+        excerpt = DetectionsWindow(run(), "door", START)
 
         assert taken(excerpt, [event(1), event(0), event(2)]) == [("s", 1, 0), ("s", 0, None), ("s", 2, 1)]
 
     def test_of_a_session_that_is_stored_from_its_middle_on_the_first_is_the_first(self) -> None:
-        excerpt = DetectionsExcerpt(run(), "door", START)
+        excerpt = DetectionsWindow(run(), "door", START)
 
         assert taken(excerpt, [event(5000), event(5001)]) == [("s", 5000, None), ("s", 5001, 5000)]
 
     def test_a_late_one_of_the_session_before_does_not_disturb_the_next(self) -> None:
-        excerpt = DetectionsExcerpt(run(1, 9), "door", START + SECOND)
+        excerpt = DetectionsWindow(run(1, 9), "door", START + SECOND)
 
         found = taken(
             excerpt,
@@ -79,14 +79,14 @@ class TestDetections:
         assert found == [("new", 0, None)]
 
     def test_what_comes_for_a_while_behind_the_period_is_taken_and_counts_nothing(self) -> None:
-        excerpt = DetectionsExcerpt(run(0, 1), "door", START)
+        excerpt = DetectionsWindow(run(0, 1), "door", START)
         after = 10 + AFTER // SECOND * 10
 
         assert [seq for _, seq, _ in taken(excerpt, map(event, (8, 10, 9, after - 1, after)))] == [8, 10, 9, after - 1]
         assert excerpt.covered == [Stretch(camera="door", session="s", first=8, last=9)]
 
     def test_stopped_it_covers_what_was_taken_by_then(self) -> None:
-        excerpt = DetectionsExcerpt(run(), "door", START)
+        excerpt = DetectionsWindow(run(), "door", START)
         taken(excerpt, map(event, (8, 9, 10)))
 
         excerpt.stop()
@@ -98,7 +98,7 @@ class TestDetections:
 
     def test_what_is_cut_off_at_its_end_is_ended_there_and_that_end_counts_nothing(self) -> None:
         part = run(0, 1)
-        excerpt = DetectionsExcerpt(part, "door", START)
+        excerpt = DetectionsWindow(part, "door", START)
         taken(excerpt, [event(seq) for seq in (8, 9, 10)])
 
         end = excerpt.end()
@@ -109,14 +109,14 @@ class TestDetections:
         assert excerpt.covered == [Stretch(camera="door", session="s", first=8, last=9)]
 
     def test_what_ended_by_itself_needs_no_end(self) -> None:
-        excerpt = DetectionsExcerpt(run(), "door", START)
+        excerpt = DetectionsWindow(run(), "door", START)
         taken(excerpt, [event(0), event(1), event(2, second=0.1, end=True)])
 
         assert excerpt.end() is None
         assert excerpt.covered == [Stretch(camera="door", session="s", first=0, last=2)]
 
     def test_the_session_that_another_followed_decided_its_last_crossings_one_behind_its_last_frame(self) -> None:
-        excerpt = DetectionsExcerpt(run(), "door", START)
+        excerpt = DetectionsWindow(run(), "door", START)
         taken(excerpt, [event(0), event(1), event(0, session="next", second=5)])
 
         assert excerpt.covered == [
@@ -126,13 +126,13 @@ class TestDetections:
         assert excerpt.sessions == ["s", "next"]
 
     def test_what_lets_the_tracker_find_people_counts_nothing(self) -> None:
-        excerpt = DetectionsExcerpt(run(1), "door", START)
+        excerpt = DetectionsWindow(run(1), "door", START)
         taken(excerpt, [event(seq) for seq in range(20)])
 
         assert excerpt.covered == [Stretch(camera="door", session="s", first=10, last=19)]
 
     def test_of_nothing_comes_nothing(self) -> None:
-        excerpt = DetectionsExcerpt(run(), "door", START)
+        excerpt = DetectionsWindow(run(), "door", START)
 
         assert (excerpt.end(), excerpt.covered, excerpt.sessions) == (None, [], [])
 
@@ -147,13 +147,13 @@ def header(seq: int, session: str = "s", *, second: float | None = None, end: bo
 
 
 class TestFrames:
-    def frames(self, excerpt: FramesExcerpt, headers: Iterable[FrameHeader]) -> list[tuple[str, int, int | None, bool]]:
+    def frames(self, excerpt: FramesWindow, headers: Iterable[FrameHeader]) -> list[tuple[str, int, int | None, bool]]:
         found = [one for header in headers for one in excerpt.take(header)]
         assert {(one.run, one.policy) for one in found} == {("again", Policy.EVERY)}
         return [(one.session, one.seq, one.previous, one.end is not None) for one in found]
 
     def test_none_is_waited_for_that_was_not_recorded(self) -> None:
-        excerpt = FramesExcerpt(run(0, 9, RunKind.FRAMES), "door", START)
+        excerpt = FramesWindow(run(0, 9, RunKind.FRAMES), "door", START)
 
         assert self.frames(excerpt, map(header, (3, 4, 9, 9, 10))) == [
             ("s", 3, None, False),
@@ -163,7 +163,7 @@ class TestFrames:
         ]
 
     def test_a_session_whose_end_was_not_recorded_is_ended_before_the_next(self) -> None:
-        excerpt = FramesExcerpt(run(0, 9, RunKind.FRAMES), "door", START)
+        excerpt = FramesWindow(run(0, 9, RunKind.FRAMES), "door", START)
 
         found = self.frames(excerpt, [header(0), header(1), header(0, "next", second=3), header(2)])
 
@@ -173,7 +173,7 @@ class TestFrames:
         assert (end.session, end.seq, end.end) == ("next", 1, EndReason.STOPPED)
 
     def test_a_recorded_end_is_the_end(self) -> None:
-        excerpt = FramesExcerpt(run(0, 9, RunKind.FRAMES), "door", START)
+        excerpt = FramesWindow(run(0, 9, RunKind.FRAMES), "door", START)
         self.frames(excerpt, [header(0), header(1, second=0, end=True)])
 
         assert excerpt.end() is None
@@ -231,7 +231,7 @@ def test_whatever_was_lost_late_or_broken_off_its_replay_counts_what_was_counted
     events = stream(chance, lost=lost, sessions=sessions)
     since, until = (25, 25 + chance.uniform(1, 30)) if warm else (0, chance.uniform(1, 60))
     again = run(since, until)
-    excerpt = DetectionsExcerpt(again, "door", START + (5 * SECOND if warm else 0))
+    excerpt = DetectionsWindow(again, "door", START + (5 * SECOND if warm else 0))
     played = [(one, at) for event, at in events if (one := excerpt.take(event)) is not None]
 
     replayed = track(played, again, excerpt.end())

@@ -12,7 +12,7 @@ import pytest
 
 from contracts.events import Crossing
 from contracts.identity import LIVE, Direction, to_datetime, to_ns
-from services.cli.replaying.promoting import Stretch, promote, revoke
+from services.cli.replaying.promoting import PromotedPeriod, promote, revoke
 from services.kit.database.promotions import corrections
 from services.kit.database.totals import totals
 from services.kit.local_time import local_day, time_zone_named
@@ -105,7 +105,7 @@ async def test_any_promotions_and_revocations_show_what_counting_one_by_one_show
             run, line = chance.choice(["night", "moved"]), chance.choice(LINES)
             since = start + QUARTER * chance.randrange(150)
             until = since + QUARTER * chance.randrange(1, 60)
-            stretch = Stretch("shop", "door", line, to_ns(since), to_ns(until))
+            stretch = PromotedPeriod("shop", "door", line, to_ns(since), to_ns(until))
             number = await promote(connection, run, stretch, "anna", "")
             promoted.append((number, run, line, since, until))
             if chance.random() < 0.4:
@@ -120,7 +120,7 @@ async def test_any_promotions_and_revocations_show_what_counting_one_by_one_show
 
 async def test_a_run_by_its_own_name_is_not_corrected(pool: asyncpg.Pool) -> None:
     await Writer(pool).write([crossing(1, at=AUTUMN), *(crossing(seq, at=AUTUMN, run="night") for seq in (1, 2))])
-    stretch = Stretch("shop", "door", "entrance", to_ns(AUTUMN), to_ns(AUTUMN + QUARTER))
+    stretch = PromotedPeriod("shop", "door", "entrance", to_ns(AUTUMN), to_ns(AUTUMN + QUARTER))
     async with pool.acquire() as connection:
         await promote(connection, "night", stretch, "anna", "")
 
@@ -131,7 +131,7 @@ async def test_a_run_by_its_own_name_is_not_corrected(pool: asyncpg.Pool) -> Non
 
 async def test_a_promoted_run_that_saw_nobody_shows_nobody(pool: asyncpg.Pool) -> None:
     await Writer(pool).write([crossing(1, at=AUTUMN), crossing(2, at=AUTUMN + QUARTER)])
-    stretch = Stretch("shop", "door", "entrance", to_ns(AUTUMN), to_ns(AUTUMN + QUARTER))
+    stretch = PromotedPeriod("shop", "door", "entrance", to_ns(AUTUMN), to_ns(AUTUMN + QUARTER))
     async with pool.acquire() as connection:
         await promote(connection, "night", stretch, "anna", "")
 
@@ -141,7 +141,7 @@ async def test_a_promoted_run_that_saw_nobody_shows_nobody(pool: asyncpg.Pool) -
 async def test_where_nothing_was_counted_live_a_promoted_run_is_shown(pool: asyncpg.Pool) -> None:
     await add_store(pool, "Africa/Tunis")
     await Writer(pool).write([crossing(1, at=AUTUMN, run="night")])
-    stretch = Stretch("shop", "door", "entrance", to_ns(AUTUMN), to_ns(AUTUMN + QUARTER))
+    stretch = PromotedPeriod("shop", "door", "entrance", to_ns(AUTUMN), to_ns(AUTUMN + QUARTER))
     async with pool.acquire() as connection:
         await promote(connection, "night", stretch, "anna", "")
 
@@ -151,7 +151,7 @@ async def test_where_nothing_was_counted_live_a_promoted_run_is_shown(pool: asyn
 
 async def test_the_version_rises_with_a_promotion_and_with_its_revocation(pool: asyncpg.Pool) -> None:
     await Writer(pool).write([crossing(1, at=AUTUMN)])
-    stretch = Stretch("shop", "door", "entrance", to_ns(AUTUMN), to_ns(AUTUMN + QUARTER))
+    stretch = PromotedPeriod("shop", "door", "entrance", to_ns(AUTUMN), to_ns(AUTUMN + QUARTER))
     async with pool.acquire() as connection:
         number = await promote(connection, "night", stretch, "anna", "")
         first = await totals(pool, LIVE, "shop", AUTUMN)
@@ -171,7 +171,7 @@ async def test_days_that_do_not_follow_a_changed_time_zone_yet_are_corrected_by_
     late = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
     await Writer(pool).write([crossing(1, at=late), *(crossing(seq, at=late, run="night") for seq in range(3))])
     await add_store(pool, "Europe/Paris")
-    stretch = Stretch("shop", "door", "entrance", to_ns(late), to_ns(late + QUARTER))
+    stretch = PromotedPeriod("shop", "door", "entrance", to_ns(late), to_ns(late + QUARTER))
     async with pool.acquire() as connection:
         await promote(connection, "night", stretch, "anna", "")
 
@@ -184,7 +184,7 @@ async def test_days_that_do_not_follow_a_changed_time_zone_yet_are_corrected_by_
 
 @pytest.mark.parametrize("part", [timedelta(minutes=1), timedelta(seconds=1)])
 async def test_the_database_itself_takes_whole_quarters_of_runs_only(pool: asyncpg.Pool, part: timedelta) -> None:
-    stretch = Stretch("shop", "door", "entrance", to_ns(AUTUMN), to_ns(AUTUMN + part))
+    stretch = PromotedPeriod("shop", "door", "entrance", to_ns(AUTUMN), to_ns(AUTUMN + part))
     async with pool.acquire() as connection:
         with pytest.raises(asyncpg.CheckViolationError):
             await promote(connection, "night", stretch, "anna", "")

@@ -1,4 +1,4 @@
-"""An mp4 that is written picture by picture, each with its own time, and that plays however the writing ends."""
+"""An mp4 that is written picture by picture, each with its own time, and that stays playable if writing fails."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ import av
 from av.error import FFmpegError
 from av.video.frame import PictureType, VideoFrame
 
-from services.cli.console.errors import Refused
+from services.cli.console.errors import CommandError
 from services.kit.codec import Image
 
 _TICKS: Final = 1000
-"""A second, in which times are written: an mp4 of finer ones cannot hold a pause of a day between two frames."""
+"""Ticks per second of the mp4's times. With more, an mp4 could not hold a pause of a day between two frames."""
 _FRAGMENT_SECONDS: Final = 2.0
 _CODEC: Final = {"preset": "veryfast", "crf": "23", "bf": "0"}
-"""Pictures are not put out of order: players would begin with the time that takes."""
+"""No B-frames: players would begin late by the time of reordering."""
 
 
-class Film:
-    """An H.264 video. It is written in fragments of two seconds, which play by themselves, and made whole by `close`.
+class VideoWriter:
+    """Writes an H.264 video in fragments of two seconds, each playable by itself; `close` completes the file.
 
     Args:
         path: of the file.
-        size: width and height of the pictures, pixels. H.264 takes even ones: an odd column or row is left out.
-        fps: pictures a second, about.
+        size: width and height of the pictures, pixels. H.264 needs even ones: an odd column or row is cut off.
+        fps: approximate pictures per second.
 
     Raises:
-        Refused: the file cannot be written.
+        CommandError: the file cannot be written.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], fps: float) -> None:
@@ -40,7 +40,7 @@ class Film:
         try:
             self._file = FileIO(path, "w+")
         except OSError as error:
-            raise Refused(f"--annotate {path}: cannot write there: {error.strerror}") from error
+            raise CommandError(f"--annotate {path}: cannot write there: {error.strerror}") from error
         options = {"movflags": "+hybrid_fragmented", "video_track_timescale": str(_TICKS)}
         self._sink = _Sink(self._file)
         self._container = av.open(self._sink, "w", format="mp4", options=options)
@@ -52,16 +52,16 @@ class Film:
         self._last, self._whole_at = -1, 0
 
     def add(self, picture: Image, at: int) -> None:
-        """Write a picture of a time, nanoseconds since the film's beginning.
+        """Write a picture with its time, nanoseconds since the video's beginning.
 
         Raises:
-            OSError: it cannot be written; the film is over.
+            OSError: it cannot be written; nor can later ones.
         """
         now = max(self._last + 1, round(at * _TICKS / 1_000_000_000))
         frame = VideoFrame.from_ndarray(picture[: self._height, : self._width], format="bgr24")
         frame.pts, frame.time_base = now, Fraction(1, _TICKS)
         frame.pict_type = PictureType.NONE
-        # A fragment begins with a picture that stands by itself.
+        # A fragment begins with a key frame.
         if self._last < 0 or now - self._whole_at >= self._fragment:
             frame.pict_type, self._whole_at = PictureType.I, now
         self._last = now
@@ -71,7 +71,7 @@ class Film:
         """Write the rest, and close the file.
 
         Raises:
-            OSError: that cannot be written; what was written before plays.
+            OSError: the rest cannot be written; the fragments before stay playable.
         """
         with self._file:
             try:
@@ -89,17 +89,17 @@ class Film:
 
 
 class _Sink:
-    """The file that the muxer writes to. After a failure it takes nothing more: that would spoil what is there."""
+    """The file that the muxer writes to. Refuses all writes after a failure: they would damage the fragments before."""
 
     def __init__(self, file: FileIO) -> None:
         self._file = file
         self.failure: OSError | None = None
 
     def write(self, data: bytes) -> int:
-        """Write all of it.
+        """Write all bytes.
 
         Raises:
-            OSError: now, or before, there was no room, or no right to write.
+            OSError: this write or an earlier one failed.
         """
         if self.failure is not None:
             raise self.failure
@@ -113,24 +113,24 @@ class _Sink:
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place."""
+        """Set the position."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """Tell the present place."""
+        """Return the position."""
         return self._file.tell()
 
     def read(self, size: int) -> bytes:
-        """Read on: the muxer looks at what it wrote."""
+        """Read bytes: the muxer rereads its own output."""
         return self._file.read(size)
 
     def cut(self) -> None:
-        """Leave the whole fragments alone."""
-        size, at, sound = os.fstat(self._file.fileno()).st_size, 0, 0
+        """Truncate the file behind its last complete fragment."""
+        size, at, complete = os.fstat(self._file.fileno()).st_size, 0, 0
         while at + 8 <= size:
             self._file.seek(at)
             head = self._file.read(8)
             at += max(8, int.from_bytes(head[:4], "big"))
             if at <= size and head[4:] == b"mdat":
-                sound = at
-        self._file.truncate(sound)
+                complete = at
+        self._file.truncate(complete)

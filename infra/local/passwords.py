@@ -1,4 +1,4 @@
-"""Passwords that are made once and kept: one file each, for nobody else's eyes."""
+"""Passwords that are made once and kept: one file each, readable for its owner only."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _PASSWORD = re.compile(r"[A-Za-z0-9_-]{20,}")
 
 
 def load_passwords(folder: Path, kind: str, users: Iterable[str]) -> dict[str, str]:
-    """The users' passwords, kept in `folder/{kind}-{user}`; what is missing or damaged is made anew.
+    """Load the users' passwords from `folder/{kind}-{user}`; missing or damaged ones are made.
 
-    The folder's mode becomes 0700, the files' 0600, whatever they were.
+    The folder's mode becomes 0700, the files' 0600.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -22,12 +22,12 @@ def load_passwords(folder: Path, kind: str, users: Iterable[str]) -> dict[str, s
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read: whole or not at all, and never through a symbolic link."""
+    """Write a file of mode 0600, atomically, and never through a symbolic link."""
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
-        os.fchmod(file.fileno(), 0o600)  # whatever the umask
+        os.fchmod(file.fileno(), 0o600)  # independent of the umask
     new.replace(path)
 
 
