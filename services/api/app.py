@@ -55,7 +55,8 @@ from services.api.state import AppState
 from services.api.statuses import Statuses
 from services.api.stores.endpoints import router as stores
 from services.kit.logs import logger
-from services.kit.nats.bus import Backoff, Bus
+from services.kit.nats.bus import Bus
+from services.kit.retry import retry
 from services.kit.service import Health, working
 
 log = logger()
@@ -165,18 +166,15 @@ async def _make_first_admin(settings: ApiSettings) -> None:
     """Create the first superadmin, if METRICA_ADMIN_PASSWORD is set. Waits for the database."""
     if settings.admin_password is None:
         return
-    backoff = Backoff()
-    while True:
-        try:
-            password = settings.admin_password.get_secret_value()
-            if await ensure_first_admin(settings.database_url.get_secret_value(), settings.admin_email, password):
-                log.info("the first superadmin was made", email=settings.admin_email)
-                await _warn_of_weak(password, settings.admin_email)
-        except problems.DATABASE_ERRORS as error:
-            log.info("the first superadmin waits for the database", error=str(error) or repr(error))
-            await backoff.wait()
-        else:
-            return
+    password, database_url = settings.admin_password.get_secret_value(), settings.database_url.get_secret_value()
+
+    async def ensure() -> None:
+        if await ensure_first_admin(database_url, settings.admin_email, password):
+            log.info("the first superadmin was made", email=settings.admin_email)
+            await _warn_of_weak(password, settings.admin_email)
+
+    waiting = "the first superadmin waits for the database"
+    await retry(ensure, waiting, on=problems.DATABASE_ERRORS, report=log.info)
 
 
 async def _warn_of_weak(password: str, email: str) -> None:

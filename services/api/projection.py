@@ -31,7 +31,8 @@ from services.api.statuses import Statuses
 from services.api.transaction import CHANNEL
 from services.kit.database.tables import Camera, Line
 from services.kit.logs import logger
-from services.kit.nats.bus import Backoff, Bus
+from services.kit.nats.bus import Bus
+from services.kit.retry import Backoff
 from services.kit.vault import Vault
 
 SERVICE = "api"

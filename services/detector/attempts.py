@@ -15,7 +15,8 @@ from nats.js.kv import KeyValue
 
 from contracts.frames import FrameHeader
 from contracts.streams import ATTEMPTS
-from services.kit.nats.bus import Backoff, Bus
+from services.kit.nats.bus import Bus
+from services.kit.retry import retry
 
 
 class Attempts:
@@ -34,16 +35,13 @@ class Attempts:
         """
         if not _is_redelivered(msg):
             return 1
-        backoff = Backoff()
-        while True:
-            try:
-                bucket = await self._open()
-                attempt = 1 + await _read(bucket, _key(frame))
-                await bucket.put(_key(frame), str(attempt).encode())
-            except (NatsError, TimeoutError, OSError):
-                await backoff.wait()
-            else:
-                return attempt
+        return await retry(lambda: self._count(_key(frame)))
+
+    async def _count(self, key: str) -> int:
+        bucket = await self._open()
+        attempt = 1 + await _read(bucket, key)
+        await bucket.put(key, str(attempt).encode())
+        return attempt
 
     async def succeeded(self, msg: Msg, frame: FrameHeader) -> None:
         """Delete the record of a frame that was processed: if its answer is lost, the frame is not the cause."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nats.errors import Error as NatsError
 from nats.js.errors import BucketNotFoundError, KeyNotFoundError
 from nats.js.kv import KeyValue
 from pydantic import BaseModel, ConfigDict
@@ -12,7 +11,8 @@ from contracts.frames import FrameHeader
 from contracts.identity import LIVE, partition
 from contracts.spec import Source
 from contracts.streams import CHECKPOINTS, INGEST_STATE
-from services.kit.nats.bus import Backoff, Bus
+from services.kit.nats.bus import Bus
+from services.kit.retry import retry
 
 REMEMBERED = 16
 """Earlier sessions of a camera that are remembered beside the present one."""
@@ -91,27 +91,23 @@ class ProgressStore:
 
     async def read(self, camera: str) -> FileProgress | None:
         """Read a camera's progress; wait while the broker is away."""
-        backoff = Backoff()
-        while True:
+
+        async def read_once() -> FileProgress | None:
             try:
                 entry = await (await self._open()).get(camera)
             except KeyNotFoundError:
                 return None
-            except (NatsError, TimeoutError, OSError):
-                await backoff.wait()
-            else:
-                return FileProgress.model_validate_json(entry.value or b"")
+            return FileProgress.model_validate_json(entry.value or b"")
+
+        return await retry(read_once)
 
     async def write(self, camera: str, progress: FileProgress) -> None:
         """Save a camera's progress; wait while the broker is away."""
-        backoff = Backoff()
-        while True:
-            try:
-                await (await self._open()).put(camera, progress.model_dump_json().encode())
-            except (NatsError, TimeoutError, OSError):
-                await backoff.wait()
-            else:
-                return
+
+        async def write_once() -> None:
+            await (await self._open()).put(camera, progress.model_dump_json().encode())
+
+        await retry(write_once)
 
     async def first_missing(self, camera: str, session: str) -> int | None:
         """Ask for the first frame of a session that the tracker has not taken; wait while the broker is away.
@@ -119,8 +115,8 @@ class ProgressStore:
         Returns:
             Its seq; None where the tracker took the whole session, or has no checkpoints yet.
         """
-        backoff = Backoff()
-        while True:
+
+        async def read_once() -> int | None:
             try:
                 bucket = await self._bus.js.key_value(CHECKPOINTS.name)
                 entry = await bucket.get(checkpoint_key(LIVE, partition(camera), camera))
@@ -128,10 +124,9 @@ class ProgressStore:
                 return 0
             except BucketNotFoundError:
                 return None
-            except (NatsError, TimeoutError, OSError):
-                await backoff.wait()
-            else:
-                return Taken.model_validate_json(entry.value or b"{}").first_missing(session)
+            return Taken.model_validate_json(entry.value or b"{}").first_missing(session)
+
+        return await retry(read_once)
 
     async def _open(self) -> KeyValue:
         if self._bucket is None:

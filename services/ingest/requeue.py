@@ -9,8 +9,8 @@ a crash between the steps loses no frame.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
-from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from contracts.frames import FrameHeader, MalformedFrame
@@ -19,7 +19,8 @@ from contracts.spec import CameraSpec
 from contracts.streams import KEPT
 from contracts.subjects import kept
 from services.kit.logs import logger
-from services.kit.nats.bus import Backoff, Bus
+from services.kit.nats.bus import Bus
+from services.kit.retry import retry
 
 log = logger()
 
@@ -39,26 +40,14 @@ class Stranded:
 
 async def find_stranded(bus: Bus, spec: CameraSpec) -> Stranded:
     """Find a camera's frames in the queues of other pools; wait while the broker is away."""
-    backoff = Backoff()
-    while True:
-        try:
-            return await _find(bus, spec)
-        except (NatsError, TimeoutError, OSError) as error:
-            log.debug("the queue of frames cannot be seen now", error=repr(error))
-            await backoff.wait()
+    return await retry(lambda: _find(bus, spec), "the queue of frames cannot be seen now", report=log.debug)
 
 
 async def discard(bus: Bus, stranded: Stranded) -> None:
     """Empty the queues of stranded frames; wait while the broker is away."""
-    backoff = Backoff()
     for subject in stranded.subjects:
-        while True:
-            try:
-                await bus.js.purge_stream(KEPT.name, subject=subject)
-                break
-            except (NatsError, TimeoutError, OSError) as error:
-                log.debug("the queue of frames cannot be emptied now", error=repr(error))
-                await backoff.wait()
+        purge = partial(bus.js.purge_stream, KEPT.name, subject=subject)
+        await retry(purge, "the queue of frames cannot be emptied now", report=log.debug)
         log.info("frames queued for another model are read again", subject=subject)
 
 

@@ -25,15 +25,16 @@ from contracts.streams import CROSSINGS, DLQ, Owner, Stream, run_streams
 from contracts.subjects import counts
 from services.kit.database.totals import Key, all_totals
 from services.kit.logs import logger
-from services.kit.nats.bus import Backoff, Bus
+from services.kit.nats.bus import Bus
 from services.kit.nats.consumer import Reader
 from services.kit.nats.dead_letters import dead_letter
 from services.kit.nats.runs import Runs
 from services.kit.nats.subscribers import Messages, jetstream_subscriber
+from services.kit.retry import retry, stay_cancelled
 from services.kit.service import Health, serve
 from services.kit.tasks import cancel_and_wait
 from services.persistence import metrics
-from services.persistence.database_errors import UNABLE, in_words, stay_cancelled
+from services.persistence.database_errors import UNABLE, in_words
 from services.persistence.decoding import MalformedEvent, Record, read
 from services.persistence.health import keep_health
 from services.persistence.retention import LOG_MONTHS_KEPT, Purged, purge
@@ -214,16 +215,8 @@ class Persistence:
 
     async def _forget(self, run: str) -> None:
         """Delete all rows of a dropped run; waits through an outage of the database."""
-        backoff = Backoff()
-        while True:
-            try:
-                await self._writer.forget_run(run)
-            except UNABLE as error:
-                stay_cancelled()
-                log.warning("the rows of a dropped run cannot be deleted yet", run=run, reason=in_words(error))
-                await backoff.wait()
-            else:
-                return
+        waiting = "the rows of a dropped run cannot be deleted yet"
+        await retry(lambda: self._writer.forget_run(run), waiting, on=UNABLE, describe=in_words, run=run)
 
     async def _keep_house(self) -> None:
         for beat in count():

@@ -7,13 +7,12 @@ good: they are retried for as long as it takes (`write_all`).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import asyncpg
 
-from services.kit.nats.bus import Backoff
+from services.kit.retry import Backoff, stay_cancelled
 
 R = TypeVar("R")
 
@@ -81,19 +80,6 @@ async def write_all(
             await backoff.wait()
         else:
             backoff.reset()
-
-
-def stay_cancelled() -> None:
-    """Raise the cancellation that a caught error may have replaced. Call it where errors of asyncpg are caught.
-
-    If a task is cancelled while its connection breaks, asyncpg raises its own error in place of the cancellation.
-
-    Raises:
-        asyncio.CancelledError: the task was cancelled.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def in_words(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from services.kit.logs import configure, logger
-from services.kit.nats.bus import Backoff
+from services.kit.retry import retry
 from services.kit.settings import DatabaseSettings
 from services.persistence.database_errors import AWAY, in_words
 
@@ -92,17 +92,10 @@ async def _run(database_url: str, step: Callable[[Config], object]) -> None:
 
 
 async def _await_database(connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
-    backoff, logged = Backoff(), False
-    while True:
-        try:
-            await (await connect()).close()
-        except AWAY as error:
-            if not logged:
-                log.warning("waiting for the database", reason=in_words(error))
-                logged = True
-            await backoff.wait()
-        else:
-            return
+    async def reach() -> None:
+        await (await connect()).close()
+
+    await retry(reach, "waiting for the database", on=AWAY, describe=in_words)
 
 
 def _grant(connection: Connection) -> None:

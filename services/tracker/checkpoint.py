@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nats.errors import Error as NatsError
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 from pydantic import BaseModel, ConfigDict
@@ -22,8 +21,9 @@ from contracts.events import Crossing, Path, SessionEnd
 from contracts.streams import CHECKPOINTS
 from contracts.subjects import Kind, crossings, parse, paths
 from services.kit.logs import logger
-from services.kit.nats.bus import Backoff, Bus
+from services.kit.nats.bus import Bus
 from services.kit.nats.stream_position import StreamPosition, newest_valid
+from services.kit.retry import retry
 from services.tracker.counting.camera_counter import CounterState
 from services.tracker.ordering import OrderState
 
@@ -100,23 +100,16 @@ class CheckpointEntry:
             Fenced: another process has written it since.
         """
         value = checkpoint.model_dump_json(exclude_defaults=True).encode()
-        backoff, logged = Backoff(), False
-        while True:
-            try:
-                if self.revision is None:
-                    self.revision = await self.bucket.create(self.key, value)
-                else:
-                    self.revision = await self.bucket.update(self.key, value, last=self.revision)
-            except KeyWrongLastSequenceError:
-                await self._confirm(value)
-                return
-            except (NatsError, TimeoutError, OSError) as error:
-                if not logged:
-                    log.warning("a checkpoint waits", key=self.key, reason=str(error) or type(error).__name__)
-                    logged = True
-                await backoff.wait()
+        await retry(lambda: self._store_once(value), "a checkpoint waits", key=self.key)
+
+    async def _store_once(self, value: bytes) -> None:
+        try:
+            if self.revision is None:
+                self.revision = await self.bucket.create(self.key, value)
             else:
-                return
+                self.revision = await self.bucket.update(self.key, value, last=self.revision)
+        except KeyWrongLastSequenceError:
+            await self._confirm(value)
 
     async def _confirm(self, value: bytes) -> None:
         """Check whether a refused write is already stored: the broker may have crashed before its answer.
@@ -124,19 +117,17 @@ class CheckpointEntry:
         Raises:
             Fenced: the entry has another value.
         """
-        backoff = Backoff()
-        while True:
-            try:
-                entry = await self.bucket.get(self.key)
-            except KeyNotFoundError as error:
-                raise Fenced(f"{self.key} was deleted") from error
-            except (NatsError, TimeoutError, OSError):
-                await backoff.wait()
-                continue
-            if entry.value != value or entry.revision is None:
-                raise Fenced(f"{self.key} was taken over by another tracker")
-            self.revision = entry.revision
-            return
+        try:
+            entry = await retry(lambda: self.bucket.get(self.key), is_permanent=_is_deleted)
+        except KeyNotFoundError as error:
+            raise Fenced(f"{self.key} was deleted") from error
+        if entry.value != value or entry.revision is None:
+            raise Fenced(f"{self.key} was taken over by another tracker")
+        self.revision = entry.revision
+
+
+def _is_deleted(error: Exception) -> bool:
+    return isinstance(error, KeyNotFoundError)
 
 
 async def load(bus: Bus, bucket: KeyValue, run: str, partition: int) -> dict[str, tuple[Checkpoint, int]]:

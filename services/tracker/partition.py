@@ -18,10 +18,11 @@ from contracts.identity import Policy
 from contracts.streams import CHECKPOINTS
 from contracts.subjects import parse, partition_filter, tracks
 from services.kit.logs import bound_contextvars, logger
-from services.kit.nats.bus import Backoff, Bus
+from services.kit.nats.bus import Bus
 from services.kit.nats.consumer import Reader
 from services.kit.nats.dead_letters import dead_letter
 from services.kit.nats.stream_position import StreamPosition, remember
+from services.kit.retry import Backoff
 from services.kit.tasks import cancel_and_wait
 from services.tracker.checkpoint import (
     Checkpoint,

@@ -13,7 +13,7 @@ import pytest
 
 from contracts.streams import Owner
 from infra.local.processes.postgres import PostgresServer
-from services.kit.nats import bus as bus_module
+from services.kit import retry
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.persistence import app
@@ -43,7 +43,7 @@ def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FIRST_PAUSE", "LONGEST_PAUSE"):
         monkeypatch.setattr(app, name, getattr(app, name) / SHORTER)
     monkeypatch.setattr(app, "CONSUMER", replace(app.CONSUMER, ack_wait=app.ACK_WAIT / SHORTER))
-    monkeypatch.setattr(bus_module, "LONGEST_DELAY", bus_module.LONGEST_DELAY / SHORTER)
+    monkeypatch.setattr(retry, "LONGEST_DELAY", retry.LONGEST_DELAY / SHORTER)
 
 
 @pytest.fixture

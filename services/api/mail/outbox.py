@@ -24,7 +24,7 @@ from services.api.mail.settings import MailSettings
 from services.api.mail.smtp import TIMEOUT, Away, Rejected, Send, sender
 from services.kit.database.account_tables import OutgoingMail
 from services.kit.logs import logger
-from services.kit.nats.bus import Backoff
+from services.kit.retry import Backoff
 from services.kit.vault import CannotOpen, Vault
 
 POLL_SECONDS = 5.0

@@ -15,7 +15,8 @@ from contracts.subjects import dead_letter
 from services.cli.console.errors import CommandError
 from services.cli.replaying.results import holds
 from services.kit.nats.assignment import at_work
-from services.kit.nats.bus import Backoff, Bus
+from services.kit.nats.bus import Bus
+from services.kit.retry import Backoff
 
 RELEASE_TIMEOUT = 10.0
 """Seconds to wait for trackers to leave a run; a crashed one's leases have expired by then."""

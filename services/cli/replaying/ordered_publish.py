@@ -16,7 +16,8 @@ from nats.js.errors import NotFoundError
 
 from contracts.streams import Stream
 from services.cli.console.errors import CommandError
-from services.kit.nats.bus import Backoff, Bus
+from services.kit.nats.bus import Bus
+from services.kit.retry import Backoff
 
 WINDOW = 1024
 """Greatest number of messages in flight."""

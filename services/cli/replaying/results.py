@@ -16,7 +16,8 @@ from contracts.runs import Stretch
 from services.cli.console.database import checked
 from services.cli.console.errors import CommandError
 from services.kit.local_time import time_zone_named
-from services.persistence.database_errors import UNABLE, stay_cancelled
+from services.kit.retry import stay_cancelled
+from services.persistence.database_errors import UNABLE
 
 CONNECT_TIMEOUT = 5.0
 

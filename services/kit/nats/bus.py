@@ -27,11 +27,11 @@ from services.kit.nats.connection import NotPermitted, SturdyBroker, refusal_of,
 from services.kit.nats.permission_errors import Refusals
 from services.kit.nats.publish_health import STREAM_FULL, PublishHealth
 from services.kit.nats.stream_config import to_config
+from services.kit.retry import LONGEST_DELAY, Backoff, retry
 from services.kit.settings import ServiceSettings
 
 PUBLISH_TIMEOUT = 2.0
 """Seconds for one try: a restarted server never acks earlier messages. Message ids make a second try harmless."""
-FIRST_DELAY, LONGEST_DELAY = 0.05, 2.0
 _NAME_IN_USE = 10058
 _BAD_CONFIG = 10052
 
@@ -40,23 +40,6 @@ log = logger()
 
 class StreamFull(Exception):
     """The stream (discard-new) is full for now: wait and publish the same message again."""
-
-
-class Backoff:
-    """Growing delays between tries, 0.05 s to 2 s. One object per outage; `reset` after a success."""
-
-    def __init__(self) -> None:
-        self._delay = FIRST_DELAY
-
-    async def wait(self) -> float:
-        """Sleep for the present delay and double it. Returns the seconds slept."""
-        delay, self._delay = self._delay, min(self._delay * 2, LONGEST_DELAY)
-        await asyncio.sleep(delay)
-        return delay
-
-    def reset(self) -> None:
-        """Begin anew with the shortest delay."""
-        self._delay = FIRST_DELAY
 
 
 class Bus:
@@ -157,22 +140,13 @@ class Bus:
 
     async def declare(self) -> None:
         """Create or update the streams and buckets that this service owns; tries until the server accepts them."""
-        backoff, logged = Backoff(), False
-        while True:
-            try:
-                for stream in self._streams:
-                    await self.make(stream)
-                for bucket in self._buckets:
-                    await self._declare_bucket(bucket)
-            except (NatsError, TimeoutError, OSError) as error:
-                if _is_permanent(error):
-                    raise
-                if not logged:
-                    log.warning("declaring streams failed, trying again", error=_message(error))
-                    logged = True
-                await backoff.wait()
-            else:
-                return
+        await retry(self._declare_once, "declaring streams failed, trying again", is_permanent=_is_permanent)
+
+    async def _declare_once(self) -> None:
+        for stream in self._streams:
+            await self.make(stream)
+        for bucket in self._buckets:
+            await self._declare_bucket(bucket)
 
     async def make(self, stream: Stream) -> None:
         """Create a stream, or update it to its declaration.
@@ -255,29 +229,23 @@ class Bus:
 
     async def bucket(self, bucket: Bucket) -> KeyValue:
         """Open a key-value bucket, waiting until its owner has created it."""
-        backoff, logged = Backoff(), False
-        while True:
-            try:
-                return await self.js.key_value(bucket.name)
-            except (NatsError, TimeoutError, OSError) as error:
-                if not logged:
-                    log.info("waiting for a bucket", bucket=bucket.name, owner=bucket.owner, reason=_message(error))
-                    logged = True
-                await backoff.wait()
+        return await retry(
+            lambda: self.js.key_value(bucket.name),
+            "waiting for a bucket",
+            report=log.info,
+            bucket=bucket.name,
+            owner=bucket.owner,
+        )
 
     async def wait_for(self, stream: Stream) -> None:
         """Wait until a stream's owner has declared it."""
-        backoff, logged = Backoff(), False
-        while True:
-            try:
-                await self.js.stream_info(stream.name)
-            except (NatsError, TimeoutError, OSError) as error:
-                if not logged:
-                    log.info("waiting for a stream", stream=stream.name, owner=stream.owner, reason=_message(error))
-                    logged = True
-                await backoff.wait()
-            else:
-                return
+        await retry(
+            lambda: self.js.stream_info(stream.name),
+            "waiting for a stream",
+            report=log.info,
+            stream=stream.name,
+            owner=stream.owner,
+        )
 
     async def _declare_bucket(self, bucket: Bucket) -> None:
         try:

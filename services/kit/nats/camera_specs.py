@@ -14,7 +14,8 @@ from contracts.runs import run_spec_key
 from contracts.spec import CameraSpec, spec_key
 from contracts.streams import CAMERAS, RUNS
 from services.kit.logs import logger
-from services.kit.nats.bus import Backoff, Bus
+from services.kit.nats.bus import Bus
+from services.kit.retry import Backoff
 
 CACHE_SIZE = 512
 PATIENCE = 30.0

@@ -22,8 +22,9 @@ from nats.js.errors import NotFoundError
 
 from services.kit.logs import logger
 from services.kit.nats.ack_progress import AckProgress
-from services.kit.nats.bus import Backoff, Bus
+from services.kit.nats.bus import Bus
 from services.kit.nats.stream_position import StreamPosition, newest_valid, remember
+from services.kit.retry import Backoff
 from services.kit.tasks import cancel_and_wait
 
 HEARTBEAT = 1.0
