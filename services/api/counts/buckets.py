@@ -1,66 +1,37 @@
-"""A store's local day in quarter hours and hours, through summer time and back.
-
-The source is `count_quarter`, in UTC: every time zone's offset is a multiple of a quarter hour, so local hours and days
-are whole numbers of its rows. A day has 23, 24 or 25 hours:
-
-    Europe/Paris, 2026-10-25   00  01  02 (+02:00)  02 (+01:00)  03 … 23
-"""
+"""A store's local day in quarter hours and hours, from the rows that history reads. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, time
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date
 from zoneinfo import ZoneInfo
 
-from services.kit.local_time import DAY, QUARTER, instant
+from services.api.counts.schemas import BucketOut, Period
+from services.api.history.period import DateRange, Key, Size, slots
+from services.api.history.repository import Row
 
-FIRST_DAY, LAST_DAY = date(1970, 1, 2), date(2999, 12, 31)
-"""Earliest and latest dates whose local midnights `datetime` can represent in every time zone."""
-
-
-@dataclass(frozen=True, slots=True)
-class DayBucket:
-    """INs and OUTs from `start` to `end`, both in the store's local time with its offset then."""
-
-    start: datetime
-    end: datetime
-    ins: int
-    outs: int
+_SIZES = {Period.QUARTER: (Size.QUARTER, 1), Period.HOUR: (Size.HOUR, 4)}
+"""Of each period the size of a bucket, and its quarter hours."""
 
 
-def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """The instants, UTC, at which a local day begins and the next one does.
-
-    Where clocks jump over midnight, the day begins at the jump; where midnight comes twice, at its first.
-    """
-    return instant(day, time(), zone), instant(day + DAY, time(), zone)
-
-
-def by_quarter(day: date, zone: ZoneInfo, counted: Mapping[datetime, tuple[int, int]]) -> list[DayBucket]:
-    """All quarter hours of a local day, empty ones too.
+def day_buckets(day: date, where: ZoneInfo, rows: Sequence[Row], period: Period) -> list[BucketOut]:
+    """All buckets of a local day, empty ones too. An hour that clocks repeat is two: the offset tells them apart.
 
     Args:
         day: the local date.
-        zone: the store's.
-        counted: (INs, OUTs) by the quarter's start in UTC.
+        where: the store's time zone.
+        rows: counts by quarter hour.
+        period: length of a bucket.
     """
-    start, end = day_bounds(day, zone)
-    starts = [start + n * QUARTER for n in range((end - start) // QUARTER)]
-    return [DayBucket(at.astimezone(zone), (at + QUARTER).astimezone(zone), *counted.get(at, (0, 0))) for at in starts]
-
-
-def by_hour(quarters: Iterable[DayBucket]) -> list[DayBucket]:
-    """Quarters joined into local hours. An hour that clocks repeat is two: the offset tells them apart."""
-    return _join(quarters, lambda at: (at.date(), at.hour, at.utcoffset()))
-
-
-def _join(quarters: Iterable[DayBucket], key: Callable[[datetime], object]) -> list[DayBucket]:
-    joined: list[DayBucket] = []
-    for quarter in quarters:
-        if joined and key(joined[-1].start) == key(quarter.start):
-            last = joined[-1]
-            joined[-1] = DayBucket(last.start, quarter.end, last.ins + quarter.ins, last.outs + quarter.outs)
-        else:
-            joined.append(quarter)
-    return joined
+    size, quarters = _SIZES[period]
+    counts: defaultdict[Key, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for row in rows:
+        assert isinstance(row.key, tuple)
+        number, offset = row.key
+        ins, outs = counts[number // quarters, offset]
+        counts[number // quarters, offset] = ins + row.ins, outs + row.outs
+    return [
+        BucketOut(start=slot.start, end=slot.end, in_=counts[slot.key][0], out=counts[slot.key][1])
+        for slot in slots(DateRange(day, day), size, where)
+    ]

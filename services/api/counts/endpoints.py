@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query
 
@@ -12,11 +13,13 @@ from contracts.events import Counts, LineCount
 from contracts.identity import LIVE, TOKEN_PATTERN, to_datetime
 from services.api.access import readable_store
 from services.api.auth.dependencies import PrincipalDep
-from services.api.counts.buckets import FIRST_DAY, LAST_DAY, DayBucket, by_hour, by_quarter, day_bounds
-from services.api.counts.repository import QuarterRow, by_bucket, by_line, read_quarters
-from services.api.counts.schemas import BucketOut, DayCounts, DayTotals, Now, Period
+from services.api.counts.buckets import day_buckets
+from services.api.counts.schemas import DayCounts, DayTotals, Now, Period
 from services.api.database import driver
 from services.api.dependencies import ClockDep, SessionDep, StoreID
+from services.api.history.period import FIRST_DAY, LAST_DAY, DateRange, Size
+from services.api.history.repository import By as HistoryBy
+from services.api.history.repository import CountSelection, Row, Span, read_buckets
 from services.api.http.problems import READING, describe
 from services.kit.database.totals import totals
 from services.kit.local_time import local_day, time_zone_named
@@ -33,7 +36,7 @@ Day = Annotated[
     ),
 ]
 Run = Annotated[str, Query(pattern=TOKEN_PATTERN, description="`live`, or the name of a replay.")]
-By = Annotated[list[Period] | None, Query(description="DayBucket lengths; both if omitted.")]
+By = Annotated[list[Period] | None, Query(description="Lengths of buckets; both if omitted.")]
 
 
 @router.get(
@@ -55,16 +58,18 @@ async def count_day(
     where, now = time_zone_named(row.time_zone), clock()
     today = local_day(now, where)
     chosen = day or today
-    quarters = await read_quarters(session, run, store, *day_bounds(chosen, where))
+    connection = await driver(session)
+    selection, span = CountSelection(run, [row]), Span(DateRange(chosen, chosen))
+    (quarters,) = await read_buckets(connection, selection, [span], Size.QUARTER, HistoryBy.LINE)
     return DayCounts(
         store=store,
         run=run,
         time_zone=row.time_zone,
         day=chosen,
         today=chosen == today,
-        now=_now(await totals(await driver(session), run, store, now)),
+        now=_now(await totals(connection, run, store, now)),
         totals=_totals(quarters),
-        buckets=_buckets(chosen, where, quarters, by or list(Period)),
+        buckets={period: day_buckets(chosen, where, quarters, period) for period in Period if period in (by or Period)},
     )
 
 
@@ -73,23 +78,16 @@ def _now(counts: Counts) -> Now:
     return Now(inside=counts.inside, revision=counts.revision, last_at=last_at)
 
 
-def _totals(rows: list[QuarterRow]) -> DayTotals:
-    lines = by_line(rows)
+def _totals(rows: Sequence[Row]) -> DayTotals:
+    lines: defaultdict[tuple[str, ...], tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for row in rows:
+        ins, outs = lines[row.series]
+        lines[row.series] = ins + row.ins, outs + row.outs
     return DayTotals(
         in_=sum(ins for ins, _ in lines.values()),
         out=sum(outs for _, outs in lines.values()),
         lines=[
             LineCount.model_validate({"camera": camera, "line": line, "in": ins, "out": outs})
-            for (camera, line), (ins, outs) in lines.items()
+            for (camera, line), (ins, outs) in sorted(lines.items())
         ],
     )
-
-
-def _buckets(day: date, where: ZoneInfo, rows: list[QuarterRow], by: list[Period]) -> dict[Period, list[BucketOut]]:
-    quarters = by_quarter(day, where, by_bucket(rows))
-    by_period = {Period.QUARTER: lambda: quarters, Period.HOUR: lambda: by_hour(quarters)}
-    return {period: [_bucket_out(bucket) for bucket in by_period[period]()] for period in Period if period in by}
-
-
-def _bucket_out(bucket: DayBucket) -> BucketOut:
-    return BucketOut(start=bucket.start, end=bucket.end, in_=bucket.ins, out=bucket.outs)

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 from services.kit.local_time import DAY, QUARTER, instant, offset_periods
 
+FIRST_DAY, LAST_DAY = date(1970, 1, 2), date(2999, 12, 31)
+"""Earliest and latest dates whose local midnights `datetime` can represent in every time zone."""
 WEEK = timedelta(days=7)
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # a wall-clock time
 

@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from contracts.identity import LIVE, TOKEN_PATTERN
-from services.api.counts.buckets import FIRST_DAY, LAST_DAY
-from services.api.history.period import Against, Size
+from services.api.history.period import FIRST_DAY, LAST_DAY, Against, Size
 from services.api.history.repository import By
 
 Day = Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 from nats.aio.msg import Msg
 from prometheus_client import Counter
@@ -19,7 +19,6 @@ from contracts.events import Counts, Status, Tracks
 from contracts.identity import LIVE
 from services.api.access import SERVICE, readable_stores
 from services.api.clock import Clock
-from services.api.counts.buckets import day_bounds
 from services.api.database import Sessions
 from services.api.http.problems import DATABASE_ERRORS
 from services.api.live import messages
@@ -29,7 +28,7 @@ from services.api.live.throttle import Throttle
 from services.api.statuses import Statuses
 from services.api.stores.repository import StoreRecord, read_stores, read_versions
 from services.kit.database.occupancy import resets_around
-from services.kit.local_time import local_day, time_zone_named
+from services.kit.local_time import DAY, instant, local_day, time_zone_named
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
 
@@ -225,5 +224,5 @@ def _until_new_day(now: datetime, room: Room) -> Iterator[float]:
     """Seconds to the store's midnight, and to its next reset."""
     if room.day is not None:
         where = time_zone_named(room.time_zone)
-        for turn in (day_bounds(room.day, where)[1], resets_around(now, room.reset, where)[1]):
+        for turn in (instant(room.day + DAY, time(), where), resets_around(now, room.reset, where)[1]):
             yield (turn - now) / timedelta(seconds=1)
