@@ -1,8 +1,9 @@
-"""Ending tasks."""
+"""Ending tasks, and keeping work from being cut in half."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 
@@ -11,3 +12,19 @@ async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def finish(work: Coroutine[None, None, None], *, within: Callable[[], float]) -> None:
+    """Do a piece of work that a cancellation does not cut in half, unless it takes too long.
+
+    Args:
+        work: the work; its errors are raised.
+        within: called at a cancellation; gives the seconds that the work has left to end.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=within())
+        await cancel_and_wait(task)
+        raise

@@ -32,7 +32,7 @@ from services.kit.nats.runs import Runs
 from services.kit.nats.subscribers import Messages, jetstream_subscriber
 from services.kit.retry import retry, stay_cancelled
 from services.kit.service import Health, serve
-from services.kit.tasks import cancel_and_wait
+from services.kit.tasks import finish
 from services.persistence import metrics
 from services.persistence.database_errors import UNABLE, in_words
 from services.persistence.decoding import MalformedEvent, Record, read
@@ -130,17 +130,11 @@ class Persistence:
 
         async with subscriber, Reader(self._bus, stream.name, CONSUMER, ahead=2 * BATCH) as reader:
             while True:
-                await self._finish(subscriber.deliver(await reader.batch(BATCH)))
+                await finish(subscriber.deliver(await reader.batch(BATCH)), within=self._grace)
 
-    async def _finish(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if self._writer.problem is None:  # otherwise it would only wait; the batch is redelivered
-                await asyncio.wait({task}, timeout=GRACE)
-            await cancel_and_wait(task)
-            raise
+    def _grace(self) -> float:
+        """Seconds to finish a batch at the end; none in an outage: it would only wait, and the batch is redelivered."""
+        return GRACE if self._writer.problem is None else 0.0
 
     async def _handle(self, msgs: Sequence[Msg], run: str) -> None:
         started = time.monotonic()

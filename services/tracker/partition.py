@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from nats.aio.msg import Msg
@@ -23,7 +23,7 @@ from services.kit.nats.consumer import Reader
 from services.kit.nats.dead_letters import dead_letter
 from services.kit.nats.stream_position import StreamPosition, remember
 from services.kit.retry import Backoff
-from services.kit.tasks import cancel_and_wait
+from services.kit.tasks import finish
 from services.tracker.checkpoint import (
     Checkpoint,
     CheckpointEntry,
@@ -45,6 +45,7 @@ IDLE_CHECKPOINT_EVERY = 30.0
 UNSYNCED = 5.0
 """Seconds for which published crossings stay in the outbox, as JetStream syncs only every second."""
 LEAVE_TIMEOUT = 3.0
+"""Seconds that a step, and then the saving of all cameras, may take at the end. Half a step must not be saved."""
 LONGEST_WAIT, SHORTEST_WAIT = 0.5, 0.02
 BATCH = 32
 """Most messages that are handled in one go: some milliseconds of work."""
@@ -254,14 +255,14 @@ class Partition:
         except TimeoutError:
             self._deaf = self._deaf or not reader.listening
         else:
-            await _to_its_end(self._handle_all(msgs))
+            await finish(self._handle_all(msgs), within=lambda: LEAVE_TIMEOUT)
             self._behind = msgs[-1].metadata.num_pending > 0 or not reader.idle
         if self._deaf and reader.listening:
             self._deaf = False
             for camera in self._cameras.values():
                 camera.restart_waits()
         if time.monotonic() >= due and reader.listening and not self._behind:
-            await _to_its_end(self._expire_waits())
+            await finish(self._expire_waits(), within=lambda: LEAVE_TIMEOUT)
 
     async def _expire_waits(self) -> None:
         now = self._looked_at = time.monotonic()
@@ -314,17 +315,6 @@ def _read(msg: Msg) -> Detections:
     if (subject.run, subject.store, subject.camera) != (event.run, event.store, event.camera):
         raise ValueError(f"the event names {event.run}/{event.store}/{event.camera}, its subject {msg.subject}")
     return event
-
-
-async def _to_its_end(work: Coroutine[None, None, None]) -> None:
-    """Shield `work` from cancellation for up to `LEAVE_TIMEOUT`: a half-applied step must not be saved."""
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task], timeout=LEAVE_TIMEOUT)
-        await cancel_and_wait(task)
-        raise
 
 
 def _in_order(step: Step) -> list[Path | Crossing | SessionEnd]:
