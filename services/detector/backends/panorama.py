@@ -26,13 +26,15 @@ TRAINED: Final = 16 / 9
 """Aspect ratio of the pictures that stretching networks were trained with (Open Model Zoo)."""
 WIDE: Final = 1.5
 """Times that ratio from which a frame is detected in parts."""
+WIDEST: Final = 8.0
+"""Times that ratio up to which; cameras send up to 4. Each part costs an inference: a strip of pixels has thousands."""
 TOUCH: Final = 0.01
 """Fraction of a part's width: a box this near to an inner edge counts as cut off."""
 
 
 def is_panorama(width: int, height: int) -> bool:
     """Tell whether a frame is so wide that a network which stretches it no longer recognises people."""
-    return width >= WIDE * TRAINED * height
+    return WIDE * TRAINED * height <= width <= WIDEST * TRAINED * height
 
 
 def detect_in_parts(frame: Image, detect: Callable[[Image], Found]) -> Found:

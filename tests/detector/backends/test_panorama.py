@@ -38,6 +38,17 @@ def test_usual_pictures_are_none(size: tuple[int, int]) -> None:
     assert not is_panorama(*size)
 
 
+@pytest.mark.parametrize("size", [(640, 1), (4000, 1), (8000, 100)])
+def test_a_strip_of_pixels_is_none_and_costs_one_inference(size: tuple[int, int]) -> None:
+    assert not is_panorama(*size)
+
+
+def test_the_widest_takes_few_inferences() -> None:
+    size = (7680, 540)
+    assert is_panorama(*size)
+    assert len(parts(*size)) <= 15
+
+
 @given(height=st.integers(20, 400), shape=st.floats(2.7, 12))
 def test_parts_cover_the_frame_and_overlap_by_half(height: int, shape: float) -> None:
     width, wide = round(height * shape), round(TRAINED * height)
