@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import count
@@ -118,7 +118,7 @@ class TestKills:
         self, bus: Bus, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch, seed: int
     ) -> None:
         chance = random.Random(seed)
-        monkeypatch.setattr(module, "_to_its_end", without_protection)
+        monkeypatch.setattr(module, "finish", without_protection)
         monkeypatch.setattr(Partition, "_leave", nothing)
         monkeypatch.setattr(module, "CHECKPOINT_EVERY", 0.05)
         monkeypatch.setattr(module, "UNSYNCED", 0.0)  # so few writes would not do for more than what is said again
@@ -181,7 +181,7 @@ async def live_and_die(settings: ServiceSettings, chance: random.Random, token: 
                 await tracker(own, token).run()
 
 
-async def without_protection(work: Coroutine[None, None, None]) -> None:
+async def without_protection(work: Coroutine[None, None, None], *, within: Callable[[], float]) -> None:  # as `finish`
     await work
 
 
