@@ -134,7 +134,7 @@ class UdpPorts:
             port.setblocking(False)
             port.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
             port.bind((self._here, number))
-        except BaseException:
+        except BaseException:  # of whatever kind: a port that is not handed over must not stay open
             port.close()
             raise
         return self._keep(port)

@@ -64,8 +64,8 @@ class JetStreamSubscriber(BatchPullStreamSubscriber):
         """Nothing: the consumer is not FastStream's."""
 
 
-async def _undecoded(message: StreamMessage[list[Msg]]) -> Any:  # noqa: ANN401  # as FastStream types it
-    """The bodies as they are: a handler reads what it needs, and a picture is no JSON."""
+async def _undecoded(message: StreamMessage[Any]) -> object:
+    """The body as it is: a handler reads what it needs, and a picture is no JSON."""
     return message.body
 
 
@@ -107,11 +107,6 @@ def jetstream_subscriber(broker: NatsBroker, stream: Stream, run: str = LIVE) ->
 Handle = Callable[[Msg], Awaitable[None]]
 
 
-async def _undecoded_message(message: StreamMessage[Msg]) -> object:
-    """The body as it is: a handler reads what it needs."""
-    return message.body
-
-
 @asynccontextmanager
 async def subscribed(broker: NatsBroker, subject: str, handle: Handle, *, queue: str = "") -> AsyncIterator[None]:
     """Subscribe to a subject of core NATS, at most once, for as long as the context lasts.
@@ -126,7 +121,7 @@ async def subscribed(broker: NatsBroker, subject: str, handle: Handle, *, queue:
         queue: of replicas with the same one, each message reaches one.
     """
     subscriber = broker.subscriber(
-        subject, queue=queue, ack_policy=AckPolicy.MANUAL, no_reply=True, decoder=_undecoded_message, persistent=False
+        subject, queue=queue, ack_policy=AckPolicy.MANUAL, no_reply=True, decoder=_undecoded, persistent=False
     )
 
     @subscriber

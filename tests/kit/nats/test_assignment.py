@@ -31,7 +31,7 @@ class Workshop:
     shared: dict[str, Assignment] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     begun: Counter[str] = field(default_factory=Counter)
-    """How often each item was taken up."""
+    """The number of times that each item was taken up."""
     most: int = 0
     """Replicas that ever did the same item at once."""
 
