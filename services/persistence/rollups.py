@@ -17,7 +17,7 @@ from services.kit.local_time import DAY, UTC_NAME, local_day, time_zone_named
 from services.persistence.fold import Counted, CountedDays, Folded, InOutCount, LineKey, days_of
 
 MINUTES_KEPT = timedelta(hours=48)
-"""Age at which rows of `count_minute` are removed; quarters and days stay."""
+"""Age, before the newest crossing of the store, at which rows of `count_minute` are removed; quarters and days stay."""
 
 _RAISE_VERSIONS = """
 INSERT INTO store_version AS v (run, store, version, last_at, time_zone)

@@ -26,6 +26,11 @@ from services.persistence.rollups import add, moved, raise_versions
 
 log = logger()
 
+_PRUNE_MINUTES = """
+DELETE FROM count_minute m USING store_version v
+WHERE m.run = v.run AND m.store = v.store AND m.bucket < v.last_at - $1::interval
+"""
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -83,14 +88,15 @@ class Writer:
         return set(keys)
 
     async def prune_minutes(self, kept: timedelta) -> None:
-        """Delete counts of minutes that are older than `kept`, by the database's clock.
+        """Delete counts of minutes that are further than `kept` before the newest crossing of their store.
 
-        This machine's clock may be wrong for a while after a start, and deleted counts cannot be restored.
+        No clock decides: one may be wrong for a while after a start, deleted counts cannot be restored, and footage of
+        last month keeps its minutes while it is counted.
 
         Raises:
             asyncpg.PostgresError, OSError: the database fails for now; the next call does it.
         """
-        await self._pool.execute("DELETE FROM count_minute WHERE bucket < now() - $1::interval", kept)
+        await self._pool.execute(_PRUNE_MINUTES, kept)
 
     async def forget_run(self, run: str) -> None:
         """Delete every row of a run beside the live one.

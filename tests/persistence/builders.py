@@ -69,7 +69,7 @@ def status(second: float, state: State = State.RUNNING, message: str = "", **sai
 
 
 def crowd(
-    number: int, *, seed: int, stores: Iterable[str] = ("shop",), span: timedelta = timedelta(days=3)
+    number: int, *, seed: int, stores: Iterable[str] = ("shop",), span: timedelta = timedelta(days=1)
 ) -> list[Crossing]:
     """Crossings of several stores, cameras and lines, at random moments within `span` after noon."""
     rng = random.Random(seed)

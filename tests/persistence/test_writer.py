@@ -284,9 +284,10 @@ class TestSessions:
         assert await pool.fetchval("SELECT count(*) FROM run_session") == 2
 
 
-async def test_minutes_are_forgotten_and_quarters_stay(pool: asyncpg.Pool, writer: Writer) -> None:
-    now = datetime.now(UTC)
-    old, new = crossing(1, at=now - timedelta(hours=30)), crossing(2, at=now - timedelta(hours=20))
+async def test_minutes_long_before_the_newest_are_forgotten_and_quarters_stay(
+    pool: asyncpg.Pool, writer: Writer
+) -> None:
+    old, new = crossing(1, at=NOON - timedelta(hours=30)), crossing(2, at=NOON)
     await writer.write([old, new])
 
     await writer.prune_minutes(timedelta(hours=25))
