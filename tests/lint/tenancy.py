@@ -36,6 +36,7 @@ TABLES = {
     "StoreVersion": "store_version",
     "SessionCount": "session_count",
     "RunSession": "run_session",
+    "CoverageRow": "coverage",
 }
 """The tables that hold an organization's data, by their classes."""
 
