@@ -14,7 +14,7 @@ from services.api.auth.dependencies import PrincipalDep
 from services.api.database import driver
 from services.api.dependencies import ClockDep, OrganizationID, SessionDep, StoreID
 from services.api.history.footfall import read_footfall, read_peak_hour
-from services.api.history.period import DateRange, bucket_count
+from services.api.history.period import Against, DateRange, bucket_count
 from services.api.history.repository import By, CountSelection
 from services.api.history.schemas import (
     DatesQuery,
@@ -78,6 +78,14 @@ def period_of(query: DatesQuery, stores: Sequence[Store], now: datetime) -> Date
     return period
 
 
+def _check_comparisons(query: FootfallQuery, period: DateRange) -> None:
+    for choice in query.compare:
+        try:
+            _ = choice == Against.TYPICAL or period.before(choice)
+        except ValueError as error:
+            raise Invalid(str(error), "compare") from error
+
+
 async def _answer(
     connection: asyncpg.Connection, query: FootfallQuery, by: By, stores: Sequence[Store], now: datetime
 ) -> FootfallOut:
@@ -90,6 +98,7 @@ async def _answer(
 
 def _period(query: FootfallQuery, stores: Sequence[Store], now: datetime) -> DateRange:
     period = period_of(query, stores, now)
+    _check_comparisons(query, period)
     if (count := bucket_count(period, query.bucket)) > MOST_BUCKETS:
         raise Invalid(
             f"{period.first} to {period.last} are {count} buckets of {query.bucket}; at most {MOST_BUCKETS} are told "
