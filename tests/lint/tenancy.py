@@ -40,7 +40,7 @@ TABLES = {
 }
 """The tables that hold an organization's data, by their classes."""
 
-GRANTS = {"Principal", "PrincipalDep", "Store", "Camera", "Organization", "EdgeWorker", "WorkerDep"}
+GRANTS = {"Principal", "PrincipalDep", "Store", "Camera", "Organization", "EdgeWorker", "WorkerDep", "CountSelection"}
 """Types of parameters that prove a check by `access`."""
 
 EXEMPT = {

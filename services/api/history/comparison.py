@@ -179,7 +179,7 @@ class TypicalDays:
         return bool(self._days[day.weekday()])
 
     def spread(self, walls: Iterable[datetime]) -> Spread:
-        """What is typical of buckets of the period, given by their wall-clock times; days add up."""
+        """The typical counts of buckets of the period, given by their wall-clock times; days add up."""
         by_day: defaultdict[date, list[time]] = defaultdict(list)
         for wall in walls:
             by_day[wall.date()].append(wall.time())
