@@ -317,3 +317,36 @@ class TestTypical:
         comparable = (await asked.get(URL, compare="typical"))["compared"][0]["comparable"]
 
         assert (comparable["then"]["in"], comparable["hours"]) == (20, 2.25)
+
+
+class TestProfile:
+    PROFILE = "/v1/stores/shop/profile"
+
+    async def test_each_hour_of_the_week_has_its_median_and_quartiles(self, asked: Asked) -> None:
+        await asked.set_up(lines=LINES, time_zone="Europe/Paris")
+        for week, ins in enumerate((10, 20, 30, 40), 1):
+            midnight = at(23, day=22) - week * WEEK  # a Monday's in Paris
+            await asked.cover(midnight, midnight + DAY, camera="shop-door")
+            await asked.cross(ins, 2, at=at(7) - week * WEEK, camera="shop-door")
+
+        profile = await asked.get(self.PROFILE, from_="2026-10-01", to="2026-11-23")
+
+        hours = {(hour["weekday"], hour["hour"]): hour for hour in profile["hours"]}
+        assert set(hours) == {(1, hour) for hour in range(24)}
+        assert hours[1, 8] == {"weekday": 1, "hour": 8, "days": 4, "in": 25, "out": 2, "low": 18, "high": 32}
+        assert hours[1, 9] == {"weekday": 1, "hour": 9, "days": 4, "in": 0, "out": 0, "low": 0, "high": 0}
+
+    async def test_an_hour_that_is_under_way_or_was_not_counted_is_left_out(self, asked: Asked) -> None:
+        await asked.set_up(lines=LINES)
+        await asked.cover(at(6), at(7, 30), camera="shop-door")
+        await asked.cover(at(8), NOW, camera="shop-door")
+
+        profile = await asked.get(self.PROFILE)
+
+        assert [(hour["weekday"], hour["hour"]) for hour in profile["hours"]] == [(1, 6)]
+        assert profile["counted_since"] == "2026-11-23T06:00:00Z"
+
+    async def test_a_store_without_a_camera_has_no_hours(self, asked: Asked) -> None:
+        await asked.set_up()
+
+        assert (await asked.get(self.PROFILE))["hours"] == []

@@ -13,16 +13,23 @@ from services.api.access import readable_store, readable_stores_of
 from services.api.auth.dependencies import PrincipalDep
 from services.api.database import driver
 from services.api.dependencies import ClockDep, OrganizationID, SessionDep, StoreID
+from services.api.history.crossings import list_crossings
 from services.api.history.footfall import read_footfall, read_peak_hour
 from services.api.history.period import Against, DateRange, bucket_count
-from services.api.history.repository import By, CountSelection
+from services.api.history.profile import read_profile
+from services.api.history.repository import By, CountSelection, CrossingFilter
 from services.api.history.schemas import (
+    CrossingOut,
+    CrossingsQuery,
     DatesQuery,
     FootfallOut,
     FootfallQuery,
     OrganizationFootfallQuery,
+    ProfileOut,
+    ProfileQuery,
     StoreFootfallQuery,
 )
+from services.api.http.pagination import Page
 from services.api.http.problems import READING, Invalid, describe
 from services.kit.database.tables import Store
 from services.kit.local_time import local_day, time_zone_named
@@ -31,6 +38,7 @@ router = APIRouter(tags=["history"])
 
 MOST_BUCKETS = 2000
 MOST_DAYS = 10 * 366
+MOST_PROFILE_DAYS = 2 * 366
 _ERRORS = describe(*READING)
 
 
@@ -60,6 +68,40 @@ async def organization_footfall(
     stores = await readable_stores_of(session, principal, organization)
     answer = await _answer(await driver(session), query, query.by, stores, clock())
     return answer.model_copy(update={"organization": organization})
+
+
+@router.get("/stores/{store}/profile", summary="Profile of a store's week", responses=_ERRORS)
+async def store_profile(
+    store: StoreID,
+    query: Annotated[ProfileQuery, Query()],
+    session: SessionDep,
+    principal: PrincipalDep,
+    clock: ClockDep,
+) -> ProfileOut:
+    """The median INs and OUTs of each weekday and hour, of the hours that were counted."""
+    row = await readable_store(session, principal, store)
+    now = clock().astimezone(UTC)
+    period = period_of(query, [row], now)
+    if period.days > MOST_PROFILE_DAYS:
+        raise Invalid(f"{period.days} days are too many for a profile; at most {MOST_PROFILE_DAYS}.")
+    reading = CountSelection(query.run, [row], query.open_only)
+    answer = await read_profile(await driver(session), reading, period, now)
+    return answer.model_copy(update={"store": store})
+
+
+@router.get("/stores/{store}/crossings", summary="Crossings of a store", responses=_ERRORS)
+async def store_crossings(
+    store: StoreID,
+    query: Annotated[CrossingsQuery, Query()],
+    session: SessionDep,
+    principal: PrincipalDep,
+    clock: ClockDep,
+) -> Page[CrossingOut]:
+    """Each crossing on local dates, the newest first; today's, if no date is given. All at once: `crossings.csv`."""
+    row = await readable_store(session, principal, store)
+    reading, period = CountSelection(query.run, [row]), period_of(query, [row], clock())
+    wanted = CrossingFilter(query.camera, query.line)
+    return await list_crossings(await driver(session), reading, period, wanted, query.limit, query.cursor)
 
 
 def period_of(query: DatesQuery, stores: Sequence[Store], now: datetime) -> DateRange:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from enum import IntFlag, StrEnum
 from math import inf
 from typing import NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -59,6 +60,17 @@ class Span:
 
     period: DateRange
     until: Callable[[ZoneInfo], datetime] | None = None
+
+
+class CrossingFilter(NamedTuple):
+    """Camera and line of crossings; None for all."""
+
+    camera: str | None = None
+    line: str | None = None
+
+
+Position = tuple[datetime, UUID]
+"""Time and id of a crossing, by which lists are ordered."""
 
 
 class Part(IntFlag):
@@ -135,6 +147,13 @@ SELECT c.store, c.camera, c.line, min(c.start) AS since, max(c.until) AS until,
                WHERE l.camera = c.camera AND l.id = c.line AND k.store = c.store) AS is_configured
 FROM coverage c WHERE c.run = $1 AND c.store = ANY($2::text[]) GROUP BY c.store, c.camera, c.line
 """
+_CROSSINGS = """
+SELECT at, id, camera, line, direction, place, model
+FROM {crossings} c
+WHERE store = $2 AND at >= $3 AND at < $4 AND ($5::text IS NULL OR camera = $5) AND ($6::text IS NULL OR line = $6)
+  AND ($7::timestamptz IS NULL OR (at, id) < ($7, $8::uuid))
+ORDER BY at DESC, id DESC LIMIT $9
+""".format(crossings=effective_counts("crossing", "$1"))
 _TOP = "ORDER BY ins DESC, bucket, shift DESC LIMIT 1"
 
 
@@ -166,6 +185,26 @@ async def read_peak(connection: asyncpg.Connection, reading: CountSelection, per
     ]
     rows = await _of_quarters(connection, reading, quarters, Size.HOUR, By.TOTAL, only=_TOP)
     return next((row for _, row in rows if row.ins), None)
+
+
+async def read_crossings(
+    connection: asyncpg.Connection,
+    reading: CountSelection,
+    period: DateRange,
+    wanted: CrossingFilter,
+    after: Position | None,
+    limit: int,
+) -> list[asyncpg.Record]:
+    """Read crossings of one store on local dates, the newest first, older than a position."""
+    (store,) = reading.stores
+    zone = time_zone_named(store.time_zone)
+    start, end = (instant(day, time(), zone) for day in (period.first, period.last + DAY))
+    at, id_ = after or (None, None)
+    end = end if at is None else min(end, at + timedelta(microseconds=1))  # so that the index begins there
+    rows: list[asyncpg.Record] = await connection.fetch(
+        _CROSSINGS, reading.run, store.id, start, end, wanted.camera, wanted.line, at, id_, limit
+    )
+    return rows
 
 
 async def read_coverage(

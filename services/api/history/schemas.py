@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from contracts.identity import LIVE, TOKEN_PATTERN
+from contracts.identity import LIVE, TOKEN_PATTERN, Direction
 from services.api.history.period import COMPARE_PATTERN, FIRST_DAY, LAST_DAY, Size
 from services.api.history.repository import By
+from services.api.http.pagination import LARGEST
 
 Day = Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
 
@@ -180,3 +182,53 @@ class FootfallOut(InOutCounts):
     )
     series: list[SeriesOut]
     compared: list[ComparedOut] = Field(description="In the order of the query's `compare`.")
+
+
+class CrossingsQuery(DatesQuery):
+    """Query for crossings."""
+
+    camera: str | None = Field(default=None, pattern=TOKEN_PATTERN, description="Those of one camera.")
+    line: str | None = Field(default=None, pattern=TOKEN_PATTERN, description="Those over lines of this id.")
+    limit: int = Field(default=50, ge=1, le=LARGEST, description="Largest number of items in a page.")
+    cursor: str | None = Field(default=None, max_length=200, description="`next` of the previous page.")
+
+
+class CrossingOut(BaseModel):
+    """A person who crossed a line."""
+
+    id: UUID
+    at: datetime = Field(description="Time of the crossing, by the store's wall clock.")
+    camera: str
+    line: str
+    direction: Direction
+    place: float = Field(description="Position along the line: 0 at its first point, 1 at its second.")
+    model: str | None = Field(description="The detection model; null for edge devices.")
+
+
+class ProfileHour(InOutCounts):
+    """An hour of the week: medians over the days on which it was counted, and the quartiles of the INs."""
+
+    weekday: int = Field(ge=1, le=7, description="1 is Monday.")
+    hour: int = Field(ge=0, le=23)
+    days: int = Field(ge=1, description="Number of days that were counted in this hour.")
+    low: int = Field(description="The lower quartile of the INs.")
+    high: int = Field(description="The upper quartile of the INs.")
+
+
+class ProfileOut(BaseModel):
+    """What is usual in each hour of a week. An hour that was never counted is left out."""
+
+    store: str | None = None
+    run: str
+    from_: date = Field(alias="from")
+    to: date
+    counted_since: datetime | None = Field(description="The first moment that was counted, ever; null if none was.")
+    hours: list[ProfileHour]
+
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
+
+class ProfileQuery(DatesQuery):
+    """Query for a profile."""
+
+    open_only: bool = Field(default=False, description="Count only quarter hours in which the store is open.")
