@@ -216,7 +216,7 @@ class ProfileHour(InOutCounts):
 
 
 class ProfileOut(BaseModel):
-    """What is usual in each hour of a week. An hour that was never counted is left out."""
+    """The usual counts of each hour of a week. An hour that was never counted is left out."""
 
     store: str | None = None
     run: str
