@@ -15,7 +15,7 @@ from services.ingest.publishing import LEAVE_TIMEOUT, Publisher
 from services.ingest.session import frame_header
 from services.ingest.source import FrameSource, SourceClosed, SourceLost, decimate
 from services.ingest.sources.dating import WallClock
-from services.ingest.status import StatusReporter, notes_as_message
+from services.ingest.status import CameraStatus, notes_as_message
 from services.ingest.threads import in_thread
 from services.kit.codec import Encoded, encode
 from services.kit.nats.lease import Lease
@@ -38,7 +38,7 @@ class LiveCapture:
     def __init__(
         self,
         publisher: Publisher,
-        status: StatusReporter,
+        status: CameraStatus,
         spec: Callable[[], CameraSpec],
         lease: Lease | None = None,
     ) -> None:

@@ -28,3 +28,18 @@ async def finish(work: Coroutine[None, None, None], *, within: Callable[[], floa
         await asyncio.wait([task], timeout=within())
         await cancel_and_wait(task)
         raise
+
+
+async def until(event: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Do a piece of work until an event is set, which cancels it.
+
+    Raises:
+        Exception: the work's own.
+    """
+    task, stopped = asyncio.create_task(work), asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        await cancel_and_wait(task, stopped)
