@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -32,7 +33,7 @@ from services.kit.database.tables import Camera, Line
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
 from services.kit.nats.status_reporter import ON_CHANGE, StatusReporter
-from services.kit.retry import Backoff
+from services.kit.retry import retry
 from services.kit.vault import Vault
 
 SERVICE = "api"
@@ -137,30 +138,24 @@ class Projection:
         return done
 
     async def _project(self) -> None:
-        backoff, warned = Backoff(), False
         while True:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(RECONCILE_SECONDS):
                     await self._due.wait()
-            except TimeoutError:
-                pass
-            self._due.clear()
-            try:
-                done = await self.reconcile()
-            except (NatsError, *DATABASE_ERRORS) as error:
-                if isinstance(error, BucketNotFoundError):  # it was removed while the API was connected
-                    await self._bus.declare()
-                if not warned:
-                    log.warning("projecting the configuration waits", error=str(error) or type(error).__name__)
-                warned = True
-                self._due.set()
-                await backoff.wait()
-                continue
-            warned = False
-            backoff.reset()
+            done = await retry(
+                self._reconcile_due, "projecting the configuration waits", on=(NatsError, *DATABASE_ERRORS)
+            )
             if done.written or done.deleted:
                 log.info("configuration projected", written=done.written, deleted=done.deleted)
             self._changed()
+
+    async def _reconcile_due(self) -> Reconciliation:
+        self._due.clear()
+        try:
+            return await self.reconcile()
+        except BucketNotFoundError:  # it was removed while the API was connected
+            await self._bus.declare()
+            raise
 
     async def _write_spec(self, bucket: KeyValue, spec: CameraSpec, done: Reconciliation) -> None:
         value, key = spec.model_dump_json().encode(), spec_key(spec.camera, spec.revision)
@@ -203,20 +198,15 @@ class Projection:
 
     async def _listen(self) -> None:
         """Listen for commits that change the configuration, reconnecting after outages of the database."""
-        backoff = Backoff()
         while True:
-            try:
-                await self._listen_once(backoff)
-            except DATABASE_ERRORS:
-                await backoff.wait()
+            await retry(self._listen_once, on=DATABASE_ERRORS)
 
-    async def _listen_once(self, backoff: Backoff) -> None:
+    async def _listen_once(self) -> None:
         lost = asyncio.Event()
         connection = await asyncpg.connect(self._database_url, timeout=CONNECT_TIMEOUT)
         try:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(CHANNEL, lambda *_: self._due.set())
-            backoff.reset()
             self._due.set()  # for commits before it listened
             await lost.wait()
         finally:
