@@ -13,15 +13,14 @@ from contracts.address import host_only
 from services.ingest.decimator import SECOND
 from services.ingest.decoding.decoder import Decoder, IoOpen
 from services.ingest.decoding.limits import HTTP_OPTIONS, RTSP_OPTIONS, RTSP_OVER_UDP_OPTIONS
-from services.ingest.decoding.remarks import INTERLACED, choice, slow_decoding
+from services.ingest.decoding.remarks import remarks_on
 from services.ingest.decoding.timestamps import Timestamps
 from services.ingest.egress import Egress
 from services.ingest.egress.authentication import Login
 from services.ingest.egress.connections import Connections
-from services.ingest.egress.dialing import Unreachable, dial
+from services.ingest.egress.dialing import dial
 from services.ingest.egress.http import Fetcher, Resource
 from services.ingest.egress.rtsp import RtspRelay
-from services.ingest.egress.tls import encrypt
 from services.ingest.source import SourceLost, SourceRefused
 from services.ingest.sources.connection_error import opening_error
 from services.ingest.sources.dating import Dating
@@ -76,18 +75,13 @@ class NetworkCamera:
     ) -> None:
         self._stream, self._connections, self._read_timeout = stream, connections, read_timeout
         self._resource = resource
+        self.fps, self.arrival = stream.fps, 0
         interval = round(SECOND / (stream.fps or _ASSUMED_FPS))
         self._times = Timestamps(interval, ignored=stream.unstamped, jumps_are_faults=True)
         in_bursts = resource is not None and (stream.format == "hls" or resource.ends) and not stream.unstamped
         self._playout = Playout(interval) if in_bursts else None
         self._dating = Dating()
-        self._arrival = 0
         self._closed = threading.Event()
-
-    @property
-    def fps(self) -> float:
-        """Frames per second that the stream announces; 0 where it announces nothing."""
-        return self._stream.fps
 
     def stop_if_closed(self) -> None:
         """Raise SourceClosed where `close` was called."""
@@ -113,23 +107,15 @@ class NetworkCamera:
         stamp = self._times.next(self._stream.time)
         if self._playout is not None:
             now = time.monotonic_ns()
-            self._arrival, due = self._playout.schedule(stamp, now)
+            self.arrival, due = self._playout.schedule(stamp, now)
             return not self._closed.wait((due - now) / SECOND)
-        self._arrival = self._dating.date(None if self._stream.unstamped else stamp, self._stream.arrival)
+        self.arrival = self._dating.date(None if self._stream.unstamped else stamp, self._stream.arrival)
         return True
-
-    @property
-    def arrival(self) -> int:
-        """Date of the grabbed frame: nanoseconds of `time.monotonic_ns`."""
-        return self._arrival
 
     @property
     def remarks(self) -> list[str]:
         """Remarks on unusual properties of the stream, as far as it was read."""
-        repairs = self._times.repairs
-        remarks = [remark for remark in (choice(self._stream), slow_decoding(self._stream)) if remark]
-        if self._stream.interlaced:
-            remarks.append(INTERLACED)
+        repairs, remarks = self._times.repairs, remarks_on(self._stream)
         if repairs.jumps:
             remarks.append(f"its clock was set while it was read, {repairs.jumps}×: times go on at the frame rate")
         return remarks
@@ -239,16 +225,7 @@ def _closed_on_failure(connections: Connections | NetworkCamera) -> Iterator[Non
 
 
 def _call(camera: Location, egress: Egress, timeout: float) -> RtspRelay:
-    try:
-        connection = dial(camera.host, camera.port, egress, timeout=timeout)
-    except Unreachable as error:
-        raise error.for_source(camera.name) from error
-    if camera.scheme == "rtsps":
-        try:
-            connection = encrypt(connection, camera.host, timeout=timeout)
-        except OSError as error:
-            connection.close()
-            raise SourceLost(f"{camera.name} does not answer in TLS") from error
+    connection = dial(camera.name, camera.host, camera.port, egress, secure=camera.scheme == "rtsps", timeout=timeout)
     return RtspRelay(camera.name, connection, timeout=timeout, udp=egress if camera.scheme == "rtspu" else None)
 
 
