@@ -58,9 +58,16 @@ async def test_work_goes_on_until_the_event_and_is_cancelled_then() -> None:
     task = asyncio.create_task(until(stop, work()))
     await begun.wait()
     stop.set()
-    await task
 
+    await task
     assert steps == ["left"]
+
+
+async def test_the_result_of_work_that_ends_first_is_returned() -> None:
+    async def work() -> int:
+        return 7
+
+    assert await until(asyncio.Event(), work()) == 7
 
 
 async def test_an_error_of_the_work_ends_the_wait_for_the_event() -> None:
