@@ -6,18 +6,18 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from services.kit.nats.consumer import Reader
+from services.kit.nats.durable_consumer import DurableConsumer
 
 
 class LivePriority:
     """Live work of one detector. A replay waits here before it fetches a frame, so that it holds none meanwhile."""
 
     def __init__(self) -> None:
-        self._readers: list[Reader] = []
+        self._readers: list[DurableConsumer] = []
         self._working = 0
         self._done = asyncio.Event()
 
-    def add_live(self, reader: Reader) -> None:
+    def add_live(self, reader: DurableConsumer) -> None:
         """Register a reader of live frames."""
         self._readers.append(reader)
 

@@ -37,8 +37,8 @@ from services.detector.views import Views
 from services.kit.logs import bound_contextvars, logger
 from services.kit.nats.bus import Bus
 from services.kit.nats.camera_specs import Specs
-from services.kit.nats.consumer import Reader
 from services.kit.nats.dead_letters import dead_letter
+from services.kit.nats.durable_consumer import DurableConsumer
 from services.kit.nats.runs import Runs
 
 SERVICE = "detector"
@@ -92,7 +92,7 @@ class PoolWorker:
             group.create_task(self._runs.each(self._read_run, matching=lambda run: asks_for(run, self._pool)))
 
     async def _read_live(self, stream: Stream, kind: Kind) -> None:
-        async def detect_next(reader: Reader) -> list[Answer]:
+        async def detect_next(reader: DurableConsumer) -> list[Answer]:
             msgs = await reader.batch(self._batch)
             with self._priority.live():
                 return await self._detect(msgs, LIVE)
@@ -102,7 +102,7 @@ class PoolWorker:
             await self._work(lambda: detect_next(reader))
 
     async def _read_run(self, run: Run) -> None:
-        async def detect_next(reader: Reader) -> list[Answer]:
+        async def detect_next(reader: DurableConsumer) -> list[Answer]:
             await self._priority.wait_until_idle()
             return await self._detect(await reader.batch(self._batch), run.name)
 
@@ -115,7 +115,7 @@ class PoolWorker:
         finally:
             del self._specs[run.name]
 
-    def _reader(self, stream: Stream, subjects: str, ahead: int) -> Reader:
+    def _reader(self, stream: Stream, subjects: str, ahead: int) -> DurableConsumer:
         config = ConsumerConfig(
             durable_name=f"detector-{self._pool}",
             filter_subject=subjects,
@@ -124,7 +124,7 @@ class PoolWorker:
             ack_wait=ACK_WAIT,
             max_ack_pending=1024,
         )
-        return Reader(self._bus, stream.name, config, ahead=ahead * self._batch, work_limit=WORK_LIMIT)
+        return DurableConsumer(self._bus, stream.name, config, ahead=ahead * self._batch, work_limit=WORK_LIMIT)
 
     async def _work(self, detect_next: Callable[[], Awaitable[list[Answer]]]) -> None:
         publishing: asyncio.Task[None] | None = None

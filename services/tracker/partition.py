@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from math import inf
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -19,8 +20,8 @@ from contracts.streams import CHECKPOINTS
 from contracts.subjects import parse, partition_filter, tracks
 from services.kit.logs import bound_contextvars, logger
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Reader
 from services.kit.nats.dead_letters import dead_letter
+from services.kit.nats.ordered_consumer import OrderedConsumer
 from services.kit.nats.stream_position import StreamPosition, remember
 from services.kit.retry import Backoff
 from services.kit.tasks import finish
@@ -144,10 +145,6 @@ class CameraWork:
         if not self._torn:
             await self.save(position)
 
-    def restart_waits(self) -> None:
-        """Count silence only from now on, as nothing could be read before."""
-        self.order.restart_waits(time.monotonic())
-
     def _change_store(self, store: str) -> None:
         """Continue with the camera in another store."""
         self._saved = self._saved.model_copy(update={"store": store})
@@ -186,8 +183,6 @@ class Partition:
         self._cameras: dict[str, CameraWork] = {}
         self._position = StreamPosition(seq=0)
         self._looked_at = time.monotonic()
-        self._deaf = False
-        self._behind = False
 
     async def run(self) -> None:
         """Take the partition over, and work on it.
@@ -203,10 +198,10 @@ class Partition:
             opt_start_seq=start,
         )
         self._position = StreamPosition(seq=start - 1)
-        async with Reader(self._bus, self._source.stream, config) as reader:
+        async with OrderedConsumer(self._bus, self._source.stream, config) as consumer:
             try:
                 while True:
-                    await self._step(reader)
+                    await self._step(consumer)
             finally:
                 await self._leave()
 
@@ -246,37 +241,35 @@ class Partition:
         self._cameras[name] = CameraWork(self._bus, self._source, entry, owned, self._held)
         return owned.low_water
 
-    async def _step(self, reader: Reader) -> None:
+    async def _step(self, consumer: OrderedConsumer) -> None:
         """Handle the next messages, or give up waits for missing frames when their time has come."""
-        due = self._due()
+        due = self._due(consumer.caught_up_since)
         try:
             async with asyncio.timeout(max(SHORTEST_WAIT, due - time.monotonic())):
-                msgs = await reader.batch(BATCH)
+                msgs = await consumer.batch(BATCH)
         except TimeoutError:
-            self._deaf = self._deaf or not reader.listening
+            pass
         else:
             await finish(self._handle_all(msgs), within=lambda: LEAVE_TIMEOUT)
-            self._behind = msgs[-1].metadata.num_pending > 0 or not reader.idle
-        if self._deaf and reader.listening:
-            self._deaf = False
-            for camera in self._cameras.values():
-                camera.restart_waits()
-        if time.monotonic() >= due and reader.listening and not self._behind:
-            await finish(self._expire_waits(), within=lambda: LEAVE_TIMEOUT)
+        caught_up_since, now = consumer.caught_up_since, time.monotonic()
+        if now >= due and caught_up_since <= now:
+            await finish(self._expire_waits(now, caught_up_since), within=lambda: LEAVE_TIMEOUT)
 
-    async def _expire_waits(self) -> None:
-        now = self._looked_at = time.monotonic()
+    async def _expire_waits(self, now: float, caught_up_since: float) -> None:
+        self._looked_at = now
         for camera in self._cameras.values():
             if self._source.run is None:  # a replay's gaps never time out
-                await camera.take(camera.order.expire(now), self._position)
+                await camera.take(camera.order.expire(now, caught_up_since), self._position)
             await camera.save_if_due(self._position)
 
-    def _due(self) -> float:
+    def _due(self, caught_up_since: float) -> float:
         """The local time of the next work that no message triggers."""
-        if self._deaf or self._behind:  # silence would prove nothing
+        if caught_up_since == inf:  # silence would prove nothing
             return time.monotonic() + LONGEST_WAIT
-        deadlines = [camera.order.deadline for camera in self._cameras.values() if self._source.run is None]
-        return min([self._looked_at + LONGEST_WAIT, *(deadline for deadline in deadlines if deadline is not None)])
+        deadlines = [
+            camera.order.deadline(caught_up_since) for camera in self._cameras.values() if self._source.run is None
+        ]
+        return min([self._looked_at + LONGEST_WAIT, *deadlines])
 
     async def _handle_all(self, msgs: Iterable[Msg]) -> None:
         for msg in msgs:
