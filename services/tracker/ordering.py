@@ -36,12 +36,16 @@ LONGEST_PAUSE: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Detections as read from the stream: the position there, and the times by the stream's and the local clock (s)."""
+    """Detections as read from the stream: the position there, and the times by the stream's and the local clock (s).
+
+    With the `final` ones the camera's stream ends: there is nothing to wait for behind them.
+    """
 
     event: Detections
     stream_seq: int
     stored_at: float
     received_at: float
+    final: bool = False
 
 
 class OrderState(BaseModel):
@@ -111,6 +115,12 @@ class Sequencer:
     def oldest_held(self) -> int | None:
         """The lowest sequence number that is held back, and must be read again after a restart."""
         return min((held.stream_seq for frames in self._held.values() for held in frames.values()), default=None)
+
+    @property
+    def revisions(self) -> set[int]:
+        """The spec revisions of the last event and of the held arrivals: what is released later has one of these."""
+        revisions = {held.event.spec_revision for frames in self._held.values() for held in frames.values()}
+        return revisions if self._last is None else revisions | {self._last.spec_revision}
 
     def deadline(self, caught_up_since: float) -> float:
         """The local time at which `expire` has something to do; inf without held arrivals."""
