@@ -11,7 +11,7 @@ from contracts.events import State, Status
 from contracts.streams import STATUS
 from services.kit.nats.bus import Bus
 from services.kit.nats.camera_status import EVERY_STATUS, read_status
-from services.kit.nats.consumer import Reader
+from services.kit.nats.ordered_consumer import OrderedConsumer
 from services.kit.nats.subscribers import subscribed
 
 SEVERITY = (
@@ -70,9 +70,9 @@ class Statuses:
         config = ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, filter_subject=EVERY_STATUS)
         async with (
             subscribed(bus.broker, EVERY_STATUS, self._on_message),
-            Reader(bus, STATUS.name, config) as reader,
+            OrderedConsumer(bus, STATUS.name, config) as consumer,
         ):
-            async for msg in reader:
+            async for msg in consumer:
                 if (status := read_status(msg)) is not None:
                     self.take(status)
 

@@ -17,8 +17,8 @@ from contracts.subjects import Kind, parse, pool_filter
 from services.detector.inference import FrameInput
 from services.kit.nats.bus import Bus
 from services.kit.nats.camera_specs import Specs
-from services.kit.nats.consumer import Reader
 from services.kit.nats.dead_letters import dead_letter
+from services.kit.nats.durable_consumer import DurableConsumer
 
 ACK_WAIT = 5.0
 """Seconds without an in-progress ack after which a replica's frames are redelivered to another."""
@@ -57,7 +57,7 @@ class Intake:
 
     def __init__(self, bus: Bus, pool: str, batch: int) -> None:
         self._bus, self._pool, self._batch = bus, pool, batch
-        self._live: list[Reader] = []
+        self._live: list[DurableConsumer] = []
         self._working = 0
         self._done = asyncio.Event()
 
@@ -77,7 +77,7 @@ class Intake:
             max_ack_pending=1024,
         )
         ahead = self._batch * (AHEAD if live else 1)
-        async with Reader(self._bus, stream.name, config, ahead=ahead, work_limit=WORK_LIMIT) as reader:
+        async with DurableConsumer(self._bus, stream.name, config, ahead=ahead, work_limit=WORK_LIMIT) as reader:
             if live:
                 self._live.append(reader)
             while True:

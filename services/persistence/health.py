@@ -19,7 +19,7 @@ from contracts.streams import STATUS
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
 from services.kit.nats.camera_status import EVERY_STATUS, read_status
-from services.kit.nats.consumer import Reader
+from services.kit.nats.ordered_consumer import OrderedConsumer
 from services.persistence.database_errors import in_words, write_all
 
 FROM_THE_BEGINNING = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, filter_subject=EVERY_STATUS)
@@ -50,9 +50,9 @@ log = logger()
 
 async def keep_health(bus: Bus, pool: asyncpg.Pool) -> None:
     """Follow the stream for ever. During an outage of the database it waits, without delaying other work."""
-    async with Reader(bus, STATUS.name, FROM_THE_BEGINNING, ahead=2 * BATCH) as reader:
+    async with OrderedConsumer(bus, STATUS.name, FROM_THE_BEGINNING, ahead=2 * BATCH) as consumer:
         while True:
-            msgs = await reader.batch(BATCH, linger=LINGER)
+            msgs = await consumer.batch(BATCH, linger=LINGER)
             await write_health(pool, [status for msg in msgs if (status := read_status(msg)) is not None])
 
 

@@ -131,15 +131,15 @@ async def _letters(bus: Bus, service: str | None) -> AsyncIterator[NumberedLette
 
     from contracts.streams import DLQ
     from contracts.subjects import DEAD_LETTERS
-    from services.kit.nats.consumer import Reader
+    from services.kit.nats.ordered_consumer import OrderedConsumer
 
     pattern = f"{DEAD_LETTERS}.{service or '*'}.>"
     state = (await bus.js.stream_info(DLQ.name, subjects_filter=pattern)).state
     left = sum((state.subjects or {}).values())
     if not left:
         return
-    async with Reader(bus, DLQ.name, ConsumerConfig(filter_subject=pattern)) as reader:
-        async for msg in reader:
+    async with OrderedConsumer(bus, DLQ.name, ConsumerConfig(filter_subject=pattern)) as consumer:
+        async for msg in consumer:
             yield _filed(msg.metadata.sequence.stream, msg.headers, msg.data)
             if msg.metadata.num_pending == 0:
                 return

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from contracts.streams import CROSSINGS, run_streams
 from contracts.subjects import crossings
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Reader
+from services.kit.nats.durable_consumer import DurableConsumer
 from services.kit.nats.subscribers import JetStreamSubscriber, Messages, jetstream_subscriber, subscribed
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually
@@ -149,8 +149,8 @@ class TestConsumer:
         for number in range(5):
             await bus.publish(SUBJECT, b"%d" % number)
         config = ConsumerConfig(durable_name="test", ack_policy=AckPolicy.EXPLICIT)
-        async with Reader(bus, CROSSINGS.name, config) as reader:
-            working = asyncio.create_task(_deliver(reader, subscriber.deliver))
+        async with DurableConsumer(bus, CROSSINGS.name, config) as consumer:
+            working = asyncio.create_task(_deliver(consumer, subscriber.deliver))
             try:
                 async with asyncio.timeout(20):
                     assert [await handled.get() for _ in range(5)] == [b"%d" % number for number in range(5)]
@@ -176,9 +176,9 @@ class TestConsumer:
         assert await bus.js.consumers_info(CROSSINGS.name) == []
 
 
-async def _deliver(reader: Reader, deliver: Callable[[Any], Awaitable[None]]) -> None:
+async def _deliver(consumer: DurableConsumer, deliver: Callable[[Any], Awaitable[None]]) -> None:
     while True:
-        await deliver(await reader.batch(2))
+        await deliver(await consumer.batch(2))
 
 
 class TestCore:
