@@ -15,7 +15,7 @@ from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal
+from services.api.access.principal import Principal
 from services.api.auth.dependencies import ChangeQuotaDep, PrincipalDep
 from services.api.change_quota import ChangeQuota
 from services.api.clock import Clock

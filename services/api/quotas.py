@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from prometheus_client import Counter as Metric
 
-from services.api.access import Principal
+from services.api.access.principal import Principal
 from services.api.http.problems import TooMany, Unavailable
 
 RETRY_AFTER = 10

@@ -14,7 +14,7 @@ import httpx
 
 from contracts.events import Crossing
 from contracts.identity import Direction
-from services.api.access import Principal, Role
+from services.api.access.principal import Principal, Role
 from services.api.app import create_app
 from services.api.auth.dependencies import principal
 from services.api.cameras.repository import CameraSetup, ensure_camera

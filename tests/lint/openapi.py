@@ -1,4 +1,4 @@
-"""The OpenAPI document of the API is the committed one, `contracts/openapi.json`: `python -m tests.lint.openapi` writes it.
+"""The OpenAPI document of the API is `contracts/openapi.json`, which `python -m tests.lint.openapi` writes.
 
 A change of code that is meant to keep the routes shows here that it does; one that changes them shows how, in the
 difference of the file.

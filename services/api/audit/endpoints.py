@@ -8,7 +8,8 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from services.api.access import Role, readable_organization
+from services.api.access.principal import Role
+from services.api.access.repository import readable_organization
 from services.api.audit.repository import read_entries
 from services.api.auth.dependencies import PrincipalDep
 from services.api.dependencies import OrganizationID, SessionDep

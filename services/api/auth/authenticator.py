@@ -10,9 +10,10 @@ from uuid import UUID
 from fastapi import Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import LOCAL, Principal
-from services.api.auth import cookies, repository, sign_ins
+from services.api.access.principal import LOCAL, Principal
+from services.api.auth import cookies, repository
 from services.api.auth.rights import rights_of
+from services.api.auth.sign_ins import repository as sign_ins
 from services.api.auth.tokens.access_tokens import BUILT_IN, Claims, Verifier
 from services.api.auth.tokens.api_keys import (
     EdgeWorker,
@@ -142,7 +143,7 @@ class Authenticator:
         user, now = await repository.find_user(session, principal.user), self.clock()
         ended = principal.until is not None and now >= principal.until
         if principal.sign_in is not None:
-            ended = not await repository.is_signed_in(session, principal.sign_in, principal.user, now)
+            ended = await sign_ins.find(session, principal.sign_in, principal.user, now) is None
         if user is None or ended:
             return None
         rights = await rights_of(session, user, self.settings, signed_in_here=principal.sign_in is not None)

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import LOCAL, Principal
+from services.api.access.principal import LOCAL, Principal
 from services.api.auth.authenticator import Authenticator
 from services.api.auth.passwords.hashing import Passwords
 from services.api.auth.passwords.strength import Judge

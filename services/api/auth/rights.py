@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Role
+from services.api.access.principal import Role
 from services.api.auth import repository
-from services.api.auth.second_factor import factors
+from services.api.auth.second_factor import repository as second_factors
 from services.api.settings import ApiSettings
 from services.kit.database.account_tables import User
 
@@ -50,7 +50,7 @@ async def rights_of(session: AsyncSession, user: User, settings: ApiSettings, *,
     """A user's rights; `signed_in_here` is false for a token of another issuer."""
     roles, organizations = await repository.roles_of(session, user.id)
     requirements = Requirements(organizations, _is_required_of_superadmin(user, settings))
-    if not (signed_in_here and requirements) or await factors.find(session, user.id) is not None:
+    if not (signed_in_here and requirements) or await second_factors.find(session, user.id) is not None:
         return Rights(roles, user.superadmin)
     granted = {organization: role for organization, role in roles.items() if organization not in organizations}
     return Rights(

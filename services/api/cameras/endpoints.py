@@ -8,7 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import AwareDatetime
 
-from services.api.access import Role, readable_camera, readable_store
+from services.api.access.principal import Role
+from services.api.access.repository import readable_camera, readable_store
 from services.api.auth.dependencies import PrincipalDep, WritingDep
 from services.api.cameras import service
 from services.api.cameras.dependencies import CameraTestsDep

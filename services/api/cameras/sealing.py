@@ -7,6 +7,7 @@ from sqlmodel import col, select
 
 from services.api.cameras.repository import is_local
 from services.api.database import Sessions
+from services.api.transaction import committing
 from services.kit.database.tables import Camera
 from services.kit.logs import logger
 from services.kit.vault import MARK, Vault
@@ -27,7 +28,7 @@ async def seal_addresses(sessions: Sessions, vault: Vault) -> list[str]:
     Returns:
         Ids of the cameras whose addresses were sealed.
     """
-    async with sessions() as session, session.begin():
+    async with committing(sessions) as session:
         query = select(Camera.id, Camera.address).where(col(Camera.address).not_like(f"{MARK}%"))
         clear = (await session.exec(query)).all()
         if not vault.usable:

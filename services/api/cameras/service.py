@@ -11,7 +11,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.address import HIDDEN
-from services.api.access import Principal, Role, readable_camera, readable_store
+from services.api.access.principal import Principal, Role
+from services.api.access.repository import readable_camera, readable_store
 from services.api.cameras.repository import CameraSetup, delete_camera, read_lines, read_setup, read_zones, write_camera
 from services.api.cameras.schemas import (
     CameraIn,

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 
 from contracts.events import Counts, LineCount
 from contracts.identity import LIVE, TOKEN_PATTERN, to_datetime
-from services.api.access import readable_store
+from services.api.access.repository import readable_store
 from services.api.auth.dependencies import PrincipalDep
 from services.api.counts.buckets import day_buckets
 from services.api.counts.schemas import DayCounts, DayTotals, Now, Period

@@ -12,7 +12,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from services.api.access import Principal, readable_store
+from services.api.access.principal import Principal
+from services.api.access.repository import readable_store
 from services.api.auth.dependencies import HoldDep, PrincipalDep
 from services.api.clock import Clock
 from services.api.database import Sessions

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, Role
+from services.api.access.principal import Principal, Role
 from services.api.auth.passwords.choosing import prove
 from services.api.auth.passwords.hashing import Passwords, checked_length
 from services.api.auth.passwords.strength import Judge

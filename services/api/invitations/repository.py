@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
-from services.api.access import Principal, Role
+from services.api.access.principal import Principal, Role
 from services.api.auth.tokens.digest import digest
 from services.kit.database.account_tables import ApiKey, Invitation, Membership, User
 from services.kit.database.tables import Organization

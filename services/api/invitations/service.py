@@ -12,7 +12,8 @@ from uuid import UUID
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, Role, readable_organization
+from services.api.access.principal import Principal, Role
+from services.api.access.repository import readable_organization
 from services.api.auth.tokens.one_time_links import Link, Purpose
 from services.api.clock import Clock
 from services.api.http.pagination import PageRequest

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
-from services.api.access import Role, readable_organization
+from services.api.access.principal import Role
+from services.api.access.repository import readable_organization
 from services.api.auth.dependencies import PrincipalDep, WritingDep
 from services.api.dependencies import ClockDep, OrganizationID, SessionDep
 from services.api.http.pagination import Page, PageDep

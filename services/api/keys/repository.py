@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal
+from services.api.access.principal import Principal
 from services.api.http.pagination import PageRequest
 from services.kit.database.account_tables import ApiKey
 from services.kit.database.tables import Organization

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, model_validator
 
 from contracts.identity import Token
-from services.api.auth.tokens.api_keys import WORKER
+from services.api.auth.tokens.repository import WORKER
 from services.api.http.bodies import Incoming, Name
 from services.kit.database.account_tables import ApiKey
 

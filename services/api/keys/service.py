@@ -6,7 +6,8 @@ from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, Role, readable_organization, readable_store
+from services.api.access.principal import Principal, Role
+from services.api.access.repository import readable_organization, readable_store
 from services.api.auth.tokens.api_keys import draw_key
 from services.api.clock import Clock
 from services.api.http.pagination import PageRequest

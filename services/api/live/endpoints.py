@@ -10,7 +10,8 @@ from typing import Any
 from fastapi import APIRouter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, readable_camera, readable_store
+from services.api.access.principal import Principal
+from services.api.access.repository import readable_camera, readable_store
 from services.api.auth.dependencies import AuthenticatorDep, Hold, HoldDep, PrincipalDep
 from services.api.dependencies import CameraID, ClockDep, OrganizationID, SessionsDep, StoreID
 from services.api.http.problems import NotFound, describe

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, present_stores_of
+from services.api.access.principal import Principal
+from services.api.access.repository import present_stores_of
 from services.api.auth.authenticator import Authenticator
 from services.api.clock import Clock
 from services.api.live import messages

@@ -22,6 +22,7 @@ from services.api.http.problems import DATABASE_ERRORS
 from services.api.mail.messages import Letter, write
 from services.api.mail.settings import MailSettings
 from services.api.mail.smtp import TIMEOUT, Away, Rejected, Send, sender
+from services.api.transaction import committing
 from services.kit.database.account_tables import OutgoingMail
 from services.kit.logs import logger
 from services.kit.retry import Backoff
@@ -113,7 +114,7 @@ class Outbox:
 
     async def _send_next(self, send: Send) -> bool:
         """Send the next due mail. Returns whether there was one."""
-        async with self._sessions() as session, session.begin():
+        async with committing(self._sessions) as session:
             mail = await self._take(session)
             if mail is None:
                 return False
@@ -169,12 +170,12 @@ class Outbox:
     async def _try_later(self, mail: OutgoingMail, reason: str) -> None:
         pause = min(FIRST_PAUSE * 2 ** min(mail.attempts - 1, 10), LONGEST_PAUSE)
         log.warning("a mail is tried again later", after=pause.total_seconds(), attempts=mail.attempts, error=reason)
-        async with self._sessions() as session, session.begin():
+        async with committing(self._sessions) as session:
             later = update(OutgoingMail).where(col(OutgoingMail.id) == mail.id)
             await session.exec(later.values(next_at=self._clock() + pause))
 
     async def _forget(self, mail: OutgoingMail) -> None:
-        async with self._sessions() as session, session.begin():
+        async with committing(self._sessions) as session:
             await session.exec(delete(OutgoingMail).where(col(OutgoingMail.id) == mail.id))
 
     def _seal(self, letter: Letter) -> str:

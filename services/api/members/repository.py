@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Role
+from services.api.access.principal import Role
 from services.api.http.pagination import PageRequest
 from services.kit.database.account_tables import Membership, User
 from services.kit.database.tables import Organization

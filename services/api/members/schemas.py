@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from services.api.access import Role
+from services.api.access.principal import Role
 from services.api.http.bodies import Incoming, Label, Patch
 from services.kit.database.account_tables import Membership, User
 

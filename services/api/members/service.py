@@ -6,9 +6,11 @@ from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, Role, readable_organization, require_superadmin
-from services.api.auth.repository import end_sign_ins, roles_of
-from services.api.auth.tokens.api_keys import revoke_keys_of
+from services.api.access.principal import Principal, Role, require_superadmin
+from services.api.access.repository import readable_organization
+from services.api.auth.repository import roles_of
+from services.api.auth.sign_ins import repository as sign_ins
+from services.api.auth.tokens.repository import revoke_keys_of
 from services.api.clock import Clock
 from services.api.http import etags
 from services.api.http.pagination import PageRequest
@@ -122,7 +124,7 @@ async def change_user(
     session.add(row)
     if body.disabled:
         await session.flush()
-        await end_sign_ins(session, row.id)
+        await sign_ins.end_all(session, row.id)
         await revoke_keys_of(session, row.id, clock())
     elif body.changes.get("superadmin") is False:
         roles, _ = await roles_of(session, row.id)

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Role
+from services.api.access.principal import Role
 from services.api.auth.repository import find_user_by_email
 from services.api.auth.tokens.one_time_links import Link
 from services.api.clock import utc_now

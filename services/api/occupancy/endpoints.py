@@ -10,7 +10,8 @@ import asyncpg
 from fastapi import APIRouter, Query
 
 from contracts.identity import LIVE
-from services.api.access import Role, readable_store
+from services.api.access.principal import Role
+from services.api.access.repository import readable_store
 from services.api.auth.dependencies import ChangeCounted, PrincipalDep
 from services.api.counts.endpoints import Day
 from services.api.database import driver

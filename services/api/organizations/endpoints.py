@@ -7,7 +7,8 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 from sqlmodel import col
 
-from services.api.access import readable_organization, readable_organizations, superadmins_only
+from services.api.access.principal import superadmins_only
+from services.api.access.repository import readable_organization, readable_organizations
 from services.api.auth.dependencies import PrincipalDep, WritingDep
 from services.api.dependencies import OrganizationID, SessionDep
 from services.api.http.etags import IfMatch, tagged

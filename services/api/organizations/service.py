@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, Role, readable_organization, require_superadmin
-from services.api.auth.second_factor import factors
+from services.api.access.principal import Principal, Role, require_superadmin
+from services.api.access.repository import readable_organization
+from services.api.auth.second_factor import repository as second_factors
 from services.api.http import etags
 from services.api.http.ids import free_id
 from services.api.http.problems import Conflict, Forbidden
@@ -47,7 +48,7 @@ async def _may_change_second_factor(session: AsyncSession, principal: Principal,
     if principal.user is None:
         raise Forbidden("Whether members need a second factor is said by people, and by no key.")
     signed_in_here = principal.sign_in is not None
-    if on and signed_in_here and await factors.find(session, principal.user) is None:
+    if on and signed_in_here and await second_factors.find(session, principal.user) is None:
         raise Conflict("Set up a second factor of your own first: without, you would have no role here any more.")
 
 

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from services.api.auth.limits.rates import take
 from services.api.auth.passwords.change_notice import put_change_notice
 from services.api.auth.passwords.choosing import prove
 from services.api.auth.passwords.hashing import Passwords, checked_length
 from services.api.auth.passwords.strength import Judge, Strength
-from services.api.auth.rate_limits import take
 from services.api.auth.repository import find_user_by_email
 from services.api.auth.tokens.digest import digest
 from services.api.auth.tokens.one_time_links import Link, Purpose
@@ -29,7 +29,7 @@ from services.api.mail.addresses import is_plain_address
 from services.api.mail.messages import Letter
 from services.api.mail.outbox import Outbox, Prepare
 from services.api.resets.schemas import ResetLook, StrengthIn, UseIn
-from services.api.transaction import writing
+from services.api.transaction import committing, writing
 from services.kit.database.account_tables import OutgoingMail, PasswordReset, User
 from services.kit.database.tables import Organization
 
@@ -59,7 +59,7 @@ class PasswordResets:
             address: the client's, by which requests are counted.
         """
         now = self.clock()
-        async with self.writable() as session, session.begin():
+        async with committing(self.writable) as session:
             allowed = [
                 await take(session, f"resets of {digest(email)}", PER_ACCOUNT, HOUR, now),
                 await take(session, f"resets from {address}", PER_ADDRESS, HOUR, now),
@@ -110,7 +110,7 @@ class PasswordResets:
             TooMany: more than `LOOKS` estimates in an hour.
         """
         token, now = body.token.get_secret_value(), self.clock()
-        async with self.writable() as session, session.begin():
+        async with committing(self.writable) as session:
             about = await _known_of(session, token, now)
             allowed = await take(session, f"estimates by {digest(token)}", LOOKS, HOUR, now)
         if not allowed:

@@ -6,7 +6,8 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
-from services.api.access import Role, readable_organization, readable_store, readable_stores
+from services.api.access.principal import Role
+from services.api.access.repository import readable_organization, readable_store, readable_stores
 from services.api.auth.dependencies import PrincipalDep, WritingDep
 from services.api.dependencies import ClockDep, SessionDep, StatusesDep, StoreID
 from services.api.http.etags import IfMatch, tagged

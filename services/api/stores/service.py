@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, Role, readable_organization, readable_store
+from services.api.access.principal import Principal, Role
+from services.api.access.repository import readable_organization, readable_store
 from services.api.http import etags
 from services.api.http.ids import free_id
 from services.api.http.problems import Conflict

@@ -12,20 +12,22 @@ import segno
 from fastapi import APIRouter, Depends, Path, Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, require_superadmin
-from services.api.auth import repository, sign_ins
+from services.api.access.principal import Principal, require_superadmin
+from services.api.auth import repository as users
 from services.api.auth.dependencies import PrincipalDep, SecondFactorsDep, SignInsDep, WritingDep
 from services.api.auth.rights import requirements_of
 from services.api.auth.schemas import BeginIn, BegunOut, CodeIn, ProofIn, RecoveryCodesOut, SecondFactorOut
-from services.api.auth.second_factor import factors
+from services.api.auth.second_factor import factors, repository
 from services.api.auth.second_factor.factors import SecondFactors
 from services.api.auth.second_factor.removal import remove_and_sign_out
 from services.api.auth.service import SignIns
+from services.api.auth.sign_ins import repository as sign_ins
 from services.api.auth.visitor import address_of
 from services.api.clock import Clock
 from services.api.database import Sessions
 from services.api.dependencies import ClockDep, SessionDep, SessionsDep, SettingsDep, WritableDep
 from services.api.http.problems import Conflict, Forbidden, Invalid, NotFound, Unauthorized, describe
+from services.api.transaction import committing
 from services.kit.database.account_tables import User
 from services.kit.logs import logger
 
@@ -89,7 +91,7 @@ class Reauthentication:
 
     async def take(self, session: AsyncSession, user: User, code: str) -> None:
         """Use up a code of the present second factor, within a transaction."""
-        if await factors.find(session, user.id) is None:
+        if await repository.find(session, user.id) is None:
             raise Conflict("You have no second factor.")
         try:
             await self.factors.take(session, user.id, code, self.clock())
@@ -123,11 +125,11 @@ ReauthenticationDep = Annotated[Reauthentication, Depends(reauthentication)]
 async def show_second_factor(principal: PrincipalDep, session: SessionDep, settings: SettingsDep) -> SecondFactorOut:
     """Your second factor, if you have one, and the organizations that require it."""
     user = await _person(session, principal)
-    row, requirements = await factors.find(session, user.id), await requirements_of(session, user, settings)
+    row, requirements = await repository.find(session, user.id), await requirements_of(session, user, settings)
     return SecondFactorOut(
         on=row is not None,
         since=None if row is None else row.confirmed_at,
-        recovery_codes_left=await factors.recovery_codes_left(session, user.id),
+        recovery_codes_left=await repository.recovery_codes_left(session, user.id),
         asked_for_in=list(requirements.organizations),
         asked_for_as_superadmin=requirements.as_superadmin,
     )
@@ -140,9 +142,9 @@ async def begin_second_factor(
     """Creates a secret for your authenticator app. Confirm it with a code; until then a present one stays in force."""
     user = await owner.user()
     await owner.prove(user, None if body.password is None else body.password.get_secret_value())
-    async with writable() as session, session.begin():
-        await repository.lock_user(session, user.id, changing=True)
-        if await factors.find(session, user.id) is not None:
+    async with committing(writable) as session:
+        await users.lock_user(session, user.id, changing=True)
+        if await repository.find(session, user.id) is not None:
             if body.code is None:
                 raise Invalid(
                     "You have a second factor already: to put another in its place, send a code of it.", "code"
@@ -167,9 +169,9 @@ async def confirm_second_factor(
     user = await owner.user()
     await owner.count_code(user)
     async with writing() as session:
-        await repository.lock_user(session, user.id, changing=True)
+        await users.lock_user(session, user.id, changing=True)
         codes = await second_factors.confirm(session, user.id, body.code, clock())
-        await repository.end_sign_ins(session, user.id, but=principal.sign_in)
+        await sign_ins.end_all(session, user.id, but=principal.sign_in)
     await owner.done(user, "a second factor was set up")
     return RecoveryCodesOut(recovery_codes=codes)
 
@@ -179,8 +181,8 @@ async def draw_recovery_codes(body: ProofIn, owner: ReauthenticationDep, writabl
     """Replaces your recovery codes with ten new ones, shown this once."""
     user = await owner.user()
     await owner.prove(user, body.password.get_secret_value())
-    async with writable() as session, session.begin():
-        await repository.lock_user(session, user.id, changing=True)
+    async with committing(writable) as session:
+        await users.lock_user(session, user.id, changing=True)
         await owner.take(session, user, body.code)
         codes = await factors.draw_recovery_codes(session, user.id)
     await owner.done(user, "recovery codes were drawn anew")
@@ -200,7 +202,7 @@ async def remove_second_factor(
     user = await owner.user()
     await owner.prove(user, body.password.get_secret_value())
     async with writing() as session:
-        await repository.lock_user(session, user.id, changing=True)
+        await users.lock_user(session, user.id, changing=True)
         requirements = await requirements_of(session, user, settings)
         if requirements:
             who = ", ".join(requirements.organizations) or "METRICA_ADMIN_SECOND_FACTOR, as a superadmin,"
@@ -208,8 +210,8 @@ async def remove_second_factor(
                 f"{who} asks you for a second factor: you may put another in its place, and not turn it off."
             )
         await owner.take(session, user, body.code)
-        await factors.remove(session, user.id)
-        await repository.end_sign_ins(session, user.id, but=principal.sign_in)
+        await repository.remove(session, user.id)
+        await sign_ins.end_all(session, user.id, but=principal.sign_in)
     await owner.done(user, "a second factor was turned off")
 
 
@@ -234,7 +236,7 @@ async def remove_lost_second_factor(
 async def _person(session: AsyncSession, principal: Principal) -> User:
     if principal.user is None:
         raise Forbidden("Only people have second factors.")
-    user = await repository.find_user(session, principal.user)
+    user = await users.find_user(session, principal.user)
     if user is None:
         raise Unauthorized("This account is disabled.")
     return user

@@ -13,7 +13,8 @@ from services.api.auth.passwords.change_notice import put_change_notice
 from services.api.auth.passwords.choosing import put_password
 from services.api.auth.rights import rights_of
 from services.api.auth.schemas import KeySetOut, MeOut, PasswordIn, RefreshIn, SignInIn, TokensOut
-from services.api.auth.second_factor import factors
+from services.api.auth.second_factor import repository as second_factors
+from services.api.auth.sign_ins.repository import end_all
 from services.api.auth.signed_in import Tokens
 from services.api.auth.visitor import address_of, visitor_of
 from services.api.clock import Clock
@@ -122,7 +123,7 @@ async def show_me(principal: PrincipalDep, session: SessionDep, settings: Settin
         user=principal.user,
         superadmin=principal.superadmin,
         roles=dict(principal.roles),
-        second_factor=user is not None and await factors.find(session, user.id) is not None,
+        second_factor=user is not None and await second_factors.find(session, user.id) is not None,
         second_factor_needed_in=list(rights.waiting) if rights else [],
         second_factor_needed_as_superadmin=rights is not None and rights.superadmin_waits,
         everywhere=principal.everywhere,
@@ -167,7 +168,7 @@ async def change_password(
         if user is None:
             raise Unauthorized("This account is disabled.")
         await put_password(session, user, hashed, clock())
-        await repository.end_sign_ins(session, user.id, but=principal.sign_in)
+        await end_all(session, user.id, but=principal.sign_in)
         put_change_notice(outbox, session, user, clock())
     outbox.wake()
     if principal.sign_in is not None:

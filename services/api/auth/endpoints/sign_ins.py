@@ -8,11 +8,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path
 
-from services.api.auth import sign_ins
 from services.api.auth.dependencies import PrincipalDep
 from services.api.auth.schemas import SignInOut
+from services.api.auth.sign_ins import repository as sign_ins
 from services.api.dependencies import ClockDep, SessionDep, WritableDep
 from services.api.http.problems import Forbidden, NotFound, describe
+from services.api.transaction import committing
 
 router = APIRouter(prefix="/auth/sign-ins", tags=["sign-in"])
 
@@ -40,7 +41,7 @@ async def end_sign_in(
     """Ends a sign-in of yours at once, and its live streams within seconds."""
     if principal.user is None:
         raise Forbidden("Only people sign in.")
-    async with writable() as session, session.begin():
+    async with committing(writable) as session:
         ended = await sign_ins.end(session, sign_in, principal.user, "ended by its owner")
     if not ended:
         raise NotFound("You have no such sign-in. GET /v1/auth/sign-ins lists them.")

@@ -6,11 +6,7 @@ but not change, with 403. `tests/lint/tenancy.py` proves that no query bypasses 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from enum import StrEnum
-from uuid import UUID
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import true
 from sqlalchemy.sql.elements import ColumnElement
@@ -18,62 +14,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
-from services.api.http.problems import Forbidden, NotFound, Unauthorized
+from services.api.access.principal import Principal, Role, require
+from services.api.http.problems import NotFound
 from services.kit.database.tables import Camera, Organization, Store
-
-
-class Role(StrEnum):
-    """A principal's role in an organization; each includes the rights of the one before."""
-
-    VIEWER = "viewer"
-    """Reads stores, counts and frames."""
-    MANAGER = "manager"
-    """Changes cameras, lines and stores."""
-    ADMIN = "admin"
-    """Manages members, keys and stores."""
-
-    def allows(self, needed: Role) -> bool:
-        """Tell whether it is the needed role or a higher one."""
-        ranks = list(Role)
-        return ranks.index(self) >= ranks.index(needed)
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """The caller that a request is made for: a user, a key, or local access.
-
-    Attributes:
-        name: as in the audit log.
-        roles: by organization.
-        everywhere: the role in organizations that `roles` does not name.
-        store: the only store within reach, for a key that is bound to one.
-        superadmin: has all rights in all organizations, and creates them.
-        user: id of a user.
-        sign_in: id of the sign-in, for a user of the built-in accounts.
-        key: id of an API key.
-        until: expiry of another issuer's token, which cannot be revoked.
-    """
-
-    name: str
-    roles: Mapping[str, Role] = field(default_factory=dict)
-    everywhere: Role | None = None
-    store: str | None = None
-    superadmin: bool = False
-    user: UUID | None = None
-    sign_in: UUID | None = None
-    key: UUID | None = None
-    until: datetime | None = None
-
-    def role_in(self, organization: str) -> Role | None:
-        """The role in an organization; None where the organization is hidden from the principal."""
-        return Role.ADMIN if self.superadmin else self.roles.get(organization, self.everywhere)
-
-
-LOCAL = Principal("somebody at this machine", everywhere=Role.VIEWER)
-"""Browsers on this machine, where METRICA_LOCAL_ACCESS allows reading without a sign-in."""
-
-SERVICE = Principal("api", everywhere=Role.VIEWER)
-"""The API itself, when it reads data that it broadcasts to authorized listeners."""
 
 
 async def readable_stores(
@@ -164,40 +107,6 @@ async def readable_organization(
         raise NotFound(f"There is no organization {organization!r}. GET /v1/organizations lists them.")
     require(principal, organization, role)
     return row
-
-
-def require(principal: Principal, organization: str, role: Role) -> None:
-    """Require a role in an organization.
-
-    Raises:
-        Unauthorized: local access without a sign-in, which only reads.
-        Forbidden: the principal's role is lower.
-    """
-    held = principal.role_in(organization)
-    if held is not None and held.allows(role):
-        return
-    if principal is LOCAL:
-        raise Unauthorized("Sign in: without, this machine only looks.")
-    raise Forbidden(f"This takes the role {role} in the organization {organization}; {principal.name} is {held}.")
-
-
-def require_superadmin(principal: Principal) -> None:
-    """Require a superadmin.
-
-    Raises:
-        Unauthorized: local access without a sign-in, which only reads.
-        Forbidden: the principal is no superadmin.
-    """
-    if principal.superadmin:
-        return
-    if principal is LOCAL:
-        raise Unauthorized("Sign in: without, this machine only looks.")
-    raise Forbidden(f"This takes a superadmin, and {principal.name} is none.")
-
-
-async def superadmins_only(principal: Principal) -> None:
-    """Require a superadmin, as a coroutine function."""
-    require_superadmin(principal)
 
 
 async def _stores_of(session: AsyncSession, principal: Principal, organization: str) -> Sequence[Store]:

@@ -14,7 +14,7 @@ from sqlalchemy import delete, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.auth.sign_in_limits import Counter, of_device, of_sign_in
+from services.api.auth.limits.attempts import Counter, of_device, of_sign_in
 from services.api.auth.tokens.digest import digest
 from services.kit.database.account_tables import RefreshToken
 from services.kit.database.sign_in_tables import SignIn, TrustedDevice
