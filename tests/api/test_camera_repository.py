@@ -11,15 +11,9 @@ import pytest
 from pydantic import ValidationError
 
 from contracts.spec import Anchor, Side
-from services.api.cameras.repository import (
-    CameraSetup,
-    NoSuchCamera,
-    ensure_camera,
-    find_camera,
-    in_words,
-    list_cameras,
-    remove_camera,
-)
+from services.api.cameras.mapping import in_words
+from services.api.cameras.repository import NoSuchCamera, ensure_camera, find_camera, list_cameras, remove_camera
+from services.api.cameras.setup import CameraSetup
 from services.api.transaction import CHANNEL
 from tests.api.served import VAULT
 

@@ -15,7 +15,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from services.api.access.principal import Principal, Role, require
+from services.api.http.pagination import PageRequest, Rows
 from services.api.http.problems import NotFound
+from services.api.http.repository import read_page
 from services.kit.database.tables import Camera, Organization, Store
 
 
@@ -87,9 +89,9 @@ async def readable_camera(session: AsyncSession, principal: Principal, camera: s
     return row
 
 
-def readable_organizations(principal: Principal) -> SelectOfScalar[Organization]:
-    """A query for the organizations that the principal may see. A key that is bound to a store sees none."""
-    return select(Organization).where(_known(principal))
+async def readable_organizations(session: AsyncSession, principal: Principal, page: PageRequest) -> Rows[Organization]:
+    """A page of the organizations that the principal may see. A key that is bound to a store sees none."""
+    return await read_page(session, page, select(Organization).where(_known(principal)), col(Organization.id), str)
 
 
 async def readable_organization(
@@ -101,7 +103,7 @@ async def readable_organization(
         NotFound: there is no such organization, or the principal may not see it.
         Forbidden: the principal may see it and lacks the role.
     """
-    query = readable_organizations(principal).where(Organization.id == organization)
+    query = select(Organization).where(_known(principal), Organization.id == organization)
     row = (await session.exec(query)).first()
     if row is None:
         raise NotFound(f"There is no organization {organization!r}. GET /v1/organizations lists them.")

@@ -14,7 +14,7 @@ from nats.errors import NoRespondersError
 
 from contracts.probe import Probe, Probed
 from contracts.subjects import PROBE, PROBE_CANCEL
-from services.api.cameras.repository import sealed
+from services.api.cameras.addresses import sealed
 from services.api.cameras.schemas import ProbeOut
 from services.api.http.problems import Unavailable
 from services.kit.nats.bus import Bus

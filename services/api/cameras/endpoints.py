@@ -39,7 +39,7 @@ from services.api.dependencies import (
 from services.api.http.etags import IfMatch, tagged
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import CHANGING, CREATING, READING, describe
-from services.api.idempotency import CreationDep
+from services.api.idempotency.creation import CreationDep
 
 router = APIRouter(tags=["cameras"])
 TRYING = (*CREATING, HTTPStatus.TOO_MANY_REQUESTS)
@@ -114,8 +114,7 @@ async def list_cameras(
     store: StoreID, session: SessionDep, principal: PrincipalDep, vault: VaultDep, page: PageDep
 ) -> Page[CameraSettings]:
     """Camera settings, ordered by id. For their states see `GET /v1/stores`."""
-    items, after = await service.list_cameras(session, principal, store, vault, page)
-    return Page(items=items, next=after)
+    return await service.list_cameras(session, principal, store, vault, page)
 
 
 @router.post(

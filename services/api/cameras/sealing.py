@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import update
-from sqlmodel import col, select
-
-from services.api.cameras.repository import is_local
+from services.api.cameras.addresses import is_local
+from services.api.cameras.repository import read_clear_addresses, replace_address
 from services.api.database import Sessions
 from services.api.transaction import committing
-from services.kit.database.tables import Camera
 from services.kit.logs import logger
-from services.kit.vault import MARK, Vault
+from services.kit.vault import Vault
 
 log = logger()
 
@@ -29,8 +26,7 @@ async def seal_addresses(sessions: Sessions, vault: Vault) -> list[str]:
         Ids of the cameras whose addresses were sealed.
     """
     async with committing(sessions) as session:
-        query = select(Camera.id, Camera.address).where(col(Camera.address).not_like(f"{MARK}%"))
-        clear = (await session.exec(query)).all()
+        clear = await read_clear_addresses(session)
         if not vault.usable:
             if exposed := [camera for camera, address in clear if not is_local(address)]:
                 log.warning(
@@ -38,11 +34,7 @@ async def seal_addresses(sessions: Sessions, vault: Vault) -> list[str]:
                 )
             return []
         for camera, address in clear:
-            await session.exec(
-                update(Camera)
-                .where(col(Camera.id) == camera, col(Camera.address) == address)
-                .values(address=vault.seal(address))
-            )
+            await replace_address(session, camera, address, vault.seal(address))
     sealed = [camera for camera, _ in clear]
     if sealed:
         log.info("addresses of cameras were sealed", cameras=sealed)

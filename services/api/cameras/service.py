@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.address import HIDDEN
 from services.api.access.principal import Principal, Role
 from services.api.access.repository import readable_camera, readable_store
-from services.api.cameras.repository import CameraSetup, delete_camera, read_lines, read_setup, read_zones, write_camera
+from services.api.cameras.mapping import read_setup
+from services.api.cameras.repository import delete_camera, read_cameras_of, read_lines, read_zones, write_camera
 from services.api.cameras.schemas import (
     CameraIn,
     CameraPatch,
@@ -23,9 +23,10 @@ from services.api.cameras.schemas import (
     changes_of,
     required_role,
 )
+from services.api.cameras.setup import CameraSetup
 from services.api.http import etags
 from services.api.http.ids import free_id
-from services.api.http.pagination import PageRequest
+from services.api.http.pagination import Page, PageRequest
 from services.api.http.problems import Invalid, Unavailable
 from services.kit.database.tables import Camera, Store
 from services.kit.network import literal_hosts
@@ -37,11 +38,13 @@ _REMOTE = re.compile(r"(rtsp[su]?|https?|sim)://", re.IGNORECASE)
 
 async def list_cameras(
     session: AsyncSession, principal: Principal, store: str, vault: Vault, page: PageRequest
-) -> tuple[list[CameraSettings], str | None]:
-    """A page of a store's cameras, ordered by id, and the cursor of the next page."""
+) -> Page[CameraSettings]:
+    """A page of a store's cameras, ordered by id."""
     store_row = await readable_store(session, principal, store)
-    rows, after = await page.read(session, select(Camera).where(Camera.store == store_row.id), col(Camera.id), str)
-    return [await _show(session, principal, store_row, camera, vault) for camera in rows], after
+    cameras = await read_cameras_of(session, store_row, page)
+    return Page(
+        items=[await _show(session, principal, store_row, camera, vault) for camera in cameras.rows], next=cameras.next
+    )
 
 
 async def show(session: AsyncSession, principal: Principal, camera: str, vault: Vault) -> CameraSettings:

@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.identity import token
 from services.api.http.problems import Conflict
+from services.api.http.repository import is_taken
 from services.kit.database.tables import Camera, Organization, Store
 
 
@@ -30,7 +31,7 @@ async def free_id(
         Conflict: the requested id is taken, by any organization.
     """
     if requested is not None:
-        if await session.get(kind, requested) is not None:
+        if await is_taken(session, kind, requested):
             raise Conflict(f"The id {requested!r} is taken: choose another, or leave it out.")
         return requested
     try:
@@ -38,6 +39,6 @@ async def free_id(
     except ValueError:
         stem = kind.__name__.lower()
     made = stem
-    while await session.get(kind, made) is not None:
+    while await is_taken(session, kind, made):
         made = f"{stem}-{secrets.token_hex(3)}"  # a number would reveal how many others there are
     return made

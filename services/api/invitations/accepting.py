@@ -19,7 +19,6 @@ from services.api.invitations import repository
 from services.api.invitations.schemas import AcceptedOut, AcceptIn, InvitationLook, Needs
 from services.api.transaction import writing
 from services.kit.database.account_tables import Invitation, Membership, User
-from services.kit.database.tables import Organization
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Acceptance:
         async with self.sessions() as session:
             row = await valid_invitation(session, token, self.clock())
             user = await find_user_by_email(session, row.email)
-            organization = await session.get_one(Organization, row.organization)
+            organization = await repository.organization_of(session, row)
             return InvitationLook(
                 organization=organization.name,
                 needs=_needs(user, self.principal),
@@ -68,7 +67,7 @@ class Acceptance:
         async with self.sessions() as session:
             row = await valid_invitation(session, token, self.clock())
             user = await find_user_by_email(session, row.email)
-            organization = await session.get_one(Organization, row.organization)
+            organization = await repository.organization_of(session, row)
         if _check_needs(user, self.principal, row) is Needs.PASSWORD:
             password = checked_length(body.password)
             about = (row.email, body.name or row.name, user.name if user else "", organization.name)
@@ -113,7 +112,7 @@ async def _accept(
             raise Conflict("The account has changed meanwhile: open the link once more.")
         user.name = name or user.name
         await prove(session, user, hashed, now)
-    if await session.get(Membership, (user.id, row.organization)) is not None:
+    if await repository.has_joined(session, row, user):
         raise Conflict(f"You are a member of {row.organization} already.")
     session.add(Membership(user=user.id, organization=row.organization, role=row.role))
     row.accepted_at = now

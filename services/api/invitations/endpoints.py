@@ -14,7 +14,7 @@ from services.api.auth.dependencies import PrincipalDep, WritingDep
 from services.api.dependencies import ClockDep, OrganizationID, OutboxDep, SessionDep, SettingsDep
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import CREATING, READING, describe
-from services.api.idempotency import CreationDep
+from services.api.idempotency.creation import CreationDep
 from services.api.invitations import service
 from services.api.invitations.dependencies import AcceptanceDep
 from services.api.invitations.schemas import (
@@ -40,8 +40,7 @@ async def list_invitations(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, page: PageDep, now: ClockDep
 ) -> Page[InvitationOut]:
     """Invitations that were neither accepted nor revoked. Requires the admin role."""
-    items, after = await service.list_pending(session, principal, organization, page, now())
-    return Page(items=items, next=after)
+    return await service.list_pending(session, principal, organization, page, now())
 
 
 @router.post(

@@ -14,8 +14,9 @@ from services.api.auth.dependencies import PrincipalDep, WritingDep
 from services.api.dependencies import ClockDep, OrganizationID, SessionDep
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import CHANGING, CREATING, READING, describe
-from services.api.idempotency import CreationDep
+from services.api.idempotency.creation import CreationDep
 from services.api.keys import service
+from services.api.keys.repository import read_keys
 from services.api.keys.schemas import KeyIn, KeyOut, NewKeyOut
 
 router = APIRouter(tags=["keys"])
@@ -28,8 +29,8 @@ async def list_keys(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, page: PageDep
 ) -> Page[KeyOut]:
     """API keys and edge keys, revoked ones too. Requires the admin role."""
-    items, after = await service.list_keys(session, principal, organization, page)
-    return Page(items=items, next=after)
+    row = await readable_organization(session, principal, organization, Role.ADMIN)
+    return (await read_keys(session, row, page)).show(KeyOut.of)
 
 
 @router.post(

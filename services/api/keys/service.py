@@ -10,20 +10,10 @@ from services.api.access.principal import Principal, Role
 from services.api.access.repository import readable_organization, readable_store
 from services.api.auth.tokens.api_keys import draw_key
 from services.api.clock import Clock
-from services.api.http.pagination import PageRequest
 from services.api.http.problems import Invalid, NotFound
 from services.api.keys import repository
 from services.api.keys.schemas import KeyIn, KeyOut, NewKeyOut
 from services.kit.database.account_tables import ApiKey
-
-
-async def list_keys(
-    session: AsyncSession, principal: Principal, organization: str, page: PageRequest
-) -> tuple[list[KeyOut], str | None]:
-    """A page of an organization's keys, revoked ones too, ordered by id, and the next cursor."""
-    organization_row = await readable_organization(session, principal, organization, Role.ADMIN)
-    rows, after = await repository.read_page(session, organization_row, page)
-    return [KeyOut.of(row) for row in rows], after
 
 
 async def create(

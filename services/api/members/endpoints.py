@@ -8,12 +8,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
+from services.api.access.principal import Role, require_superadmin
+from services.api.access.repository import readable_organization
 from services.api.auth.dependencies import PrincipalDep, WritingDep
 from services.api.dependencies import ClockDep, OrganizationID, SessionDep
 from services.api.http.etags import IfMatch, tagged
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import CHANGING, READING, describe
 from services.api.members import service
+from services.api.members.repository import read_members, read_users
 from services.api.members.schemas import MemberOut, MemberPatch, UserOut, UserPatch
 
 router = APIRouter(tags=["members"])
@@ -27,8 +30,8 @@ async def list_members(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, page: PageDep
 ) -> Page[MemberOut]:
     """Members and their roles. Requires the admin role."""
-    items, after = await service.list_members(session, principal, organization, page)
-    return Page(items=items, next=after)
+    row = await readable_organization(session, principal, organization, Role.ADMIN)
+    return (await read_members(session, row, page)).show(lambda member: MemberOut.of(*member))
 
 
 @router.patch(MEMBERS + "/{user}", summary="Change a member's role", responses=describe(*CHANGING))
@@ -70,8 +73,8 @@ async def remove_member(
 @router.get("/users", summary="List users", responses=describe(*READING))
 async def list_users(session: SessionDep, principal: PrincipalDep, page: PageDep) -> Page[UserOut]:
     """All users. Requires a superadmin."""
-    items, after = await service.list_users(session, principal, page)
-    return Page(items=items, next=after)
+    require_superadmin(principal)
+    return (await read_users(session, page)).show(UserOut.of)
 
 
 @router.get("/users/{user}", summary="See a user", responses=describe(*READING))

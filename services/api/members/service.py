@@ -13,21 +13,11 @@ from services.api.auth.sign_ins import repository as sign_ins
 from services.api.auth.tokens.repository import revoke_keys_of
 from services.api.clock import Clock
 from services.api.http import etags
-from services.api.http.pagination import PageRequest
 from services.api.http.problems import Conflict, NotFound
 from services.api.members import repository
 from services.api.members.schemas import MemberOut, MemberPatch, UserOut, UserPatch
 from services.kit.database.account_tables import Membership, User
 from services.kit.database.tables import Organization
-
-
-async def list_members(
-    session: AsyncSession, principal: Principal, organization: str, page: PageRequest
-) -> tuple[list[MemberOut], str | None]:
-    """A page of an organization's members, ordered by user id, and the next cursor."""
-    organization_row = await readable_organization(session, principal, organization, Role.ADMIN)
-    members, after = await repository.read_members(session, organization_row, page)
-    return [MemberOut.of(user, membership) for user, membership in members], after
 
 
 async def change_role(
@@ -75,15 +65,6 @@ async def remove(
     await session.delete(membership)
 
 
-async def list_users(
-    session: AsyncSession, principal: Principal, page: PageRequest
-) -> tuple[list[UserOut], str | None]:
-    """A page of all users, ordered by id, and the next cursor."""
-    require_superadmin(principal)
-    rows, after = await repository.read_users(session, page)
-    return [UserOut.of(row) for row in rows], after
-
-
 async def find_user(session: AsyncSession, principal: Principal, user: UUID) -> User:
     """A user, for a superadmin.
 
@@ -92,7 +73,7 @@ async def find_user(session: AsyncSession, principal: Principal, user: UUID) -> 
         NotFound: there is no such user.
     """
     require_superadmin(principal)
-    row = await session.get(User, user)
+    row = await repository.find_user(session, user)
     if row is None:
         raise NotFound(f"There is no user {user}. GET /v1/users lists them.")
     return row

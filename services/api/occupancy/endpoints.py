@@ -15,11 +15,12 @@ from services.api.access.repository import readable_store
 from services.api.auth.dependencies import ChangeCounted, PrincipalDep
 from services.api.counts.endpoints import Day
 from services.api.database import driver
-from services.api.dependencies import ClockDep, SessionDep, StoreID
+from services.api.dependencies import ClockDep, SessionDep, SessionsDep, StoreID
 from services.api.history.period import DateRange, Size, TimeSlot, slots
 from services.api.http.problems import READING, describe
 from services.api.occupancy.repository import DayInside, correct, last_correction, read_day
 from services.api.occupancy.schemas import CorrectionIn, CorrectionOut, InsideNow, InsideThen, OccupancyOut
+from services.api.transaction import committing
 from services.kit.database.occupancy import resets_around
 from services.kit.database.tables import Store
 from services.kit.database.totals import totals
@@ -72,18 +73,17 @@ async def occupancy(
     dependencies=[ChangeCounted],
 )
 async def correct_occupancy(
-    store: StoreID, body: CorrectionIn, session: SessionDep, principal: PrincipalDep, clock: ClockDep
+    store: StoreID, body: CorrectionIn, sessions: SessionsDep, principal: PrincipalDep, clock: ClockDep
 ) -> InsideNow:
     """Sets the number of people inside: counting goes on from it until the next reset. Requires the manager role.
 
     The correction is kept with its author and time.
     """
-    row = await readable_store(session, principal, store, Role.MANAGER)
-    connection, now = await driver(session), clock().astimezone(UTC)
-    await correct(connection, row, body.inside, principal.name, now)
-    answer = await _now(connection, row, now)
-    await session.commit()
-    return answer
+    async with committing(sessions) as session:
+        row = await readable_store(session, principal, store, Role.MANAGER)
+        connection, now = await driver(session), clock().astimezone(UTC)
+        await correct(connection, row, body.inside, principal.name, now)
+        return await _now(connection, row, now)
 
 
 async def _now(connection: asyncpg.Connection, store: Store, now: datetime) -> InsideNow:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from fastapi import APIRouter, Response
-from sqlmodel import col
 
 from services.api.access.principal import superadmins_only
 from services.api.access.repository import readable_organization, readable_organizations
@@ -14,10 +13,9 @@ from services.api.dependencies import OrganizationID, SessionDep
 from services.api.http.etags import IfMatch, tagged
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import CHANGING, CREATING, READING, describe
-from services.api.idempotency import CreationDep
+from services.api.idempotency.creation import CreationDep
 from services.api.organizations import service
 from services.api.organizations.schemas import OrganizationIn, OrganizationOut, OrganizationPatch
-from services.kit.database.tables import Organization
 
 router = APIRouter(tags=["organizations"])
 
@@ -25,8 +23,7 @@ router = APIRouter(tags=["organizations"])
 @router.get("/organizations", summary="List organizations", responses=describe(*READING))
 async def list_organizations(session: SessionDep, principal: PrincipalDep, page: PageDep) -> Page[OrganizationOut]:
     """Organizations that you may see, ordered by id."""
-    rows, after = await page.read(session, readable_organizations(principal), col(Organization.id), str)
-    return Page(items=[OrganizationOut.of(row) for row in rows], next=after)
+    return (await readable_organizations(session, principal, page)).show(OrganizationOut.of)
 
 
 @router.post(

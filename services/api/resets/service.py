@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.auth.limits.rates import take
@@ -17,21 +16,22 @@ from services.api.auth.passwords.change_notice import put_change_notice
 from services.api.auth.passwords.choosing import prove
 from services.api.auth.passwords.hashing import Passwords, checked_length
 from services.api.auth.passwords.strength import Judge, Strength
-from services.api.auth.repository import find_user_by_email
+from services.api.auth.repository import find_user, find_user_by_email
 from services.api.auth.tokens.digest import digest
 from services.api.auth.tokens.one_time_links import Link, Purpose
 from services.api.clock import Clock
 from services.api.database import Sessions
 from services.api.http.problems import Gone, NotFound, TooMany
 from services.api.invitations.accepting import valid_invitation
+from services.api.invitations.repository import organization_of
 from services.api.mail import messages
 from services.api.mail.addresses import is_plain_address
 from services.api.mail.messages import Letter
 from services.api.mail.outbox import Outbox, Prepare
+from services.api.resets import repository
 from services.api.resets.schemas import ResetLook, StrengthIn, UseIn
 from services.api.transaction import committing, writing
 from services.kit.database.account_tables import OutgoingMail, PasswordReset, User
-from services.kit.database.tables import Organization
 
 HOUR = timedelta(hours=1)
 PER_ACCOUNT, PER_ADDRESS = 3, 30
@@ -155,7 +155,7 @@ async def _known_of(session: AsyncSession, token: str, now: datetime) -> tuple[s
         _, user = await _valid_reset(session, token, now)
     except NotFound:
         invited = await valid_invitation(session, token, now)
-        organization = await session.get_one(Organization, invited.organization)
+        organization = await organization_of(session, invited)
         return invited.email, invited.name, organization.name
     return user.email, user.name
 
@@ -163,11 +163,10 @@ async def _known_of(session: AsyncSession, token: str, now: datetime) -> tuple[s
 async def _valid_reset(
     session: AsyncSession, token: str, now: datetime, *, lock: bool = False
 ) -> tuple[PasswordReset, User]:
-    query = select(PasswordReset).where(PasswordReset.hash == digest(token))
-    row = (await session.exec(query.with_for_update() if lock else query)).first()
+    row = await repository.find_by_token(session, token, lock=lock)
     if row is None:
         raise NotFound("This link sets no password: open it as it stands in the mail.")
-    user = (await session.exec(select(User).where(User.id == row.user, col(User.disabled).is_(False)))).first()
+    user = await find_user(session, row.user)
     if row.used_at is not None or user is None:
         raise Gone("This link was used already, or a later one was: ask for a new one.")
     if row.expires_at <= now:

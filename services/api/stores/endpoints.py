@@ -12,7 +12,7 @@ from services.api.auth.dependencies import PrincipalDep, WritingDep
 from services.api.dependencies import ClockDep, SessionDep, StatusesDep, StoreID
 from services.api.http.etags import IfMatch, tagged
 from services.api.http.problems import CHANGING, CREATING, READING, describe
-from services.api.idempotency import CreationDep
+from services.api.idempotency.creation import CreationDep
 from services.api.stores import service
 from services.api.stores.repository import read_stores
 from services.api.stores.schemas import StoreIn, StoreOut, StorePatch, StoreSettings

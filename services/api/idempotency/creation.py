@@ -1,4 +1,4 @@
-"""Idempotent POST: a request that is repeated with its `Idempotency-Key` gets the first response."""
+"""Creates at most one object for each `Idempotency-Key`, and repeats the response."""
 
 from __future__ import annotations
 
@@ -11,22 +11,17 @@ from typing import Annotated
 from fastapi import Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from sqlalchemy import delete
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access.principal import Principal
 from services.api.auth.dependencies import ChangeQuotaDep, PrincipalDep
-from services.api.change_quota import ChangeQuota
-from services.api.clock import Clock
-from services.api.database import Sessions
 from services.api.dependencies import ClockDep, VaultDep, WritableDep
 from services.api.http.etags import etag
 from services.api.http.problems import Conflict, Invalid, Unavailable
+from services.api.idempotency import repository
 from services.api.quotas import holder
 from services.api.transaction import writing
 from services.kit.database.account_tables import RememberedAnswer
-from services.kit.vault import CannotOpen, Vault
+from services.kit.vault import CannotOpen
 
 REMEMBERED = timedelta(hours=24)
 
@@ -48,12 +43,12 @@ class Creation:
     """A POST that creates something at most once for each idempotency key."""
 
     request: Request
-    principal: Principal
-    key: str | None
-    writable: Sessions
-    change_quota: ChangeQuota
-    vault: Vault
-    clock: Clock
+    principal: PrincipalDep
+    writable: WritableDep
+    change_quota: ChangeQuotaDep
+    vault: VaultDep
+    clock: ClockDep
+    idempotency_key: IdempotencyKey = None
 
     async def once(
         self,
@@ -84,21 +79,17 @@ class Creation:
             made = await make(session)
             headers = {"ETag": etag(made)} if tagged else {}
             text = made.model_dump_json(by_alias=True)
-            if self.key is not None:
+            if self.idempotency_key is not None:
                 session.add(self._remembered(body, text))
         return Response(text, HTTPStatus.CREATED, headers, JSONResponse.media_type)
 
     async def _recall(self, session: AsyncSession, body: BaseModel) -> Response | None:
-        if self.key is None:
+        if self.idempotency_key is None:
             return None
         if not self.vault.usable:
             raise Unavailable("Idempotency-Key takes METRICA_SECRET_KEY, which is not set: leave it out.")
-        too_old = col(RememberedAnswer.at) <= self.clock() - REMEMBERED
-        await session.exec(delete(RememberedAnswer).where(too_old))
-        query = select(RememberedAnswer).where(
-            RememberedAnswer.who == holder(self.principal), RememberedAnswer.key == self.key
-        )
-        row = (await session.exec(query)).first()
+        await repository.forget_answers(session, self.clock() - REMEMBERED)
+        row = await repository.find_answer(session, holder(self.principal), self.idempotency_key)
         if row is None:
             return None
         if not self.vault.is_marked(self._request_text(body), row.fingerprint):
@@ -112,10 +103,10 @@ class Creation:
         return Response(text, row.status, {"Idempotency-Replayed": "true"}, JSONResponse.media_type)
 
     def _remembered(self, body: BaseModel, text: str) -> RememberedAnswer:
-        assert self.key is not None
+        assert self.idempotency_key is not None
         return RememberedAnswer(
             who=holder(self.principal),  # no name, which another principal may have later
-            key=self.key,
+            key=self.idempotency_key,
             fingerprint=self.vault.mark(self._request_text(body)),
             status=HTTPStatus.CREATED,
             sealed=self.vault.seal(text),
@@ -126,17 +117,4 @@ class Creation:
         return f"{self.request.method} {self.request.url.path} {body.model_dump_json()}"
 
 
-def creation(
-    request: Request,
-    principal: PrincipalDep,
-    writable: WritableDep,
-    change_quota: ChangeQuotaDep,
-    vault: VaultDep,
-    clock: ClockDep,
-    idempotency_key: IdempotencyKey = None,
-) -> Creation:
-    """The creation of this request."""
-    return Creation(request, principal, idempotency_key, writable, change_quota, vault, clock)
-
-
-CreationDep = Annotated[Creation, Depends(creation)]
+CreationDep = Annotated[Creation, Depends(Creation)]
