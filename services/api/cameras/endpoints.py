@@ -10,7 +10,8 @@ from pydantic import AwareDatetime
 
 from services.api.access.principal import Role
 from services.api.access.repository import readable_camera, readable_store
-from services.api.auth.dependencies import PrincipalDep, WritingDep
+from services.api.auth.dependencies import PrincipalDep
+from services.api.auth.writing import EditDep
 from services.api.cameras import service
 from services.api.cameras.dependencies import CameraTestsDep
 from services.api.cameras.health import HealthPage, period, read_health
@@ -36,7 +37,7 @@ from services.api.dependencies import (
     VaultDep,
     WritableDep,
 )
-from services.api.http.etags import IfMatch, tagged
+from services.api.http.etags import tagged
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import CHANGING, CREATING, READING, describe
 from services.api.idempotency.creation import CreationDep
@@ -171,35 +172,16 @@ async def show_camera(
 
 @router.patch("/cameras/{camera}", summary="Change a camera", responses=describe(*CHANGING))
 async def change_camera(
-    camera: CameraID,
-    body: CameraPatch,
-    principal: PrincipalDep,
-    vault: VaultDep,
-    settings: SettingsDep,
-    writing: WritingDep,
-    response: Response,
-    if_match: IfMatch = None,
+    camera: CameraID, body: CameraPatch, edit: EditDep, vault: VaultDep, settings: SettingsDep
 ) -> CameraSettings:
     """Requires the manager role. `{"paused": true}` pauses it. In force within a second or two."""
-    async with writing() as session:
-        settings_out = await service.change(session, principal, camera, body, vault, settings.networks, if_match)
-    return tagged(response, settings_out)
+    return await edit.apply(service.change, camera, body, vault, settings.networks)
 
 
 @router.put("/cameras/{camera}/lines", summary="Draw a camera's lines", responses=describe(*CHANGING))
-async def draw_lines(
-    camera: CameraID,
-    body: LinesIn,
-    principal: PrincipalDep,
-    vault: VaultDep,
-    writing: WritingDep,
-    response: Response,
-    if_match: IfMatch = None,
-) -> CameraSettings:
+async def draw_lines(camera: CameraID, body: LinesIn, edit: EditDep, vault: VaultDep) -> CameraSettings:
     """Replaces all lines: omitted ones are removed. A line that can never count is refused with the reason."""
-    async with writing() as session:
-        settings_out = await service.draw(session, principal, camera, body, vault, if_match)
-    return tagged(response, settings_out)
+    return await edit.apply(service.draw, camera, body, vault)
 
 
 @router.post("/cameras/{camera}/lines/preview", summary="Try lines out", responses=describe(*CREATING))
@@ -208,34 +190,21 @@ async def preview_lines(
 ) -> CameraSettings:
     """Settings that these lines would result in, or the reason why one can never count. Changes nothing."""
     async with writable() as session:  # never committed
-        return await service.draw(session, principal, camera, body, vault)
+        return await service.preview(session, principal, camera, body, vault)
 
 
 @router.put("/cameras/{camera}/zones", summary="Name parts of a camera's picture", responses=describe(*CHANGING))
-async def name_zones(
-    camera: CameraID,
-    body: ZonesIn,
-    principal: PrincipalDep,
-    vault: VaultDep,
-    writing: WritingDep,
-    response: Response,
-    if_match: IfMatch = None,
-) -> CameraSettings:
+async def name_zones(camera: CameraID, body: ZonesIn, edit: EditDep, vault: VaultDep) -> CameraSettings:
     """Replaces all zones: omitted ones are removed. Zones do not affect counting."""
-    async with writing() as session:
-        settings_out = await service.draw(session, principal, camera, body, vault, if_match)
-    return tagged(response, settings_out)
+    return await edit.apply(service.draw, camera, body, vault)
 
 
 @router.delete(
     "/cameras/{camera}", summary="Remove a camera", status_code=HTTPStatus.NO_CONTENT, responses=describe(*CHANGING)
 )
-async def remove_camera(
-    camera: CameraID, principal: PrincipalDep, vault: VaultDep, writing: WritingDep, if_match: IfMatch = None
-) -> None:
+async def remove_camera(camera: CameraID, edit: EditDep, vault: VaultDep) -> None:
     """Requires the manager role. Its counts are kept."""
-    async with writing() as session:
-        await service.remove(session, principal, camera, vault, if_match)
+    await edit.apply(service.remove, camera, vault)
 
 
 @router.post("/cameras/{camera}/test", summary="Try a camera out", response_model=ProbeOut, responses=describe(*TRYING))

@@ -13,13 +13,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.auth.dependencies import ChangeQuotaDep, PrincipalDep
-from services.api.dependencies import ClockDep, VaultDep, WritableDep
+from services.api.auth.writing import WritingDep
+from services.api.dependencies import VaultDep
 from services.api.http.etags import etag
 from services.api.http.problems import Conflict, Invalid, Unavailable
 from services.api.idempotency import repository
 from services.api.quotas import holder
-from services.api.transaction import writing
 from services.kit.database.account_tables import RememberedAnswer
 from services.kit.vault import CannotOpen
 
@@ -43,11 +42,8 @@ class Creation:
     """A POST that creates something at most once for each idempotency key."""
 
     request: Request
-    principal: PrincipalDep
-    writable: WritableDep
-    change_quota: ChangeQuotaDep
+    writing: WritingDep
     vault: VaultDep
-    clock: ClockDep
     idempotency_key: IdempotencyKey = None
 
     async def once(
@@ -70,8 +66,7 @@ class Creation:
             Invalid: the key was used with another request.
             Conflict: the stored response cannot be decrypted any more.
         """
-        self.change_quota.count(self.principal)
-        async with writing(self.writable, self.principal.name, self.clock) as session:
+        async with self.writing.begin() as session:
             await may(session)
             known = await self._recall(session, body)
             if known is not None:
@@ -88,8 +83,8 @@ class Creation:
             return None
         if not self.vault.usable:
             raise Unavailable("Idempotency-Key takes METRICA_SECRET_KEY, which is not set: leave it out.")
-        await repository.forget_answers(session, self.clock() - REMEMBERED)
-        row = await repository.find_answer(session, holder(self.principal), self.idempotency_key)
+        await repository.forget_answers(session, self.writing.clock() - REMEMBERED)
+        row = await repository.find_answer(session, holder(self.writing.principal), self.idempotency_key)
         if row is None:
             return None
         if not self.vault.is_marked(self._request_text(body), row.fingerprint):
@@ -105,12 +100,12 @@ class Creation:
     def _remembered(self, body: BaseModel, text: str) -> RememberedAnswer:
         assert self.idempotency_key is not None
         return RememberedAnswer(
-            who=holder(self.principal),  # no name, which another principal may have later
+            who=holder(self.writing.principal),  # no name, which another principal may have later
             key=self.idempotency_key,
             fingerprint=self.vault.mark(self._request_text(body)),
             status=HTTPStatus.CREATED,
             sealed=self.vault.seal(text),
-            at=self.clock(),
+            at=self.writing.clock(),
         )
 
     def _request_text(self, body: BaseModel) -> str:

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Path, Response
 
 from services.api.access.principal import Role
 from services.api.access.repository import readable_organization
-from services.api.auth.dependencies import PrincipalDep, WritingDep
+from services.api.auth.dependencies import PrincipalDep
+from services.api.auth.writing import WritingDep
 from services.api.dependencies import ClockDep, OrganizationID, OutboxDep, SessionDep, SettingsDep
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import CREATING, READING, describe
@@ -87,7 +88,7 @@ async def revoke(
     clock: ClockDep,
 ) -> None:
     """Requires the admin role. The invitation's link becomes invalid."""
-    async with writing() as session:
+    async with writing.begin() as session:
         await service.revoke(session, principal, organization, invitation, clock())
 
 

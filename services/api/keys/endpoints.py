@@ -10,7 +10,8 @@ from fastapi import APIRouter, Path, Response
 
 from services.api.access.principal import Role
 from services.api.access.repository import readable_organization
-from services.api.auth.dependencies import PrincipalDep, WritingDep
+from services.api.auth.dependencies import PrincipalDep
+from services.api.auth.writing import WritingDep
 from services.api.dependencies import ClockDep, OrganizationID, SessionDep
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import CHANGING, CREATING, READING, describe
@@ -63,5 +64,5 @@ async def revoke_key(
     writing: WritingDep,
 ) -> None:
     """Requires the admin role. Takes effect at once and cannot be undone."""
-    async with writing() as session:
+    async with writing.begin() as session:
         await service.revoke(session, principal, organization, key, clock)

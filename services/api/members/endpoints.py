@@ -10,9 +10,10 @@ from fastapi import APIRouter, Path, Response
 
 from services.api.access.principal import Role, require_superadmin
 from services.api.access.repository import readable_organization
-from services.api.auth.dependencies import PrincipalDep, WritingDep
-from services.api.dependencies import ClockDep, OrganizationID, SessionDep
-from services.api.http.etags import IfMatch, tagged
+from services.api.auth.dependencies import PrincipalDep
+from services.api.auth.writing import EditDep
+from services.api.dependencies import OrganizationID, SessionDep
+from services.api.http.etags import tagged
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import CHANGING, READING, describe
 from services.api.members import service
@@ -35,20 +36,9 @@ async def list_members(
 
 
 @router.patch(MEMBERS + "/{user}", summary="Change a member's role", responses=describe(*CHANGING))
-async def change_member(
-    organization: OrganizationID,
-    user: UserID,
-    body: MemberPatch,
-    principal: PrincipalDep,
-    writing: WritingDep,
-    clock: ClockDep,
-    response: Response,
-    if_match: IfMatch = None,
-) -> MemberOut:
+async def change_member(organization: OrganizationID, user: UserID, body: MemberPatch, edit: EditDep) -> MemberOut:
     """Requires the admin role. In force at the member's next request. Keys made by a former admin are revoked."""
-    async with writing() as session:
-        changed = await service.change_role(session, principal, organization, user, body, if_match, clock)
-    return tagged(response, changed)
+    return await edit.apply(service.change_role, organization, user, body)
 
 
 @router.delete(
@@ -57,17 +47,9 @@ async def change_member(
     status_code=HTTPStatus.NO_CONTENT,
     responses=describe(*CHANGING),
 )
-async def remove_member(
-    organization: OrganizationID,
-    user: UserID,
-    principal: PrincipalDep,
-    writing: WritingDep,
-    clock: ClockDep,
-    if_match: IfMatch = None,
-) -> None:
+async def remove_member(organization: OrganizationID, user: UserID, edit: EditDep) -> None:
     """Requires the admin role. The account stays. Keys that the member made are revoked, except workers' keys."""
-    async with writing() as session:
-        await service.remove(session, principal, organization, user, if_match, clock)
+    await edit.apply(service.remove, organization, user)
 
 
 @router.get("/users", summary="List users", responses=describe(*READING))
@@ -84,16 +66,6 @@ async def show_user(user: UserID, session: SessionDep, principal: PrincipalDep, 
 
 
 @router.patch("/users/{user}", summary="Change a user", responses=describe(*CHANGING))
-async def change_user(
-    user: UserID,
-    body: UserPatch,
-    principal: PrincipalDep,
-    writing: WritingDep,
-    clock: ClockDep,
-    response: Response,
-    if_match: IfMatch = None,
-) -> UserOut:
+async def change_user(user: UserID, body: UserPatch, edit: EditDep) -> UserOut:
     """Requires a superadmin. Disabling a user ends all of their sign-ins."""
-    async with writing() as session:
-        changed = await service.change_user(session, principal, user, body, if_match, clock)
-    return tagged(response, changed)
+    return await edit.apply(service.change_user, user, body)

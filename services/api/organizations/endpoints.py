@@ -8,9 +8,10 @@ from fastapi import APIRouter, Response
 
 from services.api.access.principal import superadmins_only
 from services.api.access.repository import readable_organization, readable_organizations
-from services.api.auth.dependencies import PrincipalDep, WritingDep
+from services.api.auth.dependencies import PrincipalDep
+from services.api.auth.writing import EditDep
 from services.api.dependencies import OrganizationID, SessionDep
-from services.api.http.etags import IfMatch, tagged
+from services.api.http.etags import tagged
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import CHANGING, CREATING, READING, describe
 from services.api.idempotency.creation import CreationDep
@@ -49,18 +50,9 @@ async def show_organization(
 
 
 @router.patch("/organizations/{organization}", summary="Change an organization", responses=describe(*CHANGING))
-async def change_organization(
-    organization: OrganizationID,
-    body: OrganizationPatch,
-    principal: PrincipalDep,
-    writing: WritingDep,
-    response: Response,
-    if_match: IfMatch = None,
-) -> OrganizationOut:
+async def change_organization(organization: OrganizationID, body: OrganizationPatch, edit: EditDep) -> OrganizationOut:
     """Requires the admin role."""
-    async with writing() as session:
-        changed = await service.change(session, principal, organization, body, if_match)
-    return tagged(response, changed)
+    return await edit.apply(service.change, organization, body)
 
 
 @router.delete(
@@ -69,9 +61,6 @@ async def change_organization(
     status_code=HTTPStatus.NO_CONTENT,
     responses=describe(*CHANGING),
 )
-async def remove_organization(
-    organization: OrganizationID, principal: PrincipalDep, writing: WritingDep, if_match: IfMatch = None
-) -> None:
+async def remove_organization(organization: OrganizationID, edit: EditDep) -> None:
     """Requires a superadmin, and an organization without stores. Its members keep their accounts."""
-    async with writing() as session:
-        await service.remove(session, principal, organization, if_match)
+    await edit.apply(service.remove, organization)

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Response
 
 from services.api.access.principal import Role
 from services.api.access.repository import readable_organization, readable_store, readable_stores
-from services.api.auth.dependencies import PrincipalDep, WritingDep
+from services.api.auth.dependencies import PrincipalDep
+from services.api.auth.writing import EditDep
 from services.api.dependencies import ClockDep, SessionDep, StatusesDep, StoreID
-from services.api.http.etags import IfMatch, tagged
+from services.api.http.etags import tagged
 from services.api.http.problems import CHANGING, CREATING, READING, describe
 from services.api.idempotency.creation import CreationDep
 from services.api.stores import service
@@ -54,24 +55,14 @@ async def show_store(store: StoreID, session: SessionDep, principal: PrincipalDe
 
 
 @router.patch("/stores/{store}", summary="Change a store", responses=describe(*CHANGING))
-async def change_store(
-    store: StoreID,
-    body: StorePatch,
-    principal: PrincipalDep,
-    writing: WritingDep,
-    response: Response,
-    if_match: IfMatch = None,
-) -> StoreSettings:
+async def change_store(store: StoreID, body: StorePatch, edit: EditDep) -> StoreSettings:
     """Requires the manager role. Another time zone moves the borders of its days, past ones too."""
-    async with writing() as session:
-        changed = await service.change(session, principal, store, body, if_match)
-    return tagged(response, changed)
+    return await edit.apply(service.change, store, body)
 
 
 @router.delete(
     "/stores/{store}", summary="Remove a store", status_code=HTTPStatus.NO_CONTENT, responses=describe(*CHANGING)
 )
-async def remove_store(store: StoreID, principal: PrincipalDep, writing: WritingDep, if_match: IfMatch = None) -> None:
+async def remove_store(store: StoreID, edit: EditDep) -> None:
     """Requires the admin role, and a store without cameras. Its counts are kept."""
-    async with writing() as session:
-        await service.remove(session, principal, store, if_match)
+    await edit.apply(service.remove, store)

@@ -6,7 +6,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access.principal import Principal, Role
 from services.api.access.repository import readable_organization, readable_store
-from services.api.http import etags
+from services.api.auth.writing import Edit
 from services.api.http.ids import free_id
 from services.api.http.problems import Conflict
 from services.api.stores import repository
@@ -30,31 +30,24 @@ async def create(session: AsyncSession, principal: Principal, body: StoreIn) -> 
     return StoreSettings.of(made)
 
 
-async def change(
-    session: AsyncSession, principal: Principal, store: str, body: StorePatch, if_match: str | None
-) -> StoreSettings:
-    """Update the fields of a store that the body sets.
-
-    Raises:
-        ChangedMeanwhile: the store is not at the ETag of `if_match`.
-    """
-    row = await readable_store(session, principal, store, Role.MANAGER)
-    etags.check(if_match, StoreSettings.of(row))
+async def change(session: AsyncSession, edit: Edit, store: str, body: StorePatch) -> StoreSettings:
+    """Update the fields of a store that the body sets."""
+    row = await readable_store(session, edit.principal, store, Role.MANAGER)
+    edit.check(StoreSettings.of(row))
     for name, value in body.changes.items():
         setattr(row, name, _stored_hours(value) if isinstance(value, OpeningHours) else value)
     session.add(row)
     return StoreSettings.of(row)
 
 
-async def remove(session: AsyncSession, principal: Principal, store: str, if_match: str | None) -> None:
+async def remove(session: AsyncSession, edit: Edit, store: str) -> None:
     """Remove a store with its keys.
 
     Raises:
         Conflict: it has cameras.
-        ChangedMeanwhile: the store is not at the ETag of `if_match`.
     """
-    row = await readable_store(session, principal, store, Role.ADMIN)
-    etags.check(if_match, StoreSettings.of(row))
+    row = await readable_store(session, edit.principal, store, Role.ADMIN)
+    edit.check(StoreSettings.of(row))
     if await repository.has_cameras(session, row):
         raise Conflict(f"The store {row.id} has cameras: remove those first.")
     await repository.delete_store(session, row)

@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access.principal import Principal, require_superadmin
 from services.api.auth import repository as users
-from services.api.auth.dependencies import PrincipalDep, SecondFactorsDep, SignInsDep, WritingDep
+from services.api.auth.dependencies import PrincipalDep, SecondFactorsDep, SignInsDep
 from services.api.auth.rights import requirements_of
 from services.api.auth.schemas import BeginIn, BegunOut, CodeIn, ProofIn, RecoveryCodesOut, SecondFactorOut
 from services.api.auth.second_factor import factors, repository
@@ -23,6 +23,7 @@ from services.api.auth.second_factor.removal import remove_and_sign_out
 from services.api.auth.service import SignIns
 from services.api.auth.sign_ins import repository as sign_ins
 from services.api.auth.visitor import address_of
+from services.api.auth.writing import WritingDep
 from services.api.clock import Clock
 from services.api.database import Sessions
 from services.api.dependencies import ClockDep, SessionDep, SessionsDep, SettingsDep, WritableDep
@@ -168,7 +169,7 @@ async def confirm_second_factor(
     """Puts the new secret in force: from now on, signing in requires a code. All your other sign-ins end."""
     user = await owner.user()
     await owner.count_code(user)
-    async with writing() as session:
+    async with writing.begin() as session:
         await users.lock_user(session, user.id, changing=True)
         codes = await second_factors.confirm(session, user.id, body.code, clock())
         await sign_ins.end_all(session, user.id, but=principal.sign_in)
@@ -201,7 +202,7 @@ async def remove_second_factor(
     """Turns it off, unless an organization of yours requires it. All your other sign-ins end."""
     user = await owner.user()
     await owner.prove(user, body.password.get_secret_value())
-    async with writing() as session:
+    async with writing.begin() as session:
         await users.lock_user(session, user.id, changing=True)
         requirements = await requirements_of(session, user, settings)
         if requirements:
@@ -228,7 +229,7 @@ async def remove_lost_second_factor(
     require_superadmin(principal)
     if user == principal.user:
         raise Conflict(f"Turn off your own by password and code, at /v1{MINE}/remove; or let another superadmin do it.")
-    async with writing() as session:
+    async with writing.begin() as session:
         if not await remove_and_sign_out(session, user):
             raise NotFound(f"The user {user} has no second factor.")
 

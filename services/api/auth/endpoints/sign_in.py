@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request, Response
 
 from services.api.auth import cookies, repository
-from services.api.auth.dependencies import JudgeDep, PasswordsDep, PrincipalDep, SigningKeysDep, SignInsDep, WritingDep
+from services.api.auth.dependencies import JudgeDep, PasswordsDep, PrincipalDep, SigningKeysDep, SignInsDep
 from services.api.auth.passwords.change_notice import put_change_notice
 from services.api.auth.passwords.choosing import put_password
 from services.api.auth.rights import rights_of
@@ -17,6 +17,7 @@ from services.api.auth.second_factor import repository as second_factors
 from services.api.auth.sign_ins.repository import end_all
 from services.api.auth.signed_in import Tokens
 from services.api.auth.visitor import address_of, visitor_of
+from services.api.auth.writing import WritingDep
 from services.api.clock import Clock
 from services.api.dependencies import ClockDep, OutboxDep, SessionDep, SessionsDep, SettingsDep
 from services.api.http.problems import Forbidden, Unauthorized, describe
@@ -163,7 +164,7 @@ async def change_password(
     new = body.new.get_secret_value()
     await judge.refuse_weak(new, (user.email, user.name), where="new")
     hashed = await passwords.hash(new)
-    async with writing() as session:
+    async with writing.begin() as session:
         user = await repository.find_user(session, principal.user)
         if user is None:
             raise Unauthorized("This account is disabled.")
