@@ -8,13 +8,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
-from services.api.auth.dependencies import Hold, HoldDep
+from services.api.auth.dependencies import HoldDep
 from services.api.cameras.camera_test import try_out
 from services.api.cameras.schemas import ProbeOut
 from services.api.dependencies import BusDep, VaultDep
 from services.api.quotas import QuotaKind
-from services.kit.nats.bus import Bus
-from services.kit.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +20,9 @@ class CameraTests:
     """Tests source addresses, within the quota, until the client disconnects."""
 
     request: Request
-    bus: Bus
-    vault: Vault
-    hold: Hold
+    bus: BusDep
+    vault: VaultDep
+    hold: HoldDep
 
     async def run(self, organization: str, address: str, *, trusted: bool) -> ProbeOut | Response:
         """Grab one frame of an address; an empty response where the client has disconnected."""
@@ -40,9 +38,4 @@ class CameraTests:
         return Response(status_code=HTTPStatus.NO_CONTENT) if result is None else result
 
 
-def camera_tests(request: Request, bus: BusDep, vault: VaultDep, hold: HoldDep) -> CameraTests:
-    """Camera tests of this request."""
-    return CameraTests(request, bus, vault, hold)
-
-
-CameraTestsDep = Annotated[CameraTests, Depends(camera_tests)]
+CameraTestsDep = Annotated[CameraTests, Depends(CameraTests)]

@@ -136,8 +136,8 @@ async def create_camera(
     """Requires the manager role. Ingest opens the camera within a second or two."""
     return await creation.once(
         body,
-        lambda session: service.create(session, principal, store, body, vault, settings.networks),
-        may=lambda session: readable_store(session, principal, store, required_role(body)),
+        lambda session: readable_store(session, principal, store, required_role(body)),
+        lambda session, row: service.create(session, principal, row, body, vault, settings.networks),
     )
 
 

@@ -52,15 +52,14 @@ async def show(session: AsyncSession, principal: Principal, camera: str, vault: 
 
 
 async def create(
-    session: AsyncSession, principal: Principal, store: str, body: CameraIn, vault: Vault, networks: SourceNetworks
+    session: AsyncSession, principal: Principal, store: Store, body: CameraIn, vault: Vault, networks: SourceNetworks
 ) -> CameraSettings:
     """Create a camera in a store."""
-    store_row = await readable_store(session, principal, store, required_role(body))
     check_address(principal, body.address, networks)
     fields = {
-        "camera": await free_id(session, Camera, body.id, body.name or f"{store_row.id}-camera"),
-        "store": store_row.id,
-        "organization": store_row.organization,
+        "camera": await free_id(session, Camera, body.id, body.name or f"{store.id}-camera"),
+        "store": store.id,
+        "organization": store.organization,
         "lines": [line.model_dump() for line in body.lines],
     }
     return await _write(session, principal, {**fields, **changes_of(body)}, vault, trusted=principal.superadmin)

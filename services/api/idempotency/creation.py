@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
@@ -21,6 +21,8 @@ from services.api.idempotency import repository
 from services.api.quotas import holder
 from services.kit.database.account_tables import RememberedAnswer
 from services.kit.vault import CannotOpen
+
+Place = TypeVar("Place")
 
 REMEMBERED = timedelta(hours=24)
 
@@ -49,17 +51,19 @@ class Creation:
     async def once(
         self,
         body: BaseModel,
-        make: Callable[[AsyncSession], Awaitable[BaseModel]],
+        may: Callable[[AsyncSession], Awaitable[Place]],
+        make: Callable[[AsyncSession, Place], Awaitable[BaseModel]],
         *,
-        may: Callable[[AsyncSession], Awaitable[object]],
         tagged: bool = True,
     ) -> Response:
         """Create an object and store the response in one transaction, or return the stored response.
 
         Args:
             body: of the request.
-            make: creates the object in a transaction of `services.api.transaction`, and returns the response's body.
-            may: raises where the principal may not create it now, even if a response is stored.
+            may: finds the object's place, and raises where the principal may not create it now, even if a response is
+                stored.
+            make: creates the object there in a transaction of `services.api.transaction`, and returns the response's
+                body.
             tagged: whether the response has an ETag.
 
         Raises:
@@ -67,11 +71,11 @@ class Creation:
             Conflict: the stored response cannot be decrypted any more.
         """
         async with self.writing.begin() as session:
-            await may(session)
+            place = await may(session)
             known = await self._recall(session, body)
             if known is not None:
                 return known
-            made = await make(session)
+            made = await make(session, place)
             headers = {"ETag": etag(made)} if tagged else {}
             text = made.model_dump_json(by_alias=True)
             if self.idempotency_key is not None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
+from fastapi import Depends
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.access.principal import Principal, Role
+from services.api.auth.dependencies import GuestDep, JudgeDep, PasswordsDep
 from services.api.auth.passwords.choosing import prove
-from services.api.auth.passwords.hashing import Passwords, checked_length
-from services.api.auth.passwords.strength import Judge
+from services.api.auth.passwords.hashing import checked_length
 from services.api.auth.repository import find_user_by_email
-from services.api.clock import Clock
-from services.api.database import Sessions
+from services.api.dependencies import ClockDep, SessionsDep, WritableDep
 from services.api.http.problems import Conflict, Forbidden, Gone, NotFound, Unauthorized
 from services.api.invitations import repository
 from services.api.invitations.schemas import AcceptedOut, AcceptIn, InvitationLook, Needs
@@ -23,18 +24,14 @@ from services.kit.database.account_tables import Invitation, Membership, User
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """Accepts invitations, for the holder of a link.
+    """Accepts invitations, for the holder of a link."""
 
-    Attributes:
-        principal: of the request; None without a sign-in.
-    """
-
-    principal: Principal | None
-    sessions: Sessions
-    writable: Sessions
-    judge: Judge
-    passwords: Passwords
-    clock: Clock
+    principal: GuestDep
+    sessions: SessionsDep
+    writable: WritableDep
+    judge: JudgeDep
+    passwords: PasswordsDep
+    clock: ClockDep
 
     async def look(self, token: str) -> InvitationLook:
         """An invitation, and the step that is needed to accept it.
@@ -75,6 +72,9 @@ class Acceptance:
             hashed = await self.passwords.hash(password)
         async with writing(self.writable, row.email, self.clock) as session:
             return await _accept(session, self.principal, token, body.name, hashed, self.clock())
+
+
+AcceptanceDep = Annotated[Acceptance, Depends(Acceptance)]
 
 
 async def valid_invitation(session: AsyncSession, token: str, now: datetime, *, lock: bool = False) -> Invitation:

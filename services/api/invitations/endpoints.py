@@ -17,7 +17,7 @@ from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import CREATING, READING, describe
 from services.api.idempotency.creation import CreationDep
 from services.api.invitations import service
-from services.api.invitations.dependencies import AcceptanceDep
+from services.api.invitations.accepting import AcceptanceDep
 from services.api.invitations.schemas import (
     AcceptedOut,
     AcceptIn,
@@ -66,8 +66,8 @@ async def invite(
     """
     answer = await creation.once(
         body,
-        lambda session: service.invite(session, principal, organization, body, outbox, settings, clock),
-        may=lambda session: readable_organization(session, principal, organization, Role.ADMIN),
+        lambda session: readable_organization(session, principal, organization, Role.ADMIN),
+        lambda session, row: service.invite(session, principal, row, body, outbox, settings, clock()),
         tagged=False,
     )
     outbox.wake()

@@ -14,7 +14,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.api.access.principal import Principal, Role
 from services.api.access.repository import readable_organization
 from services.api.auth.tokens.one_time_links import Link, Purpose
-from services.api.clock import Clock
 from services.api.http.pagination import Page, PageRequest
 from services.api.http.problems import Conflict, NotFound, TooMany
 from services.api.invitations import repository
@@ -34,11 +33,11 @@ PER_ORGANIZATION, PER_INVITER, PER_ADDRESS = 50, 100, 5
 async def invite(
     session: AsyncSession,
     principal: Principal,
-    organization: str,
+    organization: Organization,
     body: InvitationIn,
     outbox: Outbox,
     settings: ApiSettings,
-    clock: Clock,
+    now: datetime,
 ) -> NewInvitationOut:
     """Create an invitation, which replaces an earlier one to the same address, and send it.
 
@@ -46,12 +45,11 @@ async def invite(
         Conflict: the address is a member's.
         TooMany: a limit of invitations a day is reached.
     """
-    organization_row, now = await readable_organization(session, principal, organization, Role.ADMIN), clock()
-    await _refuse_floods(session, principal, organization_row, body.email, now)
+    await _refuse_floods(session, principal, organization, body.email, now)
     inviter = principal.user or principal.key
-    row, link = await make(session, organization_row, body, invited_by=principal.name, inviter=inviter, now=now)
+    row, link = await make(session, organization, body, invited_by=principal.name, inviter=inviter, now=now)
     if settings.public_url is not None:
-        letter = messages.invitation(row.name, organization_row.name, row.role, link.at(settings.public_url))
+        letter = messages.invitation(row.name, organization.name, row.role, link.at(settings.public_url))
         outbox.put(session, row.email, letter, row.id, row.expires_at)
     fields = InvitationOut.of(row, now).model_dump()
     return NewInvitationOut(**fields, delivery="mail" if settings.mails else "operator")

@@ -47,8 +47,8 @@ async def create_key(
     """Requires the admin role. The response contains the key itself, this once."""
     return await creation.once(
         body,
-        lambda session: service.create(session, principal, organization, body, clock),
-        may=lambda session: readable_organization(session, principal, organization, Role.ADMIN),
+        lambda session: readable_organization(session, principal, organization, Role.ADMIN),
+        lambda session, row: service.create(session, principal, row, body, clock),
         tagged=False,
     )
 

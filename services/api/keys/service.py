@@ -14,24 +14,24 @@ from services.api.http.problems import Invalid, NotFound
 from services.api.keys import repository
 from services.api.keys.schemas import KeyIn, KeyOut, NewKeyOut
 from services.kit.database.account_tables import ApiKey
+from services.kit.database.tables import Organization
 
 
 async def create(
-    session: AsyncSession, principal: Principal, organization: str, body: KeyIn, clock: Clock
+    session: AsyncSession, principal: Principal, organization: Organization, body: KeyIn, clock: Clock
 ) -> NewKeyOut:
     """Create a key.
 
     Raises:
         Invalid: the store belongs to another organization.
     """
-    organization_row = await readable_organization(session, principal, organization, Role.ADMIN)
     if body.store is not None:
         store = await readable_store(session, principal, body.store)
-        if store.organization != organization_row.id:
+        if store.organization != organization.id:
             raise Invalid(f"The store {body.store} is of another organization.", "store")
     drawn = draw_key(body.role)
     key = ApiKey(
-        organization=organization_row.id,
+        organization=organization.id,
         store=body.store,
         name=body.name,
         role=body.role,

@@ -9,14 +9,11 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from services.api.clock import Clock
 from services.api.dependencies import BusDep, ClockDep, SettingsDep, component
 from services.api.live import messages
 from services.api.live.feed import LiveFeed
 from services.api.live.hub import Hub, Listener
 from services.api.live.stream import LiveStream, RightsCheck
-from services.api.settings import ApiSettings
-from services.kit.nats.bus import Bus
 
 HubDep = Annotated[Hub, component("hub")]
 FeedDep = Annotated[LiveFeed, component("feed")]
@@ -26,10 +23,10 @@ FeedDep = Annotated[LiveFeed, component("feed")]
 class StreamOpener:
     """Opens live streams for listeners that have joined the hub."""
 
-    hub: Hub
-    bus: Bus
-    settings: ApiSettings
-    clock: Clock
+    hub: HubDep
+    bus: BusDep
+    settings: SettingsDep
+    clock: ClockDep
 
     async def open(
         self,
@@ -62,9 +59,4 @@ class StreamOpener:
         )
 
 
-def stream_opener(hub: HubDep, bus: BusDep, settings: SettingsDep, clock: ClockDep) -> StreamOpener:
-    """Opens streams on the application's hub."""
-    return StreamOpener(hub, bus, settings, clock)
-
-
-StreamOpenerDep = Annotated[StreamOpener, Depends(stream_opener)]
+StreamOpenerDep = Annotated[StreamOpener, Depends(StreamOpener)]

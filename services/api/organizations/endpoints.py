@@ -37,7 +37,7 @@ async def list_organizations(session: SessionDep, principal: PrincipalDep, page:
 async def create_organization(body: OrganizationIn, principal: PrincipalDep, creation: CreationDep) -> Response:
     """Requires a superadmin."""
     return await creation.once(
-        body, lambda session: service.create(session, principal, body), may=lambda _: superadmins_only(principal)
+        body, lambda _: superadmins_only(principal), lambda session, _: service.create(session, body)
     )
 
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 
 from services.api.http.problems import describe
 from services.api.invitations.schemas import LinkIn
-from services.api.resets.dependencies import PasswordResetsDep
 from services.api.resets.schemas import ResetAskedOut, ResetIn, ResetLook, StrengthIn, StrengthOut, UseIn
+from services.api.resets.service import PasswordResetsDep
 from services.kit.network.client_addresses import client_network
 
 router = APIRouter(prefix="/auth", tags=["sign-in"])

@@ -8,26 +8,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
 
+from fastapi import Depends
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from services.api.auth.dependencies import JudgeDep, PasswordsDep
 from services.api.auth.limits.rates import take
 from services.api.auth.passwords.change_notice import put_change_notice
 from services.api.auth.passwords.choosing import prove
-from services.api.auth.passwords.hashing import Passwords, checked_length
-from services.api.auth.passwords.strength import Judge, Strength
+from services.api.auth.passwords.hashing import checked_length
+from services.api.auth.passwords.strength import Strength
 from services.api.auth.repository import find_user, find_user_by_email
 from services.api.auth.tokens.digest import digest
 from services.api.auth.tokens.one_time_links import Link, Purpose
 from services.api.clock import Clock
-from services.api.database import Sessions
+from services.api.dependencies import ClockDep, OutboxDep, SessionsDep, WritableDep
 from services.api.http.problems import Gone, NotFound, TooMany
 from services.api.invitations.accepting import valid_invitation
 from services.api.invitations.repository import organization_of
 from services.api.mail import messages
 from services.api.mail.addresses import is_plain_address
 from services.api.mail.messages import Letter
-from services.api.mail.outbox import Outbox, Prepare
+from services.api.mail.outbox import Prepare
 from services.api.resets import repository
 from services.api.resets.schemas import ResetLook, StrengthIn, UseIn
 from services.api.transaction import committing, writing
@@ -44,12 +47,12 @@ LOOKS = 300
 class PasswordResets:
     """Password resets, from the request for a link to the new password."""
 
-    sessions: Sessions
-    writable: Sessions
-    outbox: Outbox
-    judge: Judge
-    passwords: Passwords
-    clock: Clock
+    sessions: SessionsDep
+    writable: WritableDep
+    outbox: OutboxDep
+    judge: JudgeDep
+    passwords: PasswordsDep
+    clock: ClockDep
 
     async def ask(self, email: str, address: str) -> None:
         """Let a link be sent to an account's address, if there is such an account.
@@ -116,6 +119,9 @@ class PasswordResets:
         if not allowed:
             raise TooMany(f"{LOOKS} passwords an hour are estimated at most. Choose one, or come back later.", 600)
         return await self.judge.judge(body.password.get_secret_value(), about)
+
+
+PasswordResetsDep = Annotated[PasswordResets, Depends(PasswordResets)]
 
 
 def prepare(public_url: str | None, clock: Clock) -> Prepare:

@@ -43,8 +43,8 @@ async def create_store(body: StoreIn, principal: PrincipalDep, creation: Creatio
     """Requires the admin role in the organization."""
     return await creation.once(
         body,
-        lambda session: service.create(session, principal, body),
-        may=lambda session: readable_organization(session, principal, body.organization, Role.ADMIN),
+        lambda session: readable_organization(session, principal, body.organization, Role.ADMIN),
+        lambda session, organization: service.create(session, organization, body),
     )
 
 

@@ -18,14 +18,10 @@ from services.api.auth.dependencies import PrincipalDep, SecondFactorsDep, SignI
 from services.api.auth.rights import requirements_of
 from services.api.auth.schemas import BeginIn, BegunOut, CodeIn, ProofIn, RecoveryCodesOut, SecondFactorOut
 from services.api.auth.second_factor import factors, repository
-from services.api.auth.second_factor.factors import SecondFactors
 from services.api.auth.second_factor.removal import remove_and_sign_out
-from services.api.auth.service import SignIns
 from services.api.auth.sign_ins import repository as sign_ins
 from services.api.auth.visitor import address_of
 from services.api.auth.writing import WritingDep
-from services.api.clock import Clock
-from services.api.database import Sessions
 from services.api.dependencies import ClockDep, SessionDep, SessionsDep, SettingsDep, WritableDep
 from services.api.http.problems import Conflict, Forbidden, Invalid, NotFound, Unauthorized, describe
 from services.api.transaction import committing
@@ -54,11 +50,11 @@ class Reauthentication:
     """Confirms that a request about a second factor comes from the account's owner."""
 
     request: Request
-    principal: Principal
-    sessions: Sessions
-    sign_ins: SignIns
-    factors: SecondFactors
-    clock: Clock
+    principal: PrincipalDep
+    sessions: SessionsDep
+    sign_ins: SignInsDep
+    factors: SecondFactorsDep
+    clock: ClockDep
 
     async def user(self) -> User:
         """The principal's account.
@@ -107,19 +103,7 @@ class Reauthentication:
         log.info(event, user=str(user.id), sign_in=str(self.principal.sign_in))
 
 
-def reauthentication(
-    request: Request,
-    principal: PrincipalDep,
-    sessions: SessionsDep,
-    sign_ins: SignInsDep,
-    factors: SecondFactorsDep,
-    clock: ClockDep,
-) -> Reauthentication:
-    """The check of this request."""
-    return Reauthentication(request, principal, sessions, sign_ins, factors, clock)
-
-
-ReauthenticationDep = Annotated[Reauthentication, Depends(reauthentication)]
+ReauthenticationDep = Annotated[Reauthentication, Depends(Reauthentication)]
 
 
 @router.get(MINE, summary="See your second factor", responses=describe(*STATUSES))
