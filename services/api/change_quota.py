@@ -20,7 +20,6 @@ class ChangeQuota:
 
     Args:
         most: changes of one principal in `WINDOW`, refused ones included.
-        clock: gives the time.
     """
 
     def __init__(self, most: int, clock: Clock) -> None:

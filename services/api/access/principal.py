@@ -33,13 +33,10 @@ class Principal:
 
     Attributes:
         name: as in the audit log.
-        roles: by organization.
         everywhere: the role in organizations that `roles` does not name.
         store: the only store within reach, for a key that is bound to one.
         superadmin: has all rights in all organizations, and creates them.
-        user: id of a user.
         sign_in: id of the sign-in, for a user of the built-in accounts.
-        key: id of an API key.
         until: expiry of another issuer's token, which cannot be revoked.
     """
 

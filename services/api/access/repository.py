@@ -27,8 +27,6 @@ async def readable_stores(
     """The stores that the principal may see, ordered by name.
 
     Args:
-        session: a transaction.
-        principal: of the request.
         among: ids of stores; None for all.
     """
     query = _stores(principal) if among is None else _stores(principal).where(col(Store.id).in_(among))

@@ -47,7 +47,6 @@ class Authenticator:
         verifier: of access tokens.
         sessions: for reading users, roles and sign-ins.
         writable: for recording when keys and sign-ins were last used.
-        clock: gives the time.
     """
 
     settings: ApiSettings

@@ -13,13 +13,7 @@ from services.kit.database.account_tables import User
 
 
 async def ensure_first_admin(database_url: str, email: str, password: str) -> bool:
-    """Create a superadmin if there is no user. Returns whether it did.
-
-    Args:
-        database_url: postgresql://user:password@host:port/database
-        email: to sign in with.
-        password: of the account.
-    """
+    """Create a superadmin if there is no user. Returns whether it did."""
     async with writing_at(database_url, "first start") as session:
         if await has_users(session):
             return False
@@ -34,9 +28,6 @@ async def set_password(database_url: str, email: str, password: str, *, superadm
     """Set a user's password and end all of their sign-ins; create the user if needed. Returns whether it was created.
 
     Args:
-        database_url: postgresql://user:password@host:port/database
-        email: to sign in with.
-        password: of the account.
         superadmin: None leaves it unchanged.
 
     Raises:

@@ -58,11 +58,7 @@ class SignIns:
 
     Args:
         sessions: of READ COMMITTED transactions.
-        keys: sign access tokens.
-        passwords: checks passwords.
-        factors: checks codes.
         vault: seals the successor of a refresh token.
-        clock: gives the time.
     """
 
     def __init__(
@@ -82,9 +78,7 @@ class SignIns:
 
         Args:
             email: in upper or lower case.
-            password: as typed.
             code: of a second factor, if one was sent.
-            visitor: the client.
 
         Raises:
             Unauthorized: there is no such account, it is disabled, or the password is wrong; the message is the same.

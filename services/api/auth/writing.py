@@ -30,7 +30,7 @@ class Writing:
     change_quota: ChangeQuotaDep
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncSession]:
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
         """A transaction of `services.api.transaction.writing`.
 
         Raises:
@@ -55,7 +55,7 @@ class Edit(Writing):
         **kwargs: Arguments.kwargs,
     ) -> Changed:
         """Change or remove the object in a transaction. The response has the ETag of a changed one."""
-        async with self.begin() as session:
+        async with self.transaction() as session:
             changed = await change(session, self, *args, **kwargs)
         return changed if changed is None else etags.tagged(self.response, changed)
 

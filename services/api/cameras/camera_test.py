@@ -39,7 +39,6 @@ async def try_out(
     """Let ingest grab one frame of an address; cancel it when the client disconnects.
 
     Args:
-        bus: carries the request.
         vault: seals the address in transit.
         address: in the clear, or sealed.
         trusted: whether it may reach this machine itself.

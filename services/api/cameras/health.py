@@ -94,8 +94,6 @@ def uptime(before: Mapping[str, State], reports: Iterable[Report], since: dateti
     Args:
         before: each service's last state before the period.
         reports: statuses within the period, in order.
-        since: its start.
-        until: its end.
 
     Returns:
         0 to 1, of the time from the first report on; None without a report.

@@ -37,9 +37,6 @@ async def ensure_camera(
     """Create or change a camera to match a setup, and its store and organization; for the operator.
 
     Args:
-        database_url: postgresql://user:password@host:port/database
-        setup: of the camera.
-        vault: seals its address.
         address_is_said: whether the operator chose the address, which makes it trusted; False if it is the present one.
 
     Returns:
@@ -60,8 +57,6 @@ async def write_camera(session: AsyncSession, setup: CameraSetup, vault: Vault, 
 
     Args:
         session: a transaction of `services.api.transaction`.
-        setup: of the camera.
-        vault: seals its address.
         trusted: whether a superadmin or the operator chose the address; None leaves it as it was.
     """
     camera = await session.get(Camera, setup.camera)

@@ -16,14 +16,7 @@ _SIZES = {Period.QUARTER: (Size.QUARTER, 1), Period.HOUR: (Size.HOUR, 4)}
 
 
 def day_buckets(day: date, where: ZoneInfo, rows: Sequence[Row], period: Period) -> list[BucketOut]:
-    """All buckets of a local day, empty ones too. An hour that clocks repeat is two: the offset tells them apart.
-
-    Args:
-        day: the local date.
-        where: the store's time zone.
-        rows: counts by quarter hour.
-        period: length of a bucket.
-    """
+    """All buckets of a local day, empty ones too. An hour that clocks repeat is two: the offset tells them apart."""
     size, quarters = _SIZES[period]
     counts: defaultdict[Key, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for row in rows:

@@ -39,7 +39,6 @@ class Batch:
         """Accept a crossing, or refuse it with the reason.
 
         Args:
-            event: as sent.
             stored: the crossing with the same id in the database, if any.
         """
         problem = self._problem(event)

@@ -19,9 +19,9 @@ from services.api.clock import Clock
 from services.api.database import Sessions
 from services.api.dependencies import ClockDep, SessionsDep, SettingsDep, StoreID
 from services.api.history.endpoints import period_of
-from services.api.history.export import crossings_csv, exporting, footfall_csv
+from services.api.history.export import crossings_csv, footfall_csv
 from services.api.history.period import DateRange
-from services.api.history.repository import CountSelection
+from services.api.history.repository import CountSelection, exporting
 from services.api.history.schemas import DatesQuery, FootfallExportQuery
 from services.api.http.problems import READING, describe
 from services.api.quotas import QuotaKind

@@ -30,10 +30,6 @@ async def read_footfall(
     Args:
         connection: gets one query for days and one for quarter hours.
         reading: run, stores and restriction to opening hours.
-        period: local dates.
-        size: of the buckets.
-        by: grouping into series.
-        against: choices of comparison periods.
         now: present time, UTC, up to which a period under way is compared.
     """
     where = common_zone(reading.stores)

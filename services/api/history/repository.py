@@ -1,4 +1,4 @@
-"""Reads counts over local time: from rows of whole days, and from rows of quarter hours where days are cut.
+"""Reads crossings and counts over local time: of whole days from rows of days, of others from rows of quarter hours.
 
 The stores come from `services.api.access`. The database adds the UTC offset of a stretch, and needs no time zones.
 """
@@ -6,15 +6,17 @@ The stores come from `services.api.access`. The database adds the UTC offset of 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from enum import IntFlag, StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from services.api.database import CONNECT_TIMEOUT
 from services.api.history.period import DateRange, Key, Size
 from services.api.stores.opening_hours import OpeningHours
 from services.kit.database.effective_counts import effective_counts
@@ -51,7 +53,6 @@ class Span:
     """Local dates of each store, and the end of the part that is compared.
 
     Attributes:
-        period: the dates.
         until: exclusive wall-clock end, in a time zone, of the counts "so far"; None if they are not needed.
     """
 
@@ -119,6 +120,18 @@ WHERE s.open IS NULL OR get_byte(s.open, ((c.local / 900 + 288) % 672)::int) = 1
 GROUP BY {grouped}
 """
 _TOP = "ORDER BY ins DESC, bucket, shift DESC LIMIT 1"
+# The UTC offset is constant in a stretch, and is appended to local times; the session's time zone is UTC.
+_CROSSINGS = """
+SELECT to_char(at + $5::interval, 'YYYY-MM-DD"T"HH24:MI:SS.MS') || $6::text AS at,
+       store, camera, line, direction, place, id, line_revision, model
+FROM {crossings} c WHERE store = $2 AND c.at >= $3 AND c.at < $4 ORDER BY c.at, c.id
+""".format(crossings=effective_counts("crossing", "$1"))
+# A store's rows are scattered among those of others: an index scan waits for the disk at each page. A bitmap scan reads
+# a month's pages in order, and Postgres prefetches many of them where the system supports it.
+_AHEAD = """
+SELECT set_config('enable_indexscan', 'off', true), (
+    SELECT set_config(name, '128', true) FROM pg_settings WHERE name = 'effective_io_concurrency' AND setting <> '0')
+"""
 
 
 async def read_buckets(
@@ -149,6 +162,36 @@ async def read_peak(connection: asyncpg.Connection, reading: CountSelection, per
     ]
     rows = await _of_quarters(connection, reading, quarters, Size.HOUR, By.TOTAL, only=_TOP)
     return next((row for _, row in rows if row.ins), None)
+
+
+@asynccontextmanager
+async def exporting(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection for one export, on one snapshot. Closing it early affects no other request."""
+    settings = {"application_name": "metrica-export", "timezone": "UTC"}
+    connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT, server_settings=settings)
+    try:
+        await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield connection
+    finally:
+        connection.terminate()  # even within a query: nothing was written
+
+
+async def read_ahead(connection: asyncpg.Connection) -> None:
+    """Let Postgres prefetch many pages in this transaction."""
+    await connection.execute(_AHEAD)
+
+
+async def copy_crossings(
+    connection: asyncpg.Connection,
+    run: str,
+    store: Store,
+    piece: OffsetPeriod,
+    output: Callable[[bytes], Awaitable[None]],
+) -> None:
+    """Write a store's crossings in a stretch of time as CSV, with local times, ordered by time."""
+    offset = datetime(2000, 1, 1, tzinfo=timezone(piece.offset)).isoformat()[19:]  # ISO 8601
+    arguments = run, store.id, piece.start, piece.end, piece.offset, offset
+    await connection.copy_from_query(_CROSSINGS, *arguments, output=output, format="csv")
 
 
 def _pieces(span: Span, size: Size, where: ZoneInfo, *, open_only: bool) -> _Pieces:

@@ -23,9 +23,7 @@ async def free_id(
 
     Args:
         session: a transaction of `services.api.transaction`, the only one that creates objects at a time.
-        kind: table of the object.
         requested: id; None to derive one from the name.
-        name: display name.
 
     Raises:
         Conflict: the requested id is taken, by any organization.

@@ -31,8 +31,6 @@ async def read_page(
     """The rows of a page.
 
     Args:
-        session: a transaction.
-        page: the request for it.
         query: for all rows that the caller may see.
         column: orders the list; unique, unless `then` is given.
         read: parses a value of the column from a cursor; raises ValueError.

@@ -59,7 +59,6 @@ class Creation:
         """Create an object and store the response in one transaction, or return the stored response.
 
         Args:
-            body: of the request.
             may: finds the object's place, and raises where the principal may not create it now, even if a response is
                 stored.
             make: creates the object there in a transaction of `services.api.transaction`, and returns the response's
@@ -70,7 +69,7 @@ class Creation:
             Invalid: the key was used with another request.
             Conflict: the stored response cannot be decrypted any more.
         """
-        async with self.writing.begin() as session:
+        async with self.writing.transaction() as session:
             place = await may(session)
             known = await self._recall(session, body)
             if known is not None:

@@ -88,7 +88,7 @@ async def revoke(
     clock: ClockDep,
 ) -> None:
     """Requires the admin role. The invitation's link becomes invalid."""
-    async with writing.begin() as session:
+    async with writing.transaction() as session:
         await service.revoke(session, principal, organization, invitation, clock())
 
 

@@ -64,5 +64,5 @@ async def revoke_key(
     writing: WritingDep,
 ) -> None:
     """Requires the admin role. Takes effect at once and cannot be undone."""
-    async with writing.begin() as session:
+    async with writing.transaction() as session:
         await service.revoke(session, principal, organization, key, clock)

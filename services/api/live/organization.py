@@ -19,12 +19,7 @@ from services.api.live.mailbox import Message
 
 @dataclass(frozen=True, slots=True)
 class OrganizationView:
-    """The stores of an organization that a listener may see.
-
-    Attributes:
-        principal: of the listener.
-        organization: its id.
-    """
+    """The stores of an organization that a listener may see."""
 
     hub: Hub
     feed: LiveFeed

@@ -44,9 +44,7 @@ class Outbox:
 
     Args:
         sessions: of READ COMMITTED transactions.
-        settings: of the mail server.
         vault: seals letters in the database.
-        clock: gives the time.
         prepare: writes requested letters.
         send: sends a mail; by default through the mail server of the settings.
     """
@@ -69,9 +67,7 @@ class Outbox:
         """Send a letter once the transaction is committed. Without a mail server, this does nothing.
 
         Args:
-            session: in a transaction.
             recipient: a plain address.
-            letter: subject and text.
             about: id of the object that the letter is about; see `repository.withdraw`.
             expires: time after which it is not sent.
         """

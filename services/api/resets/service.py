@@ -58,7 +58,6 @@ class PasswordResets:
         """Let a link be sent to an account's address, if there is such an account.
 
         Args:
-            email: as typed.
             address: the client's, by which requests are counted.
         """
         now = self.clock()

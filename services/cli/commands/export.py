@@ -103,7 +103,7 @@ async def _export(
     output: Path | None,
     pieces: Callable[[asyncpg.Connection, Store, DateRange], AsyncIterator[bytes]],
 ) -> None:
-    from services.api.history.export import exporting
+    from services.api.history.repository import exporting
     from services.api.http.problems import DATABASE_ERRORS, Problem
 
     try:

@@ -153,7 +153,7 @@ async def confirm_second_factor(
     """Puts the new secret in force: from now on, signing in requires a code. All your other sign-ins end."""
     user = await owner.user()
     await owner.count_code(user)
-    async with writing.begin() as session:
+    async with writing.transaction() as session:
         await users.lock_user(session, user.id, changing=True)
         codes = await second_factors.confirm(session, user.id, body.code, clock())
         await sign_ins.end_all(session, user.id, but=principal.sign_in)
@@ -186,7 +186,7 @@ async def remove_second_factor(
     """Turns it off, unless an organization of yours requires it. All your other sign-ins end."""
     user = await owner.user()
     await owner.prove(user, body.password.get_secret_value())
-    async with writing.begin() as session:
+    async with writing.transaction() as session:
         await users.lock_user(session, user.id, changing=True)
         requirements = await requirements_of(session, user, settings)
         if requirements:
@@ -213,7 +213,7 @@ async def remove_lost_second_factor(
     require_superadmin(principal)
     if user == principal.user:
         raise Conflict(f"Turn off your own by password and code, at /v1{MINE}/remove; or let another superadmin do it.")
-    async with writing.begin() as session:
+    async with writing.transaction() as session:
         if not await remove_and_sign_out(session, user):
             raise NotFound(f"The user {user} has no second factor.")
 

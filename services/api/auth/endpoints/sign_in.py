@@ -164,7 +164,7 @@ async def change_password(
     new = body.new.get_secret_value()
     await judge.refuse_weak(new, (user.email, user.name), where="new")
     hashed = await passwords.hash(new)
-    async with writing.begin() as session:
+    async with writing.transaction() as session:
         user = await repository.find_user(session, principal.user)
         if user is None:
             raise Unauthorized("This account is disabled.")

@@ -17,11 +17,9 @@ async def take(session: AsyncSession, key: str, most: int, within: timedelta, no
     """Count an event once the transaction commits. Returns whether it is one of the `most` in a window.
 
     Args:
-        session: in a transaction.
         key: identifies the kind of event and its subject.
         most: events allowed in a window.
         within: length of a window, which begins with its first event; at most `LONGEST`.
-        now: the time.
     """
     assert within <= LONGEST
     await repository.forget_allowances(session, now - LONGEST)

@@ -57,11 +57,7 @@ class WrongCode(Unauthorized):
 
 
 class SecondFactors:
-    """Creates, confirms and checks second factors.
-
-    Args:
-        vault: seals the secrets.
-    """
+    """Creates, confirms and checks second factors."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
@@ -103,9 +99,7 @@ class SecondFactors:
 
         Args:
             session: a transaction; the code is used once it commits.
-            user: id of a user with a second factor.
             code: of the app, or a recovery code; blanks and dashes are ignored.
-            now: the time.
 
         Raises:
             WrongCode: the code is wrong, or was used before.

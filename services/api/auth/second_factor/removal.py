@@ -26,12 +26,7 @@ async def remove_and_sign_out(session: AsyncSession, user: UUID) -> bool:
 
 
 async def remove_lost_factor(database_url: str, email: str) -> bool:
-    """Remove a second factor from the command line. Returns whether there was one.
-
-    Args:
-        database_url: postgresql://user:password@host:port/database
-        email: of the user.
-    """
+    """Remove a second factor from the command line. Returns whether there was one."""
     async with writing_at(database_url) as session:
         user = await repository.find_user_by_email(session, email)
         return user is not None and await remove_and_sign_out(session, user.id)

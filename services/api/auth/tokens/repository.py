@@ -41,8 +41,6 @@ async def revoke_keys_of(
 
     Args:
         session: a transaction of `services.api.transaction`.
-        user: id of the user.
-        now: time of the revocation.
         organization: restricts it to one organization.
         but: organizations in which the user may still make keys.
     """

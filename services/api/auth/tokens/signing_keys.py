@@ -35,7 +35,6 @@ class SigningKeys:
 
     Args:
         sessions: of READ COMMITTED transactions.
-        vault: seals the private keys.
         clock: gives the creation time of a new key.
         monotonic: a clock, seconds, which limits searches for unknown keys.
     """

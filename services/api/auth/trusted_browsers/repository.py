@@ -59,10 +59,7 @@ async def trust(session: AsyncSession, user: UUID, present: str | None, now: dat
     """Trust a browser for a user who has just signed in there.
 
     Args:
-        session: a transaction.
-        user: id of the user.
         present: value of the browser's cookie; None if it has none.
-        now: the time.
 
     Returns:
         Id of the device, and the new value of its cookie.
