@@ -15,7 +15,7 @@ from services.api.auth.dependencies import PrincipalDep
 from services.api.dependencies import OrganizationID, SessionDep
 from services.api.http.bodies import RowOut
 from services.api.http.pagination import Page, PageDep
-from services.api.http.problems import READING, describe
+from services.api.http.problems import READING
 
 router = APIRouter(tags=["changes"])
 
@@ -37,7 +37,7 @@ class ChangeOut(RowOut):
     )
 
 
-@router.get("/organizations/{organization}/changes", summary="List changes", responses=describe(*READING))
+@router.get("/organizations/{organization}/changes", summary="List changes", responses=READING)
 async def list_changes(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, page: PageDep
 ) -> Page[ChangeOut]:

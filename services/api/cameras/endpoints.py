@@ -43,7 +43,6 @@ from services.api.http.problems import CHANGING, CREATING, READING, describe
 from services.api.idempotency.creation import CreationDep
 
 router = APIRouter(tags=["cameras"])
-TRYING = (*CREATING, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class Jpeg(Response):
@@ -89,7 +88,7 @@ async def show_frame(
     return Jpeg(picture.jpeg, headers=headers)
 
 
-@router.get("/cameras/{camera}/health", summary="See how a camera did", responses=describe(*READING))
+@router.get("/cameras/{camera}/health", summary="See how a camera did", responses=READING)
 async def show_health(
     camera: CameraID,
     session: SessionDep,
@@ -110,7 +109,7 @@ async def show_health(
     return await read_health(session, row, *period(from_, to, clock()), page)
 
 
-@router.get("/stores/{store}/cameras", summary="List a store's cameras", responses=describe(*READING))
+@router.get("/stores/{store}/cameras", summary="List a store's cameras", responses=READING)
 async def list_cameras(
     store: StoreID, session: SessionDep, principal: PrincipalDep, vault: VaultDep, page: PageDep
 ) -> Page[CameraSettings]:
@@ -123,7 +122,7 @@ async def list_cameras(
     summary="Make a camera",
     status_code=HTTPStatus.CREATED,
     response_model=CameraSettings,
-    responses=describe(*CREATING),
+    responses=CREATING,
 )
 async def create_camera(
     store: StoreID,
@@ -141,9 +140,7 @@ async def create_camera(
     )
 
 
-@router.post(
-    "/stores/{store}/cameras/test", summary="Try an address out", response_model=ProbeOut, responses=describe(*TRYING)
-)
+@router.post("/stores/{store}/cameras/test", summary="Try an address out", response_model=ProbeOut, responses=CREATING)
 async def test_address(
     store: StoreID,
     body: ProbeIn,
@@ -162,7 +159,7 @@ async def test_address(
     return await tests.run(store_row.organization, body.address, trusted=principal.superadmin)
 
 
-@router.get("/cameras/{camera}", summary="See a camera's settings", responses=describe(*READING))
+@router.get("/cameras/{camera}", summary="See a camera's settings", responses=READING)
 async def show_camera(
     camera: CameraID, session: SessionDep, principal: PrincipalDep, vault: VaultDep, response: Response
 ) -> CameraSettings:
@@ -170,7 +167,7 @@ async def show_camera(
     return tagged(response, await service.show(session, principal, camera, vault))
 
 
-@router.patch("/cameras/{camera}", summary="Change a camera", responses=describe(*CHANGING))
+@router.patch("/cameras/{camera}", summary="Change a camera", responses=CHANGING)
 async def change_camera(
     camera: CameraID, body: CameraPatch, edit: EditDep, vault: VaultDep, settings: SettingsDep
 ) -> CameraSettings:
@@ -178,13 +175,13 @@ async def change_camera(
     return await edit.apply(service.change, camera, body, vault, settings.networks)
 
 
-@router.put("/cameras/{camera}/lines", summary="Draw a camera's lines", responses=describe(*CHANGING))
+@router.put("/cameras/{camera}/lines", summary="Draw a camera's lines", responses=CHANGING)
 async def draw_lines(camera: CameraID, body: LinesIn, edit: EditDep, vault: VaultDep) -> CameraSettings:
     """Replaces all lines: omitted ones are removed. A line that can never count is refused with the reason."""
     return await edit.apply(service.draw, camera, body, vault)
 
 
-@router.post("/cameras/{camera}/lines/preview", summary="Try lines out", responses=describe(*CREATING))
+@router.post("/cameras/{camera}/lines/preview", summary="Try lines out", responses=CREATING)
 async def preview_lines(
     camera: CameraID, body: LinesIn, principal: PrincipalDep, vault: VaultDep, writable: WritableDep
 ) -> CameraSettings:
@@ -193,21 +190,19 @@ async def preview_lines(
         return await service.preview(session, principal, camera, body, vault)
 
 
-@router.put("/cameras/{camera}/zones", summary="Name parts of a camera's picture", responses=describe(*CHANGING))
+@router.put("/cameras/{camera}/zones", summary="Name parts of a camera's picture", responses=CHANGING)
 async def name_zones(camera: CameraID, body: ZonesIn, edit: EditDep, vault: VaultDep) -> CameraSettings:
     """Replaces all zones: omitted ones are removed. Zones do not affect counting."""
     return await edit.apply(service.draw, camera, body, vault)
 
 
-@router.delete(
-    "/cameras/{camera}", summary="Remove a camera", status_code=HTTPStatus.NO_CONTENT, responses=describe(*CHANGING)
-)
+@router.delete("/cameras/{camera}", summary="Remove a camera", status_code=HTTPStatus.NO_CONTENT, responses=CHANGING)
 async def remove_camera(camera: CameraID, edit: EditDep, vault: VaultDep) -> None:
     """Requires the manager role. Its counts are kept."""
     await edit.apply(service.remove, camera, vault)
 
 
-@router.post("/cameras/{camera}/test", summary="Try a camera out", response_model=ProbeOut, responses=describe(*TRYING))
+@router.post("/cameras/{camera}/test", summary="Try a camera out", response_model=ProbeOut, responses=CREATING)
 async def test_camera(
     camera: CameraID, principal: PrincipalDep, sessions: SessionsDep, tests: CameraTestsDep
 ) -> ProbeOut | Response:

@@ -20,7 +20,7 @@ from services.api.dependencies import ClockDep, SessionDep, StoreID
 from services.api.history.period import FIRST_DAY, LAST_DAY, DateRange, Size
 from services.api.history.repository import By as HistoryBy
 from services.api.history.repository import CountSelection, Row, Span, read_buckets
-from services.api.http.problems import READING, describe
+from services.api.http.problems import READING
 from services.kit.database.totals import totals
 from services.kit.local_time import local_day, time_zone_named
 
@@ -39,11 +39,7 @@ Run = Annotated[str, Query(pattern=TOKEN_PATTERN, description="`live`, or the na
 By = Annotated[list[Period] | None, Query(description="Lengths of buckets; both if omitted.")]
 
 
-@router.get(
-    "/stores/{store}/counts",
-    summary="Count a day",
-    responses=describe(*READING),
-)
+@router.get("/stores/{store}/counts", summary="Count a day", responses=READING)
 async def count_day(
     store: StoreID,
     session: SessionDep,

@@ -23,7 +23,7 @@ from services.api.history.schemas import (
     OrganizationFootfallQuery,
     StoreFootfallQuery,
 )
-from services.api.http.problems import READING, Invalid, describe
+from services.api.http.problems import READING, Invalid
 from services.kit.database.tables import Store
 from services.kit.local_time import local_day, time_zone_named
 
@@ -31,10 +31,9 @@ router = APIRouter(tags=["history"])
 
 MOST_BUCKETS = 2000
 MOST_DAYS = 10 * 366
-_ERRORS = describe(*READING)
 
 
-@router.get("/stores/{store}/footfall", summary="Footfall of a store", responses=_ERRORS)
+@router.get("/stores/{store}/footfall", summary="Footfall of a store", responses=READING)
 async def store_footfall(
     store: StoreID,
     query: Annotated[StoreFootfallQuery, Query()],
@@ -48,7 +47,7 @@ async def store_footfall(
     return answer.model_copy(update={"store": store})
 
 
-@router.get("/organizations/{organization}/footfall", summary="Footfall of an organization", responses=_ERRORS)
+@router.get("/organizations/{organization}/footfall", summary="Footfall of an organization", responses=READING)
 async def organization_footfall(
     organization: OrganizationID,
     query: Annotated[OrganizationFootfallQuery, Query()],

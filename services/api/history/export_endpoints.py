@@ -42,7 +42,8 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "CSV: a header line, then one line for each row.",
         "content": {CSV: {"schema": {"type": "string"}}},
     },
-    **describe(*READING, HTTPStatus.TOO_MANY_REQUESTS),
+    **READING,
+    **describe(HTTPStatus.TOO_MANY_REQUESTS),
 }
 
 

@@ -33,10 +33,16 @@ links = APIRouter(prefix="/auth/invitations", tags=["sign-in"])
 
 INVITATIONS = "/organizations/{organization}/invitations"
 InvitationID = Annotated[UUID, Path(description="The invitation's id.")]
-_LINK = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
+_LINK = describe(
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.GONE,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
 
 
-@router.get(INVITATIONS, summary="List invitations", responses=describe(*READING))
+@router.get(INVITATIONS, summary="List invitations", responses=READING)
 async def list_invitations(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, page: PageDep, now: ClockDep
 ) -> Page[InvitationOut]:
@@ -49,7 +55,7 @@ async def list_invitations(
     summary="Invite somebody",
     status_code=HTTPStatus.CREATED,
     response_model=NewInvitationOut,
-    responses=describe(*CREATING, HTTPStatus.TOO_MANY_REQUESTS),
+    responses=CREATING,
 )
 async def invite(
     organization: OrganizationID,
@@ -75,10 +81,7 @@ async def invite(
 
 
 @router.delete(
-    INVITATIONS + "/{invitation}",
-    summary="Revoke an invitation",
-    status_code=HTTPStatus.NO_CONTENT,
-    responses=describe(*CREATING),
+    INVITATIONS + "/{invitation}", summary="Revoke an invitation", status_code=HTTPStatus.NO_CONTENT, responses=CREATING
 )
 async def revoke(
     organization: OrganizationID,
@@ -92,16 +95,14 @@ async def revoke(
         await service.revoke(session, principal, organization, invitation, clock())
 
 
-@links.post("/look", summary="See an invitation", responses=describe(*_LINK, HTTPStatus.SERVICE_UNAVAILABLE))
+@links.post("/look", summary="See an invitation", responses=_LINK)
 async def look(body: LinkIn, acceptance: AcceptanceDep) -> InvitationLook:
     """An invitation, for the holder of its link. Needs no sign-in."""
     return await acceptance.look(body.token.get_secret_value())
 
 
 @links.post(
-    "/accept",
-    summary="Accept an invitation",
-    responses=describe(*_LINK, HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
+    "/accept", summary="Accept an invitation", responses=_LINK | describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT)
 )
 async def accept(body: AcceptIn, acceptance: AcceptanceDep) -> AcceptedOut:
     """Adds the invited person as a member. A new account takes the password; an existing one must be signed in."""

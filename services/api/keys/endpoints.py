@@ -14,7 +14,7 @@ from services.api.auth.dependencies import PrincipalDep
 from services.api.auth.writing import WritingDep
 from services.api.dependencies import ClockDep, OrganizationID, SessionDep
 from services.api.http.pagination import Page, PageDep
-from services.api.http.problems import CHANGING, CREATING, READING, describe
+from services.api.http.problems import CHANGING, CREATING, READING
 from services.api.idempotency.creation import CreationDep
 from services.api.keys import service
 from services.api.keys.repository import read_keys
@@ -25,7 +25,7 @@ router = APIRouter(tags=["keys"])
 KEYS = "/organizations/{organization}/keys"
 
 
-@router.get(KEYS, summary="List keys", responses=describe(*READING))
+@router.get(KEYS, summary="List keys", responses=READING)
 async def list_keys(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, page: PageDep
 ) -> Page[KeyOut]:
@@ -34,13 +34,7 @@ async def list_keys(
     return (await read_keys(session, row, page)).show(KeyOut.of)
 
 
-@router.post(
-    KEYS,
-    summary="Make a key",
-    status_code=HTTPStatus.CREATED,
-    response_model=NewKeyOut,
-    responses=describe(*CREATING),
-)
+@router.post(KEYS, summary="Make a key", status_code=HTTPStatus.CREATED, response_model=NewKeyOut, responses=CREATING)
 async def create_key(
     organization: OrganizationID, body: KeyIn, principal: PrincipalDep, clock: ClockDep, creation: CreationDep
 ) -> Response:
@@ -53,9 +47,7 @@ async def create_key(
     )
 
 
-@router.delete(
-    KEYS + "/{key}", summary="Revoke a key", status_code=HTTPStatus.NO_CONTENT, responses=describe(*CHANGING)
-)
+@router.delete(KEYS + "/{key}", summary="Revoke a key", status_code=HTTPStatus.NO_CONTENT, responses=CHANGING)
 async def revoke_key(
     organization: OrganizationID,
     key: Annotated[UUID, Path(description="The key's id.")],

@@ -28,11 +28,10 @@ from services.kit.local_time import QUARTER, local_day, time_zone_named
 
 router = APIRouter(tags=["history"])
 
-_ERRORS = describe(*READING)
 Bucket = Annotated[Literal[Size.QUARTER, Size.HOUR], Query(description="Length of a bucket.", examples=["15m"])]
 
 
-@router.get("/stores/{store}/occupancy", summary="Occupancy of a store", responses=_ERRORS)
+@router.get("/stores/{store}/occupancy", summary="Occupancy of a store", responses=READING)
 async def occupancy(
     store: StoreID,
     session: SessionDep,
@@ -69,7 +68,7 @@ async def occupancy(
     "/stores/{store}/occupancy/corrections",
     summary="Say how many are inside",
     status_code=HTTPStatus.CREATED,
-    responses=_ERRORS | describe(HTTPStatus.TOO_MANY_REQUESTS),
+    responses=READING | describe(HTTPStatus.TOO_MANY_REQUESTS),
     dependencies=[ChangeCounted],
 )
 async def correct_occupancy(

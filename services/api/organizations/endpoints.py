@@ -13,7 +13,7 @@ from services.api.auth.writing import EditDep
 from services.api.dependencies import OrganizationID, SessionDep
 from services.api.http.etags import tagged
 from services.api.http.pagination import Page, PageDep
-from services.api.http.problems import CHANGING, CREATING, READING, describe
+from services.api.http.problems import CHANGING, CREATING, READING
 from services.api.idempotency.creation import CreationDep
 from services.api.organizations import service
 from services.api.organizations.schemas import OrganizationIn, OrganizationOut, OrganizationPatch
@@ -21,7 +21,7 @@ from services.api.organizations.schemas import OrganizationIn, OrganizationOut, 
 router = APIRouter(tags=["organizations"])
 
 
-@router.get("/organizations", summary="List organizations", responses=describe(*READING))
+@router.get("/organizations", summary="List organizations", responses=READING)
 async def list_organizations(session: SessionDep, principal: PrincipalDep, page: PageDep) -> Page[OrganizationOut]:
     """Organizations that you may see, ordered by id."""
     return (await readable_organizations(session, principal, page)).show(OrganizationOut.of)
@@ -32,7 +32,7 @@ async def list_organizations(session: SessionDep, principal: PrincipalDep, page:
     summary="Make an organization",
     status_code=HTTPStatus.CREATED,
     response_model=OrganizationOut,
-    responses=describe(*CREATING),
+    responses=CREATING,
 )
 async def create_organization(body: OrganizationIn, principal: PrincipalDep, creation: CreationDep) -> Response:
     """Requires a superadmin."""
@@ -41,7 +41,7 @@ async def create_organization(body: OrganizationIn, principal: PrincipalDep, cre
     )
 
 
-@router.get("/organizations/{organization}", summary="See an organization", responses=describe(*READING))
+@router.get("/organizations/{organization}", summary="See an organization", responses=READING)
 async def show_organization(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, response: Response
 ) -> OrganizationOut:
@@ -49,7 +49,7 @@ async def show_organization(
     return tagged(response, OrganizationOut.of(await readable_organization(session, principal, organization)))
 
 
-@router.patch("/organizations/{organization}", summary="Change an organization", responses=describe(*CHANGING))
+@router.patch("/organizations/{organization}", summary="Change an organization", responses=CHANGING)
 async def change_organization(organization: OrganizationID, body: OrganizationPatch, edit: EditDep) -> OrganizationOut:
     """Requires the admin role."""
     return await edit.apply(service.change, organization, body)
@@ -59,7 +59,7 @@ async def change_organization(organization: OrganizationID, body: OrganizationPa
     "/organizations/{organization}",
     summary="Remove an organization",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=describe(*CHANGING),
+    responses=CHANGING,
 )
 async def remove_organization(organization: OrganizationID, edit: EditDep) -> None:
     """Requires a superadmin, and an organization without stores. Its members keep their accounts."""

@@ -14,34 +14,25 @@ from services.kit.network.client_addresses import client_network
 
 router = APIRouter(prefix="/auth", tags=["sign-in"])
 
-_LINK = (
-    HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE,
-)  # fmt: skip
+_INVALID = describe(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE)
+_LINK = _INVALID | describe(HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
 
-@router.post(
-    "/password-resets",
-    summary="Ask for a new password",
-    status_code=HTTPStatus.ACCEPTED,
-    responses=describe(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
-)
+@router.post("/password-resets", summary="Ask for a new password", status_code=HTTPStatus.ACCEPTED, responses=_INVALID)
 async def ask(body: ResetIn, request: Request, resets: PasswordResetsDep) -> ResetAskedOut:
     """Sends a link to the account's address, valid for an hour. The response is the same for every address."""
     await resets.ask(body.email, client_network(request.scope))
     return ResetAskedOut()
 
 
-@router.post("/password-resets/look", summary="See a password reset", responses=describe(*_LINK))
+@router.post("/password-resets/look", summary="See a password reset", responses=_LINK)
 async def look(body: LinkIn, resets: PasswordResetsDep) -> ResetLook:
     """The account whose password a link sets, for its holder."""
     return await resets.look(body.token.get_secret_value())
 
 
 @router.post(
-    "/password-resets/use",
-    summary="Choose a new password",
-    status_code=HTTPStatus.NO_CONTENT,
-    responses=describe(*_LINK),
+    "/password-resets/use", summary="Choose a new password", status_code=HTTPStatus.NO_CONTENT, responses=_LINK
 )
 async def use(body: UseIn, resets: PasswordResetsDep) -> None:
     """Sets a password with the link of a reset, once. All sign-ins of the account end."""
@@ -49,9 +40,7 @@ async def use(body: UseIn, resets: PasswordResetsDep) -> None:
 
 
 @router.post(
-    "/password-strength",
-    summary="Estimate a password",
-    responses=describe(*_LINK, HTTPStatus.TOO_MANY_REQUESTS),
+    "/password-strength", summary="Estimate a password", responses=_LINK | describe(HTTPStatus.TOO_MANY_REQUESTS)
 )
 async def judge(body: StrengthIn, resets: PasswordResetsDep) -> StrengthOut:
     """Estimates how easily a password is guessed, for the holder of a link."""

@@ -33,11 +33,7 @@ async def list_stores(
 
 
 @router.post(
-    "/stores",
-    summary="Make a store",
-    status_code=HTTPStatus.CREATED,
-    response_model=StoreSettings,
-    responses=describe(*CREATING),
+    "/stores", summary="Make a store", status_code=HTTPStatus.CREATED, response_model=StoreSettings, responses=CREATING
 )
 async def create_store(body: StoreIn, principal: PrincipalDep, creation: CreationDep) -> Response:
     """Requires the admin role in the organization."""
@@ -48,21 +44,19 @@ async def create_store(body: StoreIn, principal: PrincipalDep, creation: Creatio
     )
 
 
-@router.get("/stores/{store}", summary="See a store's settings", responses=describe(*READING))
+@router.get("/stores/{store}", summary="See a store's settings", responses=READING)
 async def show_store(store: StoreID, session: SessionDep, principal: PrincipalDep, response: Response) -> StoreSettings:
     """A store's settings. Send the ETag as `If-Match` with a change."""
     return tagged(response, StoreSettings.of(await readable_store(session, principal, store)))
 
 
-@router.patch("/stores/{store}", summary="Change a store", responses=describe(*CHANGING))
+@router.patch("/stores/{store}", summary="Change a store", responses=CHANGING)
 async def change_store(store: StoreID, body: StorePatch, edit: EditDep) -> StoreSettings:
     """Requires the manager role. Another time zone moves the borders of its days, past ones too."""
     return await edit.apply(service.change, store, body)
 
 
-@router.delete(
-    "/stores/{store}", summary="Remove a store", status_code=HTTPStatus.NO_CONTENT, responses=describe(*CHANGING)
-)
+@router.delete("/stores/{store}", summary="Remove a store", status_code=HTTPStatus.NO_CONTENT, responses=CHANGING)
 async def remove_store(store: StoreID, edit: EditDep) -> None:
     """Requires the admin role, and a store without cameras. Its counts are kept."""
     await edit.apply(service.remove, store)

@@ -23,7 +23,7 @@ from services.api.auth.sign_ins import repository as sign_ins
 from services.api.auth.visitor import address_of
 from services.api.auth.writing import WritingDep
 from services.api.dependencies import ClockDep, SessionDep, SessionsDep, SettingsDep, WritableDep
-from services.api.http.problems import Conflict, Forbidden, Invalid, NotFound, Unauthorized, describe
+from services.api.http.problems import SIGNED_IN, Conflict, Forbidden, Invalid, NotFound, Unauthorized, describe
 from services.api.transaction import committing
 from services.kit.database.account_tables import User
 from services.kit.logs import logger
@@ -33,14 +33,7 @@ router = APIRouter(tags=["sign-in"])
 FRESH = timedelta(minutes=10)
 """Age of a sign-in up to which a second factor can be set up without the password."""
 MINE = "/auth/second-factor"
-STATUSES = (
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.TOO_MANY_REQUESTS,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
+_ERRORS = SIGNED_IN | describe(HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS)
 
 log = logger()
 
@@ -106,7 +99,7 @@ class Reauthentication:
 ReauthenticationDep = Annotated[Reauthentication, Depends(Reauthentication)]
 
 
-@router.get(MINE, summary="See your second factor", responses=describe(*STATUSES))
+@router.get(MINE, summary="See your second factor", responses=_ERRORS)
 async def show_second_factor(principal: PrincipalDep, session: SessionDep, settings: SettingsDep) -> SecondFactorOut:
     """Your second factor, if you have one, and the organizations that require it."""
     user = await _person(session, principal)
@@ -120,7 +113,7 @@ async def show_second_factor(principal: PrincipalDep, session: SessionDep, setti
     )
 
 
-@router.post(MINE, summary="Begin a second factor", responses=describe(*STATUSES))
+@router.post(MINE, summary="Begin a second factor", responses=_ERRORS)
 async def begin_second_factor(
     body: BeginIn, owner: ReauthenticationDep, second_factors: SecondFactorsDep, writable: WritableDep, clock: ClockDep
 ) -> BegunOut:
@@ -141,7 +134,7 @@ async def begin_second_factor(
     return BegunOut(secret=secret, uri=uri, qr=picture)
 
 
-@router.post(MINE + "/confirm", summary="Confirm your second factor", responses=describe(*STATUSES))
+@router.post(MINE + "/confirm", summary="Confirm your second factor", responses=_ERRORS)
 async def confirm_second_factor(
     body: CodeIn,
     principal: PrincipalDep,
@@ -161,7 +154,7 @@ async def confirm_second_factor(
     return RecoveryCodesOut(recovery_codes=codes)
 
 
-@router.post(MINE + "/recovery-codes", summary="Draw new recovery codes", responses=describe(*STATUSES))
+@router.post(MINE + "/recovery-codes", summary="Draw new recovery codes", responses=_ERRORS)
 async def draw_recovery_codes(body: ProofIn, owner: ReauthenticationDep, writable: WritableDep) -> RecoveryCodesOut:
     """Replaces your recovery codes with ten new ones, shown this once."""
     user = await owner.user()
@@ -175,10 +168,7 @@ async def draw_recovery_codes(body: ProofIn, owner: ReauthenticationDep, writabl
 
 
 @router.post(
-    MINE + "/remove",
-    summary="Turn your second factor off",
-    status_code=HTTPStatus.NO_CONTENT,
-    responses=describe(*STATUSES),
+    MINE + "/remove", summary="Turn your second factor off", status_code=HTTPStatus.NO_CONTENT, responses=_ERRORS
 )
 async def remove_second_factor(
     body: ProofIn, principal: PrincipalDep, owner: ReauthenticationDep, writing: WritingDep, settings: SettingsDep
@@ -204,7 +194,7 @@ async def remove_second_factor(
     "/users/{user}/second-factor",
     summary="Remove a lost second factor",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=describe(*STATUSES, HTTPStatus.NOT_FOUND),
+    responses=_ERRORS | describe(HTTPStatus.NOT_FOUND),
 )
 async def remove_lost_second_factor(
     user: Annotated[UUID, Path(description="The user's id.")], principal: PrincipalDep, writing: WritingDep

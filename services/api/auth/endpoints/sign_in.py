@@ -20,21 +20,15 @@ from services.api.auth.visitor import address_of, visitor_of
 from services.api.auth.writing import WritingDep
 from services.api.clock import Clock
 from services.api.dependencies import ClockDep, OutboxDep, SessionDep, SessionsDep, SettingsDep
-from services.api.http.problems import Forbidden, Unauthorized, describe
+from services.api.http.problems import SIGNED_IN, Forbidden, Unauthorized, describe
 
 router = APIRouter(prefix="/auth", tags=["sign-in"])
 well_known = APIRouter(tags=["sign-in"])
 
+_WITH_PASSWORD = SIGNED_IN | describe(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS)
 
-@router.post(
-    "/sign-in",
-    summary="Sign in",
-    response_model=TokensOut | None,
-    responses=describe(
-        HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
-)  # fmt: skip
+
+@router.post("/sign-in", summary="Sign in", response_model=TokensOut | None, responses=_WITH_PASSWORD)
 async def sign_in(
     body: SignInIn, request: Request, response: Response, sign_ins: SignInsDep, clock: ClockDep
 ) -> TokensOut | None:
@@ -57,9 +51,7 @@ async def sign_in(
     "/refresh",
     summary="Stay signed in",
     response_model=TokensOut | None,
-    responses=describe(
-        HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE
-    ),
+    responses=SIGNED_IN | describe(HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 async def refresh(
     request: Request,
@@ -82,12 +74,7 @@ async def refresh(
     return None
 
 
-@router.post(
-    "/sign-out",
-    summary="Sign out",
-    status_code=HTTPStatus.NO_CONTENT,
-    responses=describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE),
-)
+@router.post("/sign-out", summary="Sign out", status_code=HTTPStatus.NO_CONTENT, responses=SIGNED_IN)
 async def sign_out(request: Request, response: Response, principal: PrincipalDep, sign_ins: SignInsDep) -> None:
     """Ends this sign-in at once, and its live streams within seconds. The browser stays trusted."""
     cookie = cookies.read(request, cookies.REFRESH)
@@ -98,10 +85,7 @@ async def sign_out(request: Request, response: Response, principal: PrincipalDep
 
 
 @router.post(
-    "/sign-out-everywhere",
-    summary="Sign out everywhere",
-    status_code=HTTPStatus.NO_CONTENT,
-    responses=describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE),
+    "/sign-out-everywhere", summary="Sign out everywhere", status_code=HTTPStatus.NO_CONTENT, responses=SIGNED_IN
 )
 async def sign_out_everywhere(
     request: Request, response: Response, principal: PrincipalDep, sign_ins: SignInsDep
@@ -132,15 +116,7 @@ async def show_me(principal: PrincipalDep, session: SessionDep, settings: Settin
     )
 
 
-@router.post(
-    "/password",
-    summary="Change your password",
-    status_code=HTTPStatus.NO_CONTENT,
-    responses=describe(
-        HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
-)  # fmt: skip
+@router.post("/password", summary="Change your password", status_code=HTTPStatus.NO_CONTENT, responses=_WITH_PASSWORD)
 async def change_password(
     body: PasswordIn,
     request: Request,
