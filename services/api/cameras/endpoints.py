@@ -13,7 +13,7 @@ from services.api.access.repository import readable_camera, readable_store
 from services.api.auth.dependencies import PrincipalDep
 from services.api.auth.writing import EditDep
 from services.api.cameras import service
-from services.api.cameras.dependencies import CameraTestsDep
+from services.api.cameras.camera_test import CameraTestsDep
 from services.api.cameras.health import HealthPage, period, read_health
 from services.api.cameras.preview import newest_picture
 from services.api.cameras.schemas import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated
@@ -17,6 +16,7 @@ from services.api.counts.buckets import day_buckets
 from services.api.counts.schemas import DayCounts, DayTotals, Now, Period
 from services.api.database import driver
 from services.api.dependencies import ClockDep, SessionDep, StoreID
+from services.api.history.footfall import sums
 from services.api.history.period import FIRST_DAY, LAST_DAY, DateRange, Size
 from services.api.history.repository import By as HistoryBy
 from services.api.history.repository import CountSelection, Row, Span, read_buckets
@@ -75,10 +75,7 @@ def _now(counts: Counts) -> Now:
 
 
 def _totals(rows: Sequence[Row]) -> DayTotals:
-    lines: defaultdict[tuple[str, ...], tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for row in rows:
-        ins, outs = lines[row.series]
-        lines[row.series] = ins + row.ins, outs + row.outs
+    lines = sums(rows, lambda row: row.series)
     return DayTotals(
         in_=sum(ins for ins, _ in lines.values()),
         out=sum(outs for _, outs in lines.values()),

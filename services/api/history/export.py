@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import timedelta
 
 import asyncpg
 
-from services.api.history.footfall import common_zone
-from services.api.history.period import DateRange, Key, Size, slots
+from services.api.history.footfall import common_zone, sums
+from services.api.history.period import DateRange, Size, slots
 from services.api.history.repository import SERIES, By, CountSelection, Span, copy_crossings, read_ahead, read_buckets
 from services.kit.database.tables import Store
 from services.kit.local_time import DAY, OffsetPeriod, offset_periods, time_zone_named
@@ -48,14 +47,11 @@ async def footfall_csv(
     (whole,) = await read_buckets(connection, reading, [Span(period)], Size.MONTH, by)
     series = sorted({row.series for row in whole})
     for piece in _pieces(period, size):
-        sums: defaultdict[tuple[tuple[str, ...], Key], list[int]] = defaultdict(lambda: [0, 0])
         (rows,) = await read_buckets(connection, reading, [Span(piece)], size, by)
-        for row in rows:
-            sums[row.series, row.key][0] += row.ins
-            sums[row.series, row.key][1] += row.outs
+        counts = sums(rows, lambda row: (row.series, row.key))
         places = slots(piece, size, common_zone(reading.stores))
         yield _lines(
-            (place.start.isoformat(), place.end.isoformat(), place.label, *_names(by, names), *sums[names, place.key])
+            (place.start.isoformat(), place.end.isoformat(), place.label, *_names(by, names), *counts[names, place.key])
             for names in (series or [()] if by is By.TOTAL else series)
             for place in places
         )

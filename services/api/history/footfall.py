@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from services.api.history.period import Against, DateRange, Key, Size, TimeSlot, hour_of, slots
+from services.api.history.period import Against, DateRange, Size, TimeSlot, hour_of, slots
 from services.api.history.repository import SERIES, By, CountSelection, Part, Row, Span, read_buckets, read_peak
 from services.api.history.schemas import BucketOut, ComparedOut, FootfallOut, SeriesOut, SoFarOut, UntilOut
 from services.kit.database.tables import Store
 from services.kit.local_time import quarter_of, time_zone_named
+
+Group = TypeVar("Group")
 
 
 async def read_footfall(
@@ -61,6 +64,15 @@ async def read_peak_hour(
     """Read the local hour with the most INs, the first of equals; None without an IN."""
     row = await read_peak(connection, reading, period)
     return None if row is None else _bucket_out(hour_of(row.key, common_zone(reading.stores)), row.ins, row.outs)
+
+
+def sums(rows: Iterable[Row], key: Callable[[Row], Group]) -> defaultdict[Group, tuple[int, int]]:
+    """INs and OUTs of rows by a key of theirs; 0 where there is no row."""
+    counts: defaultdict[Group, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for row in rows:
+        ins, outs = counts[key(row)]
+        counts[key(row)] = ins + row.ins, outs + row.outs
+    return counts
 
 
 def common_zone(stores: Sequence[Store]) -> ZoneInfo | None:
@@ -113,11 +125,8 @@ def _series(names: dict[str, str], places: Sequence[TimeSlot], rows: Sequence[Ro
 
 
 def _buckets(places: Sequence[TimeSlot], rows: Iterable[Row]) -> list[BucketOut]:
-    sums: defaultdict[Key, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for row in rows:
-        ins, outs = sums[row.key]
-        sums[row.key] = ins + row.ins, outs + row.outs
-    return [_bucket_out(place, *sums.get(place.key, (0, 0))) for place in places]
+    counts = sums(rows, lambda row: row.key)
+    return [_bucket_out(place, *counts[place.key]) for place in places]
 
 
 def _compared(
@@ -151,10 +160,7 @@ def _until(where: ZoneInfo | None, span: Span, rows: Iterable[Row]) -> UntilOut:
 
 
 def _sums(rows: Iterable[Row]) -> tuple[int, int]:
-    ins = outs = 0
-    for row in rows:
-        ins, outs = ins + row.ins, outs + row.outs
-    return ins, outs
+    return sums(rows, lambda _: None)[None]
 
 
 def _bucket_out(place: TimeSlot, ins: int, outs: int) -> BucketOut:

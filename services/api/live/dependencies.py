@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.dependencies import BusDep, ClockDep, SettingsDep, component
+from services.api.access.principal import Principal
+from services.api.auth.dependencies import AuthenticatorDep, HoldDep, PrincipalDep
+from services.api.dependencies import BusDep, ClockDep, SessionsDep, SettingsDep, component
 from services.api.live import messages
 from services.api.live.feed import LiveFeed
 from services.api.live.hub import Hub, Listener
 from services.api.live.stream import LiveStream, RightsCheck
+from services.api.quotas import QuotaKind
 
 HubDep = Annotated[Hub, component("hub")]
 FeedDep = Annotated[LiveFeed, component("feed")]
@@ -21,12 +25,28 @@ FeedDep = Annotated[LiveFeed, component("feed")]
 
 @dataclass(frozen=True, slots=True)
 class StreamOpener:
-    """Opens live streams for listeners that have joined the hub."""
+    """Opens live streams for the principal of a request."""
 
+    principal: PrincipalDep
+    authenticator: AuthenticatorDep
+    sessions: SessionsDep
     hub: HubDep
+    feed: FeedDep
     bus: BusDep
     settings: SettingsDep
     clock: ClockDep
+    hold: HoldDep
+
+    @contextmanager
+    def share(self, organization: str) -> Iterator[ExitStack]:
+        """A part of the quota of streams, released at the end unless a stream has taken it over."""
+        with ExitStack() as share:
+            share.enter_context(self.hold(QuotaKind.STREAM, organization))
+            yield share
+
+    async def ask_again(self, check: Callable[[AsyncSession, Principal], Awaitable[None]]) -> None:
+        """Check the rights that the principal has now; see `Authenticator.ask_again`."""
+        await self.authenticator.ask_again(self.principal, check)
 
     async def open(
         self,

@@ -15,8 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.auth.dependencies import JudgeDep, PasswordsDep
 from services.api.auth.limits.rates import take
-from services.api.auth.passwords.change_notice import put_change_notice
-from services.api.auth.passwords.choosing import prove
+from services.api.auth.passwords.choosing import prove, put_change_notice
 from services.api.auth.passwords.hashing import checked_length
 from services.api.auth.passwords.strength import Strength
 from services.api.auth.repository import find_user, find_user_by_email

@@ -9,8 +9,7 @@ from fastapi import APIRouter, Body, Request, Response
 
 from services.api.auth import cookies, repository
 from services.api.auth.dependencies import JudgeDep, PasswordsDep, PrincipalDep, SigningKeysDep, SignInsDep
-from services.api.auth.passwords.change_notice import put_change_notice
-from services.api.auth.passwords.choosing import put_password
+from services.api.auth.passwords.choosing import put_change_notice, put_password
 from services.api.auth.rights import rights_of
 from services.api.auth.schemas import KeySetOut, MeOut, PasswordIn, RefreshIn, SignInIn, TokensOut
 from services.api.auth.second_factor import repository as second_factors

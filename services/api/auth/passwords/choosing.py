@@ -1,8 +1,8 @@
-"""Sets passwords of accounts."""
+"""Sets passwords of accounts, and tells their owners."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -12,7 +12,12 @@ from services.api.auth.repository import lock_user
 from services.api.auth.second_factor import repository as second_factors
 from services.api.auth.sign_ins import repository as sign_ins
 from services.api.auth.tokens.repository import revoke_keys_of
+from services.api.mail import messages
+from services.api.mail.addresses import is_plain_address
+from services.api.mail.outbox import Outbox
 from services.kit.database.account_tables import User
+
+NOTICE_LIFE = timedelta(days=1)
 
 
 async def prove(session: AsyncSession, user: User, hashed: str, now: datetime) -> None:
@@ -27,9 +32,8 @@ async def prove(session: AsyncSession, user: User, hashed: str, now: datetime) -
     user.verified_at = user.verified_at or now
     await put_password(session, user, hashed, now)
     await sign_ins.end_all(session, user.id)
-    await attempts.forget(
-        session, [attempts.Counter(attempts.account_key(user.email))]
-    )  # attempts of others must not lock the owner out
+    # Attempts of others must not lock the owner out.
+    await attempts.forget(session, [attempts.Counter(attempts.account_key(user.email))])
 
 
 async def put_password(session: AsyncSession, user: User, hashed: str, now: datetime) -> None:
@@ -38,6 +42,12 @@ async def put_password(session: AsyncSession, user: User, hashed: str, now: date
     session.add(user)
     await session.flush()
     await repository.void_resets(session, user, now)
+
+
+def put_change_notice(outbox: Outbox, session: AsyncSession, user: User, now: datetime) -> None:
+    """Send a notice once the transaction is committed, where the account's address can receive mail."""
+    if is_plain_address(user.email):
+        outbox.put(session, user.email, messages.changed(user.name), None, now + NOTICE_LIFE)
 
 
 async def _forget_what_others_may_know(session: AsyncSession, user: User, now: datetime) -> None:
