@@ -63,12 +63,7 @@ SERVICE = Principal("api", everywhere=Role.VIEWER)
 
 
 def require(principal: Principal, organization: str, role: Role) -> None:
-    """Require a role in an organization.
-
-    Raises:
-        Unauthorized: local access without a sign-in, which only reads.
-        Forbidden: the principal's role is lower.
-    """
+    """Require a role in an organization; else Forbidden, or Unauthorized for local access, which only reads."""
     held = principal.role_in(organization)
     if held is not None and held.allows(role):
         return
@@ -78,12 +73,7 @@ def require(principal: Principal, organization: str, role: Role) -> None:
 
 
 def require_superadmin(principal: Principal) -> None:
-    """Require a superadmin.
-
-    Raises:
-        Unauthorized: local access without a sign-in, which only reads.
-        Forbidden: the principal is no superadmin.
-    """
+    """Require a superadmin; else Forbidden, or Unauthorized for local access, which only reads."""
     if principal.superadmin:
         return
     if principal is LOCAL:

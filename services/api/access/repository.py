@@ -1,7 +1,8 @@
 """Access control: every query of an organization's data starts with the functions of this module.
 
-An object of another organization is answered with 404, as if it did not exist; an object that the principal may see
-but not change, with 403. `tests/lint/tenancy.py` proves that no query bypasses this module.
+They raise NotFound (404) for an object of another organization, as if it did not exist; and Forbidden (403) for one
+that the principal may see and, by its role there, may not change. `tests/lint/tenancy.py` proves that no query
+bypasses them.
 """
 
 from __future__ import annotations
@@ -34,12 +35,7 @@ async def readable_stores(
 
 
 async def readable_store(session: AsyncSession, principal: Principal, store: str, role: Role = Role.VIEWER) -> Store:
-    """A store.
-
-    Raises:
-        NotFound: there is no such store, or the principal may not see it.
-        Forbidden: the principal may see it and lacks the role.
-    """
+    """A store; NotFound or Forbidden as above."""
     row = (await session.exec(_stores(principal).where(Store.id == store))).first()
     if row is None:
         raise NotFound(f"There is no store {store!r}. GET /v1/stores lists them.")
@@ -72,12 +68,7 @@ async def present_stores_of(session: AsyncSession, principal: Principal, organiz
 
 
 async def readable_camera(session: AsyncSession, principal: Principal, camera: str, role: Role = Role.VIEWER) -> Camera:
-    """A camera.
-
-    Raises:
-        NotFound: there is no such camera, or the principal may not see it.
-        Forbidden: the principal may see it and lacks the role.
-    """
+    """A camera; NotFound or Forbidden as above."""
     query = select(Camera, Store.organization).where(Camera.store == Store.id, Camera.id == camera, _reached(principal))
     match = (await session.exec(query)).first()
     if match is None:
@@ -95,12 +86,7 @@ async def readable_organizations(session: AsyncSession, principal: Principal, pa
 async def readable_organization(
     session: AsyncSession, principal: Principal, organization: str, role: Role = Role.VIEWER
 ) -> Organization:
-    """An organization.
-
-    Raises:
-        NotFound: there is no such organization, or the principal may not see it.
-        Forbidden: the principal may see it and lacks the role.
-    """
+    """An organization; NotFound or Forbidden as above."""
     query = select(Organization).where(_known(principal), Organization.id == organization)
     row = (await session.exec(query)).first()
     if row is None:

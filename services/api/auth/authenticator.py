@@ -40,14 +40,7 @@ BROWSERS_ONLY = (
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """Finds the principal of a request.
-
-    Attributes:
-        settings: METRICA_LOCAL_ACCESS and METRICA_ADMIN_SECOND_FACTOR.
-        verifier: of access tokens.
-        sessions: for reading users, roles and sign-ins.
-        writable: for recording when keys and sign-ins were last used.
-    """
+    """Finds the principal of a request, and records when keys and sign-ins were last used."""
 
     settings: ApiSettings
     verifier: Verifier

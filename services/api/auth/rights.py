@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access.principal import Role
+from services.api.access.principal import Principal, Role
 from services.api.auth import repository
 from services.api.auth.second_factor import repository as second_factors
+from services.api.http.problems import Forbidden, Unauthorized
 from services.api.settings import ApiSettings
 from services.kit.database.account_tables import User
 
@@ -43,6 +44,21 @@ class Requirements:
 
     def __bool__(self) -> bool:
         return bool(self.organizations) or self.as_superadmin
+
+
+async def person_of(session: AsyncSession, principal: Principal, only_people: str) -> User:
+    """The account of a principal.
+
+    Raises:
+        Forbidden: the principal is not a person; with the detail `only_people`.
+        Unauthorized: the account is disabled.
+    """
+    if principal.user is None:
+        raise Forbidden(only_people)
+    user = await repository.find_user(session, principal.user)
+    if user is None:
+        raise Unauthorized("This account is disabled.")
+    return user
 
 
 async def rights_of(session: AsyncSession, user: User, settings: ApiSettings, *, signed_in_here: bool) -> Rights:

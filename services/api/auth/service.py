@@ -54,12 +54,7 @@ class Known:
 
 
 class SignIns:
-    """Sign-ins of the built-in accounts.
-
-    Args:
-        sessions: of READ COMMITTED transactions.
-        vault: seals the successor of a refresh token.
-    """
+    """Sign-ins of the built-in accounts; the vault seals the successor of a refresh token."""
 
     def __init__(
         self,

@@ -25,9 +25,9 @@ from services.api.cameras.schemas import (
     required_role,
 )
 from services.api.cameras.setup import CameraSetup
-from services.api.http.ids import free_id
 from services.api.http.pagination import Page, PageRequest
 from services.api.http.problems import Invalid, Unavailable
+from services.api.http.repository import free_id
 from services.kit.database.tables import Camera, Store
 from services.kit.network import literal_hosts
 from services.kit.network.source_networks import SourceNetworks

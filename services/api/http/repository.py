@@ -1,7 +1,8 @@
-"""Queries that features share: a page of a list, and ids that are taken."""
+"""Queries that features share: a page of a list, and ids of new objects."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
@@ -11,8 +12,9 @@ from sqlalchemy.sql.elements import Tuple
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
+from contracts.identity import token
 from services.api.http.pagination import PageRequest, Rows, encode_cursor
-from services.api.http.problems import Invalid
+from services.api.http.problems import Conflict, Invalid
 from services.kit.database.tables import Camera, Organization, Store
 
 Row = TypeVar("Row")
@@ -54,9 +56,33 @@ async def read_page(
     return Rows(rows, encode_cursor(" ".join(str(getattr(rows[-1], part.key)) for part in columns)) if more else None)
 
 
-async def is_taken(session: AsyncSession, kind: type[Organization | Store | Camera], wanted: str) -> bool:
-    """Tell whether an object of a kind has an id, of whatever organization."""
-    return await session.get(kind, wanted) is not None
+async def free_id(
+    session: AsyncSession, kind: type[Organization | Store | Camera], requested: str | None, name: str
+) -> str:
+    """An id that is not in use, as requested or derived from the name.
+
+    Ids are unique over all organizations, since subjects and crossings contain them. The response to an id that is
+    taken does not depend on its owner, and reveals nothing of other organizations.
+
+    Args:
+        session: a transaction of `services.api.transaction`, the only one that creates objects at a time.
+        requested: id; None to derive one from the name.
+
+    Raises:
+        Conflict: the requested id is taken, by any organization.
+    """
+    if requested is not None:
+        if await session.get(kind, requested) is not None:
+            raise Conflict(f"The id {requested!r} is taken: choose another, or leave it out.")
+        return requested
+    try:
+        stem = token(name)[:56]
+    except ValueError:
+        stem = kind.__name__.lower()
+    made = stem
+    while await session.get(kind, made) is not None:
+        made = f"{stem}-{secrets.token_hex(3)}"  # a number would reveal how many others there are
+    return made
 
 
 def _bound(after: str, columns: Sequence[InstrumentedAttribute[Any]], read: Callable[[str], object]) -> Tuple:

@@ -24,7 +24,7 @@ from services.kit.database.account_tables import Invitation, Membership, User
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """Accepts invitations, for the holder of a link."""
+    """Accepts invitations, for the holder of a link that `valid_invitation` accepts."""
 
     principal: GuestDep
     sessions: SessionsDep
@@ -34,12 +34,7 @@ class Acceptance:
     clock: ClockDep
 
     async def look(self, token: str) -> InvitationLook:
-        """An invitation, and the step that is needed to accept it.
-
-        Raises:
-            NotFound: no invitation has such a link.
-            Gone: it was accepted, revoked, or has expired.
-        """
+        """An invitation, and the step that is needed to accept it."""
         async with self.sessions() as session:
             row = await valid_invitation(session, token, self.clock())
             user = await find_user_by_email(session, row.email)
@@ -54,8 +49,6 @@ class Acceptance:
         """Make the invited person a member, and an account where there is none.
 
         Raises:
-            NotFound: no invitation has such a link.
-            Gone: it was accepted, revoked, or has expired.
             Invalid: a password has to be chosen, and is missing or easily guessed.
             Unauthorized: the account has an owner, who has to sign in.
             Forbidden: another account is signed in.

@@ -78,9 +78,7 @@ async def make(
     link = Link.draw(Purpose.INVITATION)
     row = Invitation(
         organization=organization.id,
-        email=body.email,
-        name=body.name,
-        role=body.role,
+        **body.model_dump(),
         hash=link.hash,
         invited_by=invited_by,
         inviter=inviter,

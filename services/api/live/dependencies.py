@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -18,6 +18,8 @@ from services.api.live.feed import LiveFeed
 from services.api.live.hub import Hub, Listener
 from services.api.live.stream import LiveStream, RightsCheck
 from services.api.quotas import QuotaKind
+
+Answer = TypeVar("Answer")
 
 HubDep = Annotated[Hub, component("hub")]
 FeedDep = Annotated[LiveFeed, component("feed")]
@@ -44,9 +46,9 @@ class StreamOpener:
             share.enter_context(self.hold(QuotaKind.STREAM, organization))
             yield share
 
-    async def ask_again(self, check: Callable[[AsyncSession, Principal], Awaitable[None]]) -> None:
-        """Check the rights that the principal has now; see `Authenticator.ask_again`."""
-        await self.authenticator.ask_again(self.principal, check)
+    async def ask_again(self, question: Callable[[AsyncSession, Principal], Awaitable[Answer]]) -> Answer:
+        """Answer a question with the rights that the principal has now; see `Authenticator.ask_again`."""
+        return await self.authenticator.ask_again(self.principal, question)
 
     async def open(
         self,

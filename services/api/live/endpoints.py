@@ -68,7 +68,7 @@ async def follow_store(store: StoreID, opener: StreamOpenerDep) -> LiveStream:
 )
 async def follow_organization(organization: OrganizationID, opener: StreamOpenerDep) -> LiveStream:
     """Live counts and statuses of all stores of an organization."""
-    view = OrganizationView(opener.hub, opener.feed, opener.authenticator, opener.clock, opener.principal, organization)
+    view = OrganizationView(opener, organization)
     async with opener.sessions() as session:
         stores = await view.stores(session, opener.principal)
     with opener.share(organization) as share:

@@ -43,8 +43,6 @@ class Outbox:
     """Stores mail, and sends it.
 
     Args:
-        sessions: of READ COMMITTED transactions.
-        vault: seals letters in the database.
         prepare: writes requested letters.
         send: sends a mail; by default through the mail server of the settings.
     """

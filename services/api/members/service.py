@@ -36,12 +36,7 @@ async def change_role(session: AsyncSession, edit: Edit, organization: str, user
 
 
 async def remove(session: AsyncSession, edit: Edit, organization: str, user: UUID) -> None:
-    """Remove a member, and revoke the keys that they made; the account stays.
-
-    Raises:
-        NotFound: there is no such member.
-        Conflict: the organization would have no admin left.
-    """
+    """Remove a member as in `change_role`, and revoke the keys that they made; the account stays."""
     organization_row, _, membership = await _to_change(session, edit, organization, user)
     await _keep_an_admin(session, organization_row, membership, edit.principal)
     await revoke_keys_of(session, user, edit.clock(), organization_row.id)

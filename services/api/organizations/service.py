@@ -8,8 +8,8 @@ from services.api.access.principal import Principal, Role, require_superadmin
 from services.api.access.repository import readable_organization
 from services.api.auth.second_factor import repository as second_factors
 from services.api.auth.writing import Edit
-from services.api.http.ids import free_id
 from services.api.http.problems import Conflict, Forbidden
+from services.api.http.repository import free_id
 from services.api.organizations import repository
 from services.api.organizations.schemas import OrganizationIn, OrganizationOut, OrganizationPatch
 from services.kit.database.tables import Organization

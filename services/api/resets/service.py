@@ -44,7 +44,10 @@ LOOKS = 300
 
 @dataclass(frozen=True, slots=True)
 class PasswordResets:
-    """Password resets, from the request for a link to the new password."""
+    """Password resets, from the request for a link to the new password.
+
+    An unknown link is NotFound; one that was used, revoked or has expired is Gone.
+    """
 
     sessions: SessionsDep
     writable: WritableDep
@@ -70,12 +73,7 @@ class PasswordResets:
         self.outbox.wake()
 
     async def look(self, token: str) -> ResetLook:
-        """The account of a link.
-
-        Raises:
-            NotFound: no reset has such a link.
-            Gone: it was used, or has expired.
-        """
+        """The account of a link."""
         async with self.sessions() as session:
             row, user = await _valid_reset(session, token, self.clock())
             return ResetLook(email=user.email, expires_at=row.expires_at)
@@ -84,8 +82,6 @@ class PasswordResets:
         """Set an account's password, chosen by the holder of a link; all its sign-ins end.
 
         Raises:
-            NotFound: no reset has such a link.
-            Gone: it was used, or has expired.
             Invalid: the password is easily guessed.
         """
         token = body.token.get_secret_value()
@@ -106,8 +102,6 @@ class PasswordResets:
         """Estimate the strength of a password for the account of a link, of a reset or an invitation.
 
         Raises:
-            NotFound: there is no such link.
-            Gone: it was used, revoked, or has expired.
             TooMany: more than `LOOKS` estimates in an hour.
         """
         token, now = body.token.get_secret_value(), self.clock()

@@ -7,8 +7,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.api.access.principal import Role
 from services.api.access.repository import readable_store
 from services.api.auth.writing import Edit
-from services.api.http.ids import free_id
 from services.api.http.problems import Conflict
+from services.api.http.repository import free_id
 from services.api.stores import repository
 from services.api.stores.opening_hours import OpeningHours
 from services.api.stores.schemas import StoreIn, StorePatch, StoreSettings
@@ -19,11 +19,9 @@ async def create(session: AsyncSession, organization: Organization, body: StoreI
     """Create a store in an organization."""
     made = Store(
         id=await free_id(session, Store, body.id, body.name),
-        organization=organization.id,
-        name=body.name,
-        time_zone=body.time_zone,
         opening_hours=_stored_hours(body.opening_hours),
-        capacity=body.capacity,
+        organization=organization.id,
+        **body.model_dump(include={"name", "time_zone", "capacity"}),
     )
     session.add(made)
     return StoreSettings.of(made)

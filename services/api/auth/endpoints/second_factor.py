@@ -12,10 +12,10 @@ import segno
 from fastapi import APIRouter, Depends, Path, Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access.principal import Principal, require_superadmin
+from services.api.access.principal import require_superadmin
 from services.api.auth import repository as users
 from services.api.auth.dependencies import PrincipalDep, SecondFactorsDep, SignInsDep
-from services.api.auth.rights import requirements_of
+from services.api.auth.rights import person_of, requirements_of
 from services.api.auth.schemas import BeginIn, BegunOut, CodeIn, ProofIn, RecoveryCodesOut, SecondFactorOut
 from services.api.auth.second_factor import factors, repository
 from services.api.auth.second_factor.removal import remove_and_sign_out
@@ -23,7 +23,7 @@ from services.api.auth.sign_ins import repository as sign_ins
 from services.api.auth.visitor import address_of
 from services.api.auth.writing import WritingDep
 from services.api.dependencies import ClockDep, SessionDep, SessionsDep, SettingsDep, WritableDep
-from services.api.http.problems import SIGNED_IN, Conflict, Forbidden, Invalid, NotFound, Unauthorized, describe
+from services.api.http.problems import SIGNED_IN, Conflict, Forbidden, Invalid, NotFound, describe
 from services.api.transaction import committing
 from services.kit.database.account_tables import User
 from services.kit.logs import logger
@@ -33,6 +33,7 @@ router = APIRouter(tags=["sign-in"])
 FRESH = timedelta(minutes=10)
 """Age of a sign-in up to which a second factor can be set up without the password."""
 MINE = "/auth/second-factor"
+_ONLY_PEOPLE = "Only people have second factors."
 _ERRORS = SIGNED_IN | describe(HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS)
 
 log = logger()
@@ -57,7 +58,7 @@ class Reauthentication:
             Unauthorized: the account is disabled.
         """
         async with self.sessions() as session:
-            user = await _person(session, self.principal)
+            user = await person_of(session, self.principal, _ONLY_PEOPLE)
         if self.principal.sign_in is None:
             raise Forbidden("You sign in elsewhere: a second factor is set up there.")
         return user
@@ -102,7 +103,7 @@ ReauthenticationDep = Annotated[Reauthentication, Depends(Reauthentication)]
 @router.get(MINE, summary="See your second factor", responses=_ERRORS)
 async def show_second_factor(principal: PrincipalDep, session: SessionDep, settings: SettingsDep) -> SecondFactorOut:
     """Your second factor, if you have one, and the organizations that require it."""
-    user = await _person(session, principal)
+    user = await person_of(session, principal, _ONLY_PEOPLE)
     row, requirements = await repository.find(session, user.id), await requirements_of(session, user, settings)
     return SecondFactorOut(
         on=row is not None,
@@ -206,12 +207,3 @@ async def remove_lost_second_factor(
     async with writing.transaction() as session:
         if not await remove_and_sign_out(session, user):
             raise NotFound(f"The user {user} has no second factor.")
-
-
-async def _person(session: AsyncSession, principal: Principal) -> User:
-    if principal.user is None:
-        raise Forbidden("Only people have second factors.")
-    user = await users.find_user(session, principal.user)
-    if user is None:
-        raise Unauthorized("This account is disabled.")
-    return user

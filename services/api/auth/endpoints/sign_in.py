@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Request, Response
 from services.api.auth import cookies, repository
 from services.api.auth.dependencies import JudgeDep, PasswordsDep, PrincipalDep, SigningKeysDep, SignInsDep
 from services.api.auth.passwords.choosing import put_change_notice, put_password
-from services.api.auth.rights import rights_of
+from services.api.auth.rights import person_of, rights_of
 from services.api.auth.schemas import KeySetOut, MeOut, PasswordIn, RefreshIn, SignInIn, TokensOut
 from services.api.auth.second_factor import repository as second_factors
 from services.api.auth.sign_ins.repository import end_all
@@ -24,6 +24,7 @@ from services.api.http.problems import SIGNED_IN, Forbidden, Unauthorized, descr
 router = APIRouter(prefix="/auth", tags=["sign-in"])
 well_known = APIRouter(tags=["sign-in"])
 
+_ONLY_PEOPLE = "Only people have passwords."
 _WITH_PASSWORD = SIGNED_IN | describe(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS)
 
 
@@ -129,20 +130,14 @@ async def change_password(
     clock: ClockDep,
 ) -> None:
     """Requires the present password. All your other sign-ins end."""
-    if principal.user is None:
-        raise Forbidden("Only people have passwords.")
     async with sessions() as session:
-        user = await repository.find_user(session, principal.user)
-    if user is None:
-        raise Unauthorized("This account is disabled.")
+        user = await person_of(session, principal, _ONLY_PEOPLE)
     await sign_ins.check_password(user, body.present.get_secret_value(), address_of(request), principal.sign_in)
     new = body.new.get_secret_value()
     await judge.refuse_weak(new, (user.email, user.name), where="new")
     hashed = await passwords.hash(new)
     async with writing.transaction() as session:
-        user = await repository.find_user(session, principal.user)
-        if user is None:
-            raise Unauthorized("This account is disabled.")
+        user = await person_of(session, principal, _ONLY_PEOPLE)
         await put_password(session, user, hashed, clock())
         await end_all(session, user.id, but=principal.sign_in)
         put_change_notice(outbox, session, user, clock())

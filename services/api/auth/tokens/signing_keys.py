@@ -34,8 +34,6 @@ class SigningKeys:
     """Signs tokens, and finds the public keys of tokens that any replica signed.
 
     Args:
-        sessions: of READ COMMITTED transactions.
-        clock: gives the creation time of a new key.
         monotonic: a clock, seconds, which limits searches for unknown keys.
     """
 

@@ -56,10 +56,7 @@ async def own_counter(
 
 
 async def trust(session: AsyncSession, user: UUID, present: str | None, now: datetime) -> tuple[UUID, str]:
-    """Trust a browser for a user who has just signed in there.
-
-    Args:
-        present: value of the browser's cookie; None if it has none.
+    """Trust a browser, with the present value of its cookie, for a user who has just signed in there.
 
     Returns:
         Id of the device, and the new value of its cookie.
