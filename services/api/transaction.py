@@ -35,7 +35,6 @@ async def writing(sessions: Sessions, who: str, clock: Clock = utc_now) -> Async
     Args:
         sessions: of READ COMMITTED transactions, in which a statement sees the previous writer's commit.
         who: author of the changes in the audit log.
-        clock: gives their time.
     """
     async with committing(sessions) as session:
         connection = await session.connection()
@@ -48,12 +47,7 @@ async def writing(sessions: Sessions, who: str, clock: Clock = utc_now) -> Async
 
 @asynccontextmanager
 async def writing_at(database_url: str, who: str = COMMAND_LINE) -> AsyncIterator[AsyncSession]:
-    """The same from another process, such as the command line; the API is notified, too.
-
-    Args:
-        database_url: postgresql://user:password@host:port/database
-        who: author of the changes in the audit log.
-    """
+    """The same from another process, such as the command line; the API is notified, too."""
     engine = open_engine(database_url, isolation_level="READ COMMITTED", poolclass=NullPool)
     try:
         async with writing(open_sessions(engine), who) as session:

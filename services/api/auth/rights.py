@@ -24,7 +24,6 @@ class Rights:
     """A user's rights.
 
     Attributes:
-        superadmin: has all rights.
         waiting: organizations whose role is withheld for lack of a second factor.
         superadmin_waits: the rights of a superadmin are withheld for lack of one.
     """

@@ -47,7 +47,6 @@ class CameraTests:
 
         Args:
             organization: for the quota, and for ingest's turns, which organizations take alternately.
-            address: in the clear, or sealed.
             trusted: whether it may reach this machine itself.
 
         Raises:

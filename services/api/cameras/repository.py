@@ -56,7 +56,6 @@ async def write_camera(session: AsyncSession, setup: CameraSetup, vault: Vault, 
     """Create or change a camera of an existing store. Returns its revision.
 
     Args:
-        session: a transaction of `services.api.transaction`.
         trusted: whether a superadmin or the operator chose the address; None leaves it as it was.
     """
     camera = await session.get(Camera, setup.camera)

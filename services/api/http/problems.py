@@ -169,10 +169,11 @@ def describe(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
 
 
 SIGNED_IN = describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE)
+ANYBODY = describe(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE)
 READING = SIGNED_IN | describe(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 CREATING = READING | describe(HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS)
 CHANGING = CREATING | describe(HTTPStatus.PRECONDITION_FAILED)
-"""Error responses of routes that take a sign-in, and of those that read, create and change."""
+"""Error responses of routes with and without a sign-in, and of those that read, create and change."""
 
 
 def answer(

@@ -59,10 +59,8 @@ class Creation:
         """Create an object and store the response in one transaction, or return the stored response.
 
         Args:
-            may: finds the object's place, and raises where the principal may not create it now, even if a response is
-                stored.
-            make: creates the object there in a transaction of `services.api.transaction`, and returns the response's
-                body.
+            may: finds the object's place; raises where the principal may not create it now, a stored response or not.
+            make: creates the object there, and returns the response's body.
             tagged: whether the response has an ETag.
 
         Raises:

@@ -14,7 +14,7 @@ from services.api.auth.dependencies import PrincipalDep
 from services.api.auth.writing import WritingDep
 from services.api.dependencies import ClockDep, OrganizationID, OutboxDep, SessionDep, SettingsDep
 from services.api.http.pagination import Page, PageDep
-from services.api.http.problems import CREATING, READING, describe
+from services.api.http.problems import ANYBODY, CREATING, READING, describe
 from services.api.idempotency.creation import CreationDep
 from services.api.invitations import service
 from services.api.invitations.accepting import AcceptanceDep
@@ -33,13 +33,7 @@ links = APIRouter(prefix="/auth/invitations", tags=["sign-in"])
 
 INVITATIONS = "/organizations/{organization}/invitations"
 InvitationID = Annotated[UUID, Path(description="The invitation's id.")]
-_LINK = describe(
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.GONE,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
+_LINK = ANYBODY | describe(HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN)
 
 
 @router.get(INVITATIONS, summary="List invitations", responses=READING)

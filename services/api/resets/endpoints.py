@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request
 
-from services.api.http.problems import describe
+from services.api.http.problems import ANYBODY, describe
 from services.api.invitations.schemas import LinkIn
 from services.api.resets.schemas import ResetAskedOut, ResetIn, ResetLook, StrengthIn, StrengthOut, UseIn
 from services.api.resets.service import PasswordResetsDep
@@ -14,11 +14,10 @@ from services.kit.network.client_addresses import client_network
 
 router = APIRouter(prefix="/auth", tags=["sign-in"])
 
-_INVALID = describe(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE)
-_LINK = _INVALID | describe(HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+_LINK = ANYBODY | describe(HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
 
-@router.post("/password-resets", summary="Ask for a new password", status_code=HTTPStatus.ACCEPTED, responses=_INVALID)
+@router.post("/password-resets", summary="Ask for a new password", status_code=HTTPStatus.ACCEPTED, responses=ANYBODY)
 async def ask(body: ResetIn, request: Request, resets: PasswordResetsDep) -> ResetAskedOut:
     """Sends a link to the account's address, valid for an hour. The response is the same for every address."""
     await resets.ask(body.email, client_network(request.scope))

@@ -40,7 +40,6 @@ async def revoke_keys_of(
     """Revoke the API keys that a user made and may no longer make. Edge keys stay, since they read nothing.
 
     Args:
-        session: a transaction of `services.api.transaction`.
         organization: restricts it to one organization.
         but: organizations in which the user may still make keys.
     """
