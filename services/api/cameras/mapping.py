@@ -25,7 +25,7 @@ def read_spec(camera: Camera, lines: Iterable[Line]) -> CameraSpec:
     Raises:
         ValueError: they are invalid; `in_words` gives the reason.
     """
-    fields = camera.model_dump()
+    fields = camera.model_dump(exclude={"address"})  # an error of validation may show them
     return CameraSpec.model_validate(
         {**fields, "camera": camera.id, "capture": fields, "lines": [line.model_dump() for line in lines]}
     )
@@ -43,7 +43,7 @@ def read_setup(
         store=store.id,
         store_name=store.name,
         time_zone=store.time_zone,
-        capture=Capture.model_validate(camera.model_dump()),
+        capture=Capture.model_validate(camera.model_dump(include=set(Capture.model_fields))),
         policy_of_sealed=Policy(camera.policy) if camera.policy in set(Policy) else None,
         **camera.model_dump(include=_SAME_NAMES),
     )

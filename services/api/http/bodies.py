@@ -69,8 +69,8 @@ class RowOut(BaseModel):
 
     @classmethod
     def of(cls, row: BaseModel) -> Self:
-        """The schema of a row."""
-        return cls.model_validate(row.model_dump())
+        """The schema of a row. An error of validation shows no other column, such as a hash."""
+        return cls.model_validate(row.model_dump(include=set(cls.model_fields)))
 
 
 def _known(name: str) -> str:

@@ -150,7 +150,7 @@ async def _demos(session: AsyncSession, stores: Sequence[Store]) -> set[str]:
 def _camera_out(record: CameraRecord, statuses: list[Status]) -> CameraOut:
     return CameraOut.model_validate(
         {
-            **record.camera.model_dump(),
+            **record.camera.model_dump(exclude={"address"}),
             "lines": [line.model_dump() for line in record.lines],
             "zones": [zone.model_dump() for zone in record.zones],
             "state": worst(statuses),
