@@ -13,7 +13,9 @@ from contracts.spec import CountingLine, Side, reading_changes
 from infra.local import demo
 from infra.local.errors import LocalError
 from infra.local.options import Options, Points
-from services.api.cameras.repository import CameraSetup, NoSuchCamera, ensure_camera, find_camera, in_words
+from services.api.cameras.mapping import in_words
+from services.api.cameras.repository import NoSuchCamera, ensure_camera, find_camera
+from services.api.cameras.setup import CameraSetup
 from services.kit.vault import Vault
 
 CAMERA, LINE, STORE = "camera", "line", "store"

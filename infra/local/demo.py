@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time
 
 import asyncpg
 
-from services.api.cameras.repository import CameraSetup
+from services.api.cameras.setup import CameraSetup
 from services.kit.local_time import DAY, local_day, time_zone_named
 from services.persistence.demo.seed import DemoHistory, seed_history
 from services.persistence.demo.shops import Shop

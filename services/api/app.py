@@ -72,8 +72,6 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
     """The application. Its background tasks run during its lifespan.
 
     Args:
-        settings: of the API.
-        clock: gives the time.
         engine: of the database, in place of a pool of its own.
     """
     database_url = settings.database_url.get_secret_value()

@@ -45,8 +45,6 @@ def watch(session: AsyncSession, who: str, clock: Clock) -> None:
 
     Args:
         session: newly opened.
-        who: author of the changes.
-        clock: gives their time.
     """
 
     def before_flush(flushing: Session, *_: object) -> None:

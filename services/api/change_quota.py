@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from datetime import datetime, timedelta
 
-from services.api.access import Principal
+from services.api.access.principal import Principal
 from services.api.clock import Clock
 from services.api.http.problems import TooMany
 from services.api.quotas import holder
@@ -20,7 +20,6 @@ class ChangeQuota:
 
     Args:
         most: changes of one principal in `WINDOW`, refused ones included.
-        clock: gives the time.
     """
 
     def __init__(self, most: int, clock: Clock) -> None:

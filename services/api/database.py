@@ -27,7 +27,6 @@ def open_engine(
 
     Args:
         database_url: postgresql://user:password@host:port/database
-        isolation_level: of its transactions.
         poolclass: NullPool keeps no connection open, for tests and short commands.
     """
 

@@ -16,13 +16,13 @@ from nats.errors import Error as NatsError
 from nats.js.errors import BucketNotFoundError, KeyNotFoundError, KeyWrongLastSequenceError, NoKeysError
 from nats.js.kv import KeyValue
 from pydantic import ValidationError
-from sqlmodel import col, select
 
 from contracts.events import State
 from contracts.identity import to_ns, token
 from contracts.spec import CameraSpec, Source, current_key, spec_key
 from contracts.streams import CAMERAS, SOURCES
-from services.api.cameras.repository import in_words, read_spec, renumber
+from services.api.cameras.mapping import in_words, read_spec
+from services.api.cameras.repository import read_all, renumber
 from services.api.cameras.sealing import seal_addresses
 from services.api.clock import Clock
 from services.api.database import CONNECT_TIMEOUT, Sessions
@@ -68,7 +68,7 @@ def project(rows: Sequence[tuple[Camera, Sequence[Line]]]) -> Projected:
     refused: dict[str, str] = {}
     for camera, lines in rows:
         try:
-            spec = read_spec(camera, list(lines))
+            spec = read_spec(camera, lines)
             token(spec.model)  # it becomes the name of a pool of detectors
             source = Source(
                 camera=camera.id,
@@ -119,9 +119,8 @@ class Projection:
         """Seal addresses stored in the clear, compare the buckets with the tables, and write the differences."""
         await seal_addresses(self._writable, self._vault)
         async with self._sessions() as session:
-            cameras = (await session.exec(select(Camera).order_by(col(Camera.id)))).all()
-            lines = (await session.exec(select(Line).order_by(col(Line.camera), col(Line.id)))).all()
-        rows = [(camera, [line for line in lines if line.camera == camera.id]) for camera in cameras]
+            rows = await read_all(session)
+        cameras = [camera for camera, _ in rows]
         projected = project(rows)
         done = Reconciliation()
         specs = await self._bus.js.key_value(CAMERAS.name)

@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from prometheus_client import Counter as Metric
 
-from services.api.access import Principal
+from services.api.access.principal import Principal
 from services.api.http.problems import TooMany, Unavailable
 
 RETRY_AFTER = 10
@@ -67,7 +67,6 @@ class Quotas:
         """Use one while the context lasts. Refuses at once rather than wait.
 
         Args:
-            kind: of the resource.
             principal: the user; without a sign-in, the address takes its place.
             organization: owner of the data, for the organization's limit.
             address: of the client, as `services.kit.network.client_addresses.client_network` returns it.

@@ -14,10 +14,11 @@ import httpx
 
 from contracts.events import Crossing
 from contracts.identity import Direction, to_ns
-from services.api.access import Principal, Role
+from services.api.access.principal import Principal, Role
 from services.api.app import create_app
 from services.api.auth.dependencies import principal
-from services.api.cameras.repository import CameraSetup, ensure_camera
+from services.api.cameras.repository import ensure_camera
+from services.api.cameras.setup import CameraSetup
 from services.api.clock import Clock
 from services.api.settings import ApiSettings
 from services.persistence.writer import Writer

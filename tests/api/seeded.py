@@ -17,7 +17,8 @@ from argon2 import PasswordHasher
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.auth.tokens.access_tokens import own_claims
-from services.api.auth.tokens.api_keys import WORKER, draw_key
+from services.api.auth.tokens.api_keys import draw_key
+from services.api.auth.tokens.repository import WORKER
 from services.api.auth.tokens.signing_keys import make_key
 from services.kit.database.account_tables import ApiKey, Membership, RefreshToken, SigningKey, User
 from services.kit.database.sign_in_tables import SignIn

@@ -19,7 +19,8 @@ from contracts import subjects
 from contracts.events import Counts, Crossing, Status, TrackBox, Tracks
 from contracts.identity import LIVE, Direction, to_ns
 from services.api.app import create_app
-from services.api.cameras.repository import CameraSetup, ensure_camera
+from services.api.cameras.repository import ensure_camera
+from services.api.cameras.setup import CameraSetup
 from services.api.database import open_engine
 from services.api.settings import ApiSettings
 from services.api.state import AppState

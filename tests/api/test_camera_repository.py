@@ -11,16 +11,11 @@ import pytest
 from pydantic import ValidationError
 
 from contracts.spec import Anchor, Side
-from services.api.cameras.repository import (
-    CameraSetup,
-    NoSuchCamera,
-    ensure_camera,
-    find_camera,
-    in_words,
-    list_cameras,
-    remove_camera,
-)
+from services.api.cameras.mapping import in_words, read_spec
+from services.api.cameras.repository import NoSuchCamera, ensure_camera, find_camera, list_cameras, remove_camera
+from services.api.cameras.setup import CameraSetup
 from services.api.transaction import CHANNEL
+from services.kit.database.tables import Camera, Line
 from tests.api.served import VAULT
 
 ENTRANCE = {"id": "entrance", "x1": 0.5, "y1": 0.0, "x2": 0.5, "y2": 1.0}
@@ -213,3 +208,13 @@ async def test_cameras_are_listed_found_and_removed(api_database_url: str) -> No
     for missing in (find_camera, remove_camera):
         with pytest.raises(NoSuchCamera, match="there is no camera 'door'"):
             await missing(api_database_url, "door")
+
+
+def test_the_error_of_an_invalid_camera_holds_no_address() -> None:
+    row = Camera(id="door", store="shop", address="rtsp://eve:secret@10.0.0.5/", model="m", policy="latest")
+    line = Line.model_validate({**ENTRANCE, "camera": "door", "in_side": "right", "anchor": "center"})
+
+    with pytest.raises(ValidationError) as refused:
+        read_spec(row, [line, line])
+
+    assert all("secret" not in str(cause) for cause in refused.value.errors())

@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from contracts.identity import LIVE
-from services.api.history.export import PIECES, crossings_csv, exporting
+from services.api.history.export import PIECES, crossings_csv
 from services.api.history.period import DateRange
+from services.api.history.repository import exporting
 from services.kit.database.tables import Store
 from tests.api.asked import Asked
 from tests.api.served import BROWSER, BUFFER, PATIENCE, Served

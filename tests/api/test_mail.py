@@ -21,7 +21,8 @@ from infra.local.ports import free_port
 from services.api.database import Sessions, open_engine, open_sessions
 from services.api.mail import messages, outbox
 from services.api.mail.messages import Letter
-from services.api.mail.outbox import Outbox, withdraw
+from services.api.mail.outbox import Outbox
+from services.api.mail.repository import withdraw
 from services.api.settings import ApiSettings
 from services.kit.database.account_tables import OutgoingMail
 from services.kit.tasks import cancel_and_wait

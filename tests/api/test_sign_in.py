@@ -14,8 +14,8 @@ import jwt
 import pytest
 
 from services.api.auth.first_admin import ensure_first_admin, set_password
+from services.api.auth.limits.attempts import PER_ACCOUNT, PER_ADDRESS, WINDOW
 from services.api.auth.service import GRACE, REFRESH_LIFE
-from services.api.auth.sign_in_limits import PER_ACCOUNT, PER_ADDRESS, WINDOW
 from services.api.auth.tokens.access_tokens import LEEWAY, LIFE
 from services.kit.settings import ServiceSettings
 from tests.api.seeded import PASSWORD, ROOT, Seed

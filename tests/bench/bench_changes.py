@@ -25,7 +25,8 @@ from contracts.events import Detections
 from contracts.identity import LIVE
 from contracts.spec import Capture, CountingLine
 from infra.local.stack import Stack
-from services.api.cameras.repository import CameraSetup, ensure_camera, remove_camera
+from services.api.cameras.repository import ensure_camera, remove_camera
+from services.api.cameras.setup import CameraSetup
 from tests.support.broker import connected, eventually, settings_of
 from tests.support.onlooker import Onlooker, SeenFrame, onlooking
 

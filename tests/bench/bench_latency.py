@@ -24,7 +24,8 @@ from nats.aio.msg import Msg
 from contracts.events import CROSSING_EVENT, Counts, Crossing, Detections
 from contracts.identity import LIVE
 from infra.local.stack import Stack
-from services.api.cameras.repository import CameraSetup, ensure_camera
+from services.api.cameras.repository import ensure_camera
+from services.api.cameras.setup import CameraSetup
 from services.ingest.sources.simulation import open_simulation
 from tests.api.served import BROWSER
 from tests.support.broker import connected, eventually, settings_of

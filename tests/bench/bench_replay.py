@@ -20,7 +20,8 @@ import psutil
 from contracts.streams import DETECTIONS, Owner
 from contracts.subjects import detections
 from infra.local.stack import Stack
-from services.api.cameras.repository import CameraSetup, ensure_camera
+from services.api.cameras.repository import ensure_camera
+from services.api.cameras.setup import CameraSetup
 from services.cli.replaying.ordered_publish import OrderedPublisher
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings

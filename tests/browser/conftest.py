@@ -28,7 +28,8 @@ from contracts.streams import Owner
 from infra.local.ports import free_port
 from infra.local.processes.nats import NatsServer
 from services.api.auth.first_admin import set_password
-from services.api.cameras.repository import CameraSetup, ensure_camera
+from services.api.cameras.repository import ensure_camera
+from services.api.cameras.setup import CameraSetup
 from services.kit.database.totals import totals
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings

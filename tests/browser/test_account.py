@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from playwright.sync_api import Page, expect
 
-from services.api.access import Role
+from services.api.access.principal import Role
 from services.api.members import user_commands
 from tests.api.mailing import GOOD
 from tests.browser.conftest import Shop

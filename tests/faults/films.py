@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from contracts.identity import to_ns
-from services.api.cameras.repository import CameraSetup
+from services.api.cameras.setup import CameraSetup
 from services.cli.counting.pipeline import Pipeline
 from services.ingest.sources.opening import open_source
 from tests.support.lanes import LINE, MODEL, LaneReader, walkers, write_film

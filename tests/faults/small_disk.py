@@ -15,7 +15,8 @@ import httpx
 
 from infra.local.data_dir import data_dir
 from infra.local.stack import Stack
-from services.api.cameras.repository import CameraSetup, ensure_camera
+from services.api.cameras.repository import ensure_camera
+from services.api.cameras.setup import CameraSetup
 from tests.api.served import BROWSER
 from tests.faults.films import UNHURRIED, count_alone
 from tests.faults.history import difference

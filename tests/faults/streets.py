@@ -18,7 +18,7 @@ from contracts.identity import LIVE, to_ns
 from contracts.streams import DETECTIONS
 from contracts.subjects import ROOT, Kind
 from infra.local.stack import Stack
-from services.api.cameras.repository import CameraSetup
+from services.api.cameras.setup import CameraSetup
 from services.kit.codec import Image
 from tests.faults.mischief import Mischief
 from tests.support.broker import jetstream

@@ -18,7 +18,8 @@ import pytest
 
 from contracts.streams import Owner
 from infra.local.stack import Stack
-from services.api.cameras.repository import CameraSetup, ensure_camera
+from services.api.cameras.repository import ensure_camera
+from services.api.cameras.setup import CameraSetup
 from tests.faults.browser import Browser
 from tests.faults.films import UNHURRIED, Films
 from tests.faults.history import History, difference

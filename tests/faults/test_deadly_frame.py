@@ -12,7 +12,8 @@ import pytest
 from contracts.events import DeadLetter
 from contracts.streams import DLQ, Owner
 from infra.local.stack import Stack
-from services.api.cameras.repository import CameraSetup, ensure_camera
+from services.api.cameras.repository import ensure_camera
+from services.api.cameras.setup import CameraSetup
 from services.kit.nats.dead_letters import HEADER
 from tests.faults.films import FPS, film_camera
 from tests.support.broker import jetstream

@@ -22,7 +22,8 @@ from infra.local.processes.postgres import PostgresServer
 from infra.local.processes.service import Service
 from infra.local.processes.unprivileged import ROOT
 from infra.local.stack import Stack
-from services.api.cameras.repository import CameraSetup, ensure_camera
+from services.api.cameras.repository import ensure_camera
+from services.api.cameras.setup import CameraSetup
 from tests.faults.films import UNHURRIED, count_alone
 from tests.faults.history import History, difference
 from tests.faults.mischief import last_words

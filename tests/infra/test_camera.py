@@ -8,7 +8,8 @@ from contracts.spec import Side
 from infra.local.camera import check, configure_camera, merged
 from infra.local.errors import LocalError
 from infra.local.options import Options
-from services.api.cameras.repository import CameraSetup, find_camera
+from services.api.cameras.repository import find_camera
+from services.api.cameras.setup import CameraSetup
 from services.kit.vault import Vault
 
 RTSP = "rtsp://camera/1"

@@ -9,7 +9,8 @@ import asyncpg
 
 from infra.local.camera import configure_camera
 from infra.local.options import Options
-from services.api.cameras.repository import CameraSetup, find_camera, remove_camera
+from services.api.cameras.repository import find_camera, remove_camera
+from services.api.cameras.setup import CameraSetup
 from services.kit.vault import Vault
 from services.persistence.writer import Writer
 from tests.persistence.builders import crossing

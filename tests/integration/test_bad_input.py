@@ -22,7 +22,8 @@ from contracts.subjects import crossings as crossings_subject
 from contracts.subjects import detections, kept
 from infra.local.ports import free_port
 from infra.local.stack import Stack
-from services.api.cameras.repository import CameraSetup, ensure_camera
+from services.api.cameras.repository import ensure_camera
+from services.api.cameras.setup import CameraSetup
 from services.ingest.sources.simulation import open_simulation
 from services.kit.nats.dead_letters import HEADER
 from tests.api.served import BROWSER

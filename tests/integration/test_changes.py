@@ -11,7 +11,8 @@ import pytest
 from contracts.spec import Capture, CountingLine
 from contracts.streams import DETECTIONS, Owner
 from infra.local.stack import Stack
-from services.api.cameras.repository import CameraSetup, ensure_camera, remove_camera
+from services.api.cameras.repository import ensure_camera, remove_camera
+from services.api.cameras.setup import CameraSetup
 from services.kit.nats.bus import Bus
 from tests.support.broker import connected, eventually, settings_of
 from tests.support.onlooker import Onlooker, SeenFrame, onlooking

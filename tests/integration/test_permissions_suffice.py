@@ -14,7 +14,8 @@ from contracts.subjects import detections
 from infra.local.processes.nats import NatsServer
 from infra.local.processes.service import Service
 from infra.local.stack import Stack
-from services.api.cameras.repository import CameraSetup, ensure_camera, remove_camera
+from services.api.cameras.repository import ensure_camera, remove_camera
+from services.api.cameras.setup import CameraSetup
 from services.ingest.sources.simulation import open_simulation
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings

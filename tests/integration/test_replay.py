@@ -15,7 +15,8 @@ from contracts.identity import LIVE
 from contracts.streams import BUCKETS, DETECTIONS, STREAMS
 from contracts.subjects import detections
 from infra.local.stack import Stack
-from services.api.cameras.repository import CameraSetup, ensure_camera
+from services.api.cameras.repository import ensure_camera
+from services.api.cameras.setup import CameraSetup
 from services.cli.replaying.ordered_publish import OrderedPublisher
 from services.cli.replaying.results import StoredCrossing, between, holds
 from services.kit.nats.bus import Bus

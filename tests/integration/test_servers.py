@@ -16,7 +16,8 @@ from contracts.identity import Direction
 from contracts.streams import Owner
 from contracts.subjects import crossings
 from infra.local.processes.postgres import API, PERSISTENCE
-from services.api.cameras.repository import CameraSetup, ensure_camera
+from services.api.cameras.repository import ensure_camera
+from services.api.cameras.setup import CameraSetup
 from services.kit.nats.bus import Bus
 from services.persistence.app import Persistence, open_pool
 from services.persistence.migrate import upgrade

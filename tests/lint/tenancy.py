@@ -44,17 +44,18 @@ GRANTS = {"Principal", "PrincipalDep", "Store", "Camera", "Organization", "EdgeW
 """Types of parameters that prove a check by `access`."""
 
 EXEMPT = {
-    "access.py": "the module that checks",
-    "cameras/repository.py": "writes for the command line, and for services that have checked access",
+    "access/repository.py": "the module that checks",
+    "cameras/repository.py": "serves the command line, the projection, and services that have checked access",
     "audit_log.py": "records the organization of a change",
-    "projection.py": "projects all cameras into NATS, and serves no request",
-    "cameras/sealing.py": "seals all addresses, and serves no request",
     "auth": "finds the principal, before access is checked",
     "invitations/repository.py:find_by_token": "the token identifies the invited person",
     "invitations/repository.py:may_still_invite": "checks the inviter of an invitation, found by its token",
     "invitations/repository.py:_role": "the same",
+    "invitations/repository.py:organization_of": "the organization of an invitation, found by its token",
     "invitations/repository.py:forget_old": "deletes expired rows of all organizations",
-    "members/user_commands.py": "serves the operator, who has access to the database",
+    "members/repository.py:find_organization": "serves the operator, who has access to the database",
+    "members/repository.py:read_organization_ids": "the same",
+    "members/repository.py:read_all": "the same",
     "counts": "checks access in its endpoints, and passes the store's id on",
     "stores/repository.py:read_versions": "reads versions for listeners, whose access was checked when they joined",
 }
@@ -111,7 +112,7 @@ def _queried(node: ast.expr, function: Function, statements: dict[str, str]) -> 
     if not isinstance(node, ast.Call):
         return
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    is_get = isinstance(node.func, ast.Attribute) and name == "get"
+    is_get = isinstance(node.func, ast.Attribute) and name in {"get", "get_one"}
     if name in _QUERIES or is_get:
         known = {**{table: table for table in TABLES}, **_aliases(function)}
         for argument in node.args[:1] if is_get else node.args:

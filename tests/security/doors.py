@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from sqlalchemy.pool import NullPool
 
 from services.api.app import create_app
-from services.api.auth.sign_in_limits import PER_ACCOUNT
+from services.api.auth.limits.attempts import PER_ACCOUNT
 from services.api.database import open_engine
 from services.api.settings import ApiSettings
 from tests.api.seeded import PASSWORD

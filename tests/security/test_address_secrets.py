@@ -19,8 +19,9 @@ from contracts.probe import Probe, Probed
 from contracts.spec import Source
 from contracts.streams import SOURCES
 from contracts.subjects import PROBE
-from services.api.cameras.repository import CameraSetup, ensure_camera, find_camera, list_cameras
+from services.api.cameras.repository import ensure_camera, find_camera, list_cameras
 from services.api.cameras.schemas import CameraIn
+from services.api.cameras.setup import CameraSetup
 from services.api.projection import Projection
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings

@@ -10,7 +10,7 @@ import asyncpg
 import httpx
 import pytest
 
-from services.api.access import Principal
+from services.api.access.principal import Principal
 from services.api.audit_log import LONGEST_SIDE
 from services.api.change_quota import WINDOW, ChangeQuota
 from services.api.http.problems import TooMany

@@ -110,7 +110,7 @@ def test_secrets_are_drawn_by_the_systems_generator() -> None:
     assert not [one for one in drawn if re.search(r"secrets\.(choice|randbelow|randbits)", one)]
     short = [one for one in drawn if (size := re.search(r"token_\w+\((\d+)\)", one)) and int(size[1]) < 16]
     # A key's prefix says which key is meant, and what ends an id tells two apart: neither lets anybody in.
-    names = ("auth/tokens/api_keys.py", "api/http/ids.py")
+    names = ("auth/tokens/api_keys.py", "api/http/repository.py")
     assert not [one for one in short if "api/" in one and not any(name in one for name in names)]
 
 

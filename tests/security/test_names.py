@@ -6,8 +6,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from services.api.auth.schemas import SignInIn
-from services.api.cameras.repository import CameraSetup, with_tidy_names
 from services.api.cameras.schemas import CameraIn, CameraPatch, LineIn, ProbeIn, ZoneIn
+from services.api.cameras.setup import CameraSetup, with_tidy_names
 from services.api.edge.schemas import EdgeCrossing
 from services.api.http.texts import checked, cleaned, tidy, without_hidden
 from services.api.invitations.schemas import InvitationIn

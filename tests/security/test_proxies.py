@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from pydantic import ValidationError
 
-from services.api.auth.sign_in_limits import PER_ADDRESS
+from services.api.auth.limits.attempts import PER_ADDRESS
 from services.kit.network.client_addresses import network_of
 from services.kit.network.trusted_proxies import ANEW, TrustedProxies, read_proxies
 from services.kit.settings import ServiceSettings

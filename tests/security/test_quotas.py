@@ -13,7 +13,7 @@ import asyncpg
 import httpx
 import pytest
 
-from services.api.access import LOCAL, Principal
+from services.api.access.principal import LOCAL, Principal
 from services.api.history import export_endpoints
 from services.api.http.problems import TooMany, Unavailable
 from services.api.quotas import AllTaken, QuotaKind, Quotas, Shares, UsedUp

@@ -19,7 +19,8 @@ import pytest
 from infra.local.camera import default_line
 from infra.local.errors import LocalError
 from infra.local.stack import Stack
-from services.api.cameras.repository import CameraSetup, ensure_camera
+from services.api.cameras.repository import ensure_camera
+from services.api.cameras.setup import CameraSetup
 from tests.support.broker import eventually
 from tests.support.freezing import freeze, thaw
 from tests.support.record import Row, crossings

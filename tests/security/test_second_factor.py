@@ -16,8 +16,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.api.auth.endpoints.second_factor import FRESH
+from services.api.auth.limits.attempts import PER_ACCOUNT, PER_CODES, WINDOW
 from services.api.auth.second_factor.factors import PENDING_LIFE, RECOVERY_BYTES, RECOVERY_CODES
-from services.api.auth.sign_in_limits import PER_ACCOUNT, PER_CODES, WINDOW
 from services.kit.settings import ServiceSettings
 from tests.api.seeded import PASSWORD, ROOT, Seed
 from tests.api.served import FakeClock, Served, replica

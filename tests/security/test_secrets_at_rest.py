@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from infra.local.stack import ADMIN_EMAIL, Stack
-from services.api.cameras.repository import CameraSetup, ensure_camera
+from services.api.cameras.repository import ensure_camera
+from services.api.cameras.setup import CameraSetup
 
 PASSWORD = "s3cret-of-the-camera"
 ROOT = Path(__file__).parents[2]

@@ -17,14 +17,14 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from services.api.auth import sign_ins
 from services.api.auth.first_admin import set_password
+from services.api.auth.limits.attempts import PER_ACCOUNT, PER_ADDRESS, WINDOW
 from services.api.auth.passwords.hashing import Passwords
 from services.api.auth.service import GRACE
-from services.api.auth.sign_in_limits import PER_ACCOUNT, PER_ADDRESS, WINDOW
+from services.api.auth.sign_ins import repository as sign_ins
 from services.api.auth.tokens.access_tokens import LIFE
-from services.api.auth.trusted_browsers import DEVICE_LIFE
-from services.api.auth.trusted_browsers import PER_ACCOUNT as DEVICES
+from services.api.auth.trusted_browsers.repository import DEVICE_LIFE
+from services.api.auth.trusted_browsers.repository import PER_ACCOUNT as DEVICES
 from tests.api.seeded import PASSWORD, Seed
 from tests.api.served import FakeClock
 from tests.security.doors import (

@@ -13,7 +13,7 @@ from typing import Any
 
 from contracts.identity import to_ns
 from contracts.spec import Capture, CountingLine, Side
-from services.api.cameras.repository import CameraSetup
+from services.api.cameras.setup import CameraSetup
 
 ROOT = Path(__file__).parents[2]
 CAMERA, LINE, STORE = "camera", "line", "store"

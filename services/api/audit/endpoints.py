@@ -6,19 +6,21 @@ from datetime import datetime
 from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from services.api.access import Role, readable_organization
+from services.api.access.principal import Role
+from services.api.access.repository import readable_organization
 from services.api.audit.repository import read_entries
 from services.api.auth.dependencies import PrincipalDep
 from services.api.dependencies import OrganizationID, SessionDep
+from services.api.http.bodies import RowOut
 from services.api.http.pagination import Page, PageDep
-from services.api.http.problems import READING, describe
+from services.api.http.problems import READING
 
 router = APIRouter(tags=["changes"])
 
 
-class ChangeOut(BaseModel):
+class ChangeOut(RowOut):
     """A change of the configuration."""
 
     id: int
@@ -35,11 +37,10 @@ class ChangeOut(BaseModel):
     )
 
 
-@router.get("/organizations/{organization}/changes", summary="List changes", responses=describe(*READING))
+@router.get("/organizations/{organization}/changes", summary="List changes", responses=READING)
 async def list_changes(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, page: PageDep
 ) -> Page[ChangeOut]:
     """The organization's audit log, newest first. Requires the admin role."""
     row = await readable_organization(session, principal, organization, Role.ADMIN)
-    entries, after = await read_entries(session, row, page)
-    return Page(items=[ChangeOut.model_validate(entry.model_dump()) for entry in entries], next=after)
+    return (await read_entries(session, row, page)).show(ChangeOut.of)

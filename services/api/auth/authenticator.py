@@ -10,9 +10,10 @@ from uuid import UUID
 from fastapi import Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import LOCAL, Principal
-from services.api.auth import cookies, repository, sign_ins
+from services.api.access.principal import LOCAL, Principal
+from services.api.auth import cookies, repository
 from services.api.auth.rights import rights_of
+from services.api.auth.sign_ins import repository as sign_ins
 from services.api.auth.tokens.access_tokens import BUILT_IN, Claims, Verifier
 from services.api.auth.tokens.api_keys import (
     EdgeWorker,
@@ -39,15 +40,7 @@ BROWSERS_ONLY = (
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """Finds the principal of a request.
-
-    Attributes:
-        settings: METRICA_LOCAL_ACCESS and METRICA_ADMIN_SECOND_FACTOR.
-        verifier: of access tokens.
-        sessions: for reading users, roles and sign-ins.
-        writable: for recording when keys and sign-ins were last used.
-        clock: gives the time.
-    """
+    """Finds the principal of a request, and records when keys and sign-ins were last used."""
 
     settings: ApiSettings
     verifier: Verifier
@@ -142,7 +135,7 @@ class Authenticator:
         user, now = await repository.find_user(session, principal.user), self.clock()
         ended = principal.until is not None and now >= principal.until
         if principal.sign_in is not None:
-            ended = not await repository.is_signed_in(session, principal.sign_in, principal.user, now)
+            ended = await sign_ins.find(session, principal.sign_in, principal.user, now) is None
         if user is None or ended:
             return None
         rights = await rights_of(session, user, self.settings, signed_in_here=principal.sign_in is not None)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from fastapi import Request, Response
 
 from services.api.auth.signed_in import Entered, Tokens
-from services.api.auth.trusted_browsers import DEVICE_LIFE
+from services.api.auth.trusted_browsers.repository import DEVICE_LIFE
 from services.api.http.problems import Forbidden
 
 ACCESS, REFRESH, DEVICE = "metrica_access", "metrica_refresh", "metrica_device"

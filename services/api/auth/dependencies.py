@@ -1,15 +1,14 @@
-"""Dependencies of endpoints on authentication: the principal, and transactions and quotas in its name."""
+"""Dependencies of endpoints on authentication: the principal, and quotas in its name."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
-from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import LOCAL, Principal
+from services.api.access.principal import LOCAL, Principal
 from services.api.auth.authenticator import Authenticator
 from services.api.auth.passwords.hashing import Passwords
 from services.api.auth.passwords.strength import Judge
@@ -18,13 +17,11 @@ from services.api.auth.service import SignIns
 from services.api.auth.tokens.api_keys import EdgeWorker
 from services.api.auth.tokens.signing_keys import SigningKeys
 from services.api.change_quota import ChangeQuota
-from services.api.dependencies import ClockDep, WritableDep, component
+from services.api.dependencies import component
 from services.api.http.problems import Unauthorized
 from services.api.quotas import QuotaKind, Quotas
-from services.api.transaction import writing
 from services.kit.network.client_addresses import client_network
 
-BeginWriting = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 Hold = Callable[[QuotaKind, str], AbstractContextManager[None]]
 """Takes one of a kind from an organization's quota while the context lasts; see `services.api.quotas`."""
 
@@ -65,22 +62,8 @@ GuestDep = Annotated[Principal | None, Depends(guest)]
 WorkerDep = Annotated[EdgeWorker, Depends(worker)]
 
 
-def begin_writing(
-    principal: PrincipalDep, change_quota: ChangeQuotaDep, writable: WritableDep, clock: ClockDep
-) -> BeginWriting:
-    """A function that opens a transaction for a change of the configuration, in the principal's name."""
-
-    @asynccontextmanager
-    async def begin() -> AsyncIterator[AsyncSession]:
-        change_quota.count(principal)
-        async with writing(writable, principal.name, clock) as session:
-            yield session
-
-    return begin
-
-
 def count_change(principal: PrincipalDep, change_quota: ChangeQuotaDep) -> None:
-    """Count a change that is made without `begin_writing`."""
+    """Count a change that is made without `services.api.auth.writing`."""
     change_quota.count(principal)
 
 
@@ -90,6 +73,5 @@ def hold(request: Request, principal: PrincipalDep, quotas: QuotasDep) -> Hold:
     return lambda kind, organization: quotas.hold(kind, principal, organization, address)
 
 
-WritingDep = Annotated[BeginWriting, Depends(begin_writing)]
 HoldDep = Annotated[Hold, Depends(hold)]
 ChangeCounted = Depends(count_change)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from sqlmodel import select
-
 from services.api.auth.passwords.choosing import put_password
 from services.api.auth.passwords.hashing import Passwords
-from services.api.auth.repository import end_sign_ins, find_user_by_email
+from services.api.auth.repository import find_user_by_email, has_users
+from services.api.auth.sign_ins import repository as sign_ins
 from services.api.clock import utc_now
 from services.api.http.texts import without_hidden
 from services.api.transaction import writing_at
@@ -14,15 +13,9 @@ from services.kit.database.account_tables import User
 
 
 async def ensure_first_admin(database_url: str, email: str, password: str) -> bool:
-    """Create a superadmin if there is no user. Returns whether it did.
-
-    Args:
-        database_url: postgresql://user:password@host:port/database
-        email: to sign in with.
-        password: of the account.
-    """
+    """Create a superadmin if there is no user. Returns whether it did."""
     async with writing_at(database_url, "first start") as session:
-        if (await session.exec(select(User.id).limit(1))).first() is not None:
+        if await has_users(session):
             return False
         hashed = await Passwords().hash(password)
         now = utc_now()
@@ -35,9 +28,6 @@ async def set_password(database_url: str, email: str, password: str, *, superadm
     """Set a user's password and end all of their sign-ins; create the user if needed. Returns whether it was created.
 
     Args:
-        database_url: postgresql://user:password@host:port/database
-        email: to sign in with.
-        password: of the account.
         superadmin: None leaves it unchanged.
 
     Raises:
@@ -55,5 +45,5 @@ async def set_password(database_url: str, email: str, password: str, *, superadm
         if user.superadmin:  # the operator, who has access to the database, vouches for superadmins
             user.verified_at = user.verified_at or utc_now()
         await put_password(session, user, hashed, utc_now())
-        await end_sign_ins(session, user.id)
+        await sign_ins.end_all(session, user.id)
         return made

@@ -1,18 +1,15 @@
-"""Queries of users, their roles and sign-ins."""
+"""Queries of users and their roles."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from uuid import UUID
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Role
-from services.api.auth import sign_ins
+from services.api.access.principal import Role
 from services.api.http.problems import Unauthorized
-from services.kit.database.account_tables import Membership, RefreshToken, User
-from services.kit.database.sign_in_tables import SignIn
+from services.kit.database.account_tables import Membership, User
 from services.kit.database.tables import Organization
 
 
@@ -65,21 +62,6 @@ async def roles_of(session: AsyncSession, user: UUID) -> tuple[dict[str, Role], 
     return roles, [organization for organization, _, asks in rows if asks]
 
 
-async def is_signed_in(session: AsyncSession, sign_in: UUID, user: UUID, now: datetime) -> bool:
-    """Tell whether a sign-in is current: neither signed out, nor ended by reuse of a token, nor too old."""
-    return await sign_ins.find(session, sign_in, user, now) is not None
-
-
-async def take_refresh_token(session: AsyncSession, hashed: str) -> tuple[SignIn, RefreshToken] | None:
-    """A refresh token and its sign-in, locked: a concurrent request with the same token waits for this transaction."""
-    family = select(RefreshToken.family).where(RefreshToken.hash == hashed)
-    sign_in = (await session.exec(select(SignIn).where(col(SignIn.id).in_(family)).with_for_update())).first()
-    if sign_in is None:
-        return None
-    token = (await session.exec(select(RefreshToken).where(RefreshToken.hash == hashed))).first()
-    return None if token is None else (sign_in, token)
-
-
-async def end_sign_ins(session: AsyncSession, user: UUID, *, but: UUID | None = None) -> None:
-    """End all of a user's sign-ins and trusted browsers, except those of the sign-in `but`."""
-    await sign_ins.end_all(session, user, but=but)
+async def has_users(session: AsyncSession) -> bool:
+    """Tell whether there is any user."""
+    return (await session.exec(select(User.id).limit(1))).first() is not None

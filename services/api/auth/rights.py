@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Role
+from services.api.access.principal import Principal, Role
 from services.api.auth import repository
-from services.api.auth.second_factor import factors
+from services.api.auth.second_factor import repository as second_factors
+from services.api.http.problems import Forbidden, Unauthorized
 from services.api.settings import ApiSettings
 from services.kit.database.account_tables import User
 
@@ -23,8 +24,6 @@ class Rights:
     """A user's rights.
 
     Attributes:
-        roles: by organization.
-        superadmin: has all rights.
         waiting: organizations whose role is withheld for lack of a second factor.
         superadmin_waits: the rights of a superadmin are withheld for lack of one.
     """
@@ -46,11 +45,26 @@ class Requirements:
         return bool(self.organizations) or self.as_superadmin
 
 
+async def person_of(session: AsyncSession, principal: Principal, only_people: str) -> User:
+    """The account of a principal.
+
+    Raises:
+        Forbidden: the principal is not a person; with the detail `only_people`.
+        Unauthorized: the account is disabled.
+    """
+    if principal.user is None:
+        raise Forbidden(only_people)
+    user = await repository.find_user(session, principal.user)
+    if user is None:
+        raise Unauthorized("This account is disabled.")
+    return user
+
+
 async def rights_of(session: AsyncSession, user: User, settings: ApiSettings, *, signed_in_here: bool) -> Rights:
     """A user's rights; `signed_in_here` is false for a token of another issuer."""
     roles, organizations = await repository.roles_of(session, user.id)
     requirements = Requirements(organizations, _is_required_of_superadmin(user, settings))
-    if not (signed_in_here and requirements) or await factors.find(session, user.id) is not None:
+    if not (signed_in_here and requirements) or await second_factors.find(session, user.id) is not None:
         return Rights(roles, user.superadmin)
     granted = {organization: role for organization, role in roles.items() if organization not in organizations}
     return Rights(

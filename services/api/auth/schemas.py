@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
-from services.api.access import Role
+from services.api.access.principal import Role
 from services.api.auth.passwords.hashing import LONGEST, SHORTEST
 from services.api.http.bodies import Incoming
 from services.api.http.texts import without_hidden

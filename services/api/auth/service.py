@@ -10,19 +10,23 @@ from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.auth import repository, sign_in_limits, sign_ins, trusted_browsers
+from services.api.auth import repository
+from services.api.auth.limits import attempts
+from services.api.auth.limits.attempts import Counter
 from services.api.auth.passwords.hashing import Passwords
-from services.api.auth.second_factor import factors
+from services.api.auth.second_factor import repository as second_factors
 from services.api.auth.second_factor.factors import SecondFactorNeeded, SecondFactors, WrongCode
-from services.api.auth.sign_in_limits import Counter
+from services.api.auth.sign_ins import repository as sign_ins
 from services.api.auth.signed_in import Entered, Tokens
 from services.api.auth.tokens.access_tokens import LIFE, own_claims
 from services.api.auth.tokens.digest import digest
 from services.api.auth.tokens.signing_keys import SigningKeys
+from services.api.auth.trusted_browsers import repository as trusted_browsers
 from services.api.auth.visitor import Visitor
 from services.api.clock import Clock
 from services.api.database import Sessions
 from services.api.http.problems import TooMany, Unauthorized
+from services.api.transaction import committing
 from services.kit.database.account_tables import RefreshToken, User
 from services.kit.database.sign_in_tables import SignIn
 from services.kit.logs import logger
@@ -50,16 +54,7 @@ class Known:
 
 
 class SignIns:
-    """Sign-ins of the built-in accounts.
-
-    Args:
-        sessions: of READ COMMITTED transactions.
-        keys: sign access tokens.
-        passwords: checks passwords.
-        factors: checks codes.
-        vault: seals the successor of a refresh token.
-        clock: gives the time.
-    """
+    """Sign-ins of the built-in accounts; the vault seals the successor of a refresh token."""
 
     def __init__(
         self,
@@ -78,9 +73,7 @@ class SignIns:
 
         Args:
             email: in upper or lower case.
-            password: as typed.
             code: of a second factor, if one was sent.
-            visitor: the client.
 
         Raises:
             Unauthorized: there is no such account, it is disabled, or the password is wrong; the message is the same.
@@ -91,7 +84,7 @@ class SignIns:
         """
         known = await self._check(email.lower(), password, visitor)
         if code is not None and not known.trusted and await self._has_second_factor(known.user.id):
-            codes = sign_in_limits.of_codes(known.user.id)
+            codes = attempts.of_codes(known.user.id)
             await self._count([codes], visitor, known.user.id)
             known = Known(known.user, visitor, [*known.counters, codes], trusted=False)
         try:
@@ -110,8 +103,8 @@ class SignIns:
             Unauthorized: the token is invalid. If it was used before `GRACE`, the whole sign-in ends, too.
         """
         now, stolen = self._clock(), False
-        async with self._sessions() as session, session.begin():
-            taken = await repository.take_refresh_token(session, digest(token))
+        async with committing(self._sessions) as session:
+            taken = await sign_ins.take_refresh_token(session, digest(token))
             if taken is not None:
                 sign_in, row = taken
                 if row.used_at is not None and now > row.used_at + GRACE:
@@ -130,16 +123,16 @@ class SignIns:
 
     async def sign_out(self, token: str | None, sign_in: UUID | None) -> None:
         """End a sign-in, given by its refresh token or its id. Succeeds if it has ended already."""
-        async with self._sessions() as session, session.begin():
-            taken = await repository.take_refresh_token(session, digest(token)) if token else None
+        async with committing(self._sessions) as session:
+            taken = await sign_ins.take_refresh_token(session, digest(token)) if token else None
             for ended in {taken[0].id if taken else None, sign_in} - {None}:
                 assert ended is not None
                 await sign_ins.end(session, ended, None, "signed out")
 
     async def sign_out_everywhere(self, user: UUID) -> None:
         """End all of a user's sign-ins."""
-        async with self._sessions() as session, session.begin():
-            await repository.end_sign_ins(session, user)
+        async with committing(self._sessions) as session:
+            await sign_ins.end_all(session, user)
 
     async def check_password(self, user: User, password: str, address: str, sign_in: UUID | None = None) -> None:
         """Check the password of a signed-in user. Attempts count for the sign-in, if it is given.
@@ -148,11 +141,7 @@ class SignIns:
             Unauthorized: the password is wrong.
             TooMany: too many attempts.
         """
-        counters = (
-            sign_in_limits.of_stranger(user.email, address)
-            if sign_in is None
-            else (sign_in_limits.of_sign_in(sign_in),)
-        )
+        counters = attempts.of_stranger(user.email, address) if sign_in is None else (attempts.of_sign_in(sign_in),)
         await self._count(counters, Visitor(address), user.id)
         if not await self._passwords.matches(password, user.password_hash):
             _log_refused(user.id, Visitor(address), "a wrong password of somebody who is signed in")
@@ -160,8 +149,8 @@ class SignIns:
 
     async def forget_tries(self, sign_in: UUID) -> None:
         """Reset the attempts of a sign-in, after a right answer."""
-        async with self._sessions() as session, session.begin():
-            await sign_in_limits.forget(session, [sign_in_limits.of_sign_in(sign_in)])
+        async with committing(self._sessions) as session:
+            await attempts.forget(session, [attempts.of_sign_in(sign_in)])
 
     async def count_code(self, user: UUID, address: str, sign_in: UUID | None) -> None:
         """Count an attempt of a signed-in user to give a code without the password.
@@ -170,7 +159,7 @@ class SignIns:
             TooMany: too many attempts.
         """
         await self._count(
-            [sign_in_limits.of_codes(user) if sign_in is None else sign_in_limits.of_sign_in(sign_in)],
+            [attempts.of_codes(user) if sign_in is None else attempts.of_sign_in(sign_in)],
             Visitor(address),
             user,
         )
@@ -181,7 +170,7 @@ class SignIns:
             user = await repository.find_user_by_email(session, email)
             user_id = _NO_USER if user is None else user.id
             own = await trusted_browsers.own_counter(session, user_id, visitor.device, visitor.refresh, now)
-        counters = sign_in_limits.of_stranger(email, visitor.address) if own is None else (own,)
+        counters = attempts.of_stranger(email, visitor.address) if own is None else (own,)
         await self._count(counters, visitor, None if user is None else user.id)
         # No connection is held while the password is hashed, which takes a while and waits for its turn.
         right = await self._passwords.matches(password, user.password_hash if user else None)
@@ -195,15 +184,15 @@ class SignIns:
         """Begin a sign-in, in a transaction that locks the account: no checked condition changes meanwhile."""
         now, visitor, factor = self._clock(), known.visitor, None
         await self._forget_old()
-        async with self._sessions() as session, session.begin():
+        async with committing(self._sessions) as session:
             user = await repository.lock_user(session, known.user.id)
             if user is None or user.password_hash != known.user.password_hash:
                 raise Unauthorized(WRONG)
-            if await factors.find(session, user.id) is not None:
+            if await second_factors.find(session, user.id) is not None:
                 if not code:
                     raise SecondFactorNeeded(NEEDED)
                 factor = await self._factors.take(session, user.id, code, now)
-            await sign_in_limits.forget(session, known.counters)
+            await attempts.forget(session, known.counters)
             device, cookie = None, None
             if visitor.browser:
                 await self._end_replaced(session, visitor)
@@ -225,7 +214,7 @@ class SignIns:
         """End the sign-in whose cookies the new one replaces."""
         replaced = None
         if visitor.refresh is not None:
-            replaced = await repository.take_refresh_token(session, digest(visitor.refresh))
+            replaced = await sign_ins.take_refresh_token(session, digest(visitor.refresh))
         if replaced is not None:
             await sign_ins.end(session, replaced[0].id, None, "another one in the same browser")
 
@@ -242,7 +231,7 @@ class SignIns:
                 following = self._vault.open(row.successor)
             except CannotOpen:
                 return None
-            next_row = await session.get(RefreshToken, digest(following))
+            next_row = await sign_ins.find_refresh_token(session, digest(following))
             if next_row is None or next_row.used_at is None:
                 return following
             row = next_row
@@ -268,13 +257,13 @@ class SignIns:
 
     async def _has_second_factor(self, user: UUID) -> bool:
         async with self._sessions() as session:
-            return await factors.find(session, user) is not None
+            return await second_factors.find(session, user) is not None
 
     async def _count(self, counters: Sequence[Counter], visitor: Visitor, user: UUID | None) -> None:
         refused: TooMany | None = None
-        async with self._sessions() as session, session.begin():
+        async with committing(self._sessions) as session:
             try:
-                await sign_in_limits.count(session, counters, self._clock())
+                await attempts.count(session, counters, self._clock())
             except TooMany as error:
                 refused = error  # the count stays
         if refused is not None:
@@ -282,7 +271,7 @@ class SignIns:
             raise refused
 
     async def _forget_old(self) -> None:
-        async with self._sessions() as session, session.begin():
+        async with committing(self._sessions) as session:
             await sign_ins.forget_ended(session, self._clock())
             await trusted_browsers.forget_unused(session, self._clock())
 

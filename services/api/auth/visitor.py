@@ -18,7 +18,6 @@ class Visitor:
 
     Attributes:
         address: of the client, by which attempts are counted.
-        agent: user agent.
         browser: whether it gets cookies, and becomes trusted.
         device: value of the cookie of a trusted browser.
         refresh: refresh token of a sign-in that may be current.

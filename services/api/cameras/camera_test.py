@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated
 from uuid import uuid4
 
+from fastapi import Depends, Request, Response
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 
 from contracts.probe import Probe, Probed
 from contracts.subjects import PROBE, PROBE_CANCEL
-from services.api.cameras.repository import sealed
+from services.api.auth.dependencies import HoldDep
+from services.api.cameras.addresses import sealed
 from services.api.cameras.schemas import ProbeOut
+from services.api.dependencies import BusDep, VaultDep
 from services.api.http.problems import Unavailable
+from services.api.quotas import QuotaKind
 from services.kit.nats.bus import Bus
 from services.kit.tasks import cancel_and_wait
 from services.kit.vault import CannotOpen, Vault, is_sealed
@@ -27,50 +33,48 @@ POLL_SECONDS = 0.25
 """Interval for checking whether the client has disconnected."""
 
 
-async def try_out(
-    bus: Bus,
-    vault: Vault,
-    address: str,
-    *,
-    trusted: bool,
-    organization: str,
-    gone: Callable[[], Awaitable[bool]],
-) -> ProbeOut | None:
-    """Let ingest grab one frame of an address; cancel it when the client disconnects.
+@dataclass(frozen=True, slots=True)
+class CameraTests:
+    """Lets ingest grab single frames, within the quota."""
 
-    Args:
-        bus: carries the request.
-        vault: seals the address in transit.
-        address: in the clear, or sealed.
-        trusted: whether it may reach this machine itself.
-        organization: for ingest's turns, which organizations take alternately.
-        gone: tells whether the client has disconnected.
+    request: Request
+    bus: BusDep
+    vault: VaultDep
+    hold: HoldDep
 
-    Returns:
-        The result; None if the client has disconnected.
+    async def run(self, organization: str, address: str, *, trusted: bool) -> ProbeOut | Response:
+        """Grab one frame of an address; an empty response where the client has disconnected, which cancels it.
 
-    Raises:
-        Unavailable: no ingest responds, or there is no secret key to seal the address with.
-    """
-    probe = Probe(
-        address=_sealed_in_transit(address, vault),
-        trusted=trusted,
-        organization=organization,
-        id=uuid4().hex,
-        expires_at=time.time_ns() + round(SECONDS * 1e9),
-    )
-    asking = asyncio.create_task(_ask(bus, probe), name="a camera test")
-    try:
-        while not asking.done():
-            if await gone():
-                return None
-            await asyncio.wait([asking], timeout=POLL_SECONDS)
-        return _result(await asking)
-    finally:
-        if not asking.done() or asking.cancelled() or asking.exception() is not None:
-            await cancel_and_wait(asking)
-            with suppress(NatsError):
-                await bus.client.publish(PROBE_CANCEL, probe.id.encode())
+        Args:
+            organization: for the quota, and for ingest's turns, which organizations take alternately.
+            trusted: whether it may reach this machine itself.
+
+        Raises:
+            Unavailable: no ingest responds, or there is no secret key to seal the address with.
+        """
+        with self.hold(QuotaKind.CAMERA_TEST, organization):
+            probe = Probe(
+                address=_sealed_in_transit(address, self.vault),
+                trusted=trusted,
+                organization=organization,
+                id=uuid4().hex,
+                expires_at=time.time_ns() + round(SECONDS * 1e9),
+            )
+            asking = asyncio.create_task(_ask(self.bus, probe), name="a camera test")
+            try:
+                while not asking.done():
+                    if await self.request.is_disconnected():
+                        return Response(status_code=HTTPStatus.NO_CONTENT)
+                    await asyncio.wait([asking], timeout=POLL_SECONDS)
+                return _result(await asking)
+            finally:
+                if not asking.done() or asking.cancelled() or asking.exception() is not None:
+                    await cancel_and_wait(asking)
+                    with suppress(NatsError):
+                        await self.bus.client.publish(PROBE_CANCEL, probe.id.encode())
+
+
+CameraTestsDep = Annotated[CameraTests, Depends(CameraTests)]
 
 
 def _sealed_in_transit(address: str, vault: Vault) -> str:

@@ -8,10 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import AwareDatetime
 
-from services.api.access import Role, readable_camera, readable_store
-from services.api.auth.dependencies import PrincipalDep, WritingDep
+from services.api.access.principal import Role
+from services.api.access.repository import readable_camera, readable_store
+from services.api.auth.dependencies import PrincipalDep
+from services.api.auth.writing import EditDep
 from services.api.cameras import service
-from services.api.cameras.dependencies import CameraTestsDep
+from services.api.cameras.camera_test import CameraTestsDep
 from services.api.cameras.health import HealthPage, period, read_health
 from services.api.cameras.preview import newest_picture
 from services.api.cameras.schemas import (
@@ -35,13 +37,12 @@ from services.api.dependencies import (
     VaultDep,
     WritableDep,
 )
-from services.api.http.etags import IfMatch, tagged
+from services.api.http.etags import tagged
 from services.api.http.pagination import Page, PageDep
 from services.api.http.problems import CHANGING, CREATING, READING, describe
-from services.api.idempotency import CreationDep
+from services.api.idempotency.creation import CreationDep
 
 router = APIRouter(tags=["cameras"])
-TRYING = (*CREATING, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class Jpeg(Response):
@@ -87,7 +88,7 @@ async def show_frame(
     return Jpeg(picture.jpeg, headers=headers)
 
 
-@router.get("/cameras/{camera}/health", summary="See how a camera did", responses=describe(*READING))
+@router.get("/cameras/{camera}/health", summary="See how a camera did", responses=READING)
 async def show_health(
     camera: CameraID,
     session: SessionDep,
@@ -108,13 +109,12 @@ async def show_health(
     return await read_health(session, row, *period(from_, to, clock()), page)
 
 
-@router.get("/stores/{store}/cameras", summary="List a store's cameras", responses=describe(*READING))
+@router.get("/stores/{store}/cameras", summary="List a store's cameras", responses=READING)
 async def list_cameras(
     store: StoreID, session: SessionDep, principal: PrincipalDep, vault: VaultDep, page: PageDep
 ) -> Page[CameraSettings]:
     """Camera settings, ordered by id. For their states see `GET /v1/stores`."""
-    items, after = await service.list_cameras(session, principal, store, vault, page)
-    return Page(items=items, next=after)
+    return await service.list_cameras(session, principal, store, vault, page)
 
 
 @router.post(
@@ -122,7 +122,7 @@ async def list_cameras(
     summary="Make a camera",
     status_code=HTTPStatus.CREATED,
     response_model=CameraSettings,
-    responses=describe(*CREATING),
+    responses=CREATING,
 )
 async def create_camera(
     store: StoreID,
@@ -135,14 +135,12 @@ async def create_camera(
     """Requires the manager role. Ingest opens the camera within a second or two."""
     return await creation.once(
         body,
-        lambda session: service.create(session, principal, store, body, vault, settings.networks),
-        may=lambda session: readable_store(session, principal, store, required_role(body)),
+        lambda session: readable_store(session, principal, store, required_role(body)),
+        lambda session, row: service.create(session, principal, row, body, vault, settings.networks),
     )
 
 
-@router.post(
-    "/stores/{store}/cameras/test", summary="Try an address out", response_model=ProbeOut, responses=describe(*TRYING)
-)
+@router.post("/stores/{store}/cameras/test", summary="Try an address out", response_model=ProbeOut, responses=CREATING)
 async def test_address(
     store: StoreID,
     body: ProbeIn,
@@ -161,7 +159,7 @@ async def test_address(
     return await tests.run(store_row.organization, body.address, trusted=principal.superadmin)
 
 
-@router.get("/cameras/{camera}", summary="See a camera's settings", responses=describe(*READING))
+@router.get("/cameras/{camera}", summary="See a camera's settings", responses=READING)
 async def show_camera(
     camera: CameraID, session: SessionDep, principal: PrincipalDep, vault: VaultDep, response: Response
 ) -> CameraSettings:
@@ -169,76 +167,42 @@ async def show_camera(
     return tagged(response, await service.show(session, principal, camera, vault))
 
 
-@router.patch("/cameras/{camera}", summary="Change a camera", responses=describe(*CHANGING))
+@router.patch("/cameras/{camera}", summary="Change a camera", responses=CHANGING)
 async def change_camera(
-    camera: CameraID,
-    body: CameraPatch,
-    principal: PrincipalDep,
-    vault: VaultDep,
-    settings: SettingsDep,
-    writing: WritingDep,
-    response: Response,
-    if_match: IfMatch = None,
+    camera: CameraID, body: CameraPatch, edit: EditDep, vault: VaultDep, settings: SettingsDep
 ) -> CameraSettings:
     """Requires the manager role. `{"paused": true}` pauses it. In force within a second or two."""
-    async with writing() as session:
-        settings_out = await service.change(session, principal, camera, body, vault, settings.networks, if_match)
-    return tagged(response, settings_out)
+    return await edit.apply(service.change, camera, body, vault, settings.networks)
 
 
-@router.put("/cameras/{camera}/lines", summary="Draw a camera's lines", responses=describe(*CHANGING))
-async def draw_lines(
-    camera: CameraID,
-    body: LinesIn,
-    principal: PrincipalDep,
-    vault: VaultDep,
-    writing: WritingDep,
-    response: Response,
-    if_match: IfMatch = None,
-) -> CameraSettings:
+@router.put("/cameras/{camera}/lines", summary="Draw a camera's lines", responses=CHANGING)
+async def draw_lines(camera: CameraID, body: LinesIn, edit: EditDep, vault: VaultDep) -> CameraSettings:
     """Replaces all lines: omitted ones are removed. A line that can never count is refused with the reason."""
-    async with writing() as session:
-        settings_out = await service.draw(session, principal, camera, body, vault, if_match)
-    return tagged(response, settings_out)
+    return await edit.apply(service.draw, camera, body, vault)
 
 
-@router.post("/cameras/{camera}/lines/preview", summary="Try lines out", responses=describe(*CREATING))
+@router.post("/cameras/{camera}/lines/preview", summary="Try lines out", responses=CREATING)
 async def preview_lines(
     camera: CameraID, body: LinesIn, principal: PrincipalDep, vault: VaultDep, writable: WritableDep
 ) -> CameraSettings:
     """Settings that these lines would result in, or the reason why one can never count. Changes nothing."""
     async with writable() as session:  # never committed
-        return await service.draw(session, principal, camera, body, vault)
+        return await service.preview(session, principal, camera, body, vault)
 
 
-@router.put("/cameras/{camera}/zones", summary="Name parts of a camera's picture", responses=describe(*CHANGING))
-async def name_zones(
-    camera: CameraID,
-    body: ZonesIn,
-    principal: PrincipalDep,
-    vault: VaultDep,
-    writing: WritingDep,
-    response: Response,
-    if_match: IfMatch = None,
-) -> CameraSettings:
+@router.put("/cameras/{camera}/zones", summary="Name parts of a camera's picture", responses=CHANGING)
+async def name_zones(camera: CameraID, body: ZonesIn, edit: EditDep, vault: VaultDep) -> CameraSettings:
     """Replaces all zones: omitted ones are removed. Zones do not affect counting."""
-    async with writing() as session:
-        settings_out = await service.draw(session, principal, camera, body, vault, if_match)
-    return tagged(response, settings_out)
+    return await edit.apply(service.draw, camera, body, vault)
 
 
-@router.delete(
-    "/cameras/{camera}", summary="Remove a camera", status_code=HTTPStatus.NO_CONTENT, responses=describe(*CHANGING)
-)
-async def remove_camera(
-    camera: CameraID, principal: PrincipalDep, vault: VaultDep, writing: WritingDep, if_match: IfMatch = None
-) -> None:
+@router.delete("/cameras/{camera}", summary="Remove a camera", status_code=HTTPStatus.NO_CONTENT, responses=CHANGING)
+async def remove_camera(camera: CameraID, edit: EditDep, vault: VaultDep) -> None:
     """Requires the manager role. Its counts are kept."""
-    async with writing() as session:
-        await service.remove(session, principal, camera, vault, if_match)
+    await edit.apply(service.remove, camera, vault)
 
 
-@router.post("/cameras/{camera}/test", summary="Try a camera out", response_model=ProbeOut, responses=describe(*TRYING))
+@router.post("/cameras/{camera}/test", summary="Try a camera out", response_model=ProbeOut, responses=CREATING)
 async def test_camera(
     camera: CameraID, principal: PrincipalDep, sessions: SessionsDep, tests: CameraTestsDep
 ) -> ProbeOut | Response:

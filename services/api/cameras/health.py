@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.dialects.postgresql import distinct_on
-from sqlmodel import col, select
+from pydantic import ConfigDict, Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.events import State
+from services.api.cameras.repository import EARLIEST, read_states, read_statuses
+from services.api.http.bodies import RowOut
 from services.api.http.pagination import Page, PageRequest
 from services.api.http.problems import Invalid
-from services.kit.database.tables import Camera, CameraHealth
+from services.kit.database.tables import Camera
 
-EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 WEEK = timedelta(days=7)
 LONGEST = timedelta(days=92)
 """A quarter of a year."""
@@ -24,7 +23,7 @@ Report = tuple[datetime, str, State]
 """Time, service and state of a status."""
 
 
-class HealthOut(BaseModel):
+class HealthOut(RowOut):
     """A status of a service that differs from its previous one."""
 
     at: datetime = Field(description="Time of the status.")
@@ -82,39 +81,11 @@ async def read_health(
     session: AsyncSession, camera: Camera, since: datetime, until: datetime, page: PageRequest
 ) -> HealthPage:
     """A page of a camera's statuses in a period, and the uptime over all of it."""
-    at = col(CameraHealth.at)
-    query = select(CameraHealth).where(CameraHealth.camera == camera.id, at >= since, at < until)
-    rows, after = await page.read(session, query, at, _read_moment, then=col(CameraHealth.service), newest_first=True)
-    return HealthPage(
-        items=[HealthOut.model_validate(row.model_dump()) for row in rows],
-        next=after,
-        uptime=await _read_uptime(session, camera, since, until),
-    )
-
-
-def _read_moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None or not EARLIEST < moment < LATEST:
-        raise ValueError(f"{text} is no moment of a camera's")
-    return moment
-
-
-async def _read_uptime(session: AsyncSession, camera: Camera, since: datetime, until: datetime) -> float | None:
-    at, service = col(CameraHealth.at), col(CameraHealth.service)
-    before = (
-        select(CameraHealth.service, CameraHealth.state)
-        .where(CameraHealth.camera == camera.id, at < since)
-        .ext(distinct_on(service))
-        .order_by(service, at.desc())
-    )
-    within = (
-        select(CameraHealth.at, CameraHealth.service, CameraHealth.state)
-        .where(CameraHealth.camera == camera.id, at >= since, at < until)
-        .order_by(at)
-    )
-    last_states = {name: State(state) for name, state in await session.exec(before)}
-    reports = [(moment, name, State(state)) for moment, name, state in await session.exec(within)]
-    return uptime(last_states, reports, since, until)
+    statuses = (await read_statuses(session, camera, since, until, page)).show(HealthOut.of)
+    before, within = await read_states(session, camera, since, until)
+    states = {service: State(state) for service, state in before.items()}
+    reports = [(at, service, State(state)) for at, service, state in within]
+    return HealthPage(items=statuses.items, next=statuses.next, uptime=uptime(states, reports, since, until))
 
 
 def uptime(before: Mapping[str, State], reports: Iterable[Report], since: datetime, until: datetime) -> float | None:
@@ -123,8 +94,6 @@ def uptime(before: Mapping[str, State], reports: Iterable[Report], since: dateti
     Args:
         before: each service's last state before the period.
         reports: statuses within the period, in order.
-        since: its start.
-        until: its end.
 
     Returns:
         0 to 1, of the time from the first report on; None without a report.

@@ -43,11 +43,8 @@ async def newest_picture(bus: Bus, camera: Camera) -> Picture:
     try:
         msg = await bus.js.get_last_msg(PREVIEW.name, subject, direct=True)
         header = FrameHeader.from_headers(msg.headers)
-    except (
-        NotFoundError,
-        NoRespondersError,
-        MalformedFrame,
-    ) as error:  # no responders: ingest has not created the stream yet
+    except (NotFoundError, NoRespondersError, MalformedFrame) as error:
+        # No responders: ingest has not created the stream yet.
         raise NotFound(_reason_for_none(camera)) from error
     except (NatsError, TimeoutError) as error:
         raise Unavailable(f"NATS did not give the picture: {error}") from error

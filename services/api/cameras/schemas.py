@@ -10,8 +10,8 @@ from contracts.address import origin, redact
 from contracts.area import DetectionArea, Point
 from contracts.identity import Nanoseconds, Policy, Token
 from contracts.spec import Anchor, Capture, Side
-from services.api.access import Role
-from services.api.cameras.repository import CameraSetup
+from services.api.access.principal import Role
+from services.api.cameras.setup import CameraSetup
 from services.api.http.bodies import Incoming, Label, Patch
 from services.api.http.etags import Versioned
 from services.api.stores.schemas import LineOut, ZoneOut

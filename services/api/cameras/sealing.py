@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import update
-from sqlmodel import col, select
-
-from services.api.cameras.repository import is_local
+from services.api.cameras.addresses import is_local
+from services.api.cameras.repository import read_clear_addresses, replace_address
 from services.api.database import Sessions
-from services.kit.database.tables import Camera
+from services.api.transaction import committing
 from services.kit.logs import logger
-from services.kit.vault import MARK, Vault
+from services.kit.vault import Vault
 
 log = logger()
 
@@ -27,9 +25,8 @@ async def seal_addresses(sessions: Sessions, vault: Vault) -> list[str]:
     Returns:
         Ids of the cameras whose addresses were sealed.
     """
-    async with sessions() as session, session.begin():
-        query = select(Camera.id, Camera.address).where(col(Camera.address).not_like(f"{MARK}%"))
-        clear = (await session.exec(query)).all()
+    async with committing(sessions) as session:
+        clear = await read_clear_addresses(session)
         if not vault.usable:
             if exposed := [camera for camera, address in clear if not is_local(address)]:
                 log.warning(
@@ -37,11 +34,7 @@ async def seal_addresses(sessions: Sessions, vault: Vault) -> list[str]:
                 )
             return []
         for camera, address in clear:
-            await session.exec(
-                update(Camera)
-                .where(col(Camera.id) == camera, col(Camera.address) == address)
-                .values(address=vault.seal(address))
-            )
+            await replace_address(session, camera, address, vault.seal(address))
     sealed = [camera for camera, _ in clear]
     if sealed:
         log.info("addresses of cameras were sealed", cameras=sealed)

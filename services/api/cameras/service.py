@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.address import HIDDEN
-from services.api.access import Principal, Role, readable_camera, readable_store
-from services.api.cameras.repository import CameraSetup, delete_camera, read_lines, read_setup, read_zones, write_camera
+from services.api.access.principal import Principal, Role
+from services.api.access.repository import readable_camera, readable_store
+from services.api.auth.writing import Edit
+from services.api.cameras.mapping import read_setup
+from services.api.cameras.repository import delete_camera, read_cameras_of, read_lines, read_zones, write_camera
 from services.api.cameras.schemas import (
     CameraIn,
     CameraPatch,
@@ -22,10 +24,10 @@ from services.api.cameras.schemas import (
     changes_of,
     required_role,
 )
-from services.api.http import etags
-from services.api.http.ids import free_id
-from services.api.http.pagination import PageRequest
+from services.api.cameras.setup import CameraSetup
+from services.api.http.pagination import Page, PageRequest
 from services.api.http.problems import Invalid, Unavailable
+from services.api.http.repository import free_id
 from services.kit.database.tables import Camera, Store
 from services.kit.network import literal_hosts
 from services.kit.network.source_networks import SourceNetworks
@@ -36,88 +38,72 @@ _REMOTE = re.compile(r"(rtsp[su]?|https?|sim)://", re.IGNORECASE)
 
 async def list_cameras(
     session: AsyncSession, principal: Principal, store: str, vault: Vault, page: PageRequest
-) -> tuple[list[CameraSettings], str | None]:
-    """A page of a store's cameras, ordered by id, and the cursor of the next page."""
+) -> Page[CameraSettings]:
+    """A page of a store's cameras, ordered by id."""
     store_row = await readable_store(session, principal, store)
-    rows, after = await page.read(session, select(Camera).where(Camera.store == store_row.id), col(Camera.id), str)
-    return [await _show(session, principal, store_row, camera, vault) for camera in rows], after
+    cameras = await read_cameras_of(session, store_row, page)
+    shown = [(await _read(session, principal, store_row, camera, vault))[1] for camera in cameras.rows]
+    return Page(items=shown, next=cameras.next)
 
 
 async def show(session: AsyncSession, principal: Principal, camera: str, vault: Vault) -> CameraSettings:
     """A camera's settings, as the principal may see them."""
-    row = await readable_camera(session, principal, camera)
-    return await _show(session, principal, await readable_store(session, principal, row.store), row, vault)
+    return (await _find(session, principal, camera, vault))[2]
 
 
 async def create(
-    session: AsyncSession,
-    principal: Principal,
-    store: str,
-    body: CameraIn,
-    vault: Vault,
-    networks: SourceNetworks,
+    session: AsyncSession, principal: Principal, store: Store, body: CameraIn, vault: Vault, networks: SourceNetworks
 ) -> CameraSettings:
     """Create a camera in a store."""
-    store_row = await readable_store(session, principal, store, required_role(body))
     check_address(principal, body.address, networks)
-    name = await free_id(session, Camera, body.id, body.name or f"{store_row.id}-camera")
-    lines = [line.model_dump() for line in body.lines]
-    setup = _setup(
-        {
-            "camera": name,
-            "store": store_row.id,
-            "organization": store_row.organization,
-            **changes_of(body),
-            "lines": lines,
-        }
-    )
-    await _write(session, setup, vault, trusted=principal.superadmin)
-    return await show(session, principal, name, vault)
+    fields = {
+        "camera": await free_id(session, Camera, body.id, body.name or f"{store.id}-camera"),
+        "store": store.id,
+        "organization": store.organization,
+        "lines": [line.model_dump() for line in body.lines],
+    }
+    return await _write(session, principal, {**fields, **changes_of(body)}, vault, trusted=principal.superadmin)
 
 
 async def change(
-    session: AsyncSession,
-    principal: Principal,
-    camera: str,
-    body: CameraPatch,
-    vault: Vault,
-    networks: SourceNetworks,
-    if_match: str | None,
+    session: AsyncSession, edit: Edit, camera: str, body: CameraPatch, vault: Vault, networks: SourceNetworks
 ) -> CameraSettings:
-    """Update the fields of a camera that the body sets.
-
-    Raises:
-        ChangedMeanwhile: the camera is not at the ETag of `if_match`.
-    """
-    _, before = await _to_change(session, principal, camera, vault, if_match, required_role(body))
-    changes = changes_of(body)
-    trusted = None
+    """Update the fields of a camera that the body sets."""
+    principal = edit.principal
+    _, before, present = await _find(session, principal, camera, vault, required_role(body))
+    edit.check(present)
+    changes, trusted = changes_of(body), None
     if "address" in changes:
         check_address(principal, body.address, networks)
         trusted = principal.superadmin  # setting an address counts as choosing it, even the same one
         if changes["address"] != before.address:
             changes.setdefault("start", None)  # it belonged to the former source
-    await _write(session, _setup({**dict(before), "again": False, **changes}), vault, trusted=trusted)
-    return await show(session, principal, camera, vault)
+    return await _write(session, principal, {**dict(before), "again": False, **changes}, vault, trusted=trusted)
 
 
-async def draw(
+async def draw(session: AsyncSession, edit: Edit, camera: str, body: LinesIn | ZonesIn, vault: Vault) -> CameraSettings:
+    """Replace all lines, or all zones, of a camera."""
+    return await preview(session, edit.principal, camera, body, vault, edit.check)
+
+
+async def preview(
     session: AsyncSession,
     principal: Principal,
     camera: str,
     body: LinesIn | ZonesIn,
     vault: Vault,
-    if_match: str | None = None,
+    check: Callable[[CameraSettings], None] = lambda _: None,
 ) -> CameraSettings:
-    """Replace all lines, or all zones, of a camera."""
-    _, before = await _to_change(session, principal, camera, vault, if_match)
-    await _write(session, _setup({**dict(before), "again": False, **body.model_dump()}), vault, trusted=None)
-    return await show(session, principal, camera, vault)
+    """Draw in a transaction that need not be committed."""
+    _, before, present = await _find(session, principal, camera, vault, Role.MANAGER)
+    check(present)
+    return await _write(session, principal, {**dict(before), "again": False, **body.model_dump()}, vault, trusted=None)
 
 
-async def remove(session: AsyncSession, principal: Principal, camera: str, vault: Vault, if_match: str | None) -> None:
+async def remove(session: AsyncSession, edit: Edit, camera: str, vault: Vault) -> None:
     """Remove a camera with its lines and zones. Its counts are kept."""
-    row, _ = await _to_change(session, principal, camera, vault, if_match)
+    row, _, present = await _find(session, edit.principal, camera, vault, Role.MANAGER)
+    edit.check(present)
     await delete_camera(session, row)
 
 
@@ -147,39 +133,31 @@ def check_address(principal: Principal, address: str, networks: SourceNetworks) 
         raise Invalid(f"a camera there takes a superadmin: {why}. Give the address of the camera itself", "address")
 
 
-async def _to_change(
-    session: AsyncSession,
-    principal: Principal,
-    camera: str,
-    vault: Vault,
-    if_match: str | None,
-    role: Role = Role.MANAGER,
-) -> tuple[Camera, CameraSetup]:
+async def _find(
+    session: AsyncSession, principal: Principal, camera: str, vault: Vault, role: Role = Role.VIEWER
+) -> tuple[Camera, CameraSetup, CameraSettings]:
     row = await readable_camera(session, principal, camera, role)
-    store_row = await readable_store(session, principal, row.store)
-    lines, zones = await read_lines(session, row.id), await read_zones(session, row.id)
-    setup = read_setup(row, store_row, lines, zones, vault)
-    etags.check(if_match, CameraSettings.of(role, setup, row, lines, zones))
-    return row, setup
+    store = await readable_store(session, principal, row.store)
+    return row, *await _read(session, principal, store, row, vault)
 
 
-async def _show(
+async def _read(
     session: AsyncSession, principal: Principal, store: Store, camera: Camera, vault: Vault
-) -> CameraSettings:
+) -> tuple[CameraSetup, CameraSettings]:
     lines, zones = await read_lines(session, camera.id), await read_zones(session, camera.id)
     setup = read_setup(camera, store, lines, zones, vault)
-    return CameraSettings.of(principal.role_in(store.organization), setup, camera, lines, zones)
+    return setup, CameraSettings.of(principal.role_in(store.organization), setup, camera, lines, zones)
 
 
-def _setup(fields: Mapping[str, Any]) -> CameraSetup:
+async def _write(
+    session: AsyncSession, principal: Principal, fields: Mapping[str, Any], vault: Vault, *, trusted: bool | None
+) -> CameraSettings:
     try:
-        return CameraSetup.model_validate(dict(fields))
+        setup = CameraSetup.model_validate(fields)
     except ValidationError as error:
         raise Invalid.of(error) from error
-
-
-async def _write(session: AsyncSession, setup: CameraSetup, vault: Vault, *, trusted: bool | None) -> None:
     try:
         await write_camera(session, setup, vault, trusted=trusted)
     except CannotOpen as error:
         raise Unavailable(f"This camera's address cannot be kept: {error}.") from error
+    return await show(session, principal, setup.camera, vault)

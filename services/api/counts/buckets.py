@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
 from zoneinfo import ZoneInfo
 
 from services.api.counts.schemas import BucketOut, Period
+from services.api.history.footfall import sums
 from services.api.history.period import DateRange, Key, Size, slots
 from services.api.history.repository import Row
 
@@ -16,21 +16,15 @@ _SIZES = {Period.QUARTER: (Size.QUARTER, 1), Period.HOUR: (Size.HOUR, 4)}
 
 
 def day_buckets(day: date, where: ZoneInfo, rows: Sequence[Row], period: Period) -> list[BucketOut]:
-    """All buckets of a local day, empty ones too. An hour that clocks repeat is two: the offset tells them apart.
-
-    Args:
-        day: the local date.
-        where: the store's time zone.
-        rows: counts by quarter hour.
-        period: length of a bucket.
-    """
+    """All buckets of a local day, empty ones too. An hour that clocks repeat is two: the offset tells them apart."""
     size, quarters = _SIZES[period]
-    counts: defaultdict[Key, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for row in rows:
+
+    def bucket_of(row: Row) -> Key:
         assert isinstance(row.key, tuple)
         number, offset = row.key
-        ins, outs = counts[number // quarters, offset]
-        counts[number // quarters, offset] = ins + row.ins, outs + row.outs
+        return number // quarters, offset
+
+    counts = sums(rows, bucket_of)
     return [
         BucketOut(start=slot.start, end=slot.end, in_=counts[slot.key][0], out=counts[slot.key][1])
         for slot in slots(DateRange(day, day), size, where)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated
@@ -11,16 +10,17 @@ from fastapi import APIRouter, Query
 
 from contracts.events import Counts, LineCount
 from contracts.identity import LIVE, TOKEN_PATTERN, to_datetime
-from services.api.access import readable_store
+from services.api.access.repository import readable_store
 from services.api.auth.dependencies import PrincipalDep
 from services.api.counts.buckets import day_buckets
 from services.api.counts.schemas import DayCounts, DayTotals, Now, Period
 from services.api.database import driver
 from services.api.dependencies import ClockDep, SessionDep, StoreID
+from services.api.history.footfall import sums
 from services.api.history.period import FIRST_DAY, LAST_DAY, DateRange, Size
 from services.api.history.repository import By as HistoryBy
 from services.api.history.repository import CountSelection, Row, Span, read_buckets
-from services.api.http.problems import READING, describe
+from services.api.http.problems import READING
 from services.kit.database.totals import totals
 from services.kit.local_time import local_day, time_zone_named
 
@@ -39,11 +39,7 @@ Run = Annotated[str, Query(pattern=TOKEN_PATTERN, description="`live`, or the na
 By = Annotated[list[Period] | None, Query(description="Lengths of buckets; both if omitted.")]
 
 
-@router.get(
-    "/stores/{store}/counts",
-    summary="Count a day",
-    responses=describe(*READING),
-)
+@router.get("/stores/{store}/counts", summary="Count a day", responses=READING)
 async def count_day(
     store: StoreID,
     session: SessionDep,
@@ -79,10 +75,7 @@ def _now(counts: Counts) -> Now:
 
 
 def _totals(rows: Sequence[Row]) -> DayTotals:
-    lines: defaultdict[tuple[str, ...], tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for row in rows:
-        ins, outs = lines[row.series]
-        lines[row.series] = ins + row.ins, outs + row.outs
+    lines = sums(rows, lambda row: row.series)
     return DayTotals(
         in_=sum(ins for ins, _ in lines.values()),
         out=sum(outs for _, outs in lines.values()),

@@ -15,7 +15,7 @@ from contracts import subjects
 from contracts.events import Crossing
 from contracts.identity import LIVE, Direction, edge_id, to_datetime, to_ns
 from services.api.auth.tokens.api_keys import EdgeWorker
-from services.api.cameras.repository import in_words
+from services.api.cameras.mapping import in_words
 from services.api.edge.repository import LineRevisions, Stored, lines_of, stored_crossings
 from services.api.edge.schemas import EdgeAnswer, EdgeAnswers, EdgeCrossing
 from services.api.http.bodies import is_storable
@@ -39,7 +39,6 @@ class Batch:
         """Accept a crossing, or refuse it with the reason.
 
         Args:
-            event: as sent.
             stored: the crossing with the same id in the database, if any.
         """
         problem = self._problem(event)

@@ -9,7 +9,7 @@ from typing import Annotated
 import asyncpg
 from fastapi import APIRouter, Query
 
-from services.api.access import readable_store, readable_stores_of
+from services.api.access.repository import readable_store, readable_stores_of
 from services.api.auth.dependencies import PrincipalDep
 from services.api.database import driver
 from services.api.dependencies import ClockDep, OrganizationID, SessionDep, StoreID
@@ -30,7 +30,7 @@ from services.api.history.schemas import (
     StoreFootfallQuery,
 )
 from services.api.http.pagination import Page
-from services.api.http.problems import READING, Invalid, describe
+from services.api.http.problems import READING, Invalid
 from services.kit.database.tables import Store
 from services.kit.local_time import local_day, time_zone_named
 
@@ -39,10 +39,9 @@ router = APIRouter(tags=["history"])
 MOST_BUCKETS = 2000
 MOST_DAYS = 10 * 366
 MOST_PROFILE_DAYS = 2 * 366
-_ERRORS = describe(*READING)
 
 
-@router.get("/stores/{store}/footfall", summary="Footfall of a store", responses=_ERRORS)
+@router.get("/stores/{store}/footfall", summary="Footfall of a store", responses=READING)
 async def store_footfall(
     store: StoreID,
     query: Annotated[StoreFootfallQuery, Query()],
@@ -56,7 +55,7 @@ async def store_footfall(
     return answer.model_copy(update={"store": store})
 
 
-@router.get("/organizations/{organization}/footfall", summary="Footfall of an organization", responses=_ERRORS)
+@router.get("/organizations/{organization}/footfall", summary="Footfall of an organization", responses=READING)
 async def organization_footfall(
     organization: OrganizationID,
     query: Annotated[OrganizationFootfallQuery, Query()],
@@ -70,7 +69,7 @@ async def organization_footfall(
     return answer.model_copy(update={"organization": organization})
 
 
-@router.get("/stores/{store}/profile", summary="Profile of a store's week", responses=_ERRORS)
+@router.get("/stores/{store}/profile", summary="Profile of a store's week", responses=READING)
 async def store_profile(
     store: StoreID,
     query: Annotated[ProfileQuery, Query()],
@@ -89,7 +88,7 @@ async def store_profile(
     return answer.model_copy(update={"store": store})
 
 
-@router.get("/stores/{store}/crossings", summary="Crossings of a store", responses=_ERRORS)
+@router.get("/stores/{store}/crossings", summary="Crossings of a store", responses=READING)
 async def store_crossings(
     store: StoreID,
     query: Annotated[CrossingsQuery, Query()],

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+import asyncpg
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from services.api.access import Principal, readable_store
+from services.api.access.repository import readable_store
 from services.api.auth.dependencies import HoldDep, PrincipalDep
-from services.api.clock import Clock
-from services.api.database import Sessions
 from services.api.dependencies import ClockDep, SessionsDep, SettingsDep, StoreID
 from services.api.history.endpoints import period_of
-from services.api.history.export import crossings_csv, exporting, footfall_csv
+from services.api.history.export import crossings_csv, footfall_csv
 from services.api.history.period import DateRange
-from services.api.history.repository import CountSelection
+from services.api.history.repository import CountSelection, exporting
 from services.api.history.schemas import DatesQuery, FootfallExportQuery
 from services.api.http.problems import READING, describe
 from services.api.quotas import QuotaKind
@@ -41,7 +41,8 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "CSV: a header line, then one line for each row.",
         "content": {CSV: {"schema": {"type": "string"}}},
     },
-    **describe(*READING, HTTPStatus.TOO_MANY_REQUESTS),
+    **READING,
+    **describe(HTTPStatus.TOO_MANY_REQUESTS),
 }
 
 
@@ -83,52 +84,53 @@ class CsvStream(StreamingResponse):
                 log.info("an export lasted too long and was cut off", name=self._name)
 
 
+@dataclass(frozen=True, slots=True)
+class Exports:
+    """Exports of stores, within the quota."""
+
+    principal: PrincipalDep
+    sessions: SessionsDep
+    settings: SettingsDep
+    clock: ClockDep
+    hold: HoldDep
+
+    async def stream(
+        self,
+        store: str,
+        query: DatesQuery,
+        kind: str,
+        write: Callable[[asyncpg.Connection, Store, DateRange], AsyncIterator[bytes]],
+    ) -> CsvStream:
+        """The rows that `write` yields for a store and the dates of a query."""
+        async with self.sessions() as session:
+            row = await readable_store(session, self.principal, store)
+        period = period_of(query, [row], self.clock())
+        async with AsyncExitStack() as holds:
+            holds.enter_context(self.hold(QuotaKind.EXPORT, row.organization))
+            connection = await holds.enter_async_context(exporting(self.settings.database_url.get_secret_value()))
+            name = f"{row.id}-{kind}-{period.first}-{period.last}.csv"
+            return CsvStream(write(connection, row, period), holds.pop_all(), name)
+
+
+ExportsDep = Annotated[Exports, Depends(Exports)]
+
+
 @router.get("/stores/{store}/crossings.csv", summary="Export crossings", response_class=CsvStream, responses=_RESPONSES)
-async def export_crossings(
-    store: StoreID,
-    query: Annotated[DatesQuery, Query()],
-    principal: PrincipalDep,
-    sessions: SessionsDep,
-    settings: SettingsDep,
-    clock: ClockDep,
-    hold: HoldDep,
-) -> CsvStream:
+async def export_crossings(store: StoreID, query: Annotated[DatesQuery, Query()], exports: ExportsDep) -> CsvStream:
     """All crossings of a store on local dates, ordered by time, with local times. Streamed: of any size."""
-    row, period = await _store_and_period(store, query, principal, sessions, clock)
-    async with AsyncExitStack() as holds:
-        holds.enter_context(hold(QuotaKind.EXPORT, row.organization))
-        connection = await holds.enter_async_context(exporting(settings.database_url.get_secret_value()))
-        pieces = crossings_csv(connection, query.run, row, period)
-        return CsvStream(pieces, holds.pop_all(), _name(row, "crossings", period))
+    return await exports.stream(
+        store, query, "crossings", lambda connection, row, period: crossings_csv(connection, query.run, row, period)
+    )
 
 
 @router.get("/stores/{store}/footfall.csv", summary="Export footfall", response_class=CsvStream, responses=_RESPONSES)
 async def export_footfall(
-    store: StoreID,
-    query: Annotated[FootfallExportQuery, Query()],
-    principal: PrincipalDep,
-    sessions: SessionsDep,
-    settings: SettingsDep,
-    clock: ClockDep,
-    hold: HoldDep,
+    store: StoreID, query: Annotated[FootfallExportQuery, Query()], exports: ExportsDep
 ) -> CsvStream:
     """Footfall of a store on local dates: one line for each bucket of each series, empty ones too."""
-    row, period = await _store_and_period(store, query, principal, sessions, clock)
-    async with AsyncExitStack() as holds:
-        holds.enter_context(hold(QuotaKind.EXPORT, row.organization))
-        connection = await holds.enter_async_context(exporting(settings.database_url.get_secret_value()))
+
+    def write(connection: asyncpg.Connection, row: Store, period: DateRange) -> AsyncIterator[bytes]:
         reading = CountSelection(query.run, [row], query.open_only)
-        pieces = footfall_csv(connection, reading, period, query.bucket, query.by, clock())
-        return CsvStream(pieces, holds.pop_all(), _name(row, "footfall", period))
+        return footfall_csv(connection, reading, period, query.bucket, query.by, exports.clock())
 
-
-async def _store_and_period(
-    store: str, query: DatesQuery, principal: Principal, sessions: Sessions, clock: Clock
-) -> tuple[Store, DateRange]:
-    async with sessions() as session:
-        row = await readable_store(session, principal, store)
-    return row, period_of(query, [row], clock())
-
-
-def _name(store: Store, kind: str, period: DateRange) -> str:
-    return f"{store.id}-{kind}-{period.first}-{period.last}.csv"
+    return await exports.stream(store, query, "footfall", write)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time
 from itertools import chain
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -20,7 +21,7 @@ from services.api.history.comparison import (
     history_before,
 )
 from services.api.history.coverage import UNKNOWN, CoverageOfStores, opening_intervals
-from services.api.history.period import Against, DateRange, Key, Size, TimeSlot, hour_of, slots, wall_clock
+from services.api.history.period import Against, DateRange, Size, TimeSlot, hour_of, slots, wall_clock
 from services.api.history.repository import (
     SERIES,
     By,
@@ -46,6 +47,8 @@ from services.api.history.schemas import (
 from services.api.stores.opening_hours import OpeningHours
 from services.kit.database.tables import Store
 from services.kit.local_time import DAY, instant, quarter_of, time_zone_named
+
+Group = TypeVar("Group")
 
 
 async def read_footfall(
@@ -130,6 +133,15 @@ async def coverage_of(
     }
     lines = await read_coverage(connection, reading, start, end)
     return CoverageOfStores(zones, lines, now.timestamp(), opening)
+
+
+def sums(rows: Iterable[Row], key: Callable[[Row], Group]) -> defaultdict[Group, tuple[int, int]]:
+    """INs and OUTs of rows by a key of theirs; 0 where there is no row."""
+    counts: defaultdict[Group, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for row in rows:
+        ins, outs = counts[key(row)]
+        counts[key(row)] = ins + row.ins, outs + row.outs
+    return counts
 
 
 def common_zone(stores: Sequence[Store]) -> ZoneInfo | None:
@@ -284,11 +296,8 @@ def _series(
 
 
 def _buckets(places: Sequence[TimeSlot], rows: Iterable[Row], coverage: CoverageOfStores) -> list[BucketOut]:
-    sums: defaultdict[Key, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for row in rows:
-        ins, outs = sums[row.key]
-        sums[row.key] = ins + row.ins, outs + row.outs
-    return [_bucket_out(place, *sums.get(place.key, (0, 0)), coverage) for place in places]
+    counts = sums(rows, lambda row: row.key)
+    return [_bucket_out(place, *counts[place.key], coverage) for place in places]
 
 
 def _bucket_out(place: TimeSlot, ins: int, outs: int, coverage: CoverageOfStores) -> BucketOut:
@@ -314,10 +323,7 @@ def _until(where: ZoneInfo | None, span: Span, rows: Iterable[Row]) -> UntilOut:
 
 
 def _sums(rows: Iterable[Row]) -> tuple[int, int]:
-    ins = outs = 0
-    for row in rows:
-        ins, outs = ins + row.ins, outs + row.outs
-    return ins, outs
+    return sums(rows, lambda _: None)[None]
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -148,8 +148,6 @@ def slots(period: DateRange, size: Size, zone: ZoneInfo | None) -> list[TimeSlot
     """All buckets of a period, in order. Weeks and months are cut at its ends.
 
     Args:
-        period: the local dates.
-        size: of the buckets.
         zone: time zone of the stores. None for several time zones: then buckets are wall-clock hours, each day has 24,
             and an hour that clocks repeat is one.
     """

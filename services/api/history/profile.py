@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 from services.api.history.comparison import quartiles
-from services.api.history.footfall import common_zone, coverage_of
+from services.api.history.footfall import common_zone, coverage_of, sums
 from services.api.history.period import DateRange, Size, slots, wall_clock
 from services.api.history.repository import CountSelection, Span, read_buckets
 from services.api.history.schemas import ProfileHour, ProfileOut
@@ -30,10 +30,7 @@ async def read_profile(
     zone = common_zone(reading.stores)
     (rows,) = await read_buckets(connection, reading, [Span(period)], Size.HOUR)
     coverage = await coverage_of(connection, reading, [period], now)
-    counted: defaultdict[datetime, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for row in rows:
-        wall = wall_clock(row.key, Size.HOUR)
-        counted[wall] = counted[wall][0] + row.ins, counted[wall][1] + row.outs
+    counted = sums(rows, lambda row: wall_clock(row.key, Size.HOUR))
     dates = {wall.date() for wall in counted}  # of edge devices, which report no coverage, days with counts
     hours: defaultdict[tuple[int, int], dict[datetime, tuple[int, int]]] = defaultdict(dict)
     for place in slots(period, Size.HOUR, zone):

@@ -1,4 +1,4 @@
-"""Reads counts over local time: from rows of whole days, and from rows of quarter hours where days are cut.
+"""Reads crossings and counts over local time: of whole days from rows of days, of others from rows of quarter hours.
 
 The stores come from `services.api.access`. The database adds the UTC offset of a stretch, and needs no time zones.
 """
@@ -6,9 +6,10 @@ The stores come from `services.api.access`. The database adds the UTC offset of 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, time, timedelta, timezone
 from enum import IntFlag, StrEnum
 from math import inf
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from services.api.database import CONNECT_TIMEOUT
 from services.api.history.coverage import LineCoverage
 from services.api.history.period import DateRange, Key, Size
 from services.api.stores.opening_hours import OpeningHours
@@ -54,7 +56,6 @@ class Span:
     """Local dates of each store, and the end of the part that is compared.
 
     Attributes:
-        period: the dates.
         until: exclusive wall-clock end, in a time zone, of the counts "so far"; None if they are not needed.
     """
 
@@ -147,7 +148,7 @@ SELECT c.store, c.camera, c.line, min(c.start) AS since, max(c.until) AS until,
                WHERE l.camera = c.camera AND l.id = c.line AND k.store = c.store) AS is_configured
 FROM coverage c WHERE c.run = $1 AND c.store = ANY($2::text[]) GROUP BY c.store, c.camera, c.line
 """
-_CROSSINGS = """
+_LISTED = """
 SELECT at, id, camera, line, direction, place, model
 FROM {crossings} c
 WHERE store = $2 AND at >= $3 AND at < $4 AND ($5::text IS NULL OR camera = $5) AND ($6::text IS NULL OR line = $6)
@@ -155,6 +156,18 @@ WHERE store = $2 AND at >= $3 AND at < $4 AND ($5::text IS NULL OR camera = $5) 
 ORDER BY at DESC, id DESC LIMIT $9
 """.format(crossings=effective_counts("crossing", "$1"))
 _TOP = "ORDER BY ins DESC, bucket, shift DESC LIMIT 1"
+# The UTC offset is constant in a stretch, and is appended to local times; the session's time zone is UTC.
+_CROSSINGS = """
+SELECT to_char(at + $5::interval, 'YYYY-MM-DD"T"HH24:MI:SS.MS') || $6::text AS at,
+       store, camera, line, direction, place, id, line_revision, model
+FROM {crossings} c WHERE store = $2 AND c.at >= $3 AND c.at < $4 ORDER BY c.at, c.id
+""".format(crossings=effective_counts("crossing", "$1"))
+# A store's rows are scattered among those of others: an index scan waits for the disk at each page. A bitmap scan reads
+# a month's pages in order, and Postgres prefetches many of them where the system supports it.
+_AHEAD = """
+SELECT set_config('enable_indexscan', 'off', true), (
+    SELECT set_config(name, '128', true) FROM pg_settings WHERE name = 'effective_io_concurrency' AND setting <> '0')
+"""
 
 
 async def read_buckets(
@@ -202,7 +215,7 @@ async def read_crossings(
     at, id_ = after or (None, None)
     end = end if at is None else min(end, at + timedelta(microseconds=1))  # so that the index begins there
     rows: list[asyncpg.Record] = await connection.fetch(
-        _CROSSINGS, reading.run, store.id, start, end, wanted.camera, wanted.line, at, id_, limit
+        _LISTED, reading.run, store.id, start, end, wanted.camera, wanted.line, at, id_, limit
     )
     return rows
 
@@ -226,6 +239,36 @@ async def read_coverage(
         )
         for row in await connection.fetch(_COVERED_LINES, reading.run, stores)
     ]
+
+
+@asynccontextmanager
+async def exporting(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection for one export, on one snapshot. Closing it early affects no other request."""
+    settings = {"application_name": "metrica-export", "timezone": "UTC"}
+    connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT, server_settings=settings)
+    try:
+        await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield connection
+    finally:
+        connection.terminate()  # even within a query: nothing was written
+
+
+async def read_ahead(connection: asyncpg.Connection) -> None:
+    """Let Postgres prefetch many pages in this transaction."""
+    await connection.execute(_AHEAD)
+
+
+async def copy_crossings(
+    connection: asyncpg.Connection,
+    run: str,
+    store: Store,
+    piece: OffsetPeriod,
+    output: Callable[[bytes], Awaitable[None]],
+) -> None:
+    """Write a store's crossings in a stretch of time as CSV, with local times, ordered by time."""
+    offset = datetime(2000, 1, 1, tzinfo=timezone(piece.offset)).isoformat()[19:]  # ISO 8601
+    arguments = run, store.id, piece.start, piece.end, piece.offset, offset
+    await connection.copy_from_query(_CROSSINGS, *arguments, output=output, format="csv")
 
 
 def _pieces(span: Span, size: Size, where: ZoneInfo, *, open_only: bool) -> _Pieces:

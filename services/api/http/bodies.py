@@ -1,15 +1,15 @@
-"""Base schemas of request bodies. The rules for texts are in `services.api.http.texts`."""
+"""Base schemas of requests and responses. The rules for texts are in `services.api.http.texts`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from services.api.http.texts import checked, is_storable, tidy, tidy_name
 
-__all__ = ["Incoming", "Label", "Name", "Patch", "TimeZone", "is_storable"]
+__all__ = ["Incoming", "Label", "Name", "Patch", "RowOut", "TimeZone", "is_storable"]
 
 LONGEST_NAME = 100
 
@@ -62,6 +62,15 @@ class Patch(Incoming):
     def changes(self) -> dict[str, Any]:
         """Values of the fields that the body contains."""
         return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class RowOut(BaseModel):
+    """A response whose fields are columns of a row."""
+
+    @classmethod
+    def of(cls, row: BaseModel) -> Self:
+        """The schema of a row. An error of validation shows no other column, such as a hash."""
+        return cls.model_validate(row.model_dump(include=set(cls.model_fields)))
 
 
 def _known(name: str) -> str:

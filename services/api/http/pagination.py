@@ -6,15 +6,10 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar, cast
+from typing import Annotated, Generic, TypeVar
 
 from fastapi import Depends, Query
 from pydantic import BaseModel, Field
-from sqlalchemy import literal, tuple_
-from sqlalchemy.orm import InstrumentedAttribute, Mapped
-from sqlalchemy.sql.elements import Tuple
-from sqlmodel.ext.asyncio.session import AsyncSession
-from sqlmodel.sql.expression import SelectOfScalar
 
 from services.api.http.problems import Invalid
 
@@ -32,47 +27,23 @@ class Page(BaseModel, Generic[Item]):
 
 
 @dataclass(frozen=True, slots=True)
+class Rows(Generic[Row]):
+    """The rows of a page, and the cursor of the next page."""
+
+    rows: Sequence[Row]
+    next: str | None
+
+    def show(self, schema: Callable[[Row], Item]) -> Page[Item]:
+        """The page of a response, with the schema of each row."""
+        return Page(items=[schema(row) for row in self.rows], next=self.next)
+
+
+@dataclass(frozen=True, slots=True)
 class PageRequest:
     """A request for a page: its size, and the position after which it starts."""
 
     limit: int
     after: str | None
-
-    async def read(
-        self,
-        session: AsyncSession,
-        query: SelectOfScalar[Row],
-        column: Mapped[Any],
-        read: Callable[[str], object],
-        *,
-        then: Mapped[str] | None = None,
-        newest_first: bool = False,
-    ) -> tuple[Sequence[Row], str | None]:
-        """The rows of the page, and the cursor of the next page.
-
-        Args:
-            session: a transaction.
-            query: for all rows that the caller may see.
-            column: orders the list; unique, unless `then` is given.
-            read: parses a value of the column from a cursor; raises ValueError.
-            then: second column of the order, of text without blanks.
-            newest_first: order by descending values.
-
-        Raises:
-            Invalid: the cursor is not of this list.
-        """
-        columns = [cast("InstrumentedAttribute[Any]", part) for part in (column, then) if part is not None]
-        if self.after is not None:
-            try:
-                bound = _bound(self.after, columns, read)
-            except ValueError:
-                raise Invalid("This is no cursor of this list.", "cursor") from None
-            query = query.where(tuple_(*columns) < bound if newest_first else tuple_(*columns) > bound)
-        query = query.order_by(*[part.desc() if newest_first else part for part in columns]).limit(self.limit + 1)
-        rows = (await session.exec(query)).all()
-        more = len(rows) > self.limit
-        rows = rows[: self.limit]
-        return rows, encode_cursor(" ".join(str(getattr(rows[-1], part.key)) for part in columns)) if more else None
 
 
 def page_request(
@@ -86,14 +57,8 @@ def page_request(
 PageDep = Annotated[PageRequest, Depends(page_request)]
 
 
-def _bound(after: str, columns: Sequence[InstrumentedAttribute[Any]], read: Callable[[str], object]) -> Tuple:
-    first, *then = after.rsplit(" ", len(columns) - 1) if len(columns) > 1 else [after]
-    values = zip([read(first), *then], columns, strict=True)
-    return tuple_(*[literal(value, column.type) for value, column in values])
-
-
 def encode_cursor(value: str) -> str:
-    """The cursor of a position in a list."""
+    """The cursor of a position."""
     return base64.urlsafe_b64encode(value.encode()).decode().rstrip("=")
 
 

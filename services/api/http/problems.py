@@ -163,23 +163,17 @@ def _is_refusal(error: Exception) -> bool:
     return str(getattr(cause, "sqlstate", None)).startswith(_REFUSING)
 
 
-READING = (
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
-CREATING = (
-    *READING, HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS,
-)  # fmt: skip
-CHANGING = (*CREATING, HTTPStatus.PRECONDITION_FAILED)
-"""Error statuses of routes that read, create and change."""
-
-
 def describe(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """Error responses of a route, for OpenAPI."""
     return {int(status): {"description": status.phrase, "model": ProblemDetails} for status in statuses}
+
+
+SIGNED_IN = describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE)
+ANYBODY = describe(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE)
+READING = SIGNED_IN | describe(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+CREATING = READING | describe(HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS)
+CHANGING = CREATING | describe(HTTPStatus.PRECONDITION_FAILED)
+"""Error responses of routes with and without a sign-in, and of those that read, create and change."""
 
 
 def answer(

@@ -103,7 +103,6 @@ def install(app: FastAPI, other_hosts: Sequence[str]) -> None:
     """Add the middleware. The last one added is the outermost, so that refusals have the headers, too.
 
     Args:
-        app: the application.
         other_hosts: allowed hosts besides this machine's own names.
     """
     app.add_middleware(BodyLimit)

@@ -4,50 +4,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
+from fastapi import Depends
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, Role
+from services.api.access.principal import Principal, Role
+from services.api.auth.dependencies import GuestDep, JudgeDep, PasswordsDep
 from services.api.auth.passwords.choosing import prove
-from services.api.auth.passwords.hashing import Passwords, checked_length
-from services.api.auth.passwords.strength import Judge
+from services.api.auth.passwords.hashing import checked_length
 from services.api.auth.repository import find_user_by_email
-from services.api.clock import Clock
-from services.api.database import Sessions
+from services.api.dependencies import ClockDep, SessionsDep, WritableDep
 from services.api.http.problems import Conflict, Forbidden, Gone, NotFound, Unauthorized
 from services.api.invitations import repository
 from services.api.invitations.schemas import AcceptedOut, AcceptIn, InvitationLook, Needs
 from services.api.transaction import writing
 from services.kit.database.account_tables import Invitation, Membership, User
-from services.kit.database.tables import Organization
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """Accepts invitations, for the holder of a link.
+    """Accepts invitations, for the holder of a link that `valid_invitation` accepts."""
 
-    Attributes:
-        principal: of the request; None without a sign-in.
-    """
-
-    principal: Principal | None
-    sessions: Sessions
-    writable: Sessions
-    judge: Judge
-    passwords: Passwords
-    clock: Clock
+    principal: GuestDep
+    sessions: SessionsDep
+    writable: WritableDep
+    judge: JudgeDep
+    passwords: PasswordsDep
+    clock: ClockDep
 
     async def look(self, token: str) -> InvitationLook:
-        """An invitation, and the step that is needed to accept it.
-
-        Raises:
-            NotFound: no invitation has such a link.
-            Gone: it was accepted, revoked, or has expired.
-        """
+        """An invitation, and the step that is needed to accept it."""
         async with self.sessions() as session:
             row = await valid_invitation(session, token, self.clock())
             user = await find_user_by_email(session, row.email)
-            organization = await session.get_one(Organization, row.organization)
+            organization = await repository.organization_of(session, row)
             return InvitationLook(
                 organization=organization.name,
                 needs=_needs(user, self.principal),
@@ -58,8 +49,6 @@ class Acceptance:
         """Make the invited person a member, and an account where there is none.
 
         Raises:
-            NotFound: no invitation has such a link.
-            Gone: it was accepted, revoked, or has expired.
             Invalid: a password has to be chosen, and is missing or easily guessed.
             Unauthorized: the account has an owner, who has to sign in.
             Forbidden: another account is signed in.
@@ -68,7 +57,7 @@ class Acceptance:
         async with self.sessions() as session:
             row = await valid_invitation(session, token, self.clock())
             user = await find_user_by_email(session, row.email)
-            organization = await session.get_one(Organization, row.organization)
+            organization = await repository.organization_of(session, row)
         if _check_needs(user, self.principal, row) is Needs.PASSWORD:
             password = checked_length(body.password)
             about = (row.email, body.name or row.name, user.name if user else "", organization.name)
@@ -76,6 +65,9 @@ class Acceptance:
             hashed = await self.passwords.hash(password)
         async with writing(self.writable, row.email, self.clock) as session:
             return await _accept(session, self.principal, token, body.name, hashed, self.clock())
+
+
+AcceptanceDep = Annotated[Acceptance, Depends(Acceptance)]
 
 
 async def valid_invitation(session: AsyncSession, token: str, now: datetime, *, lock: bool = False) -> Invitation:
@@ -113,7 +105,7 @@ async def _accept(
             raise Conflict("The account has changed meanwhile: open the link once more.")
         user.name = name or user.name
         await prove(session, user, hashed, now)
-    if await session.get(Membership, (user.id, row.organization)) is not None:
+    if await repository.has_joined(session, row, user):
         raise Conflict(f"You are a member of {row.organization} already.")
     session.add(Membership(user=user.id, organization=row.organization, role=row.role))
     row.accepted_at = now

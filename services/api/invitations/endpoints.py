@@ -8,14 +8,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
-from services.api.access import Role, readable_organization
-from services.api.auth.dependencies import PrincipalDep, WritingDep
+from services.api.access.principal import Role
+from services.api.access.repository import readable_organization
+from services.api.auth.dependencies import PrincipalDep
+from services.api.auth.writing import WritingDep
 from services.api.dependencies import ClockDep, OrganizationID, OutboxDep, SessionDep, SettingsDep
 from services.api.http.pagination import Page, PageDep
-from services.api.http.problems import CREATING, READING, describe
-from services.api.idempotency import CreationDep
+from services.api.http.problems import ANYBODY, CREATING, READING, describe
+from services.api.idempotency.creation import CreationDep
 from services.api.invitations import service
-from services.api.invitations.dependencies import AcceptanceDep
+from services.api.invitations.accepting import AcceptanceDep
 from services.api.invitations.schemas import (
     AcceptedOut,
     AcceptIn,
@@ -31,16 +33,15 @@ links = APIRouter(prefix="/auth/invitations", tags=["sign-in"])
 
 INVITATIONS = "/organizations/{organization}/invitations"
 InvitationID = Annotated[UUID, Path(description="The invitation's id.")]
-_LINK = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
+_LINK = ANYBODY | describe(HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN)
 
 
-@router.get(INVITATIONS, summary="List invitations", responses=describe(*READING))
+@router.get(INVITATIONS, summary="List invitations", responses=READING)
 async def list_invitations(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, page: PageDep, now: ClockDep
 ) -> Page[InvitationOut]:
     """Invitations that were neither accepted nor revoked. Requires the admin role."""
-    items, after = await service.list_pending(session, principal, organization, page, now())
-    return Page(items=items, next=after)
+    return await service.list_pending(session, principal, organization, page, now())
 
 
 @router.post(
@@ -48,7 +49,7 @@ async def list_invitations(
     summary="Invite somebody",
     status_code=HTTPStatus.CREATED,
     response_model=NewInvitationOut,
-    responses=describe(*CREATING, HTTPStatus.TOO_MANY_REQUESTS),
+    responses=CREATING,
 )
 async def invite(
     organization: OrganizationID,
@@ -65,8 +66,8 @@ async def invite(
     """
     answer = await creation.once(
         body,
-        lambda session: service.invite(session, principal, organization, body, outbox, settings, clock),
-        may=lambda session: readable_organization(session, principal, organization, Role.ADMIN),
+        lambda session: readable_organization(session, principal, organization, Role.ADMIN),
+        lambda session, row: service.invite(session, principal, row, body, outbox, settings, clock()),
         tagged=False,
     )
     outbox.wake()
@@ -74,10 +75,7 @@ async def invite(
 
 
 @router.delete(
-    INVITATIONS + "/{invitation}",
-    summary="Revoke an invitation",
-    status_code=HTTPStatus.NO_CONTENT,
-    responses=describe(*CREATING),
+    INVITATIONS + "/{invitation}", summary="Revoke an invitation", status_code=HTTPStatus.NO_CONTENT, responses=CREATING
 )
 async def revoke(
     organization: OrganizationID,
@@ -87,20 +85,18 @@ async def revoke(
     clock: ClockDep,
 ) -> None:
     """Requires the admin role. The invitation's link becomes invalid."""
-    async with writing() as session:
+    async with writing.transaction() as session:
         await service.revoke(session, principal, organization, invitation, clock())
 
 
-@links.post("/look", summary="See an invitation", responses=describe(*_LINK, HTTPStatus.SERVICE_UNAVAILABLE))
+@links.post("/look", summary="See an invitation", responses=_LINK)
 async def look(body: LinkIn, acceptance: AcceptanceDep) -> InvitationLook:
     """An invitation, for the holder of its link. Needs no sign-in."""
     return await acceptance.look(body.token.get_secret_value())
 
 
 @links.post(
-    "/accept",
-    summary="Accept an invitation",
-    responses=describe(*_LINK, HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
+    "/accept", summary="Accept an invitation", responses=_LINK | describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT)
 )
 async def accept(body: AcceptIn, acceptance: AcceptanceDep) -> AcceptedOut:
     """Adds the invited person as a member. A new account takes the password; an existing one must be signed in."""

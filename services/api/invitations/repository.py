@@ -10,8 +10,10 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
-from services.api.access import Principal, Role
+from services.api.access.principal import Principal, Role
 from services.api.auth.tokens.digest import digest
+from services.api.http.pagination import PageRequest, Rows
+from services.api.http.repository import read_page
 from services.kit.database.account_tables import ApiKey, Invitation, Membership, User
 from services.kit.database.tables import Organization
 
@@ -24,15 +26,25 @@ async def find_by_token(session: AsyncSession, token: str, *, lock: bool = False
     return (await session.exec(query.with_for_update() if lock else query)).first()
 
 
+async def lock(session: AsyncSession, organization: Organization, invitation: UUID) -> Invitation | None:
+    """An invitation of an organization, locked until the transaction ends."""
+    query = select(Invitation).where(Invitation.id == invitation, Invitation.organization == organization.id)
+    return (await session.exec(query.with_for_update())).first()
+
+
 async def find_pending(session: AsyncSession, organization: Organization, email: str) -> Invitation | None:
     """The invitation that a new one for the same address replaces."""
-    query = select(Invitation).where(
-        Invitation.organization == organization.id,
-        Invitation.email == email,
-        col(Invitation.accepted_at).is_(None),
-        col(Invitation.revoked_at).is_(None),
-    )
-    return (await session.exec(query)).first()
+    return (await session.exec(_pending(organization).where(Invitation.email == email))).first()
+
+
+async def read_pending(session: AsyncSession, organization: Organization, page: PageRequest) -> Rows[Invitation]:
+    """A page of invitations that were neither accepted nor revoked, ordered by id."""
+    return await read_page(session, page, _pending(organization), col(Invitation.id), UUID)
+
+
+async def organization_of(session: AsyncSession, invitation: Invitation) -> Organization:
+    """The organization that an invitation, found by its token, is to."""
+    return await session.get_one(Organization, invitation.organization)
 
 
 async def count_of(session: AsyncSession, organization: Organization, since: datetime, email: str | None = None) -> int:
@@ -54,6 +66,11 @@ async def is_member(session: AsyncSession, organization: Organization, email: st
     return (await session.exec(query)).first() is not None
 
 
+async def has_joined(session: AsyncSession, invitation: Invitation, user: User) -> bool:
+    """Tell whether the account of an invitation, found by its token, is a member's."""
+    return await _role(session, user.id, invitation.organization) is not None
+
+
 async def may_still_invite(session: AsyncSession, invitation: Invitation) -> bool:
     """Tell whether the inviter may still invite."""
     if invitation.inviter is None:
@@ -70,6 +87,14 @@ async def may_still_invite(session: AsyncSession, invitation: Invitation) -> boo
 async def forget_old(session: AsyncSession, now: datetime) -> None:
     """Delete invitations older than `_KEPT`; the audit log keeps them."""
     await session.exec(delete(Invitation).where(col(Invitation.created_at) < now - _KEPT))
+
+
+def _pending(organization: Organization) -> SelectOfScalar[Invitation]:
+    return select(Invitation).where(
+        Invitation.organization == organization.id,
+        col(Invitation.accepted_at).is_(None),
+        col(Invitation.revoked_at).is_(None),
+    )
 
 
 def _counted(since: datetime) -> SelectOfScalar[int]:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, SecretStr
 
-from services.api.access import Role
+from services.api.access.principal import Role
 from services.api.auth.passwords.hashing import LONGEST
 from services.api.auth.tokens.one_time_links import Token
 from services.api.http.bodies import Incoming, Label

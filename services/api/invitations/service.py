@@ -9,18 +9,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, Role, readable_organization
+from services.api.access.principal import Principal, Role
+from services.api.access.repository import readable_organization
 from services.api.auth.tokens.one_time_links import Link, Purpose
-from services.api.clock import Clock
-from services.api.http.pagination import PageRequest
+from services.api.http.pagination import Page, PageRequest
 from services.api.http.problems import Conflict, NotFound, TooMany
 from services.api.invitations import repository
 from services.api.invitations.schemas import InvitationIn, InvitationOut, NewInvitationOut
 from services.api.mail import messages
-from services.api.mail.outbox import Outbox, withdraw
+from services.api.mail.outbox import Outbox
+from services.api.mail.repository import withdraw
 from services.api.settings import ApiSettings
 from services.kit.database.account_tables import Invitation
 from services.kit.database.tables import Organization
@@ -33,11 +33,11 @@ PER_ORGANIZATION, PER_INVITER, PER_ADDRESS = 50, 100, 5
 async def invite(
     session: AsyncSession,
     principal: Principal,
-    organization: str,
+    organization: Organization,
     body: InvitationIn,
     outbox: Outbox,
     settings: ApiSettings,
-    clock: Clock,
+    now: datetime,
 ) -> NewInvitationOut:
     """Create an invitation, which replaces an earlier one to the same address, and send it.
 
@@ -45,12 +45,11 @@ async def invite(
         Conflict: the address is a member's.
         TooMany: a limit of invitations a day is reached.
     """
-    organization_row, now = await readable_organization(session, principal, organization, Role.ADMIN), clock()
-    await _refuse_floods(session, principal, organization_row, body.email, now)
+    await _refuse_floods(session, principal, organization, body.email, now)
     inviter = principal.user or principal.key
-    row, link = await make(session, organization_row, body, invited_by=principal.name, inviter=inviter, now=now)
+    row, link = await make(session, organization, body, invited_by=principal.name, inviter=inviter, now=now)
     if settings.public_url is not None:
-        letter = messages.invitation(row.name, organization_row.name, row.role, link.at(settings.public_url))
+        letter = messages.invitation(row.name, organization.name, row.role, link.at(settings.public_url))
         outbox.put(session, row.email, letter, row.id, row.expires_at)
     fields = InvitationOut.of(row, now).model_dump()
     return NewInvitationOut(**fields, delivery="mail" if settings.mails else "operator")
@@ -79,9 +78,7 @@ async def make(
     link = Link.draw(Purpose.INVITATION)
     row = Invitation(
         organization=organization.id,
-        email=body.email,
-        name=body.name,
-        role=body.role,
+        **body.model_dump(),
         hash=link.hash,
         invited_by=invited_by,
         inviter=inviter,
@@ -95,16 +92,11 @@ async def make(
 
 async def list_pending(
     session: AsyncSession, principal: Principal, organization: str, page: PageRequest, now: datetime
-) -> tuple[list[InvitationOut], str | None]:
-    """A page of invitations that were neither accepted nor revoked, ordered by id, and the next cursor."""
+) -> Page[InvitationOut]:
+    """A page of invitations that were neither accepted nor revoked, ordered by id."""
     organization_row = await readable_organization(session, principal, organization, Role.ADMIN)
-    query = select(Invitation).where(
-        Invitation.organization == organization_row.id,
-        col(Invitation.accepted_at).is_(None),
-        col(Invitation.revoked_at).is_(None),
-    )
-    rows, after = await page.read(session, query, col(Invitation.id), UUID)
-    return [InvitationOut.of(row, now) for row in rows], after
+    pending = await repository.read_pending(session, organization_row, page)
+    return pending.show(lambda row: InvitationOut.of(row, now))
 
 
 async def revoke(
@@ -117,8 +109,7 @@ async def revoke(
         Conflict: it was accepted.
     """
     organization_row = await readable_organization(session, principal, organization, Role.ADMIN)
-    query = select(Invitation).where(Invitation.id == invitation, Invitation.organization == organization_row.id)
-    row = (await session.exec(query.with_for_update())).first()
+    row = await repository.lock(session, organization_row, invitation)
     if row is None:
         raise NotFound(f"There is no invitation {invitation} of {organization_row.id}.")
     if row.accepted_at is not None:

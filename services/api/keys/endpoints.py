@@ -8,13 +8,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
-from services.api.access import Role, readable_organization
-from services.api.auth.dependencies import PrincipalDep, WritingDep
+from services.api.access.principal import Role
+from services.api.access.repository import readable_organization
+from services.api.auth.dependencies import PrincipalDep
+from services.api.auth.writing import WritingDep
 from services.api.dependencies import ClockDep, OrganizationID, SessionDep
 from services.api.http.pagination import Page, PageDep
-from services.api.http.problems import CHANGING, CREATING, READING, describe
-from services.api.idempotency import CreationDep
+from services.api.http.problems import CHANGING, CREATING, READING
+from services.api.idempotency.creation import CreationDep
 from services.api.keys import service
+from services.api.keys.repository import read_keys
 from services.api.keys.schemas import KeyIn, KeyOut, NewKeyOut
 
 router = APIRouter(tags=["keys"])
@@ -22,37 +25,29 @@ router = APIRouter(tags=["keys"])
 KEYS = "/organizations/{organization}/keys"
 
 
-@router.get(KEYS, summary="List keys", responses=describe(*READING))
+@router.get(KEYS, summary="List keys", responses=READING)
 async def list_keys(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, page: PageDep
 ) -> Page[KeyOut]:
     """API keys and edge keys, revoked ones too. Requires the admin role."""
-    items, after = await service.list_keys(session, principal, organization, page)
-    return Page(items=items, next=after)
+    row = await readable_organization(session, principal, organization, Role.ADMIN)
+    return (await read_keys(session, row, page)).show(KeyOut.of)
 
 
-@router.post(
-    KEYS,
-    summary="Make a key",
-    status_code=HTTPStatus.CREATED,
-    response_model=NewKeyOut,
-    responses=describe(*CREATING),
-)
+@router.post(KEYS, summary="Make a key", status_code=HTTPStatus.CREATED, response_model=NewKeyOut, responses=CREATING)
 async def create_key(
     organization: OrganizationID, body: KeyIn, principal: PrincipalDep, clock: ClockDep, creation: CreationDep
 ) -> Response:
     """Requires the admin role. The response contains the key itself, this once."""
     return await creation.once(
         body,
-        lambda session: service.create(session, principal, organization, body, clock),
-        may=lambda session: readable_organization(session, principal, organization, Role.ADMIN),
+        lambda session: readable_organization(session, principal, organization, Role.ADMIN),
+        lambda session, row: service.create(session, principal, row, body, clock),
         tagged=False,
     )
 
 
-@router.delete(
-    KEYS + "/{key}", summary="Revoke a key", status_code=HTTPStatus.NO_CONTENT, responses=describe(*CHANGING)
-)
+@router.delete(KEYS + "/{key}", summary="Revoke a key", status_code=HTTPStatus.NO_CONTENT, responses=CHANGING)
 async def revoke_key(
     organization: OrganizationID,
     key: Annotated[UUID, Path(description="The key's id.")],
@@ -61,5 +56,5 @@ async def revoke_key(
     writing: WritingDep,
 ) -> None:
     """Requires the admin role. Takes effect at once and cannot be undone."""
-    async with writing() as session:
+    async with writing.transaction() as session:
         await service.revoke(session, principal, organization, key, clock)

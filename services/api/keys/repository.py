@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal
-from services.api.http.pagination import PageRequest
+from services.api.access.principal import Principal
+from services.api.http.pagination import PageRequest, Rows
+from services.api.http.repository import read_page
 from services.kit.database.account_tables import ApiKey
 from services.kit.database.tables import Organization
 
 
-async def read_page(
-    session: AsyncSession, organization: Organization, page: PageRequest
-) -> tuple[Sequence[ApiKey], str | None]:
-    """A page of an organization's keys, ordered by id, and the cursor of the next page."""
+async def read_keys(session: AsyncSession, organization: Organization, page: PageRequest) -> Rows[ApiKey]:
+    """A page of an organization's keys, ordered by id."""
     query = select(ApiKey).where(ApiKey.organization == organization.id)
-    return await page.read(session, query, col(ApiKey.id), UUID)
+    return await read_page(session, page, query, col(ApiKey.id), UUID)
 
 
 async def find_key(session: AsyncSession, organization: Organization, key: UUID) -> ApiKey | None:

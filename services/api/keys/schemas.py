@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from contracts.identity import Token
-from services.api.auth.tokens.api_keys import WORKER
-from services.api.http.bodies import Incoming, Name
-from services.kit.database.account_tables import ApiKey
+from services.api.auth.tokens.repository import WORKER
+from services.api.http.bodies import Incoming, Name, RowOut
 
 KeyRole = Literal["viewer", "manager", "admin", "worker"]
 
@@ -34,7 +33,7 @@ class KeyIn(Incoming):
         return self
 
 
-class KeyOut(BaseModel):
+class KeyOut(RowOut):
     """A key without its secret."""
 
     id: UUID
@@ -49,11 +48,6 @@ class KeyOut(BaseModel):
     )
     revoked_at: datetime | None
     last_used_at: datetime | None = Field(description="Accurate to about a minute.")
-
-    @classmethod
-    def of(cls, key: ApiKey) -> KeyOut:
-        """The schema of a row."""
-        return cls.model_validate(key.model_dump(include=set(cls.model_fields)))
 
 
 class NewKeyOut(KeyOut):

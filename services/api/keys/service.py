@@ -6,41 +6,32 @@ from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, Role, readable_organization, readable_store
+from services.api.access.principal import Principal, Role
+from services.api.access.repository import readable_organization, readable_store
 from services.api.auth.tokens.api_keys import draw_key
 from services.api.clock import Clock
-from services.api.http.pagination import PageRequest
 from services.api.http.problems import Invalid, NotFound
 from services.api.keys import repository
 from services.api.keys.schemas import KeyIn, KeyOut, NewKeyOut
 from services.kit.database.account_tables import ApiKey
-
-
-async def list_keys(
-    session: AsyncSession, principal: Principal, organization: str, page: PageRequest
-) -> tuple[list[KeyOut], str | None]:
-    """A page of an organization's keys, revoked ones too, ordered by id, and the next cursor."""
-    organization_row = await readable_organization(session, principal, organization, Role.ADMIN)
-    rows, after = await repository.read_page(session, organization_row, page)
-    return [KeyOut.of(row) for row in rows], after
+from services.kit.database.tables import Organization
 
 
 async def create(
-    session: AsyncSession, principal: Principal, organization: str, body: KeyIn, clock: Clock
+    session: AsyncSession, principal: Principal, organization: Organization, body: KeyIn, clock: Clock
 ) -> NewKeyOut:
     """Create a key.
 
     Raises:
         Invalid: the store belongs to another organization.
     """
-    organization_row = await readable_organization(session, principal, organization, Role.ADMIN)
     if body.store is not None:
         store = await readable_store(session, principal, body.store)
-        if store.organization != organization_row.id:
+        if store.organization != organization.id:
             raise Invalid(f"The store {body.store} is of another organization.", "store")
     drawn = draw_key(body.role)
     key = ApiKey(
-        organization=organization_row.id,
+        organization=organization.id,
         store=body.store,
         name=body.name,
         role=body.role,

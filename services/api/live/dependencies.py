@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.clock import Clock
-from services.api.dependencies import BusDep, ClockDep, SettingsDep, component
+from services.api.access.principal import Principal
+from services.api.auth.dependencies import AuthenticatorDep, HoldDep, PrincipalDep
+from services.api.dependencies import BusDep, ClockDep, SessionsDep, SettingsDep, component
 from services.api.live import messages
 from services.api.live.feed import LiveFeed
 from services.api.live.hub import Hub, Listener
 from services.api.live.stream import LiveStream, RightsCheck
-from services.api.settings import ApiSettings
-from services.kit.nats.bus import Bus
+from services.api.quotas import QuotaKind
+
+Answer = TypeVar("Answer")
 
 HubDep = Annotated[Hub, component("hub")]
 FeedDep = Annotated[LiveFeed, component("feed")]
@@ -24,12 +27,28 @@ FeedDep = Annotated[LiveFeed, component("feed")]
 
 @dataclass(frozen=True, slots=True)
 class StreamOpener:
-    """Opens live streams for listeners that have joined the hub."""
+    """Opens live streams for the principal of a request."""
 
-    hub: Hub
-    bus: Bus
-    settings: ApiSettings
-    clock: Clock
+    principal: PrincipalDep
+    authenticator: AuthenticatorDep
+    sessions: SessionsDep
+    hub: HubDep
+    feed: FeedDep
+    bus: BusDep
+    settings: SettingsDep
+    clock: ClockDep
+    hold: HoldDep
+
+    @contextmanager
+    def share(self, organization: str) -> Iterator[ExitStack]:
+        """A part of the quota of streams, released at the end unless a stream has taken it over."""
+        with ExitStack() as share:
+            share.enter_context(self.hold(QuotaKind.STREAM, organization))
+            yield share
+
+    async def ask_again(self, question: Callable[[AsyncSession, Principal], Awaitable[Answer]]) -> Answer:
+        """Answer a question with the rights that the principal has now; see `Authenticator.ask_again`."""
+        return await self.authenticator.ask_again(self.principal, question)
 
     async def open(
         self,
@@ -62,9 +81,4 @@ class StreamOpener:
         )
 
 
-def stream_opener(hub: HubDep, bus: BusDep, settings: SettingsDep, clock: ClockDep) -> StreamOpener:
-    """Opens streams on the application's hub."""
-    return StreamOpener(hub, bus, settings, clock)
-
-
-StreamOpenerDep = Annotated[StreamOpener, Depends(stream_opener)]
+StreamOpenerDep = Annotated[StreamOpener, Depends(StreamOpener)]

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, readable_camera, readable_store
-from services.api.auth.dependencies import AuthenticatorDep, Hold, HoldDep, PrincipalDep
-from services.api.dependencies import CameraID, ClockDep, OrganizationID, SessionsDep, StoreID
+from services.api.access.principal import Principal
+from services.api.access.repository import readable_camera, readable_store
+from services.api.dependencies import CameraID, OrganizationID, StoreID
 from services.api.http.problems import NotFound, describe
 from services.api.live import descriptions
-from services.api.live.dependencies import FeedDep, HubDep, StreamOpenerDep
+from services.api.live.dependencies import StreamOpenerDep
 from services.api.live.hub import EVERY
 from services.api.live.organization import OrganizationView
 from services.api.live.stream import LiveStream
-from services.api.quotas import QuotaKind
 
 router = APIRouter(tags=["live"])
 
@@ -43,31 +40,21 @@ def _answers(example: str) -> dict[int | str, dict[str, Any]]:
     openapi_extra={"parameters": [descriptions.LAST_EVENT_ID]},
     responses=_answers(descriptions.STORE_EXAMPLE),
 )
-async def follow_store(
-    store: StoreID,
-    principal: PrincipalDep,
-    authenticator: AuthenticatorDep,
-    sessions: SessionsDep,
-    hub: HubDep,
-    feed: FeedDep,
-    opener: StreamOpenerDep,
-    hold: HoldDep,
-) -> LiveStream:
+async def follow_store(store: StoreID, opener: StreamOpenerDep) -> LiveStream:
     """Live counts, statuses and tracks of a store."""
 
     async def check(session: AsyncSession, caller: Principal) -> None:
         await readable_store(session, caller, store)
 
     async def begin() -> None:
-        listener.mailbox.begin(await feed.snapshots([store]))
+        listener.mailbox.begin(await opener.feed.snapshots([store]))
 
-    async with sessions() as session:
-        row = await readable_store(session, principal, store)
-    with _share(hold, row.organization) as share:
-        listener = hub.join(
-            store, [store], (store, EVERY)
-        )  # before the snapshot is read, so that no event is lost between
-        return await opener.open(listener, share, lambda: authenticator.ask_again(principal, check), begin)
+    async with opener.sessions() as session:
+        row = await readable_store(session, opener.principal, store)
+    with opener.share(row.organization) as share:
+        # Before the snapshot is read, so that no event is lost between.
+        listener = opener.hub.join(store, [store], (store, EVERY))
+        return await opener.open(listener, share, lambda: opener.ask_again(check), begin)
 
 
 @router.get(
@@ -79,23 +66,13 @@ async def follow_store(
     openapi_extra={"parameters": [descriptions.LAST_EVENT_ID]},
     responses=_answers(descriptions.ORGANIZATION_EXAMPLE),
 )
-async def follow_organization(
-    organization: OrganizationID,
-    principal: PrincipalDep,
-    authenticator: AuthenticatorDep,
-    sessions: SessionsDep,
-    hub: HubDep,
-    feed: FeedDep,
-    opener: StreamOpenerDep,
-    clock: ClockDep,
-    hold: HoldDep,
-) -> LiveStream:
+async def follow_organization(organization: OrganizationID, opener: StreamOpenerDep) -> LiveStream:
     """Live counts and statuses of all stores of an organization."""
-    view = OrganizationView(hub, feed, authenticator, clock, principal, organization)
-    async with sessions() as session:
-        stores = await view.stores(session, principal)
-    with _share(hold, organization) as share:
-        listener = hub.join(organization)
+    view = OrganizationView(opener, organization)
+    async with opener.sessions() as session:
+        stores = await view.stores(session, opener.principal)
+    with opener.share(organization) as share:
+        listener = opener.hub.join(organization)
         return await opener.open(listener, share, lambda: view.look(listener), lambda: view.begin(listener, stores))
 
 
@@ -107,32 +84,16 @@ async def follow_organization(
     response_class=LiveStream,
     responses=_answers(descriptions.TRACKS_EXAMPLE),
 )
-async def follow_tracks(
-    camera: CameraID,
-    principal: PrincipalDep,
-    authenticator: AuthenticatorDep,
-    sessions: SessionsDep,
-    hub: HubDep,
-    opener: StreamOpenerDep,
-    hold: HoldDep,
-) -> LiveStream:
+async def follow_tracks(camera: CameraID, opener: StreamOpenerDep) -> LiveStream:
     """Live boxes of a camera."""
-    async with sessions() as session:
-        store = (await readable_camera(session, principal, camera)).store
-        organization = (await readable_store(session, principal, store)).organization
+    async with opener.sessions() as session:
+        store = (await readable_camera(session, opener.principal, camera)).store
+        organization = (await readable_store(session, opener.principal, store)).organization
 
     async def check(session: AsyncSession, caller: Principal) -> None:
         if (await readable_camera(session, caller, camera)).store != store:
             raise NotFound(f"The camera {camera!r} is another store's now.")
 
-    with _share(hold, organization) as share:
-        listener = hub.join(camera, view=(store, camera))
-        return await opener.open(listener, share, lambda: authenticator.ask_again(principal, check))
-
-
-@contextmanager
-def _share(hold: Hold, organization: str) -> Iterator[ExitStack]:
-    """A part of the quota of streams, released at the end unless a stream has taken it over."""
-    with ExitStack() as share:
-        share.enter_context(hold(QuotaKind.STREAM, organization))
-        yield share
+    with opener.share(organization) as share:
+        listener = opener.hub.join(camera, view=(store, camera))
+        return await opener.open(listener, share, lambda: opener.ask_again(check))

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from contracts import subjects
 from contracts.events import Counts, Status, Tracks
 from contracts.identity import LIVE
-from services.api.access import SERVICE, readable_stores
+from services.api.access.principal import SERVICE
+from services.api.access.repository import readable_stores
 from services.api.clock import Clock
 from services.api.database import Sessions
 from services.api.http.problems import DATABASE_ERRORS

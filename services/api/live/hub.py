@@ -66,13 +66,7 @@ class Hub:
         self.rooms: dict[str, Room] = {}
 
     def join(self, name: str, stores: Iterable[str] = (), view: View | None = None) -> Listener:
-        """Add a listener, whose mailbox gets all broadcasts from now on.
-
-        Args:
-            name: id of the store, organization or camera.
-            stores: ids of the stores of the totals and statuses that it gets.
-            view: selects the tracks that it gets.
-        """
+        """Add a listener, whose mailbox gets all broadcasts from now on; see `Listener`."""
         listener = Listener(name, view)
         self._open.add(listener)
         OPEN.set(len(self._open))

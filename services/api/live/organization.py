@@ -7,29 +7,19 @@ from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, present_stores_of
-from services.api.auth.authenticator import Authenticator
-from services.api.clock import Clock
+from services.api.access.principal import Principal
+from services.api.access.repository import present_stores_of
 from services.api.live import messages
-from services.api.live.feed import LiveFeed
-from services.api.live.hub import Hub, Listener
+from services.api.live.dependencies import StreamOpener
+from services.api.live.hub import Listener
 from services.api.live.mailbox import Message
 
 
 @dataclass(frozen=True, slots=True)
 class OrganizationView:
-    """The stores of an organization that a listener may see.
+    """The stores of an organization that a listener may see."""
 
-    Attributes:
-        principal: of the listener.
-        organization: its id.
-    """
-
-    hub: Hub
-    feed: LiveFeed
-    authenticator: Authenticator
-    clock: Clock
-    principal: Principal
+    opener: StreamOpener
     organization: str
 
     async def stores(self, session: AsyncSession, principal: Principal) -> Sequence[str]:
@@ -52,25 +42,25 @@ class OrganizationView:
             Unauthorized: the listener's sign-in has ended.
             NotFound: the principal may no longer see the organization.
         """
-        await self._follow(listener, await self.authenticator.ask_again(self.principal, self.stores))
+        await self._follow(listener, await self.opener.ask_again(self.stores))
 
     async def _follow(self, listener: Listener, stores: Sequence[str]) -> None:
         for store in listener.stores.difference(stores):
-            self.hub.exit(listener, store)
+            self.opener.hub.exit(listener, store)
             listener.mailbox.put(self._list(listener.stores))
         new = [store for store in stores if store not in listener.stores]
         if not new:
             return
         for store in new:  # before the snapshots are read, so that no event is lost between
-            self.hub.enter(listener, store)
+            self.opener.hub.enter(listener, store)
         try:
-            snapshots = await self.feed.snapshots(new)
+            snapshots = await self.opener.feed.snapshots(new)
         except BaseException:
             for store in new:  # tried again at the next check
-                self.hub.exit(listener, store)
+                self.opener.hub.exit(listener, store)
             raise
         for message in (self._list(listener.stores), *snapshots):
             listener.mailbox.put(message)
 
     def _list(self, stores: Iterable[str]) -> Message:
-        return messages.stores(self.organization, stores, self.clock())
+        return messages.stores(self.organization, stores, self.opener.clock())

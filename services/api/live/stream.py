@@ -30,7 +30,6 @@ class RightsCheck:
 
     Attributes:
         look: raises NotFound or Unauthorized if not.
-        seconds: interval of the checks.
     """
 
     look: Callable[[], Awaitable[object]]

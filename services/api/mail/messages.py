@@ -56,11 +56,8 @@ def write(letter: Letter, sender: str, recipient: str, mail: UUID, at: datetime)
     """A complete mail.
 
     Args:
-        letter: subject and text.
-        sender: METRICA_MAIL_FROM.
         recipient: a plain address.
         mail: id of the mail, for a Message-ID that stays the same when it is sent again.
-        at: its date.
     """
     from_ = parse_address(sender)
     message = EmailMessage(policy=SMTP)

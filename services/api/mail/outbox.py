@@ -13,16 +13,16 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
-from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.api.clock import Clock
 from services.api.database import Sessions
 from services.api.http.problems import DATABASE_ERRORS
+from services.api.mail import repository
 from services.api.mail.messages import Letter, write
 from services.api.mail.settings import MailSettings
 from services.api.mail.smtp import TIMEOUT, Away, Rejected, Send, sender
+from services.api.transaction import committing
 from services.kit.database.account_tables import OutgoingMail
 from services.kit.logs import logger
 from services.kit.retry import retry
@@ -40,19 +40,10 @@ Prepare = Callable[[AsyncSession, OutgoingMail], Awaitable[Letter | None]]
 """Writes the letter of a requested mail; None if there is no account to write to."""
 
 
-async def withdraw(session: AsyncSession, about: UUID) -> None:
-    """Delete the unsent mail about an object, given by its id."""
-    await session.exec(delete(OutgoingMail).where(col(OutgoingMail.about) == about))
-
-
 class Outbox:
     """Stores mail, and sends it.
 
     Args:
-        sessions: of READ COMMITTED transactions.
-        settings: of the mail server.
-        vault: seals letters in the database.
-        clock: gives the time.
         prepare: writes requested letters.
         send: sends a mail; by default through the mail server of the settings.
     """
@@ -75,10 +66,8 @@ class Outbox:
         """Send a letter once the transaction is committed. Without a mail server, this does nothing.
 
         Args:
-            session: in a transaction.
             recipient: a plain address.
-            letter: subject and text.
-            about: id of the object that the letter is about; see `withdraw`.
+            about: id of the object that the letter is about; see `repository.withdraw`.
             expires: time after which it is not sent.
         """
         if self._settings.mails:
@@ -112,8 +101,8 @@ class Outbox:
 
     async def _send_next(self, send: Send) -> bool:
         """Send the next due mail. Returns whether there was one."""
-        async with self._sessions() as session, session.begin():
-            mail = await self._take(session)
+        async with committing(self._sessions) as session:
+            mail = await repository.take(session, self._clock(), TAKEN_FOR)
             if mail is None:
                 return False
             letter = await self._letter(session, mail)
@@ -128,25 +117,9 @@ class Outbox:
         except Away as error:
             await self._try_later(mail, str(error))
             return True
-        await self._forget(mail)
+        async with committing(self._sessions) as session:
+            await repository.forget(session, mail.id)
         return True
-
-    async def _take(self, session: AsyncSession) -> OutgoingMail | None:
-        now = self._clock()
-        due = (
-            select(col(OutgoingMail.id))
-            .where(col(OutgoingMail.next_at) <= now)
-            .order_by(col(OutgoingMail.next_at))
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
-        query = (
-            update(OutgoingMail)
-            .where(col(OutgoingMail.id) == due.scalar_subquery())
-            .values(attempts=col(OutgoingMail.attempts) + 1, next_at=now + TAKEN_FOR)
-            .returning(OutgoingMail)
-        )
-        return (await session.exec(query)).scalar_one_or_none()
 
     async def _letter(self, session: AsyncSession, mail: OutgoingMail) -> Letter | None:
         if mail.expires_at <= self._clock():
@@ -168,13 +141,8 @@ class Outbox:
     async def _try_later(self, mail: OutgoingMail, reason: str) -> None:
         pause = min(FIRST_PAUSE * 2 ** min(mail.attempts - 1, 10), LONGEST_PAUSE)
         log.warning("a mail is tried again later", after=pause.total_seconds(), attempts=mail.attempts, error=reason)
-        async with self._sessions() as session, session.begin():
-            later = update(OutgoingMail).where(col(OutgoingMail.id) == mail.id)
-            await session.exec(later.values(next_at=self._clock() + pause))
-
-    async def _forget(self, mail: OutgoingMail) -> None:
-        async with self._sessions() as session, session.begin():
-            await session.exec(delete(OutgoingMail).where(col(OutgoingMail.id) == mail.id))
+        async with committing(self._sessions) as session:
+            await repository.put_off(session, mail.id, self._clock() + pause)
 
     def _seal(self, letter: Letter) -> str:
         return self._vault.seal(json.dumps([letter.subject, letter.text]))

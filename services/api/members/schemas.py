@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from services.api.access import Role
-from services.api.http.bodies import Incoming, Label, Patch
+from services.api.access.principal import Role
+from services.api.http.bodies import Incoming, Label, Patch, RowOut
 from services.kit.database.account_tables import Membership, User
 
 
@@ -43,7 +43,7 @@ class UserPatch(Patch):
     disabled: bool = Field(default=False, description="A disabled user is signed out everywhere and cannot sign in.")
 
 
-class UserOut(BaseModel):
+class UserOut(RowOut):
     """A user."""
 
     id: UUID
@@ -54,8 +54,3 @@ class UserOut(BaseModel):
     disabled: bool
     created_at: datetime
     verified_at: datetime | None = Field(description="Time at which the person proved to own the address.")
-
-    @classmethod
-    def of(cls, user: User) -> UserOut:
-        """The schema of a row."""
-        return cls(**user.model_dump(include=set(cls.model_fields)))

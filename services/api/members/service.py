@@ -6,12 +6,12 @@ from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, Role, readable_organization, require_superadmin
-from services.api.auth.repository import end_sign_ins, roles_of
-from services.api.auth.tokens.api_keys import revoke_keys_of
-from services.api.clock import Clock
-from services.api.http import etags
-from services.api.http.pagination import PageRequest
+from services.api.access.principal import Principal, Role, require_superadmin
+from services.api.access.repository import readable_organization
+from services.api.auth.repository import roles_of
+from services.api.auth.sign_ins import repository as sign_ins
+from services.api.auth.tokens.repository import revoke_keys_of
+from services.api.auth.writing import Edit
 from services.api.http.problems import Conflict, NotFound
 from services.api.members import repository
 from services.api.members.schemas import MemberOut, MemberPatch, UserOut, UserPatch
@@ -19,67 +19,28 @@ from services.kit.database.account_tables import Membership, User
 from services.kit.database.tables import Organization
 
 
-async def list_members(
-    session: AsyncSession, principal: Principal, organization: str, page: PageRequest
-) -> tuple[list[MemberOut], str | None]:
-    """A page of an organization's members, ordered by user id, and the next cursor."""
-    organization_row = await readable_organization(session, principal, organization, Role.ADMIN)
-    members, after = await repository.read_members(session, organization_row, page)
-    return [MemberOut.of(user, membership) for user, membership in members], after
-
-
-async def change_role(
-    session: AsyncSession,
-    principal: Principal,
-    organization: str,
-    user: UUID,
-    body: MemberPatch,
-    if_match: str | None,
-    clock: Clock,
-) -> MemberOut:
+async def change_role(session: AsyncSession, edit: Edit, organization: str, user: UUID, body: MemberPatch) -> MemberOut:
     """Change a member's role.
 
     Raises:
         NotFound: there is no such member.
         Conflict: the organization would have no admin left.
-        ChangedMeanwhile: the member is not at the ETag of `if_match`.
     """
-    organization_row = await readable_organization(session, principal, organization, Role.ADMIN)
-    member, membership = await _find(session, organization_row, user)
-    etags.check(if_match, MemberOut.of(member, membership))
+    organization_row, member, membership = await _to_change(session, edit, organization, user)
     if body.role is not Role.ADMIN:
-        await _keep_an_admin(session, organization_row, membership, principal)
-        await revoke_keys_of(session, user, clock(), organization_row.id)
+        await _keep_an_admin(session, organization_row, membership, edit.principal)
+        await revoke_keys_of(session, user, edit.clock(), organization_row.id)
     membership.role = body.role
     session.add(membership)
     return MemberOut.of(member, membership)
 
 
-async def remove(
-    session: AsyncSession, principal: Principal, organization: str, user: UUID, if_match: str | None, clock: Clock
-) -> None:
-    """Remove a member, and revoke the keys that they made; the account stays.
-
-    Raises:
-        NotFound: there is no such member.
-        Conflict: the organization would have no admin left.
-        ChangedMeanwhile: the member is not at the ETag of `if_match`.
-    """
-    organization_row = await readable_organization(session, principal, organization, Role.ADMIN)
-    member, membership = await _find(session, organization_row, user)
-    etags.check(if_match, MemberOut.of(member, membership))
-    await _keep_an_admin(session, organization_row, membership, principal)
-    await revoke_keys_of(session, user, clock(), organization_row.id)
+async def remove(session: AsyncSession, edit: Edit, organization: str, user: UUID) -> None:
+    """Remove a member as in `change_role`, and revoke the keys that they made; the account stays."""
+    organization_row, _, membership = await _to_change(session, edit, organization, user)
+    await _keep_an_admin(session, organization_row, membership, edit.principal)
+    await revoke_keys_of(session, user, edit.clock(), organization_row.id)
     await session.delete(membership)
-
-
-async def list_users(
-    session: AsyncSession, principal: Principal, page: PageRequest
-) -> tuple[list[UserOut], str | None]:
-    """A page of all users, ordered by id, and the next cursor."""
-    require_superadmin(principal)
-    rows, after = await repository.read_users(session, page)
-    return [UserOut.of(row) for row in rows], after
 
 
 async def find_user(session: AsyncSession, principal: Principal, user: UUID) -> User:
@@ -90,23 +51,21 @@ async def find_user(session: AsyncSession, principal: Principal, user: UUID) -> 
         NotFound: there is no such user.
     """
     require_superadmin(principal)
-    row = await session.get(User, user)
+    row = await repository.find_user(session, user)
     if row is None:
         raise NotFound(f"There is no user {user}. GET /v1/users lists them.")
     return row
 
 
-async def change_user(
-    session: AsyncSession, principal: Principal, user: UUID, body: UserPatch, if_match: str | None, clock: Clock
-) -> UserOut:
+async def change_user(session: AsyncSession, edit: Edit, user: UUID, body: UserPatch) -> UserOut:
     """Change a user.
 
     Raises:
         Conflict: it would lock the caller out, or the subject is another user's.
     """
-    row = await find_user(session, principal, user)
-    etags.check(if_match, UserOut.of(row))
-    if row.id == principal.user and (body.disabled or body.changes.get("superadmin") is False):
+    row = await find_user(session, edit.principal, user)
+    edit.check(UserOut.of(row))
+    if row.id == edit.principal.user and (body.disabled or body.changes.get("superadmin") is False):
         raise Conflict("You would lock yourself out: let another superadmin do it.")
     unproven = row.verified_at is None and row.password_hash is not None
     if unproven and (body.superadmin or body.subject is not None):
@@ -122,20 +81,24 @@ async def change_user(
     session.add(row)
     if body.disabled:
         await session.flush()
-        await end_sign_ins(session, row.id)
-        await revoke_keys_of(session, row.id, clock())
+        await sign_ins.end_all(session, row.id)
+        await revoke_keys_of(session, row.id, edit.clock())
     elif body.changes.get("superadmin") is False:
         roles, _ = await roles_of(session, row.id)
         remaining = [name for name, role in roles.items() if role is Role.ADMIN]
-        await revoke_keys_of(session, row.id, clock(), but=remaining)
+        await revoke_keys_of(session, row.id, edit.clock(), but=remaining)
     return UserOut.of(row)
 
 
-async def _find(session: AsyncSession, organization: Organization, user: UUID) -> tuple[User, Membership]:
-    member = await repository.find_member(session, organization, user)
+async def _to_change(
+    session: AsyncSession, edit: Edit, organization: str, user: UUID
+) -> tuple[Organization, User, Membership]:
+    organization_row = await readable_organization(session, edit.principal, organization, Role.ADMIN)
+    member = await repository.find_member(session, organization_row, user)
     if member is None:
-        raise NotFound(f"{user} is no member of {organization.id}.")
-    return member
+        raise NotFound(f"{user} is no member of {organization_row.id}.")
+    edit.check(MemberOut.of(*member))
+    return organization_row, *member
 
 
 async def _keep_an_admin(

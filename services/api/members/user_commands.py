@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Role
+from services.api.access.principal import Role
 from services.api.auth.repository import find_user_by_email
 from services.api.auth.tokens.one_time_links import Link
 from services.api.clock import utc_now
@@ -16,10 +15,10 @@ from services.api.http.problems import Conflict, NotFound
 from services.api.invitations import repository, service
 from services.api.invitations.schemas import InvitationIn
 from services.api.mail.addresses import plain_address
+from services.api.members import repository as members
 from services.api.resets.service import make as make_reset
 from services.api.transaction import COMMAND_LINE, writing_at
-from services.kit.database.account_tables import Membership, User
-from services.kit.database.tables import Organization
+from services.kit.database.account_tables import User
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +46,9 @@ async def invite(database_url: str, email: str, organization: str, role: Role | 
     """
     email = plain_address(email)
     async with writing_at(database_url) as session:
-        organization_row = await session.get(Organization, organization)
+        organization_row = await members.find_organization(session, organization)
         if organization_row is None:
-            known = (await session.exec(select(Organization.id).order_by(col(Organization.id)))).all()
+            known = await members.read_organization_ids(session)
             raise NotFound(f"there is no organization {organization!r}; there are: {', '.join(known) or 'none'}")
         pending = await repository.find_pending(session, organization_row, email)
         if role is None and pending is None:
@@ -100,11 +99,7 @@ async def create(database_url: str, email: str, *, superadmin: bool) -> IssuedLi
 async def list_users(database_url: str) -> list[UserRoles]:
     """All users, ordered by address."""
     async with writing_at(database_url) as session:
-        users = (await session.exec(select(User).order_by(col(User.email)))).all()
-        memberships = (await session.exec(select(Membership).order_by(col(Membership.organization)))).all()
-    return [
-        UserRoles(user, {row.organization: row.role for row in memberships if row.user == user.id}) for user in users
-    ]
+        return [UserRoles(user, roles) for user, roles in await members.read_all(session)]
 
 
 def _reset(session: AsyncSession, user: User) -> IssuedLink:

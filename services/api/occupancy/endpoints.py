@@ -10,15 +10,17 @@ import asyncpg
 from fastapi import APIRouter, Query
 
 from contracts.identity import LIVE
-from services.api.access import Role, readable_store
+from services.api.access.principal import Role
+from services.api.access.repository import readable_store
 from services.api.auth.dependencies import ChangeCounted, PrincipalDep
 from services.api.counts.endpoints import Day
 from services.api.database import driver
-from services.api.dependencies import ClockDep, SessionDep, StoreID
+from services.api.dependencies import ClockDep, SessionDep, SessionsDep, StoreID
 from services.api.history.period import DateRange, Size, TimeSlot, slots
 from services.api.http.problems import READING, describe
 from services.api.occupancy.repository import DayInside, correct, last_correction, read_day
 from services.api.occupancy.schemas import CorrectionIn, CorrectionOut, InsideNow, InsideThen, OccupancyOut
+from services.api.transaction import committing
 from services.kit.database.occupancy import resets_around
 from services.kit.database.tables import Store
 from services.kit.database.totals import totals
@@ -26,11 +28,10 @@ from services.kit.local_time import QUARTER, local_day, time_zone_named
 
 router = APIRouter(tags=["history"])
 
-_ERRORS = describe(*READING)
 Bucket = Annotated[Literal[Size.QUARTER, Size.HOUR], Query(description="Length of a bucket.", examples=["15m"])]
 
 
-@router.get("/stores/{store}/occupancy", summary="Occupancy of a store", responses=_ERRORS)
+@router.get("/stores/{store}/occupancy", summary="Occupancy of a store", responses=READING)
 async def occupancy(
     store: StoreID,
     session: SessionDep,
@@ -67,22 +68,21 @@ async def occupancy(
     "/stores/{store}/occupancy/corrections",
     summary="Say how many are inside",
     status_code=HTTPStatus.CREATED,
-    responses=_ERRORS | describe(HTTPStatus.TOO_MANY_REQUESTS),
+    responses=READING | describe(HTTPStatus.TOO_MANY_REQUESTS),
     dependencies=[ChangeCounted],
 )
 async def correct_occupancy(
-    store: StoreID, body: CorrectionIn, session: SessionDep, principal: PrincipalDep, clock: ClockDep
+    store: StoreID, body: CorrectionIn, sessions: SessionsDep, principal: PrincipalDep, clock: ClockDep
 ) -> InsideNow:
     """Sets the number of people inside: counting goes on from it until the next reset. Requires the manager role.
 
     The correction is kept with its author and time.
     """
-    row = await readable_store(session, principal, store, Role.MANAGER)
-    connection, now = await driver(session), clock().astimezone(UTC)
-    await correct(connection, row, body.inside, principal.name, now)
-    answer = await _now(connection, row, now)
-    await session.commit()
-    return answer
+    async with committing(sessions) as session:
+        row = await readable_store(session, principal, store, Role.MANAGER)
+        connection, now = await driver(session), clock().astimezone(UTC)
+        await correct(connection, row, body.inside, principal.name, now)
+        return await _now(connection, row, now)
 
 
 async def _now(connection: asyncpg.Connection, store: Store, now: datetime) -> InsideNow:

@@ -5,27 +5,26 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from fastapi import APIRouter, Response
-from sqlmodel import col
 
-from services.api.access import readable_organization, readable_organizations, superadmins_only
-from services.api.auth.dependencies import PrincipalDep, WritingDep
+from services.api.access.principal import superadmins_only
+from services.api.access.repository import readable_organization, readable_organizations
+from services.api.auth.dependencies import PrincipalDep
+from services.api.auth.writing import EditDep
 from services.api.dependencies import OrganizationID, SessionDep
-from services.api.http.etags import IfMatch, tagged
+from services.api.http.etags import tagged
 from services.api.http.pagination import Page, PageDep
-from services.api.http.problems import CHANGING, CREATING, READING, describe
-from services.api.idempotency import CreationDep
+from services.api.http.problems import CHANGING, CREATING, READING
+from services.api.idempotency.creation import CreationDep
 from services.api.organizations import service
 from services.api.organizations.schemas import OrganizationIn, OrganizationOut, OrganizationPatch
-from services.kit.database.tables import Organization
 
 router = APIRouter(tags=["organizations"])
 
 
-@router.get("/organizations", summary="List organizations", responses=describe(*READING))
+@router.get("/organizations", summary="List organizations", responses=READING)
 async def list_organizations(session: SessionDep, principal: PrincipalDep, page: PageDep) -> Page[OrganizationOut]:
     """Organizations that you may see, ordered by id."""
-    rows, after = await page.read(session, readable_organizations(principal), col(Organization.id), str)
-    return Page(items=[OrganizationOut.of(row) for row in rows], next=after)
+    return (await readable_organizations(session, principal, page)).show(OrganizationOut.of)
 
 
 @router.post(
@@ -33,16 +32,16 @@ async def list_organizations(session: SessionDep, principal: PrincipalDep, page:
     summary="Make an organization",
     status_code=HTTPStatus.CREATED,
     response_model=OrganizationOut,
-    responses=describe(*CREATING),
+    responses=CREATING,
 )
 async def create_organization(body: OrganizationIn, principal: PrincipalDep, creation: CreationDep) -> Response:
     """Requires a superadmin."""
     return await creation.once(
-        body, lambda session: service.create(session, principal, body), may=lambda _: superadmins_only(principal)
+        body, lambda _: superadmins_only(principal), lambda session, _: service.create(session, body)
     )
 
 
-@router.get("/organizations/{organization}", summary="See an organization", responses=describe(*READING))
+@router.get("/organizations/{organization}", summary="See an organization", responses=READING)
 async def show_organization(
     organization: OrganizationID, session: SessionDep, principal: PrincipalDep, response: Response
 ) -> OrganizationOut:
@@ -50,30 +49,18 @@ async def show_organization(
     return tagged(response, OrganizationOut.of(await readable_organization(session, principal, organization)))
 
 
-@router.patch("/organizations/{organization}", summary="Change an organization", responses=describe(*CHANGING))
-async def change_organization(
-    organization: OrganizationID,
-    body: OrganizationPatch,
-    principal: PrincipalDep,
-    writing: WritingDep,
-    response: Response,
-    if_match: IfMatch = None,
-) -> OrganizationOut:
+@router.patch("/organizations/{organization}", summary="Change an organization", responses=CHANGING)
+async def change_organization(organization: OrganizationID, body: OrganizationPatch, edit: EditDep) -> OrganizationOut:
     """Requires the admin role."""
-    async with writing() as session:
-        changed = await service.change(session, principal, organization, body, if_match)
-    return tagged(response, changed)
+    return await edit.apply(service.change, organization, body)
 
 
 @router.delete(
     "/organizations/{organization}",
     summary="Remove an organization",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=describe(*CHANGING),
+    responses=CHANGING,
 )
-async def remove_organization(
-    organization: OrganizationID, principal: PrincipalDep, writing: WritingDep, if_match: IfMatch = None
-) -> None:
+async def remove_organization(organization: OrganizationID, edit: EditDep) -> None:
     """Requires a superadmin, and an organization without stores. Its members keep their accounts."""
-    async with writing() as session:
-        await service.remove(session, principal, organization, if_match)
+    await edit.apply(service.remove, organization)

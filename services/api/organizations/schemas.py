@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from contracts.identity import Token
-from services.api.http.bodies import Incoming, Name, Patch
-from services.kit.database.tables import Organization
+from services.api.http.bodies import Incoming, Name, Patch, RowOut
 
 Months = Annotated[
     int | None,
@@ -36,15 +35,10 @@ class OrganizationPatch(Patch):
     )
 
 
-class OrganizationOut(BaseModel):
+class OrganizationOut(RowOut):
     """An organization."""
 
     id: str
     name: str
     months_kept: Months
     second_factor: bool = Field(description="Whether members need a second factor.")
-
-    @classmethod
-    def of(cls, organization: Organization) -> OrganizationOut:
-        """The schema of a row."""
-        return cls(**organization.model_dump(include=set(cls.model_fields)))

@@ -4,39 +4,36 @@ from __future__ import annotations
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, Role, readable_organization, require_superadmin
-from services.api.auth.second_factor import factors
-from services.api.http import etags
-from services.api.http.ids import free_id
+from services.api.access.principal import Principal, Role, require_superadmin
+from services.api.access.repository import readable_organization
+from services.api.auth.second_factor import repository as second_factors
+from services.api.auth.writing import Edit
 from services.api.http.problems import Conflict, Forbidden
+from services.api.http.repository import free_id
 from services.api.organizations import repository
 from services.api.organizations.schemas import OrganizationIn, OrganizationOut, OrganizationPatch
 from services.kit.database.tables import Organization
 
 
-async def create(session: AsyncSession, principal: Principal, body: OrganizationIn) -> OrganizationOut:
+async def create(session: AsyncSession, body: OrganizationIn) -> OrganizationOut:
     """Create an organization."""
-    require_superadmin(principal)
     name = await free_id(session, Organization, body.id, body.name)
     made = Organization(id=name, name=body.name, months_kept=body.months_kept)
     session.add(made)
     return OrganizationOut.of(made)
 
 
-async def change(
-    session: AsyncSession, principal: Principal, organization: str, body: OrganizationPatch, if_match: str | None
-) -> OrganizationOut:
+async def change(session: AsyncSession, edit: Edit, organization: str, body: OrganizationPatch) -> OrganizationOut:
     """Update the fields of an organization that the body sets.
 
     Raises:
         Forbidden: a key changes the requirement of second factors, which takes a user.
         Conflict: the admin has no second factor, and would lose the role.
-        ChangedMeanwhile: the organization is not at the ETag of `if_match`.
     """
-    row = await readable_organization(session, principal, organization, Role.ADMIN)
-    etags.check(if_match, OrganizationOut.of(row))
+    row = await readable_organization(session, edit.principal, organization, Role.ADMIN)
+    edit.check(OrganizationOut.of(row))
     if body.changes.get("second_factor", row.second_factor) != row.second_factor:
-        await _may_change_second_factor(session, principal, body.second_factor)
+        await _may_change_second_factor(session, edit.principal, body.second_factor)
     for name, value in body.changes.items():
         setattr(row, name, value)
     session.add(row)
@@ -47,20 +44,19 @@ async def _may_change_second_factor(session: AsyncSession, principal: Principal,
     if principal.user is None:
         raise Forbidden("Whether members need a second factor is said by people, and by no key.")
     signed_in_here = principal.sign_in is not None
-    if on and signed_in_here and await factors.find(session, principal.user) is None:
+    if on and signed_in_here and await second_factors.find(session, principal.user) is None:
         raise Conflict("Set up a second factor of your own first: without, you would have no role here any more.")
 
 
-async def remove(session: AsyncSession, principal: Principal, organization: str, if_match: str | None) -> None:
+async def remove(session: AsyncSession, edit: Edit, organization: str) -> None:
     """Remove an organization with its members and keys.
 
     Raises:
         Conflict: it has stores.
-        ChangedMeanwhile: the organization is not at the ETag of `if_match`.
     """
-    row = await readable_organization(session, principal, organization)
-    require_superadmin(principal)
-    etags.check(if_match, OrganizationOut.of(row))
+    row = await readable_organization(session, edit.principal, organization)
+    require_superadmin(edit.principal)
+    edit.check(OrganizationOut.of(row))
     if await repository.has_stores(session, row):
         raise Conflict(f"The organization {row.id} has stores: remove those first.")
     await repository.delete_organization(session, row)

@@ -8,30 +8,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
 
-from sqlmodel import col, select
+from fastapi import Depends
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.auth.passwords.change_notice import put_change_notice
-from services.api.auth.passwords.choosing import prove
-from services.api.auth.passwords.hashing import Passwords, checked_length
-from services.api.auth.passwords.strength import Judge, Strength
-from services.api.auth.rate_limits import take
-from services.api.auth.repository import find_user_by_email
+from services.api.auth.dependencies import JudgeDep, PasswordsDep
+from services.api.auth.limits.rates import take
+from services.api.auth.passwords.choosing import prove, put_change_notice
+from services.api.auth.passwords.hashing import checked_length
+from services.api.auth.passwords.strength import Strength
+from services.api.auth.repository import find_user, find_user_by_email
 from services.api.auth.tokens.digest import digest
 from services.api.auth.tokens.one_time_links import Link, Purpose
 from services.api.clock import Clock
-from services.api.database import Sessions
+from services.api.dependencies import ClockDep, OutboxDep, SessionsDep, WritableDep
 from services.api.http.problems import Gone, NotFound, TooMany
 from services.api.invitations.accepting import valid_invitation
+from services.api.invitations.repository import organization_of
 from services.api.mail import messages
 from services.api.mail.addresses import is_plain_address
 from services.api.mail.messages import Letter
-from services.api.mail.outbox import Outbox, Prepare
+from services.api.mail.outbox import Prepare
+from services.api.resets import repository
 from services.api.resets.schemas import ResetLook, StrengthIn, UseIn
-from services.api.transaction import writing
+from services.api.transaction import committing, writing
 from services.kit.database.account_tables import OutgoingMail, PasswordReset, User
-from services.kit.database.tables import Organization
 
 HOUR = timedelta(hours=1)
 PER_ACCOUNT, PER_ADDRESS = 3, 30
@@ -42,24 +44,26 @@ LOOKS = 300
 
 @dataclass(frozen=True, slots=True)
 class PasswordResets:
-    """Password resets, from the request for a link to the new password."""
+    """Password resets, from the request for a link to the new password.
 
-    sessions: Sessions
-    writable: Sessions
-    outbox: Outbox
-    judge: Judge
-    passwords: Passwords
-    clock: Clock
+    An unknown link is NotFound; one that was used, revoked or has expired is Gone.
+    """
+
+    sessions: SessionsDep
+    writable: WritableDep
+    outbox: OutboxDep
+    judge: JudgeDep
+    passwords: PasswordsDep
+    clock: ClockDep
 
     async def ask(self, email: str, address: str) -> None:
         """Let a link be sent to an account's address, if there is such an account.
 
         Args:
-            email: as typed.
             address: the client's, by which requests are counted.
         """
         now = self.clock()
-        async with self.writable() as session, session.begin():
+        async with committing(self.writable) as session:
             allowed = [
                 await take(session, f"resets of {digest(email)}", PER_ACCOUNT, HOUR, now),
                 await take(session, f"resets from {address}", PER_ADDRESS, HOUR, now),
@@ -69,12 +73,7 @@ class PasswordResets:
         self.outbox.wake()
 
     async def look(self, token: str) -> ResetLook:
-        """The account of a link.
-
-        Raises:
-            NotFound: no reset has such a link.
-            Gone: it was used, or has expired.
-        """
+        """The account of a link."""
         async with self.sessions() as session:
             row, user = await _valid_reset(session, token, self.clock())
             return ResetLook(email=user.email, expires_at=row.expires_at)
@@ -83,8 +82,6 @@ class PasswordResets:
         """Set an account's password, chosen by the holder of a link; all its sign-ins end.
 
         Raises:
-            NotFound: no reset has such a link.
-            Gone: it was used, or has expired.
             Invalid: the password is easily guessed.
         """
         token = body.token.get_secret_value()
@@ -105,17 +102,18 @@ class PasswordResets:
         """Estimate the strength of a password for the account of a link, of a reset or an invitation.
 
         Raises:
-            NotFound: there is no such link.
-            Gone: it was used, revoked, or has expired.
             TooMany: more than `LOOKS` estimates in an hour.
         """
         token, now = body.token.get_secret_value(), self.clock()
-        async with self.writable() as session, session.begin():
+        async with committing(self.writable) as session:
             about = await _known_of(session, token, now)
             allowed = await take(session, f"estimates by {digest(token)}", LOOKS, HOUR, now)
         if not allowed:
             raise TooMany(f"{LOOKS} passwords an hour are estimated at most. Choose one, or come back later.", 600)
         return await self.judge.judge(body.password.get_secret_value(), about)
+
+
+PasswordResetsDep = Annotated[PasswordResets, Depends(PasswordResets)]
 
 
 def prepare(public_url: str | None, clock: Clock) -> Prepare:
@@ -155,7 +153,7 @@ async def _known_of(session: AsyncSession, token: str, now: datetime) -> tuple[s
         _, user = await _valid_reset(session, token, now)
     except NotFound:
         invited = await valid_invitation(session, token, now)
-        organization = await session.get_one(Organization, invited.organization)
+        organization = await organization_of(session, invited)
         return invited.email, invited.name, organization.name
     return user.email, user.name
 
@@ -163,11 +161,10 @@ async def _known_of(session: AsyncSession, token: str, now: datetime) -> tuple[s
 async def _valid_reset(
     session: AsyncSession, token: str, now: datetime, *, lock: bool = False
 ) -> tuple[PasswordReset, User]:
-    query = select(PasswordReset).where(PasswordReset.hash == digest(token))
-    row = (await session.exec(query.with_for_update() if lock else query)).first()
+    row = await repository.find_by_token(session, token, lock=lock)
     if row is None:
         raise NotFound("This link sets no password: open it as it stands in the mail.")
-    user = (await session.exec(select(User).where(User.id == row.user, col(User.disabled).is_(False)))).first()
+    user = await find_user(session, row.user)
     if row.used_at is not None or user is None:
         raise Gone("This link was used already, or a later one was: ask for a new one.")
     if row.expires_at <= now:

@@ -6,12 +6,14 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
-from services.api.access import Role, readable_organization, readable_store, readable_stores
-from services.api.auth.dependencies import PrincipalDep, WritingDep
+from services.api.access.principal import Role
+from services.api.access.repository import readable_organization, readable_store, readable_stores
+from services.api.auth.dependencies import PrincipalDep
+from services.api.auth.writing import EditDep
 from services.api.dependencies import ClockDep, SessionDep, StatusesDep, StoreID
-from services.api.http.etags import IfMatch, tagged
+from services.api.http.etags import tagged
 from services.api.http.problems import CHANGING, CREATING, READING, describe
-from services.api.idempotency import CreationDep
+from services.api.idempotency.creation import CreationDep
 from services.api.stores import service
 from services.api.stores.repository import read_stores
 from services.api.stores.schemas import StoreIn, StoreOut, StorePatch, StoreSettings
@@ -31,46 +33,30 @@ async def list_stores(
 
 
 @router.post(
-    "/stores",
-    summary="Make a store",
-    status_code=HTTPStatus.CREATED,
-    response_model=StoreSettings,
-    responses=describe(*CREATING),
+    "/stores", summary="Make a store", status_code=HTTPStatus.CREATED, response_model=StoreSettings, responses=CREATING
 )
 async def create_store(body: StoreIn, principal: PrincipalDep, creation: CreationDep) -> Response:
     """Requires the admin role in the organization."""
     return await creation.once(
         body,
-        lambda session: service.create(session, principal, body),
-        may=lambda session: readable_organization(session, principal, body.organization, Role.ADMIN),
+        lambda session: readable_organization(session, principal, body.organization, Role.ADMIN),
+        lambda session, organization: service.create(session, organization, body),
     )
 
 
-@router.get("/stores/{store}", summary="See a store's settings", responses=describe(*READING))
+@router.get("/stores/{store}", summary="See a store's settings", responses=READING)
 async def show_store(store: StoreID, session: SessionDep, principal: PrincipalDep, response: Response) -> StoreSettings:
     """A store's settings. Send the ETag as `If-Match` with a change."""
     return tagged(response, StoreSettings.of(await readable_store(session, principal, store)))
 
 
-@router.patch("/stores/{store}", summary="Change a store", responses=describe(*CHANGING))
-async def change_store(
-    store: StoreID,
-    body: StorePatch,
-    principal: PrincipalDep,
-    writing: WritingDep,
-    response: Response,
-    if_match: IfMatch = None,
-) -> StoreSettings:
+@router.patch("/stores/{store}", summary="Change a store", responses=CHANGING)
+async def change_store(store: StoreID, body: StorePatch, edit: EditDep) -> StoreSettings:
     """Requires the manager role. Another time zone moves the borders of its days, past ones too."""
-    async with writing() as session:
-        changed = await service.change(session, principal, store, body, if_match)
-    return tagged(response, changed)
+    return await edit.apply(service.change, store, body)
 
 
-@router.delete(
-    "/stores/{store}", summary="Remove a store", status_code=HTTPStatus.NO_CONTENT, responses=describe(*CHANGING)
-)
-async def remove_store(store: StoreID, principal: PrincipalDep, writing: WritingDep, if_match: IfMatch = None) -> None:
+@router.delete("/stores/{store}", summary="Remove a store", status_code=HTTPStatus.NO_CONTENT, responses=CHANGING)
+async def remove_store(store: StoreID, edit: EditDep) -> None:
     """Requires the admin role, and a store without cameras. Its counts are kept."""
-    async with writing() as session:
-        await service.remove(session, principal, store, if_match)
+    await edit.apply(service.remove, store)

@@ -11,10 +11,10 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.events import Counts, Status
-from contracts.identity import LIVE, Policy
+from contracts.identity import LIVE
 from services.api.database import driver
 from services.api.statuses import worst
-from services.api.stores.schemas import AreaOut, CameraOut, LineOut, StoreOut, ZoneOut
+from services.api.stores.schemas import CameraOut, StoreOut
 from services.kit.database.account_tables import ApiKey
 from services.kit.database.occupancy import resets_around
 from services.kit.database.tables import Camera, Line, OccupancyCorrection, Organization, Store, StoreVersion, ZoneRow
@@ -148,17 +148,12 @@ async def _demos(session: AsyncSession, stores: Sequence[Store]) -> set[str]:
 
 
 def _camera_out(record: CameraRecord, statuses: list[Status]) -> CameraOut:
-    camera = record.camera
-    return CameraOut(
-        id=camera.id,
-        name=camera.name,
-        revision=camera.revision,
-        policy=Policy(camera.policy),
-        paused=camera.paused,
-        model=camera.model,
-        lines=[LineOut.of(line) for line in record.lines],
-        zones=[ZoneOut.of(zone) for zone in record.zones],
-        detection=AreaOut.model_validate(camera.detection),
-        state=worst(statuses),
-        statuses=statuses,
+    return CameraOut.model_validate(
+        {
+            **record.camera.model_dump(exclude={"address"}),
+            "lines": [line.model_dump() for line in record.lines],
+            "zones": [zone.model_dump() for zone in record.zones],
+            "state": worst(statuses),
+            "statuses": statuses,
+        }
     )

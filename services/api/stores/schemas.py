@@ -9,9 +9,8 @@ from pydantic import BaseModel, Field
 from contracts.events import Counts, State, Status
 from contracts.identity import Policy, Token
 from contracts.spec import Anchor, Side
-from services.api.http.bodies import Incoming, Name, Patch, TimeZone
+from services.api.http.bodies import Incoming, Name, Patch, RowOut, TimeZone
 from services.api.stores.opening_hours import OpeningHours
-from services.kit.database.tables import Line, Store, ZoneRow
 
 Capacity = Annotated[
     int | None,
@@ -19,7 +18,7 @@ Capacity = Annotated[
 ]
 
 
-class LineOut(BaseModel):
+class LineOut(RowOut):
     """A counting line, in coordinates of the frame: 0 … 1, y down."""
 
     id: str
@@ -34,11 +33,6 @@ class LineOut(BaseModel):
     in_name: str = Field(description="Display name of the side where an IN ends.")
     out_name: str = Field(description="Display name of the other side.")
 
-    @classmethod
-    def of(cls, line: Line) -> LineOut:
-        """The schema of a row."""
-        return cls.model_validate(line.model_dump())
-
 
 class AreaOut(BaseModel):
     """Region filter of a camera: polygons in coordinates of the frame, 0 … 1, y down."""
@@ -52,17 +46,12 @@ class AreaOut(BaseModel):
     )
 
 
-class ZoneOut(BaseModel):
+class ZoneOut(RowOut):
     """A zone: a named polygon in the frame, its corners in coordinates of the frame, 0 … 1, y down."""
 
     id: str
     name: str
     polygon: list[tuple[float, float]]
-
-    @classmethod
-    def of(cls, zone: ZoneRow) -> ZoneOut:
-        """The schema of a row."""
-        return cls.model_validate(zone.model_dump())
 
 
 class CameraOut(BaseModel):
@@ -112,7 +101,7 @@ class StorePatch(Patch):
     capacity: Capacity = None
 
 
-class StoreSettings(BaseModel):
+class StoreSettings(RowOut):
     """A store's settings."""
 
     id: str
@@ -121,8 +110,3 @@ class StoreSettings(BaseModel):
     time_zone: str = Field(description="IANA name. The store's days begin and end by it.")
     opening_hours: OpeningHours = Field(description="Local times of each weekday; always open if no weekday has any.")
     capacity: int | None
-
-    @classmethod
-    def of(cls, store: Store) -> StoreSettings:
-        """The schema of a row."""
-        return cls.model_validate(store.model_dump())

@@ -4,56 +4,47 @@ from __future__ import annotations
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, Role, readable_organization, readable_store
-from services.api.http import etags
-from services.api.http.ids import free_id
+from services.api.access.principal import Role
+from services.api.access.repository import readable_store
+from services.api.auth.writing import Edit
 from services.api.http.problems import Conflict
+from services.api.http.repository import free_id
 from services.api.stores import repository
 from services.api.stores.opening_hours import OpeningHours
 from services.api.stores.schemas import StoreIn, StorePatch, StoreSettings
-from services.kit.database.tables import Store
+from services.kit.database.tables import Organization, Store
 
 
-async def create(session: AsyncSession, principal: Principal, body: StoreIn) -> StoreSettings:
-    """Create a store in an organization; takes the admin role."""
-    organization = await readable_organization(session, principal, body.organization, Role.ADMIN)
+async def create(session: AsyncSession, organization: Organization, body: StoreIn) -> StoreSettings:
+    """Create a store in an organization."""
     made = Store(
         id=await free_id(session, Store, body.id, body.name),
-        organization=organization.id,
-        name=body.name,
-        time_zone=body.time_zone,
         opening_hours=_stored_hours(body.opening_hours),
-        capacity=body.capacity,
+        organization=organization.id,
+        **body.model_dump(include={"name", "time_zone", "capacity"}),
     )
     session.add(made)
     return StoreSettings.of(made)
 
 
-async def change(
-    session: AsyncSession, principal: Principal, store: str, body: StorePatch, if_match: str | None
-) -> StoreSettings:
-    """Update the fields of a store that the body sets.
-
-    Raises:
-        ChangedMeanwhile: the store is not at the ETag of `if_match`.
-    """
-    row = await readable_store(session, principal, store, Role.MANAGER)
-    etags.check(if_match, StoreSettings.of(row))
+async def change(session: AsyncSession, edit: Edit, store: str, body: StorePatch) -> StoreSettings:
+    """Update the fields of a store that the body sets."""
+    row = await readable_store(session, edit.principal, store, Role.MANAGER)
+    edit.check(StoreSettings.of(row))
     for name, value in body.changes.items():
         setattr(row, name, _stored_hours(value) if isinstance(value, OpeningHours) else value)
     session.add(row)
     return StoreSettings.of(row)
 
 
-async def remove(session: AsyncSession, principal: Principal, store: str, if_match: str | None) -> None:
+async def remove(session: AsyncSession, edit: Edit, store: str) -> None:
     """Remove a store with its keys.
 
     Raises:
         Conflict: it has cameras.
-        ChangedMeanwhile: the store is not at the ETag of `if_match`.
     """
-    row = await readable_store(session, principal, store, Role.ADMIN)
-    etags.check(if_match, StoreSettings.of(row))
+    row = await readable_store(session, edit.principal, store, Role.ADMIN)
+    edit.check(StoreSettings.of(row))
     if await repository.has_cameras(session, row):
         raise Conflict(f"The store {row.id} has cameras: remove those first.")
     await repository.delete_store(session, row)

@@ -30,7 +30,7 @@ from services.cli.console.options import (
 )
 
 if TYPE_CHECKING:
-    from services.api.cameras.repository import CameraSetup
+    from services.api.cameras.setup import CameraSetup
     from services.kit.vault import Vault
 
 app = typer.Typer(help="Set, list and remove the cameras of a running Metrica.", no_args_is_help=True)
@@ -173,7 +173,8 @@ async def _merged(
     parts: Mapping[str, dict[str, object]],
 ) -> CameraSetup:
     """Apply changes to a camera's present settings, and to each of its lines unless others are drawn."""
-    from services.api.cameras.repository import CameraSetup, NoSuchCamera, find_camera
+    from services.api.cameras.repository import NoSuchCamera, find_camera
+    from services.api.cameras.setup import CameraSetup
 
     try:
         present = await find_camera(url, camera, vault)

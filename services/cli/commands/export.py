@@ -105,7 +105,7 @@ async def _export(
     output: Path | None,
     pieces: Callable[[asyncpg.Connection, Store, DateRange], AsyncIterator[bytes]],
 ) -> None:
-    from services.api.history.export import exporting
+    from services.api.history.repository import exporting
     from services.api.http.problems import DATABASE_ERRORS, Problem
 
     try:
@@ -123,7 +123,8 @@ async def _export(
 async def _find(database_url: str, store: str, first: str | None, last: str | None) -> tuple[Store, DateRange]:
     from pydantic import ValidationError
 
-    from services.api.access import LOCAL, readable_store
+    from services.api.access.principal import LOCAL
+    from services.api.access.repository import readable_store
     from services.api.database import open_engine, open_sessions
     from services.api.history.endpoints import period_of
     from services.api.history.schemas import DatesQuery

@@ -47,7 +47,7 @@ def invite(
     public_url: PublicUrl = LOCAL_URL,
 ) -> None:
     """Print a link to join an organization: valid once, for 24 hours. It replaces a pending invitation."""
-    from services.api.access import Role
+    from services.api.access.principal import Role
     from services.api.members import user_commands
 
     chosen = None if role is None else Role(role.value)

@@ -34,7 +34,8 @@ def checked(database_url: str) -> str:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine that uses the database. Errors that the caller can fix become `CommandError`."""
-    from services.api.cameras.repository import NoSuchCamera, in_words
+    from services.api.cameras.mapping import in_words
+    from services.api.cameras.repository import NoSuchCamera
     from services.api.http.problems import DATABASE_ERRORS
 
     try:

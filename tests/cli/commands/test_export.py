@@ -11,7 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from services.api.cameras.repository import CameraSetup, ensure_camera
+from services.api.cameras.repository import ensure_camera
+from services.api.cameras.setup import CameraSetup
 from services.persistence.writer import Writer
 from tests.cli.command import METRICA, SETTINGS, metrica, metrica_process
 from tests.persistence.builders import crossing

@@ -12,20 +12,19 @@ import segno
 from fastapi import APIRouter, Depends, Path, Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, require_superadmin
-from services.api.auth import repository, sign_ins
-from services.api.auth.dependencies import PrincipalDep, SecondFactorsDep, SignInsDep, WritingDep
-from services.api.auth.rights import requirements_of
+from services.api.access.principal import require_superadmin
+from services.api.auth import repository as users
+from services.api.auth.dependencies import PrincipalDep, SecondFactorsDep, SignInsDep
+from services.api.auth.rights import person_of, requirements_of
 from services.api.auth.schemas import BeginIn, BegunOut, CodeIn, ProofIn, RecoveryCodesOut, SecondFactorOut
-from services.api.auth.second_factor import factors
-from services.api.auth.second_factor.factors import SecondFactors
+from services.api.auth.second_factor import factors, repository
 from services.api.auth.second_factor.removal import remove_and_sign_out
-from services.api.auth.service import SignIns
+from services.api.auth.sign_ins import repository as sign_ins
 from services.api.auth.visitor import address_of
-from services.api.clock import Clock
-from services.api.database import Sessions
+from services.api.auth.writing import WritingDep
 from services.api.dependencies import ClockDep, SessionDep, SessionsDep, SettingsDep, WritableDep
-from services.api.http.problems import Conflict, Forbidden, Invalid, NotFound, Unauthorized, describe
+from services.api.http.problems import SIGNED_IN, Conflict, Forbidden, Invalid, NotFound, describe
+from services.api.transaction import committing
 from services.kit.database.account_tables import User
 from services.kit.logs import logger
 
@@ -34,14 +33,8 @@ router = APIRouter(tags=["sign-in"])
 FRESH = timedelta(minutes=10)
 """Age of a sign-in up to which a second factor can be set up without the password."""
 MINE = "/auth/second-factor"
-STATUSES = (
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.TOO_MANY_REQUESTS,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
+_ONLY_PEOPLE = "Only people have second factors."
+_ERRORS = SIGNED_IN | describe(HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS)
 
 log = logger()
 
@@ -51,11 +44,11 @@ class Reauthentication:
     """Confirms that a request about a second factor comes from the account's owner."""
 
     request: Request
-    principal: Principal
-    sessions: Sessions
-    sign_ins: SignIns
-    factors: SecondFactors
-    clock: Clock
+    principal: PrincipalDep
+    sessions: SessionsDep
+    sign_ins: SignInsDep
+    factors: SecondFactorsDep
+    clock: ClockDep
 
     async def user(self) -> User:
         """The principal's account.
@@ -65,7 +58,7 @@ class Reauthentication:
             Unauthorized: the account is disabled.
         """
         async with self.sessions() as session:
-            user = await _person(session, self.principal)
+            user = await person_of(session, self.principal, _ONLY_PEOPLE)
         if self.principal.sign_in is None:
             raise Forbidden("You sign in elsewhere: a second factor is set up there.")
         return user
@@ -89,7 +82,7 @@ class Reauthentication:
 
     async def take(self, session: AsyncSession, user: User, code: str) -> None:
         """Use up a code of the present second factor, within a transaction."""
-        if await factors.find(session, user.id) is None:
+        if await repository.find(session, user.id) is None:
             raise Conflict("You have no second factor.")
         try:
             await self.factors.take(session, user.id, code, self.clock())
@@ -104,45 +97,33 @@ class Reauthentication:
         log.info(event, user=str(user.id), sign_in=str(self.principal.sign_in))
 
 
-def reauthentication(
-    request: Request,
-    principal: PrincipalDep,
-    sessions: SessionsDep,
-    sign_ins: SignInsDep,
-    factors: SecondFactorsDep,
-    clock: ClockDep,
-) -> Reauthentication:
-    """The check of this request."""
-    return Reauthentication(request, principal, sessions, sign_ins, factors, clock)
+ReauthenticationDep = Annotated[Reauthentication, Depends(Reauthentication)]
 
 
-ReauthenticationDep = Annotated[Reauthentication, Depends(reauthentication)]
-
-
-@router.get(MINE, summary="See your second factor", responses=describe(*STATUSES))
+@router.get(MINE, summary="See your second factor", responses=_ERRORS)
 async def show_second_factor(principal: PrincipalDep, session: SessionDep, settings: SettingsDep) -> SecondFactorOut:
     """Your second factor, if you have one, and the organizations that require it."""
-    user = await _person(session, principal)
-    row, requirements = await factors.find(session, user.id), await requirements_of(session, user, settings)
+    user = await person_of(session, principal, _ONLY_PEOPLE)
+    row, requirements = await repository.find(session, user.id), await requirements_of(session, user, settings)
     return SecondFactorOut(
         on=row is not None,
         since=None if row is None else row.confirmed_at,
-        recovery_codes_left=await factors.recovery_codes_left(session, user.id),
+        recovery_codes_left=await repository.recovery_codes_left(session, user.id),
         asked_for_in=list(requirements.organizations),
         asked_for_as_superadmin=requirements.as_superadmin,
     )
 
 
-@router.post(MINE, summary="Begin a second factor", responses=describe(*STATUSES))
+@router.post(MINE, summary="Begin a second factor", responses=_ERRORS)
 async def begin_second_factor(
     body: BeginIn, owner: ReauthenticationDep, second_factors: SecondFactorsDep, writable: WritableDep, clock: ClockDep
 ) -> BegunOut:
     """Creates a secret for your authenticator app. Confirm it with a code; until then a present one stays in force."""
     user = await owner.user()
     await owner.prove(user, None if body.password is None else body.password.get_secret_value())
-    async with writable() as session, session.begin():
-        await repository.lock_user(session, user.id, changing=True)
-        if await factors.find(session, user.id) is not None:
+    async with committing(writable) as session:
+        await users.lock_user(session, user.id, changing=True)
+        if await repository.find(session, user.id) is not None:
             if body.code is None:
                 raise Invalid(
                     "You have a second factor already: to put another in its place, send a code of it.", "code"
@@ -154,7 +135,7 @@ async def begin_second_factor(
     return BegunOut(secret=secret, uri=uri, qr=picture)
 
 
-@router.post(MINE + "/confirm", summary="Confirm your second factor", responses=describe(*STATUSES))
+@router.post(MINE + "/confirm", summary="Confirm your second factor", responses=_ERRORS)
 async def confirm_second_factor(
     body: CodeIn,
     principal: PrincipalDep,
@@ -166,21 +147,21 @@ async def confirm_second_factor(
     """Puts the new secret in force: from now on, signing in requires a code. All your other sign-ins end."""
     user = await owner.user()
     await owner.count_code(user)
-    async with writing() as session:
-        await repository.lock_user(session, user.id, changing=True)
+    async with writing.transaction() as session:
+        await users.lock_user(session, user.id, changing=True)
         codes = await second_factors.confirm(session, user.id, body.code, clock())
-        await repository.end_sign_ins(session, user.id, but=principal.sign_in)
+        await sign_ins.end_all(session, user.id, but=principal.sign_in)
     await owner.done(user, "a second factor was set up")
     return RecoveryCodesOut(recovery_codes=codes)
 
 
-@router.post(MINE + "/recovery-codes", summary="Draw new recovery codes", responses=describe(*STATUSES))
+@router.post(MINE + "/recovery-codes", summary="Draw new recovery codes", responses=_ERRORS)
 async def draw_recovery_codes(body: ProofIn, owner: ReauthenticationDep, writable: WritableDep) -> RecoveryCodesOut:
     """Replaces your recovery codes with ten new ones, shown this once."""
     user = await owner.user()
     await owner.prove(user, body.password.get_secret_value())
-    async with writable() as session, session.begin():
-        await repository.lock_user(session, user.id, changing=True)
+    async with committing(writable) as session:
+        await users.lock_user(session, user.id, changing=True)
         await owner.take(session, user, body.code)
         codes = await factors.draw_recovery_codes(session, user.id)
     await owner.done(user, "recovery codes were drawn anew")
@@ -188,10 +169,7 @@ async def draw_recovery_codes(body: ProofIn, owner: ReauthenticationDep, writabl
 
 
 @router.post(
-    MINE + "/remove",
-    summary="Turn your second factor off",
-    status_code=HTTPStatus.NO_CONTENT,
-    responses=describe(*STATUSES),
+    MINE + "/remove", summary="Turn your second factor off", status_code=HTTPStatus.NO_CONTENT, responses=_ERRORS
 )
 async def remove_second_factor(
     body: ProofIn, principal: PrincipalDep, owner: ReauthenticationDep, writing: WritingDep, settings: SettingsDep
@@ -199,8 +177,8 @@ async def remove_second_factor(
     """Turns it off, unless an organization of yours requires it. All your other sign-ins end."""
     user = await owner.user()
     await owner.prove(user, body.password.get_secret_value())
-    async with writing() as session:
-        await repository.lock_user(session, user.id, changing=True)
+    async with writing.transaction() as session:
+        await users.lock_user(session, user.id, changing=True)
         requirements = await requirements_of(session, user, settings)
         if requirements:
             who = ", ".join(requirements.organizations) or "METRICA_ADMIN_SECOND_FACTOR, as a superadmin,"
@@ -208,8 +186,8 @@ async def remove_second_factor(
                 f"{who} asks you for a second factor: you may put another in its place, and not turn it off."
             )
         await owner.take(session, user, body.code)
-        await factors.remove(session, user.id)
-        await repository.end_sign_ins(session, user.id, but=principal.sign_in)
+        await repository.remove(session, user.id)
+        await sign_ins.end_all(session, user.id, but=principal.sign_in)
     await owner.done(user, "a second factor was turned off")
 
 
@@ -217,7 +195,7 @@ async def remove_second_factor(
     "/users/{user}/second-factor",
     summary="Remove a lost second factor",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=describe(*STATUSES, HTTPStatus.NOT_FOUND),
+    responses=_ERRORS | describe(HTTPStatus.NOT_FOUND),
 )
 async def remove_lost_second_factor(
     user: Annotated[UUID, Path(description="The user's id.")], principal: PrincipalDep, writing: WritingDep
@@ -226,15 +204,6 @@ async def remove_lost_second_factor(
     require_superadmin(principal)
     if user == principal.user:
         raise Conflict(f"Turn off your own by password and code, at /v1{MINE}/remove; or let another superadmin do it.")
-    async with writing() as session:
+    async with writing.transaction() as session:
         if not await remove_and_sign_out(session, user):
             raise NotFound(f"The user {user} has no second factor.")
-
-
-async def _person(session: AsyncSession, principal: Principal) -> User:
-    if principal.user is None:
-        raise Forbidden("Only people have second factors.")
-    user = await repository.find_user(session, principal.user)
-    if user is None:
-        raise Unauthorized("This account is disabled.")
-    return user

@@ -8,31 +8,27 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request, Response
 
 from services.api.auth import cookies, repository
-from services.api.auth.dependencies import JudgeDep, PasswordsDep, PrincipalDep, SigningKeysDep, SignInsDep, WritingDep
-from services.api.auth.passwords.change_notice import put_change_notice
-from services.api.auth.passwords.choosing import put_password
-from services.api.auth.rights import rights_of
+from services.api.auth.dependencies import JudgeDep, PasswordsDep, PrincipalDep, SigningKeysDep, SignInsDep
+from services.api.auth.passwords.choosing import put_change_notice, put_password
+from services.api.auth.rights import person_of, rights_of
 from services.api.auth.schemas import KeySetOut, MeOut, PasswordIn, RefreshIn, SignInIn, TokensOut
-from services.api.auth.second_factor import factors
+from services.api.auth.second_factor import repository as second_factors
+from services.api.auth.sign_ins.repository import end_all
 from services.api.auth.signed_in import Tokens
 from services.api.auth.visitor import address_of, visitor_of
+from services.api.auth.writing import WritingDep
 from services.api.clock import Clock
 from services.api.dependencies import ClockDep, OutboxDep, SessionDep, SessionsDep, SettingsDep
-from services.api.http.problems import Forbidden, Unauthorized, describe
+from services.api.http.problems import SIGNED_IN, Forbidden, Unauthorized, describe
 
 router = APIRouter(prefix="/auth", tags=["sign-in"])
 well_known = APIRouter(tags=["sign-in"])
 
+_ONLY_PEOPLE = "Only people have passwords."
+_WITH_PASSWORD = SIGNED_IN | describe(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS)
 
-@router.post(
-    "/sign-in",
-    summary="Sign in",
-    response_model=TokensOut | None,
-    responses=describe(
-        HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
-)  # fmt: skip
+
+@router.post("/sign-in", summary="Sign in", response_model=TokensOut | None, responses=_WITH_PASSWORD)
 async def sign_in(
     body: SignInIn, request: Request, response: Response, sign_ins: SignInsDep, clock: ClockDep
 ) -> TokensOut | None:
@@ -55,9 +51,7 @@ async def sign_in(
     "/refresh",
     summary="Stay signed in",
     response_model=TokensOut | None,
-    responses=describe(
-        HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE
-    ),
+    responses=SIGNED_IN | describe(HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 async def refresh(
     request: Request,
@@ -80,12 +74,7 @@ async def refresh(
     return None
 
 
-@router.post(
-    "/sign-out",
-    summary="Sign out",
-    status_code=HTTPStatus.NO_CONTENT,
-    responses=describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE),
-)
+@router.post("/sign-out", summary="Sign out", status_code=HTTPStatus.NO_CONTENT, responses=SIGNED_IN)
 async def sign_out(request: Request, response: Response, principal: PrincipalDep, sign_ins: SignInsDep) -> None:
     """Ends this sign-in at once, and its live streams within seconds. The browser stays trusted."""
     cookie = cookies.read(request, cookies.REFRESH)
@@ -96,10 +85,7 @@ async def sign_out(request: Request, response: Response, principal: PrincipalDep
 
 
 @router.post(
-    "/sign-out-everywhere",
-    summary="Sign out everywhere",
-    status_code=HTTPStatus.NO_CONTENT,
-    responses=describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE),
+    "/sign-out-everywhere", summary="Sign out everywhere", status_code=HTTPStatus.NO_CONTENT, responses=SIGNED_IN
 )
 async def sign_out_everywhere(
     request: Request, response: Response, principal: PrincipalDep, sign_ins: SignInsDep
@@ -122,7 +108,7 @@ async def show_me(principal: PrincipalDep, session: SessionDep, settings: Settin
         user=principal.user,
         superadmin=principal.superadmin,
         roles=dict(principal.roles),
-        second_factor=user is not None and await factors.find(session, user.id) is not None,
+        second_factor=user is not None and await second_factors.find(session, user.id) is not None,
         second_factor_needed_in=list(rights.waiting) if rights else [],
         second_factor_needed_as_superadmin=rights is not None and rights.superadmin_waits,
         everywhere=principal.everywhere,
@@ -130,15 +116,7 @@ async def show_me(principal: PrincipalDep, session: SessionDep, settings: Settin
     )
 
 
-@router.post(
-    "/password",
-    summary="Change your password",
-    status_code=HTTPStatus.NO_CONTENT,
-    responses=describe(
-        HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
-)  # fmt: skip
+@router.post("/password", summary="Change your password", status_code=HTTPStatus.NO_CONTENT, responses=_WITH_PASSWORD)
 async def change_password(
     body: PasswordIn,
     request: Request,
@@ -152,22 +130,16 @@ async def change_password(
     clock: ClockDep,
 ) -> None:
     """Requires the present password. All your other sign-ins end."""
-    if principal.user is None:
-        raise Forbidden("Only people have passwords.")
     async with sessions() as session:
-        user = await repository.find_user(session, principal.user)
-    if user is None:
-        raise Unauthorized("This account is disabled.")
+        user = await person_of(session, principal, _ONLY_PEOPLE)
     await sign_ins.check_password(user, body.present.get_secret_value(), address_of(request), principal.sign_in)
     new = body.new.get_secret_value()
     await judge.refuse_weak(new, (user.email, user.name), where="new")
     hashed = await passwords.hash(new)
-    async with writing() as session:
-        user = await repository.find_user(session, principal.user)
-        if user is None:
-            raise Unauthorized("This account is disabled.")
+    async with writing.transaction() as session:
+        user = await person_of(session, principal, _ONLY_PEOPLE)
         await put_password(session, user, hashed, clock())
-        await repository.end_sign_ins(session, user.id, but=principal.sign_in)
+        await end_all(session, user.id, but=principal.sign_in)
         put_change_notice(outbox, session, user, clock())
     outbox.wake()
     if principal.sign_in is not None:

@@ -1,18 +1,23 @@
-"""Sets passwords of accounts."""
+"""Sets passwords of accounts, and tells their owners."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete, update
-from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.auth import sign_in_limits
-from services.api.auth.repository import end_sign_ins, lock_user
-from services.api.auth.second_factor import factors
-from services.api.auth.tokens.api_keys import revoke_keys_of
-from services.kit.database.account_tables import PasswordReset, RememberedAnswer, User
+from services.api.auth.limits import attempts
+from services.api.auth.passwords import repository
+from services.api.auth.repository import lock_user
+from services.api.auth.second_factor import repository as second_factors
+from services.api.auth.sign_ins import repository as sign_ins
+from services.api.auth.tokens.repository import revoke_keys_of
+from services.api.mail import messages
+from services.api.mail.addresses import is_plain_address
+from services.api.mail.outbox import Outbox
+from services.kit.database.account_tables import User
+
+NOTICE_LIFE = timedelta(days=1)
 
 
 async def prove(session: AsyncSession, user: User, hashed: str, now: datetime) -> None:
@@ -26,10 +31,9 @@ async def prove(session: AsyncSession, user: User, hashed: str, now: datetime) -
         await _forget_what_others_may_know(session, user, now)
     user.verified_at = user.verified_at or now
     await put_password(session, user, hashed, now)
-    await end_sign_ins(session, user.id)
-    await sign_in_limits.forget(
-        session, [sign_in_limits.Counter(sign_in_limits.account_key(user.email))]
-    )  # attempts of others must not lock the owner out
+    await sign_ins.end_all(session, user.id)
+    # Attempts of others must not lock the owner out.
+    await attempts.forget(session, [attempts.Counter(attempts.account_key(user.email))])
 
 
 async def put_password(session: AsyncSession, user: User, hashed: str, now: datetime) -> None:
@@ -37,16 +41,16 @@ async def put_password(session: AsyncSession, user: User, hashed: str, now: date
     user.password_hash = hashed
     session.add(user)
     await session.flush()
-    await void_resets(session, user, now)
+    await repository.void_resets(session, user, now)
 
 
-async def void_resets(session: AsyncSession, user: User, now: datetime) -> None:
-    """Invalidate the reset links of an account."""
-    unused = (col(PasswordReset.user) == user.id) & col(PasswordReset.used_at).is_(None)
-    await session.exec(update(PasswordReset).where(unused).values(used_at=now))
+def put_change_notice(outbox: Outbox, session: AsyncSession, user: User, now: datetime) -> None:
+    """Send a notice once the transaction is committed, where the account's address can receive mail."""
+    if is_plain_address(user.email):
+        outbox.put(session, user.email, messages.changed(user.name), None, now + NOTICE_LIFE)
 
 
 async def _forget_what_others_may_know(session: AsyncSession, user: User, now: datetime) -> None:
     await revoke_keys_of(session, user.id, now)
-    await factors.remove(session, user.id)
-    await session.exec(delete(RememberedAnswer).where(col(RememberedAnswer.who) == user.email))
+    await second_factors.remove(session, user.id)
+    await repository.forget_answers(session, user)

@@ -58,7 +58,6 @@ class Judge:
         """Estimate a password against a guesser who knows the person.
 
         Args:
-            password: the chosen one.
             about: texts about the person that others know, such as address, name, and the organization's name.
         """
         words = _words([_OUR_NAME, *about])

@@ -14,13 +14,12 @@ from enum import StrEnum
 from uuid import UUID
 
 import pyotp
-from sqlalchemy import delete, func, or_, update
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from services.api.auth.second_factor import repository
 from services.api.auth.tokens.digest import digest
 from services.api.http.problems import Conflict, Unauthorized, Unavailable
-from services.kit.database.sign_in_tables import RecoveryCode, SecondFactor
+from services.kit.database.sign_in_tables import SecondFactor
 from services.kit.vault import CannotOpen, Vault
 
 ISSUER = "Metrica"
@@ -58,11 +57,7 @@ class WrongCode(Unauthorized):
 
 
 class SecondFactors:
-    """Creates, confirms and checks second factors.
-
-    Args:
-        vault: seals the secrets.
-    """
+    """Creates, confirms and checks second factors."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
@@ -74,7 +69,7 @@ class SecondFactors:
             Unavailable: there is no secret key to seal with.
         """
         secret = pyotp.random_base32()
-        row = await _locked(session, user) or SecondFactor(user=user)
+        row = await repository.lock(session, user) or SecondFactor(user=user)
         row.pending, row.pending_at = self._seal(secret), now
         session.add(row)
         await session.flush()
@@ -87,7 +82,7 @@ class SecondFactors:
             Conflict: no secret was created in the last `PENDING_LIFE`.
             WrongCode: the code is not of the new secret.
         """
-        row = await _locked(session, user)
+        row = await repository.lock(session, user)
         if row is None or row.pending is None or row.pending_at is None or now > row.pending_at + PENDING_LIFE:
             raise Conflict("No second factor was begun in the last quarter of an hour: begin anew.")
         step = _step_of(self._open(row.pending), code, now)
@@ -104,9 +99,7 @@ class SecondFactors:
 
         Args:
             session: a transaction; the code is used once it commits.
-            user: id of a user with a second factor.
             code: of the app, or a recovery code; blanks and dashes are ignored.
-            now: the time.
 
         Raises:
             WrongCode: the code is wrong, or was used before.
@@ -114,17 +107,12 @@ class SecondFactors:
         """
         plain = re.sub(r"[\s-]", "", code)
         if _OF_APP.fullmatch(plain) is None:
-            if not await _take_recovery_code(session, user, plain):
+            if not await repository.take_recovery_code(session, user, digest(plain.upper())):
                 raise WrongCode
             return CodeKind.RECOVERY
-        row = await find(session, user)
+        row = await repository.find(session, user)
         step = None if row is None or row.sealed is None else _step_of(self._open(row.sealed), plain, now)
-        if step is None:
-            raise WrongCode
-        used = col(SecondFactor.last_step)
-        move_on = update(SecondFactor).where(col(SecondFactor.user) == user, or_(used.is_(None), used < step))
-        moved = await session.exec(move_on.values(last_step=step).returning(col(SecondFactor.user)))
-        if moved.first() is None:
+        if step is None or not await repository.move_on(session, user, step):
             raise WrongCode
         return CodeKind.APP
 
@@ -149,45 +137,11 @@ def uri(secret: str, email: str) -> str:
     return pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name=ISSUER)
 
 
-async def find(session: AsyncSession, user: UUID) -> SecondFactor | None:
-    """A user's second factor that is in force."""
-    query = select(SecondFactor).where(SecondFactor.user == user, col(SecondFactor.confirmed_at).is_not(None))
-    return (await session.exec(query)).first()
-
-
-async def remove(session: AsyncSession, user: UUID) -> bool:
-    """Remove a user's second factor. Returns whether one was in force."""
-    row = await _locked(session, user)
-    if row is None:
-        return False
-    await session.exec(delete(RecoveryCode).where(col(RecoveryCode.user) == user))
-    was_on = row.confirmed_at is not None
-    await session.delete(row)
-    await session.flush()
-    return was_on
-
-
 async def draw_recovery_codes(session: AsyncSession, user: UUID) -> list[str]:
     """Replace a user's recovery codes by ten new ones, of which only hashes are stored."""
-    await session.exec(delete(RecoveryCode).where(col(RecoveryCode.user) == user))
     drawn = [base64.b32encode(secrets.token_bytes(RECOVERY_BYTES)).decode() for _ in range(RECOVERY_CODES)]
-    session.add_all(RecoveryCode(user=user, hash=digest(code)) for code in drawn)
-    await session.flush()
+    await repository.replace_recovery_codes(session, user, [digest(code) for code in drawn])
     return ["-".join(code[at : at + 4] for at in range(0, len(code), 4)) for code in drawn]
-
-
-async def recovery_codes_left(session: AsyncSession, user: UUID) -> int:
-    """Number of unused recovery codes."""
-    return (await session.exec(select(func.count()).select_from(RecoveryCode).where(RecoveryCode.user == user))).one()
-
-
-async def _take_recovery_code(session: AsyncSession, user: UUID, code: str) -> bool:
-    taken = delete(RecoveryCode).where(col(RecoveryCode.user) == user, col(RecoveryCode.hash) == digest(code.upper()))
-    return (await session.exec(taken.returning(col(RecoveryCode.user)))).first() is not None
-
-
-async def _locked(session: AsyncSession, user: UUID) -> SecondFactor | None:
-    return (await session.exec(select(SecondFactor).where(SecondFactor.user == user).with_for_update())).first()
 
 
 def _step_of(secret: str, code: str, now: datetime) -> int | None:

@@ -49,11 +49,9 @@ class Claims:
     """Verified claims of a token.
 
     Attributes:
-        issuer: of the token.
         subject: the issuer's id of the user.
         email: verified by the issuer; else None.
         sign_in: id of the sign-in, in the API's own tokens.
-        until: expiry.
     """
 
     issuer: str

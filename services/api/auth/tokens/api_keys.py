@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import or_, update
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal, Role
+from services.api.access.principal import Principal, Role
+from services.api.auth.tokens import repository
 from services.api.auth.tokens.digest import digest
+from services.api.auth.tokens.repository import WORKER
 from services.api.database import Sessions
 from services.api.http.problems import Unauthorized
+from services.api.transaction import committing
 from services.kit.database.account_tables import ApiKey
 
-WORKER = "worker"
-"""Role of an edge key, which only sends crossings."""
 _NOTED_EVERY = timedelta(minutes=1)
 
 
@@ -67,8 +65,8 @@ async def principal_of_key(sessions: Sessions, text: str, now: datetime) -> Prin
 
 async def principal_of_known_key(session: AsyncSession, key: UUID) -> Principal | None:
     """The principal of a key that was verified before; None if it was revoked since."""
-    row = await session.get(ApiKey, key)
-    return None if row is None or row.revoked_at is not None else _principal(row)
+    row = await repository.find_key(session, key)
+    return None if row is None else _principal(row)
 
 
 async def worker_of_key(sessions: Sessions, text: str, now: datetime) -> EdgeWorker:
@@ -83,37 +81,15 @@ async def worker_of_key(sessions: Sessions, text: str, now: datetime) -> EdgeWor
     return EdgeWorker(key.id, key.store)
 
 
-async def revoke_keys_of(
-    session: AsyncSession, user: UUID, now: datetime, organization: str | None = None, but: Collection[str] = ()
-) -> None:
-    """Revoke the API keys that a user made and may no longer make. Edge keys stay, since they read nothing.
-
-    Args:
-        session: a transaction of `services.api.transaction`.
-        user: id of the user.
-        now: time of the revocation.
-        organization: restricts it to one organization.
-        but: organizations in which the user may still make keys.
-    """
-    query = select(ApiKey).where(ApiKey.made_by == user, ApiKey.role != WORKER, col(ApiKey.revoked_at).is_(None))
-    if organization is not None:
-        query = query.where(ApiKey.organization == organization)
-    for key in (await session.exec(query.where(col(ApiKey.organization).not_in(but)))).all():
-        key.revoked_at = now
-        session.add(key)
-
-
 async def _use(sessions: Sessions, text: str, now: datetime) -> ApiKey:
     prefix = "_".join(text.split("_", 2)[:2])  # the rest may contain more underscores
     async with sessions() as session:
-        key = (await session.exec(select(ApiKey).where(ApiKey.prefix == prefix))).first()
+        key = await repository.find_key_by_prefix(session, prefix)
     if key is None or not hmac.compare_digest(key.hash, digest(text)) or key.revoked_at is not None:
         raise Unauthorized("There is no such key, or it was revoked.")
     if key.last_used_at is None or now - key.last_used_at >= _NOTED_EVERY:
-        async with sessions() as session, session.begin():
-            used = col(ApiKey.last_used_at)
-            stale = or_(used.is_(None), used <= now - _NOTED_EVERY)
-            await session.exec(update(ApiKey).where(col(ApiKey.id) == key.id, stale).values(last_used_at=now))
+        async with committing(sessions) as session:
+            await repository.note_key_use(session, key.id, now, _NOTED_EVERY)
     return key
 
 

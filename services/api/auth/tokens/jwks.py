@@ -28,7 +28,6 @@ class RemoteKeys:
     """Keys at a JWKS URL.
 
     Args:
-        url: https://…/.well-known/jwks.json
         monotonic: a clock, seconds.
     """
 

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jwt
@@ -15,19 +15,17 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt import PyJWK
 from jwt.algorithms import ECAlgorithm
-from sqlalchemy import text
-from sqlmodel import col, select
 
+from services.api.auth.tokens import repository
 from services.api.auth.tokens.access_tokens import ALGORITHM
 from services.api.auth.tokens.jwks import PAUSE_SECONDS, read_keys
 from services.api.clock import Clock
 from services.api.database import Sessions
 from services.api.http.problems import Unavailable
+from services.api.transaction import committing
 from services.kit.database.account_tables import SigningKey
 from services.kit.logs import logger
 from services.kit.vault import CannotOpen, Vault
-
-_LOCK = 0x6D657472_7369676E  # "metrsign": two replicas that start on an empty database create one key
 
 log = logger()
 
@@ -36,9 +34,6 @@ class SigningKeys:
     """Signs tokens, and finds the public keys of tokens that any replica signed.
 
     Args:
-        sessions: of READ COMMITTED transactions.
-        vault: seals the private keys.
-        clock: gives the creation time of a new key.
         monotonic: a clock, seconds, which limits searches for unknown keys.
     """
 
@@ -46,7 +41,7 @@ class SigningKeys:
         self, sessions: Sessions, vault: Vault, clock: Clock, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._sessions, self._vault, self._clock, self._monotonic = sessions, vault, clock, monotonic
-        self._rows: list[SigningKey] = []
+        self._rows: Sequence[SigningKey] = ()
         self._public: dict[str, PyJWK] = {}
         self._signer: tuple[str, str] | None = None
         self._read_at = float("-inf")
@@ -80,16 +75,15 @@ class SigningKeys:
 
     async def _read(self) -> None:
         async with self._sessions() as session:
-            query = select(SigningKey).order_by(col(SigningKey.created_at).desc(), col(SigningKey.kid))
-            self._rows = list((await session.exec(query)).all())
+            self._rows = await repository.read_signing_keys(session)
         self._read_at = self._monotonic()
         self._public = read_keys(row.public for row in self._rows)
 
     async def _find_or_make(self) -> tuple[str, str]:
         if not self._vault.usable:
             raise Unavailable("Nobody can sign in here: METRICA_SECRET_KEY, which seals what signs, is not set.")
-        async with self._sessions() as session, session.begin():
-            await (await session.connection()).execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        async with committing(self._sessions) as session:
+            await repository.lock_signing_keys(session)
             await self._read()
             for row in self._rows:
                 try:

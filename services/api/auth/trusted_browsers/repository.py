@@ -14,7 +14,7 @@ from sqlalchemy import delete, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.auth.sign_in_limits import Counter, of_device, of_sign_in
+from services.api.auth.limits.attempts import Counter, of_device, of_sign_in
 from services.api.auth.tokens.digest import digest
 from services.kit.database.account_tables import RefreshToken
 from services.kit.database.sign_in_tables import SignIn, TrustedDevice
@@ -56,13 +56,7 @@ async def own_counter(
 
 
 async def trust(session: AsyncSession, user: UUID, present: str | None, now: datetime) -> tuple[UUID, str]:
-    """Trust a browser for a user who has just signed in there.
-
-    Args:
-        session: a transaction.
-        user: id of the user.
-        present: value of the browser's cookie; None if it has none.
-        now: the time.
+    """Trust a browser, with the present value of its cookie, for a user who has just signed in there.
 
     Returns:
         Id of the device, and the new value of its cookie.

@@ -1,4 +1,4 @@
-"""Sign-ins in the database: begin, list, record use, end.
+"""Queries of sign-ins and refresh tokens.
 
 A transaction that changes a sign-in locks its row before any of its refresh tokens, so that ending and refreshing do
 not deadlock.
@@ -14,9 +14,11 @@ from sqlalchemy import delete, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.auth import trusted_browsers
+from services.api.auth.trusted_browsers import repository as trusted_browsers
 from services.api.auth.visitor import Visitor
 from services.api.database import Sessions
+from services.api.transaction import committing
+from services.kit.database.account_tables import RefreshToken
 from services.kit.database.sign_in_tables import SignIn
 from services.kit.logs import logger
 
@@ -67,11 +69,26 @@ async def list_of(session: AsyncSession, user: UUID, now: datetime) -> Sequence[
     return (await session.exec(query.order_by(col(SignIn.last_used_at).desc(), col(SignIn.id)))).all()
 
 
+async def take_refresh_token(session: AsyncSession, hashed: str) -> tuple[SignIn, RefreshToken] | None:
+    """A refresh token and its sign-in, locked: a concurrent request with the same token waits for this transaction."""
+    family = select(RefreshToken.family).where(RefreshToken.hash == hashed)
+    sign_in = (await session.exec(select(SignIn).where(col(SignIn.id).in_(family)).with_for_update())).first()
+    if sign_in is None:
+        return None
+    token = (await session.exec(select(RefreshToken).where(RefreshToken.hash == hashed))).first()
+    return None if token is None else (sign_in, token)
+
+
+async def find_refresh_token(session: AsyncSession, hashed: str) -> RefreshToken | None:
+    """A refresh token."""
+    return await session.get(RefreshToken, hashed)
+
+
 async def note_use(sessions: Sessions, sign_in: SignIn, now: datetime) -> None:
     """Record the use of a sign-in, to about a minute."""
     if now - sign_in.last_used_at < NOTED_EVERY:
         return
-    async with sessions() as session, session.begin():
+    async with committing(sessions) as session:
         stale = col(SignIn.last_used_at) <= now - NOTED_EVERY
         await session.exec(update(SignIn).where(col(SignIn.id) == sign_in.id, stale).values(last_used_at=now))
 

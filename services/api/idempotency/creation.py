@@ -1,4 +1,4 @@
-"""Idempotent POST: a request that is repeated with its `Idempotency-Key` gets the first response."""
+"""Creates at most one object for each `Idempotency-Key`, and repeats the response."""
 
 from __future__ import annotations
 
@@ -6,27 +6,23 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from sqlalchemy import delete
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.api.access import Principal
-from services.api.auth.dependencies import ChangeQuotaDep, PrincipalDep
-from services.api.change_quota import ChangeQuota
-from services.api.clock import Clock
-from services.api.database import Sessions
-from services.api.dependencies import ClockDep, VaultDep, WritableDep
+from services.api.auth.writing import WritingDep
+from services.api.dependencies import VaultDep
 from services.api.http.etags import etag
 from services.api.http.problems import Conflict, Invalid, Unavailable
+from services.api.idempotency import repository
 from services.api.quotas import holder
-from services.api.transaction import writing
 from services.kit.database.account_tables import RememberedAnswer
-from services.kit.vault import CannotOpen, Vault
+from services.kit.vault import CannotOpen
+
+Place = TypeVar("Place")
 
 REMEMBERED = timedelta(hours=24)
 
@@ -48,57 +44,48 @@ class Creation:
     """A POST that creates something at most once for each idempotency key."""
 
     request: Request
-    principal: Principal
-    key: str | None
-    writable: Sessions
-    change_quota: ChangeQuota
-    vault: Vault
-    clock: Clock
+    writing: WritingDep
+    vault: VaultDep
+    idempotency_key: IdempotencyKey = None
 
     async def once(
         self,
         body: BaseModel,
-        make: Callable[[AsyncSession], Awaitable[BaseModel]],
+        may: Callable[[AsyncSession], Awaitable[Place]],
+        make: Callable[[AsyncSession, Place], Awaitable[BaseModel]],
         *,
-        may: Callable[[AsyncSession], Awaitable[object]],
         tagged: bool = True,
     ) -> Response:
         """Create an object and store the response in one transaction, or return the stored response.
 
         Args:
-            body: of the request.
-            make: creates the object in a transaction of `services.api.transaction`, and returns the response's body.
-            may: raises where the principal may not create it now, even if a response is stored.
+            may: finds the object's place; raises where the principal may not create it now, a stored response or not.
+            make: creates the object there, and returns the response's body.
             tagged: whether the response has an ETag.
 
         Raises:
             Invalid: the key was used with another request.
             Conflict: the stored response cannot be decrypted any more.
         """
-        self.change_quota.count(self.principal)
-        async with writing(self.writable, self.principal.name, self.clock) as session:
-            await may(session)
+        async with self.writing.transaction() as session:
+            place = await may(session)
             known = await self._recall(session, body)
             if known is not None:
                 return known
-            made = await make(session)
+            made = await make(session, place)
             headers = {"ETag": etag(made)} if tagged else {}
             text = made.model_dump_json(by_alias=True)
-            if self.key is not None:
+            if self.idempotency_key is not None:
                 session.add(self._remembered(body, text))
         return Response(text, HTTPStatus.CREATED, headers, JSONResponse.media_type)
 
     async def _recall(self, session: AsyncSession, body: BaseModel) -> Response | None:
-        if self.key is None:
+        if self.idempotency_key is None:
             return None
         if not self.vault.usable:
             raise Unavailable("Idempotency-Key takes METRICA_SECRET_KEY, which is not set: leave it out.")
-        too_old = col(RememberedAnswer.at) <= self.clock() - REMEMBERED
-        await session.exec(delete(RememberedAnswer).where(too_old))
-        query = select(RememberedAnswer).where(
-            RememberedAnswer.who == holder(self.principal), RememberedAnswer.key == self.key
-        )
-        row = (await session.exec(query)).first()
+        await repository.forget_answers(session, self.writing.clock() - REMEMBERED)
+        row = await repository.find_answer(session, holder(self.writing.principal), self.idempotency_key)
         if row is None:
             return None
         if not self.vault.is_marked(self._request_text(body), row.fingerprint):
@@ -112,31 +99,18 @@ class Creation:
         return Response(text, row.status, {"Idempotency-Replayed": "true"}, JSONResponse.media_type)
 
     def _remembered(self, body: BaseModel, text: str) -> RememberedAnswer:
-        assert self.key is not None
+        assert self.idempotency_key is not None
         return RememberedAnswer(
-            who=holder(self.principal),  # no name, which another principal may have later
-            key=self.key,
+            who=holder(self.writing.principal),  # no name, which another principal may have later
+            key=self.idempotency_key,
             fingerprint=self.vault.mark(self._request_text(body)),
             status=HTTPStatus.CREATED,
             sealed=self.vault.seal(text),
-            at=self.clock(),
+            at=self.writing.clock(),
         )
 
     def _request_text(self, body: BaseModel) -> str:
         return f"{self.request.method} {self.request.url.path} {body.model_dump_json()}"
 
 
-def creation(
-    request: Request,
-    principal: PrincipalDep,
-    writable: WritableDep,
-    change_quota: ChangeQuotaDep,
-    vault: VaultDep,
-    clock: ClockDep,
-    idempotency_key: IdempotencyKey = None,
-) -> Creation:
-    """The creation of this request."""
-    return Creation(request, principal, idempotency_key, writable, change_quota, vault, clock)
-
-
-CreationDep = Annotated[Creation, Depends(creation)]
+CreationDep = Annotated[Creation, Depends(Creation)]

@@ -1,4 +1,4 @@
-"""Limits of sign-in attempts, counted in the database so that replicas share them.
+"""Limits of sign-in attempts.
 
 Unknown clients are counted by account and by address. Trusted browsers and current sign-ins have counters of their own,
 so that wrong passwords from elsewhere do not lock them out.
@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import and_, case, delete, or_
-from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from services.api.auth.limits import repository
 from services.api.http.problems import TooMany
 from services.kit.database.account_tables import SignInAttempts
 from services.kit.network.client_addresses import network_of
@@ -67,11 +65,9 @@ async def count(session: AsyncSession, counters: Sequence[Counter], now: datetim
     Raises:
         TooMany: above a limit. The caller commits all the same, so that the attempt counts.
     """
-    since, of_codes = col(SignInAttempts.since), col(SignInAttempts.key).startswith(_CODES)
-    old = or_(since <= now - CODES_WINDOW, and_(since <= now - WINDOW, ~of_codes))
-    await session.exec(delete(SignInAttempts).where(old))
+    await repository.forget_old_attempts(session, now - WINDOW, _CODES, now - CODES_WINDOW)
     for counter in counters:
-        times, begun = await _count(session, counter, now)
+        times, begun = await repository.count_up(session, SignInAttempts, counter.key, counter.window, now)
         if times > counter.most:
             left = int((begun + counter.window - now).total_seconds()) + 1
             raise TooMany(f"That was tried too often. Try again in {left // 60 + 1} minutes.", retry_after=left)
@@ -80,23 +76,4 @@ async def count(session: AsyncSession, counters: Sequence[Counter], now: datetim
 async def forget(session: AsyncSession, counters: Sequence[Counter]) -> None:
     """Reset the counters after a right answer, except that of the address."""
     keys = [counter.key for counter in counters if not counter.key.startswith("address ")]
-    await session.exec(delete(SignInAttempts).where(col(SignInAttempts.key).in_(keys)))
-
-
-async def _count(session: AsyncSession, counter: Counter, now: datetime) -> tuple[int, datetime]:
-    row = col(SignInAttempts.count), col(SignInAttempts.since)
-    begun_anew = row[1] <= now - counter.window
-    query = (
-        insert(SignInAttempts)
-        .values(key=counter.key, count=1, since=now)
-        .on_conflict_do_update(
-            index_elements=["key"],
-            set_={
-                "count": case((begun_anew, 1), else_=row[0] + 1),
-                "since": case((begun_anew, now), else_=row[1]),
-            },
-        )
-        .returning(*row)
-    )
-    counted = (await session.exec(query)).one()
-    return counted[0], counted[1]
+    await repository.reset_attempts(session, keys)

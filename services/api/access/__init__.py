@@ -1,0 +1,1 @@
+"""Access control: principals, and the queries that find what they may see."""

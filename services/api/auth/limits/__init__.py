@@ -1,0 +1,1 @@
+"""Limits of attempts and requests, counted in the database so that replicas share them."""

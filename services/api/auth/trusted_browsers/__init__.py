@@ -1,0 +1,1 @@
+"""Browsers in which an account has signed in before."""

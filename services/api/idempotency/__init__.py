@@ -1,0 +1,1 @@
+"""Idempotent POST: a request that is repeated with its `Idempotency-Key` gets the first response."""
