@@ -150,7 +150,7 @@ class DetectorService:
                 )
                 with suppress(NatsError):
                     subject = status(run.name, camera.store, camera.camera, SERVICE)
-                    await self._bus.client.publish(subject, event.encode())
+                    await self._bus.send(subject, event.encode())
 
     async def _report_to_all(self, pool: str, state: State, message: str) -> None:
         await self._report_to_runs(pool, state, message)
@@ -171,7 +171,7 @@ class DetectorService:
         subject = status(LIVE, spec.store, spec.camera, SERVICE)
         if state is State.RETRYING:
             # JetStream may be the problem: by core NATS the API hears it even if it is not stored.
-            await self._bus.client.publish(subject, event.encode())
+            await self._bus.send(subject, event.encode())
         else:
             await self._bus.publish(subject, event.encode())
 

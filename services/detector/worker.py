@@ -15,7 +15,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -40,6 +40,7 @@ from services.kit.nats.camera_specs import Specs
 from services.kit.nats.consumer import Reader
 from services.kit.nats.dead_letters import dead_letter
 from services.kit.nats.runs import Runs
+from services.kit.nats.subscribers import jetstream_subscriber
 
 SERVICE = "detector"
 ACK_WAIT = 5.0
@@ -92,25 +93,35 @@ class PoolWorker:
             group.create_task(self._runs.each(self._read_run, matching=lambda run: asks_for(run, self._pool)))
 
     async def _read_live(self, stream: Stream, kind: Kind) -> None:
-        async def detect_next(reader: Reader) -> list[Answer]:
-            msgs = await reader.batch(self._batch)
-            with self._priority.live():
-                return await self._detect(msgs, LIVE)
+        frames = jetstream_subscriber(self._bus.broker, stream)
 
-        async with self._reader(stream, pool_filter(LIVE, kind, self._pool), AHEAD) as reader:
+        @frames
+        async def detect(messages: list[Msg]) -> list[Answer]:
+            with self._priority.live():
+                return await self._detect(messages, LIVE)
+
+        async def detect_next(reader: Reader) -> list[Answer]:
+            return cast("list[Answer]", await frames.deliver(await reader.batch(self._batch)))
+
+        async with frames, self._reader(stream, pool_filter(LIVE, kind, self._pool), AHEAD) as reader:
             self._priority.add_live(reader)
             await self._work(lambda: detect_next(reader))
 
     async def _read_run(self, run: Run) -> None:
+        stream = run_streams(run.name).kept
+        frames = jetstream_subscriber(self._bus.broker, stream)
+
+        @frames
+        async def detect(messages: list[Msg]) -> list[Answer]:
+            return await self._detect(messages, run.name)
+
         async def detect_next(reader: Reader) -> list[Answer]:
             await self._priority.wait_until_idle()
-            return await self._detect(await reader.batch(self._batch), run.name)
+            return cast("list[Answer]", await frames.deliver(await reader.batch(self._batch)))
 
         self._specs[run.name] = Specs(self._bus, PATIENCE, run=run.name)
         try:
-            async with self._reader(
-                run_streams(run.name).kept, pool_filter(run.name, Kind.KEPT, self._pool), 1
-            ) as reader:
+            async with frames, self._reader(stream, pool_filter(run.name, Kind.KEPT, self._pool), 1) as reader:
                 await self._work(lambda: detect_next(reader))
         finally:
             del self._specs[run.name]

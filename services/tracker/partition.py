@@ -22,6 +22,7 @@ from services.kit.nats.bus import Bus
 from services.kit.nats.consumer import Reader
 from services.kit.nats.dead_letters import dead_letter
 from services.kit.nats.stream_position import StreamPosition, remember
+from services.kit.nats.subscribers import jetstream_subscriber
 from services.kit.retry import Backoff
 from services.kit.tasks import finish
 from services.tracker.checkpoint import (
@@ -172,7 +173,7 @@ class CameraWork:
                 log.info("crossing", line=crossing.line, direction=crossing.direction, seq=crossing.seq)
         if self._bus.connected and self._held():
             try:
-                await self._bus.client.publish(tracks(event.run, event.store, event.camera), step.tracks.encode())
+                await self._bus.send(tracks(event.run, event.store, event.camera), step.tracks.encode())
             except NatsError:
                 return  # at most once: an overlay can miss a frame
 
@@ -188,6 +189,8 @@ class Partition:
         self._looked_at = time.monotonic()
         self._deaf = False
         self._behind = False
+        self._detections = jetstream_subscriber(bus.broker, source.stream)
+        self._detections(self._handle_all)
 
     async def run(self) -> None:
         """Take the partition over, and work on it.
@@ -203,7 +206,7 @@ class Partition:
             opt_start_seq=start,
         )
         self._position = StreamPosition(seq=start - 1)
-        async with Reader(self._bus, self._source.stream, config) as reader:
+        async with self._detections, Reader(self._bus, self._source.stream.name, config) as reader:
             try:
                 while True:
                     await self._step(reader)
@@ -238,7 +241,7 @@ class Partition:
             Fenced: another process wrote its checkpoint meanwhile.
         """
         name = checkpoint.camera
-        rewound = await rewind_if_restored(self._bus, self._source.stream, checkpoint)
+        rewound = await rewind_if_restored(self._bus, self._source.stream.name, checkpoint)
         owned = rewound.model_copy(update={"owner": self._token})
         entry = CheckpointEntry(self._bucket, checkpoint_key(self._source.name, self._number, name), revision)
         await entry.store(owned)
@@ -255,7 +258,7 @@ class Partition:
         except TimeoutError:
             self._deaf = self._deaf or not reader.listening
         else:
-            await finish(self._handle_all(msgs), within=lambda: LEAVE_TIMEOUT)
+            await finish(self._detections.deliver(msgs), within=lambda: LEAVE_TIMEOUT)
             self._behind = msgs[-1].metadata.num_pending > 0 or not reader.idle
         if self._deaf and reader.listening:
             self._deaf = False
@@ -278,8 +281,8 @@ class Partition:
         deadlines = [camera.order.deadline for camera in self._cameras.values() if self._source.run is None]
         return min([self._looked_at + LONGEST_WAIT, *(deadline for deadline in deadlines if deadline is not None)])
 
-    async def _handle_all(self, msgs: Iterable[Msg]) -> None:
-        for msg in msgs:
+    async def _handle_all(self, messages: list[Msg]) -> None:
+        for msg in messages:
             await self._handle(msg)
 
     async def _handle(self, msg: Msg) -> None:

@@ -70,7 +70,7 @@ async def try_out(
         if not asking.done() or asking.cancelled() or asking.exception() is not None:
             await cancel_and_wait(asking)
             with suppress(NatsError):
-                await bus.client.publish(PROBE_CANCEL, probe.id.encode())
+                await bus.send(PROBE_CANCEL, probe.id.encode())
 
 
 def _sealed_in_transit(address: str, vault: Vault) -> str:
