@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -171,22 +171,20 @@ async def _passing(bus: Bus, camera: str) -> AsyncIterator[asyncio.Queue[LiveFra
     from contracts.frames import FrameHeader
     from contracts.identity import LIVE
     from contracts.subjects import frames, kept
+    from services.kit.nats.subscribers import subscribed_in_batches
 
     passing: asyncio.Queue[LiveFrame] = asyncio.Queue()
 
-    async def take(msg: Msg) -> None:
-        with suppress(ValueError):  # the detector reports malformed frames
-            passing.put_nowait((FrameHeader.from_headers(msg.headers), msg.data))
+    async def take(messages: Sequence[Msg]) -> None:
+        for msg in messages:
+            with suppress(ValueError):  # the detector reports malformed frames
+                passing.put_nowait((FrameHeader.from_headers(msg.headers), msg.data))
 
-    subscriptions = [
-        await bus.client.subscribe(subject(LIVE, "*", "*", camera), cb=take, pending_bytes_limit=-1)
-        for subject in (frames, kept)
-    ]
-    try:
+    async with (
+        subscribed_in_batches(bus.broker, frames(LIVE, "*", "*", camera), take),
+        subscribed_in_batches(bus.broker, kept(LIVE, "*", "*", camera), take),
+    ):
         yield passing
-    finally:
-        for subscription in subscriptions:
-            await subscription.unsubscribe()
 
 
 async def _next_frame(frames: asyncio.Queue[LiveFrame], stopped: asyncio.Event) -> LiveFrame | None:
