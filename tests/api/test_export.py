@@ -142,7 +142,7 @@ class TestCrossings:
 
 
 async def exports(pool: asyncpg.Pool) -> int:
-    """How many connections export from this test's database."""
+    """The number of connections that export from this test's database."""
     return int(
         await pool.fetchval(
             "SELECT count(*) FROM pg_stat_activity"

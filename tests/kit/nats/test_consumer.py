@@ -52,7 +52,7 @@ def number_of(msg: Msg) -> int:
 
 
 async def api_requests(bus: Bus) -> int:
-    """How often the server's JetStream API was asked for something, by anybody."""
+    """The number of requests to the server's JetStream API, by anybody."""
     return (await bus.js.account_info()).api.total
 
 
