@@ -11,12 +11,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from faststream.nats import NatsBroker
 from nats.aio.msg import Msg
-from prometheus_client import CollectorRegistry
 
-from contracts.streams import DETECTIONS, Owner
+from contracts.streams import DETECTIONS
 from contracts.subjects import detections
 from services.kit.nats.subscribers import jetstream_subscriber
-from services.kit.nats.traffic import traffic_metrics
+from services.kit.nats.traffic import TrafficMetrics
 
 BATCHES, ROUNDS = 2000, 5
 SIZES = (1, 8, 32, 500)
@@ -43,7 +42,7 @@ async def main() -> None:
     kinds: dict[str, Deliver] = {"a plain call": plain}
     for name, middlewares in {
         "the pipeline": [],
-        "the pipeline with metrics": [traffic_metrics(Owner.DETECTOR, CollectorRegistry())],
+        "the pipeline with metrics": [TrafficMetrics],
     }.items():
         broker = NatsBroker(logger=None, apply_types=False, middlewares=middlewares)
         broker._setup_logger()  # else done by connecting; a `TestNatsBroker` would add its recording of calls

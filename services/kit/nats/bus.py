@@ -27,7 +27,7 @@ from services.kit.nats.connection import NotPermitted, SturdyBroker, refusal_of,
 from services.kit.nats.permission_errors import Refusals
 from services.kit.nats.publish_health import STREAM_FULL, PublishHealth
 from services.kit.nats.stream_config import to_config
-from services.kit.nats.traffic import traffic_metrics
+from services.kit.nats.traffic import TrafficMetrics
 from services.kit.retry import LONGEST_DELAY, Backoff, retry
 from services.kit.settings import ServiceSettings
 
@@ -63,7 +63,7 @@ class Bus:
             disconnected_cb=self._on_disconnect,
             reconnected_cb=self._on_reconnect,
             logger=None,
-            middlewares=[traffic_metrics(owner)] if owner else [],
+            middlewares=[TrafficMetrics] if owner else [],
         )
         self._publish_health = PublishHealth()
         self._stopping = False
