@@ -6,14 +6,13 @@ import asyncio
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from nats.aio.msg import Msg
 
 from services.cli.console.broker import running_bus
-
-if TYPE_CHECKING:
-    from nats.aio.msg import Msg
+from services.kit.nats.subscribers import subscribed_in_batches
 
 
 def tail(
@@ -32,8 +31,6 @@ def tail(
 
 
 async def _tail(subject: str, count: int | None, as_json: bool) -> None:
-    from services.kit.nats.subscribers import subscribed_in_batches
-
     arrived: asyncio.Queue[Msg] = asyncio.Queue()
 
     async def take(messages: Sequence[Msg]) -> None:
