@@ -21,6 +21,7 @@ from contracts.identity import (
     Revision,
     Seq,
     Token,
+    coverage_id,
     crossing_id,
     frame_id,
     path_id,
@@ -201,6 +202,27 @@ class SessionEnd(Event):
 
 CrossingEvent = Annotated[Crossing | SessionEnd, Field(discriminator="kind")]
 CROSSING_EVENT: TypeAdapter[Crossing | SessionEnd] = TypeAdapter(CrossingEvent)
+
+
+class Coverage(Event):
+    """An interval in which a camera's lines were counted: its frames were analysed, without a gap of some seconds.
+
+    Sent again about every minute while the interval grows, with the same `id` and `start` and a later `until`, and at
+    its end. Time that is in no interval was not counted: a gap, not a zero.
+    """
+
+    id: UUID
+    store: Token
+    camera: Token
+    session: Token
+    lines: tuple[Token, ...]
+    start: Nanoseconds
+    until: Nanoseconds
+
+    @staticmethod
+    def identify(camera: str, session: str, start: int) -> UUID:
+        """Return the id of an interval."""
+        return coverage_id(camera, session, start)
 
 
 class LineCount(BaseModel):

@@ -122,6 +122,15 @@ def session_end_id(camera: str, session: str) -> UUID:
     return uuid5(_NAMESPACE, f"end/{camera}/{session}")
 
 
+def coverage_id(camera: str, session: str, start: int) -> UUID:
+    """Return the id of an interval in which a camera was counted without a gap.
+
+    Args:
+        start: captured_at of its first frame, ns UTC.
+    """
+    return uuid5(_NAMESPACE, f"coverage/{camera}/{session}/{start}")
+
+
 def to_datetime(ns: int) -> datetime:
     """Convert nanoseconds since the epoch to a UTC time, truncated to Postgres' microseconds."""
     return _EPOCH + timedelta(microseconds=ns // 1000)

@@ -16,7 +16,18 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaValue
 
 from contracts.compatibility import breaking_changes
-from contracts.events import CROSSING_EVENT, Counts, Crossing, DeadLetter, Detections, Path, SessionEnd, Status, Tracks
+from contracts.events import (
+    CROSSING_EVENT,
+    Counts,
+    Coverage,
+    Crossing,
+    DeadLetter,
+    Detections,
+    Path,
+    SessionEnd,
+    Status,
+    Tracks,
+)
 from contracts.frames import FrameHeader
 from contracts.probe import Probe, Probed
 from contracts.runs import Run
@@ -29,6 +40,7 @@ MODELS: Final[Mapping[str, type[BaseModel] | TypeAdapter[Crossing | SessionEnd]]
     "detections": Detections,
     "path": Path,
     "crossing": CROSSING_EVENT,
+    "coverage": Coverage,
     "counts": Counts,
     "status": Status,
     "tracks": Tracks,

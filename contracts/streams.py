@@ -90,7 +90,7 @@ DETECTIONS = Stream("DETECTIONS", _live(Kind.DETECTIONS), Owner.DETECTOR, max_ag
 PATHS = Stream("PATHS", _live(Kind.PATHS), Owner.TRACKER, max_age=35 * DAY, max_bytes=2048 * MIB)
 CROSSINGS = Stream(
     "CROSSINGS",
-    _live(Kind.CROSSINGS) + _live(Kind.EDGE),
+    _live(Kind.CROSSINGS) + _live(Kind.COVERAGE) + _live(Kind.EDGE),
     Owner.TRACKER,
     max_age=35 * DAY,
     max_bytes=512 * MIB,
@@ -131,9 +131,11 @@ def run_streams(run: str) -> RunStreams:
     def stream(kind: Kind, max_bytes: int) -> Stream:
         return Stream(f"RUN_{run}_{kind.upper()}", _subjects(run, kind), None, max_bytes=max_bytes)
 
+    crossings = stream(Kind.CROSSINGS, 256 * MIB)
+
     return RunStreams(
         kept=replace(stream(Kind.KEPT, 256 * MIB), work_queue=True, discard_new=True, max_per_subject=64),
         detections=stream(Kind.DETECTIONS, 512 * MIB),
         paths=stream(Kind.PATHS, 128 * MIB),
-        crossings=stream(Kind.CROSSINGS, 256 * MIB),
+        crossings=replace(crossings, subjects=crossings.subjects + _subjects(run, Kind.COVERAGE)),
     )

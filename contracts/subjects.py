@@ -19,6 +19,7 @@ class Kind(StrEnum):
     DETECTIONS = "detections"
     PATHS = "paths"
     CROSSINGS = "crossings"
+    COVERAGE = "coverage"
     EDGE = "edge"
     STATUS = "status"
     TRACKS = "tracks"
@@ -81,6 +82,11 @@ def paths(run: str, store: str, camera: str) -> str:
 def crossings(run: str, store: str, camera: str) -> str:
     """Return the subject of a camera's crossings and session ends."""
     return f"{ROOT}.{run}.{Kind.CROSSINGS}.{store}.{camera}"
+
+
+def coverage(run: str, store: str, camera: str) -> str:
+    """Return the subject of the intervals in which a camera was counted."""
+    return f"{ROOT}.{run}.{Kind.COVERAGE}.{store}.{camera}"
 
 
 def edge(run: str, store: str, camera: str) -> str:

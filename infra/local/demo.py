@@ -1,4 +1,4 @@
-"""The demonstration of a fresh Metrica: three weeks of invented history of the simulated door, marked as such."""
+"""The demonstration of a fresh Metrica: nine weeks of invented history of the simulated door, marked as such."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from datetime import UTC, datetime, time
 import asyncpg
 
 from services.api.cameras.repository import CameraSetup
-from services.kit.local_time import DAY, instant, local_day, time_zone_named
+from services.kit.local_time import DAY, local_day, time_zone_named
 from services.persistence.demo.seed import DemoHistory, seed_history
 from services.persistence.demo.shops import Shop
 
 ORGANIZATION, NAME = "demo", "Demo"
 STORE, STORE_NAME = "demo", "Demo shop"
-WEEKS = 3
+WEEKS = 9
+"""Enough for a typical day, which is the median of eight with the same weekday."""
 VISITORS = 2400.0
-"""Number a day: fewer than at the simulated door, and written in a second."""
+"""Number a day: fewer than at the simulated door, and written in two seconds."""
+CAPACITY = 200
 
 _MARK = "INSERT INTO organization (id, name, demo) VALUES ($1, $2, true) ON CONFLICT (id) DO UPDATE SET demo = true"
 
@@ -39,10 +41,9 @@ async def prepare_demo(database_url: str, setup: CameraSetup, *, fresh: bool) ->
 
 
 def _history(setup: CameraSetup, now: datetime) -> DemoHistory:
-    """Make the history up to yesterday: today's counts are real."""
+    """Make the history up to now, from when on counts are the simulated door's."""
     time_zone = time_zone_named(setup.time_zone)
     today = local_day(now, time_zone)
     lines = tuple((setup.camera, line.id) for line in setup.lines)
-    shop = Shop(STORE, STORE_NAME, time_zone.key, lines, VISITORS, opens=time(8))
-    first, midnight = today - WEEKS * 7 * DAY, instant(today, time(), time_zone)
-    return DemoHistory(ORGANIZATION, NAME, [shop], first, today - DAY, midnight)
+    shop = Shop(STORE, STORE_NAME, time_zone.key, lines, VISITORS, opens=time(8), capacity=CAPACITY)
+    return DemoHistory(ORGANIZATION, NAME, [shop], today - WEEKS * 7 * DAY, today, now)

@@ -14,7 +14,7 @@ from contracts.streams import STATUS
 from contracts.subjects import status as status_subject
 from services.kit.logs import configure
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Reader
+from services.kit.nats.ordered_consumer import OrderedConsumer
 from services.kit.settings import ServiceSettings
 
 
@@ -34,9 +34,9 @@ async def follow_status(
         config = ConsumerConfig(
             deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, filter_subject=status_subject(LIVE, "*", camera, "*")
         )
-        async with Reader(bus, STATUS.name, config) as reader:
+        async with OrderedConsumer(bus, STATUS.name, config) as consumer:
             lines = StatusLines(tell)
-            async for msg in reader:
+            async for msg in consumer:
                 if msg.metadata.timestamp >= since:
                     lines.take(msg.data)
     finally:

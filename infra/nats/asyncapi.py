@@ -54,8 +54,8 @@ class _Channel:
 def _of_kind(kind: Kind, address: str, message: str, text: str) -> _Channel:
     subject = f"{subjects.ROOT}.{LIVE}.{kind}.>"
     stream = next((stream for stream in STREAMS if subject in stream.subjects), None)
-    of_runs = {each.subjects: each.name for each in run_streams("{run}")}
-    return _Channel(kind.value, address, message, text, stream, of_runs.get((subject.replace(LIVE, "{run}"),), ""))
+    of_runs = {name: each.name for each in run_streams("{run}") for name in each.subjects}
+    return _Channel(kind.value, address, message, text, stream, of_runs.get(subject.replace(LIVE, "{run}"), ""))
 
 
 def channels() -> list[_Channel]:
@@ -70,6 +70,9 @@ def channels() -> list[_Channel]:
         _of_kind(Kind.DETECTIONS, detections, "detections", "The detections of each frame."),
         _of_kind(Kind.PATHS, subjects.paths(run, store, camera), "path", "Pieces of simplified paths of tracks."),
         _of_kind(Kind.CROSSINGS, subjects.crossings(run, store, camera), "crossing", "Crossings and ends of sessions."),
+        _of_kind(
+            Kind.COVERAGE, subjects.coverage(run, store, camera), "coverage", "Times in which lines were counted."
+        ),
         _of_kind(Kind.EDGE, subjects.edge(run, store, camera), "crossing", "Crossings that an edge device sent."),
         _of_kind(Kind.STATUS, subjects.status(run, store, camera, "{service}"), "status", "The status of a camera."),
         _of_kind(Kind.TRACKS, subjects.tracks(run, store, camera), "tracks", "Boxes for overlays, at most once."),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -17,9 +18,8 @@ from nats.js.kv import KeyValue
 from pydantic import ValidationError
 from sqlmodel import col, select
 
-from contracts import subjects
-from contracts.events import State, Status
-from contracts.identity import LIVE, to_ns, token
+from contracts.events import State
+from contracts.identity import to_ns, token
 from contracts.spec import CameraSpec, Source, current_key, spec_key
 from contracts.streams import CAMERAS, SOURCES
 from services.api.cameras.repository import in_words, read_spec, renumber
@@ -32,12 +32,14 @@ from services.api.transaction import CHANNEL
 from services.kit.database.tables import Camera, Line
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
-from services.kit.retry import Backoff
+from services.kit.nats.status_reporter import ON_CHANGE, StatusReporter
+from services.kit.retry import retry
 from services.kit.vault import Vault
 
 SERVICE = "api"
 RECONCILE_SECONDS = 60.0
 RETRY_SECONDS = 2.0
+_NO_SETUP = "This camera is set up in a way that cannot work: {}. Correct it, then it starts by itself."
 
 log = logger()
 
@@ -96,12 +98,12 @@ class Projection:
         clock: Clock,
         changed: Callable[[], None],
     ) -> None:
-        self._bus, self._sessions, self._database_url, self._clock = bus, sessions, database_url, clock
+        self._bus, self._sessions, self._database_url = bus, sessions, database_url
         self._writable, self._vault = writable, vault
         self._statuses, self._changed = statuses, changed
         self._due = asyncio.Event()
         self._due.set()
-        self._reported: dict[str, Status] = {}
+        self._reporter = StatusReporter(bus, SERVICE, every=ON_CHANGE, clock=lambda: to_ns(clock()))
 
     async def run(self) -> None:
         """Project until cancelled. The bus is connected."""
@@ -136,30 +138,24 @@ class Projection:
         return done
 
     async def _project(self) -> None:
-        backoff, warned = Backoff(), False
         while True:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(RECONCILE_SECONDS):
                     await self._due.wait()
-            except TimeoutError:
-                pass
-            self._due.clear()
-            try:
-                done = await self.reconcile()
-            except (NatsError, *DATABASE_ERRORS) as error:
-                if isinstance(error, BucketNotFoundError):  # it was removed while the API was connected
-                    await self._bus.declare()
-                if not warned:
-                    log.warning("projecting the configuration waits", error=str(error) or type(error).__name__)
-                warned = True
-                self._due.set()
-                await backoff.wait()
-                continue
-            warned = False
-            backoff.reset()
+            done = await retry(
+                self._reconcile_due, "projecting the configuration waits", on=(NatsError, *DATABASE_ERRORS)
+            )
             if done.written or done.deleted:
                 log.info("configuration projected", written=done.written, deleted=done.deleted)
             self._changed()
+
+    async def _reconcile_due(self) -> Reconciliation:
+        self._due.clear()
+        try:
+            return await self.reconcile()
+        except BucketNotFoundError:  # it was removed while the API was connected
+            await self._bus.declare()
+            raise
 
     async def _write_spec(self, bucket: KeyValue, spec: CameraSpec, done: Reconciliation) -> None:
         value, key = spec.model_dump_json().encode(), spec_key(spec.camera, spec.revision)
@@ -181,50 +177,36 @@ class Projection:
 
     async def _report(self, cameras: Sequence[Camera], refused: Mapping[str, str]) -> None:
         for camera in cameras:
+            state, message = State.RUNNING, ""
+            if problem := refused.get(camera.id):
+                state, message = State.REFUSED, _NO_SETUP.format(problem)
+            known = self._statuses.of_camera(camera.store, camera.id, SERVICE)
             try:
-                status = self._status(camera, refused.get(camera.id))
+                await self._reporter.report(
+                    camera.store,
+                    camera.id,
+                    state,
+                    message,
+                    publish=self._bus.try_publish,
+                    earlier=(known.state, known.message) if known else (State.RUNNING, ""),
+                )
             except ValidationError:
                 log.error("a camera's or store's id cannot be a name on the bus", camera=camera.id, store=camera.store)
-                continue
-            last = self._reported.get(camera.id) or self._statuses.of_camera(camera.store, camera.id, SERVICE)
-            if (last.state, last.message) == (status.state, status.message) if last else status.state is State.RUNNING:
-                continue
-            subject = subjects.status(LIVE, camera.store, camera.id, SERVICE)
-            try:
-                await self._bus.try_publish(subject, status.encode())
             except (NatsError, TimeoutError):  # ingest has not created the stream yet; the buckets do not wait for it
                 asyncio.get_running_loop().call_later(RETRY_SECONDS, self._due.set)
                 return
-            self._reported[camera.id] = status
-
-    def _status(self, camera: Camera, problem: str | None) -> Status:
-        message = f"This camera is set up in a way that cannot work: {problem}. Correct it, then it starts by itself."
-        return Status(
-            run=LIVE,
-            store=camera.store,
-            camera=camera.id,
-            service=SERVICE,
-            state=State.REFUSED if problem else State.RUNNING,
-            message=message if problem else "",
-            at=to_ns(self._clock()),
-        )
 
     async def _listen(self) -> None:
         """Listen for commits that change the configuration, reconnecting after outages of the database."""
-        backoff = Backoff()
         while True:
-            try:
-                await self._listen_once(backoff)
-            except DATABASE_ERRORS:
-                await backoff.wait()
+            await retry(self._listen_once, on=DATABASE_ERRORS)
 
-    async def _listen_once(self, backoff: Backoff) -> None:
+    async def _listen_once(self) -> None:
         lost = asyncio.Event()
         connection = await asyncpg.connect(self._database_url, timeout=CONNECT_TIMEOUT)
         try:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(CHANNEL, lambda *_: self._due.set())
-            backoff.reset()
             self._due.set()  # for commits before it listened
             await lost.wait()
         finally:

@@ -11,7 +11,7 @@ from contracts.events import State, Status
 from contracts.streams import STATUS
 from services.kit.nats.bus import Bus
 from services.kit.nats.camera_status import EVERY_STATUS, read_status
-from services.kit.nats.consumer import Reader
+from services.kit.nats.ordered_consumer import OrderedConsumer
 from services.kit.nats.subscribers import jetstream_subscriber, subscribed
 
 BATCH = 256
@@ -80,10 +80,10 @@ class Statuses:
         async with (
             statuses,
             subscribed(bus.broker, EVERY_STATUS, self._on_message),
-            Reader(bus, STATUS.name, config) as reader,
+            OrderedConsumer(bus, STATUS.name, config) as consumer,
         ):
             while True:
-                await statuses.deliver(await reader.batch(BATCH))
+                await statuses.deliver(await consumer.batch(BATCH))
 
     async def _on_message(self, msg: Msg) -> None:
         """Take RETRYING directly from the subject, too: a full disk can keep the stream from storing it."""

@@ -24,7 +24,6 @@ class Attempts:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._bucket: KeyValue | None = None
 
     async def begin(self, msg: Msg, frame: FrameHeader) -> int:
         """Record an attempt at a frame; waits through an outage of the broker.
@@ -38,21 +37,16 @@ class Attempts:
         return await retry(lambda: self._count(_key(frame)))
 
     async def _count(self, key: str) -> int:
-        bucket = await self._open()
+        bucket = await self._bus.bucket(ATTEMPTS)
         attempt = 1 + await _read(bucket, key)
         await bucket.put(key, str(attempt).encode())
         return attempt
 
     async def succeeded(self, msg: Msg, frame: FrameHeader) -> None:
         """Delete the record of a frame that was processed: if its answer is lost, the frame is not the cause."""
-        if _is_redelivered(msg) and self._bucket is not None:
+        if _is_redelivered(msg):
             with suppress(NatsError, TimeoutError, OSError):
-                await self._bucket.delete(_key(frame))
-
-    async def _open(self) -> KeyValue:
-        if self._bucket is None:
-            self._bucket = await self._bus.bucket(ATTEMPTS)
-        return self._bucket
+                await (await self._bus.js.key_value(ATTEMPTS.name)).delete(_key(frame))
 
 
 def _is_redelivered(msg: Msg) -> bool:

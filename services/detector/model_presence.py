@@ -9,14 +9,12 @@ for every pool whose model it has open:
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
-from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from contracts.streams import LEASES
 from services.kit.nats.bus import Bus
-from services.kit.nats.lease import RENEWALS, Lease
+from services.kit.nats.lease import hold
 
 
 class ModelPresence:
@@ -27,14 +25,8 @@ class ModelPresence:
 
     async def announce(self, pool: str) -> None:
         """Announce that this replica has the pool's model open, until cancelled."""
-        lease = Lease(await self._bus.bucket(LEASES), _key(pool, self._replica), self._replica, LEASES.ttl)
-        try:
-            while True:
-                with suppress(NatsError, TimeoutError, OSError):  # the next renewal comes soon
-                    await lease.renew()
-                await asyncio.sleep(LEASES.ttl / RENEWALS)
-        finally:
-            await lease.give_back()
+        async with hold(self._bus, _key(pool, self._replica), self._replica):
+            await asyncio.Event().wait()
 
     async def anywhere(self, pool: str) -> bool:
         """Tell whether any replica has the pool's model open. A replica that crashed counts until its lease expires.

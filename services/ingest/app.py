@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from contracts.identity import Policy
-from contracts.spec import CameraSpec, Source
+from contracts.spec import CameraSpec, Capture, Source
 from contracts.streams import CAMERAS, FRAMES, KEPT, PREVIEW, SOURCES, STATUS, Bucket, Owner
 from services.ingest.camera import CameraWorker
 from services.ingest.decoding import hardware
@@ -32,18 +32,24 @@ log = logger()
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
-    """A camera's worker at work.
+class _Recipe:
+    """The parts of a camera's configuration that its worker cannot change while it runs."""
 
-    Attributes:
-        worker: publishes the camera's frames.
-        task: runs it.
-        recipe: the parts of the configuration that it cannot change while it runs.
-    """
+    source: Source
+    capture: Capture
+    store: str
+    pool: str | None
+    """None for a live camera. A file's frames are queued by model: another model restarts the worker, which queues them
+    again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A camera's worker, and the task that runs it."""
 
     worker: CameraWorker
     task: asyncio.Task[None]
-    recipe: tuple[object, ...]
+    recipe: _Recipe
 
 
 class IngestService:
@@ -111,9 +117,8 @@ class IngestService:
             if spec is None or source is None or spec.paused or lease is None:
                 await self._end(camera)
                 return
-            # A file's frames are queued by model: another model restarts the worker, which queues them again.
             pool = spec.pool if spec.policy is Policy.EVERY else None
-            recipe = (self._opened(source), spec.capture, spec.store, pool)
+            recipe = _Recipe(self._opened(source), spec.capture, spec.store, pool)
             if (running := self._workers.get(camera)) is not None:
                 if running.recipe == recipe and not running.task.done():
                     running.worker.update(spec)

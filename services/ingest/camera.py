@@ -18,7 +18,7 @@ from services.ingest.publishing import LEAVE_TIMEOUT, Publisher
 from services.ingest.settings import IngestSettings
 from services.ingest.source import FrameSource, SourceLost, SourceRefused
 from services.ingest.sources.opening import open_source
-from services.ingest.status import StatusReporter
+from services.ingest.status import CameraStatus
 from services.ingest.threads import in_thread
 from services.kit.logs import bound_contextvars, logger
 from services.kit.nats.bus import Bus
@@ -49,7 +49,7 @@ class CameraWorker:
         self._bus, self._progress, self._settings, self._source = bus, progress, settings, source
         self._spec, self._lease = spec, lease
         self._publisher = Publisher(bus, spec.camera)
-        self._status = StatusReporter(bus, spec.store, spec.camera, self._publisher)
+        self._status = CameraStatus(bus, spec, self._publisher)
 
     def update(self, spec: CameraSpec) -> None:
         """Stamp the coming frames with a new revision."""

@@ -17,7 +17,7 @@ from services.ingest.publishing import LEAVE_TIMEOUT, Publisher
 from services.ingest.requeue import Stranded, discard, find_stranded
 from services.ingest.session import file_frames, frame_header
 from services.ingest.source import FrameSource
-from services.ingest.status import StatusReporter, notes_as_message
+from services.ingest.status import CameraStatus, notes_as_message
 from services.ingest.threads import iterate_in_thread
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
@@ -47,7 +47,7 @@ class FilePlayback:
         bus: Bus,
         progress: ProgressStore,
         publisher: Publisher,
-        status: StatusReporter,
+        status: CameraStatus,
         configured: Source,
         spec: Callable[[], CameraSpec],
     ) -> None:

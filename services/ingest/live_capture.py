@@ -15,11 +15,11 @@ from services.ingest.publishing import LEAVE_TIMEOUT, Publisher
 from services.ingest.session import frame_header
 from services.ingest.source import FrameSource, SourceClosed, SourceLost, decimate
 from services.ingest.sources.dating import WallClock
-from services.ingest.status import StatusReporter, notes_as_message
+from services.ingest.status import CameraStatus, notes_as_message
 from services.ingest.threads import in_thread
 from services.kit.codec import Encoded, encode
 from services.kit.nats.lease import Lease
-from services.kit.tasks import cancel_and_wait
+from services.kit.tasks import finish
 
 Picture = tuple[int, Encoded]
 """An encoded frame with its captured_at, ns UTC."""
@@ -38,7 +38,7 @@ class LiveCapture:
     def __init__(
         self,
         publisher: Publisher,
-        status: StatusReporter,
+        status: CameraStatus,
         spec: Callable[[], CameraSpec],
         lease: Lease | None = None,
     ) -> None:
@@ -93,19 +93,14 @@ class LiveCapture:
         Cancelled meanwhile, it waits up to LEAVE_TIMEOUT for the broker's answer: a frame that was stored has to be
         followed by the session's end.
         """
-        spec = self._spec()
-        header = session.header(spec, picture)
-        offering = asyncio.create_task(self._publisher.offer(header, picture[1].jpeg, spec))
-        try:
-            stored = await asyncio.shield(offering)
-        except asyncio.CancelledError:
-            await asyncio.wait([offering], timeout=LEAVE_TIMEOUT)
-            if offering.done() and not offering.cancelled() and offering.exception() is None and offering.result():
+
+        async def offer() -> None:
+            spec = self._spec()
+            header = session.header(spec, picture)
+            if await self._publisher.offer(header, picture[1].jpeg, spec):
                 session.published(header)
-            await cancel_and_wait(offering)
-            raise
-        if stored:
-            session.published(header)
+
+        await finish(offer(), within=lambda: LEAVE_TIMEOUT)
 
     @property
     def _epoch(self) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
@@ -28,3 +30,20 @@ async def finish(work: Coroutine[None, None, None], *, within: Callable[[], floa
         await asyncio.wait([task], timeout=within())
         await cancel_and_wait(task)
         raise
+
+
+async def until(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Do a piece of work until an event is set, which cancels it.
+
+    Returns:
+        The work's result; None where the event came first.
+
+    Raises:
+        Exception: the work's own.
+    """
+    task, stopped = asyncio.create_task(work), asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        await cancel_and_wait(task, stopped)

@@ -26,8 +26,8 @@ from contracts.subjects import counts
 from services.kit.database.totals import Key, all_totals
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Reader
 from services.kit.nats.dead_letters import dead_letter
+from services.kit.nats.durable_consumer import DurableConsumer
 from services.kit.nats.runs import Runs
 from services.kit.nats.subscribers import jetstream_subscriber
 from services.kit.retry import retry, stay_cancelled
@@ -128,9 +128,9 @@ class Persistence:
         async def store(messages: list[Msg]) -> None:
             await self._handle(messages, run)
 
-        async with subscriber, Reader(self._bus, stream.name, CONSUMER, ahead=2 * BATCH) as reader:
+        async with subscriber, DurableConsumer(self._bus, stream.name, CONSUMER, ahead=2 * BATCH) as consumer:
             while True:
-                await finish(subscriber.deliver(await reader.batch(BATCH)), within=self._grace)
+                await finish(subscriber.deliver(await consumer.batch(BATCH)), within=self._grace)
 
     def _grace(self) -> float:
         """Seconds to finish a batch at the end; none in an outage: it would only wait, and the batch is redelivered."""

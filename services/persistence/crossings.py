@@ -51,6 +51,7 @@ _DELETE_RUN = (
     "DELETE FROM count_day WHERE run = $1",
     "DELETE FROM session_count WHERE run = $1",
     "DELETE FROM run_session WHERE run = $1",
+    "DELETE FROM coverage WHERE run = $1",
 )
 
 

@@ -61,7 +61,7 @@ async def write_all(
         unable: called with a part that failed for now, and its error, before it is retried. It may have been committed,
             and only the answer lost.
     """
-    backoff = Backoff()
+    backoff = Backoff()  # not `retry`: each failure is told to the caller, and a try with a bad row is a success
     parts = [batch] if batch else []
     while parts:
         part = parts.pop()

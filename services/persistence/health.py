@@ -20,7 +20,7 @@ from contracts.streams import STATUS
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
 from services.kit.nats.camera_status import EVERY_STATUS, read_status
-from services.kit.nats.consumer import Reader
+from services.kit.nats.ordered_consumer import OrderedConsumer
 from services.kit.nats.subscribers import jetstream_subscriber
 from services.persistence.database_errors import in_words, write_all
 
@@ -58,9 +58,9 @@ async def keep_health(bus: Bus, pool: asyncpg.Pool) -> None:
     async def write(messages: list[Msg]) -> None:
         await write_health(pool, [status for msg in messages if (status := read_status(msg)) is not None])
 
-    async with statuses, Reader(bus, STATUS.name, FROM_THE_BEGINNING, ahead=2 * BATCH) as reader:
+    async with statuses, OrderedConsumer(bus, STATUS.name, FROM_THE_BEGINNING, ahead=2 * BATCH) as consumer:
         while True:
-            await statuses.deliver(await reader.batch(BATCH, linger=LINGER))
+            await statuses.deliver(await consumer.batch(BATCH, linger=LINGER))
 
 
 async def write_health(pool: asyncpg.Pool, statuses: Sequence[Status]) -> None:

@@ -34,9 +34,16 @@ _OLD = "SELECT count(*) AS crossings, min(at) AS oldest FROM crossing WHERE stor
 _DELETE_LOG = "DELETE FROM audit_entry WHERE at < $1"
 _LOCK = "SELECT run, time_zone FROM store_version WHERE store = $1 ORDER BY run FOR UPDATE"
 _ANY_COUNT = "SELECT EXISTS (SELECT FROM count_quarter WHERE run = $1 AND store = $2 AND bucket < $3)"
+_CUT_COVERAGE = """
+WITH old AS (DELETE FROM coverage WHERE store = $1 AND start < $2 RETURNING *)
+INSERT INTO coverage AS c (run, store, camera, line, start, until)
+SELECT run, store, camera, line, $2, max(until) FROM old WHERE until > $2 GROUP BY run, store, camera, line
+ON CONFLICT (run, store, camera, line, start) DO UPDATE SET until = GREATEST(c.until, excluded.until)
+"""
 _DELETE = (
     "DELETE FROM session_count WHERE store = $1 AND last_at < $2",
     "DELETE FROM run_session WHERE store = $1 AND at < $2",
+    _CUT_COVERAGE,
     "DELETE FROM occupancy_correction WHERE store = $1 AND at < $2",
     "UPDATE store_version SET last_at = NULL WHERE store = $1 AND last_at < $2",
 )

@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from contracts.events import Crossing, SessionEnd
+from contracts.events import Coverage, Crossing, SessionEnd
 from contracts.identity import LIVE, to_datetime
 from services.kit.database.totals import Key
 from services.kit.logs import logger
+from services.persistence.coverage import add_coverage
 from services.persistence.crossings import delete_run, insert_crossings, insert_ends
 from services.persistence.database_errors import in_words, write_all
 from services.persistence.decoding import Record
@@ -113,12 +114,13 @@ class Writer:
     async def _commit(self, part: Sequence[Record], overdue: Collection[SessionEnd], outcome: Outcome) -> None:
         crossings = [event for event in part if isinstance(event, Crossing)]
         ends = [event for event in part if isinstance(event, SessionEnd)]
+        covered = [event for event in part if isinstance(event, Coverage)]
         async with self._pool.acquire() as connection:
             try:
-                new, incomplete = await self._transact(connection, crossings, ends, overdue)
+                new, incomplete = await self._transact(connection, crossings, ends, covered, overdue)
             except asyncpg.CheckViolationError:
                 self._partitions.forget()  # one may have been dropped since it was seen
-                new, incomplete = await self._transact(connection, crossings, ends, overdue)
+                new, incomplete = await self._transact(connection, crossings, ends, covered, overdue)
         outcome.new += len(new)
         outcome.duplicates += len(crossings) - len(new)
         outcome.changed |= {(crossing.run, crossing.store) for crossing in new}
@@ -129,12 +131,15 @@ class Writer:
         connection: asyncpg.Connection,
         crossings: Sequence[Crossing],
         ends: Sequence[SessionEnd],
+        covered: Sequence[Coverage],
         overdue: Collection[SessionEnd],
     ) -> tuple[list[Crossing], list[SessionEnd]]:
         await self._partitions.ensure(connection, (to_datetime(crossing.at) for crossing in crossings))
         async with connection.transaction():
             new = await _add(connection, crossings) if crossings else []
             incomplete = await insert_ends(connection, ends, overdue) if ends else []
+            if covered:
+                await add_coverage(connection, covered)
         return new, incomplete
 
     def _unable(self, error: Exception) -> None:

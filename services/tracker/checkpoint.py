@@ -1,4 +1,4 @@
-"""Checkpoints: a camera's saved state with an outbox, written by compare-and-set. The base of exactly-once counting.
+"""Storing checkpoints: a camera's state with an outbox, by compare-and-set. The base of exactly-once counting.
 
 The tracker acks no message. Its state after the stream up to `low_water` is in one key-value entry: the order, the
 tracks, and the outbox, which has the events made since the last checkpoint. An event is published only after the
@@ -10,79 +10,24 @@ and reads the stream on from the low-water mark.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
-from pydantic import BaseModel, ConfigDict
 
 from contracts.checkpoints import checkpoint_key
-from contracts.events import Crossing, Path, SessionEnd
 from contracts.streams import CHECKPOINTS
-from contracts.subjects import Kind, crossings, parse, paths
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
 from services.kit.nats.stream_position import StreamPosition, newest_valid
 from services.kit.retry import retry
-from services.tracker.counting.camera_counter import CounterState
-from services.tracker.ordering import OrderState
+from services.tracker.state import Checkpoint, OutboxEvent
 
 log = logger()
 
 
 class Fenced(Exception):
     """Another tracker has taken this camera over: drop it, and publish nothing more."""
-
-
-class OutboxEvent(BaseModel):
-    """An event to be published."""
-
-    model_config = ConfigDict(frozen=True)
-
-    subject: str
-    msg_id: str
-    payload: str
-
-    @property
-    def counts(self) -> bool:
-        """True where counts depend on it: a crossing or the end of a session."""
-        return parse(self.subject).kind is Kind.CROSSINGS
-
-    @classmethod
-    def of(cls, event: Crossing | SessionEnd | Path) -> OutboxEvent:
-        """An event with its subject and its deduplication key."""
-        subject = paths if isinstance(event, Path) else crossings
-        return cls(
-            subject=subject(event.run, event.store, event.camera),
-            msg_id=f"{event.run}/{event.id}",
-            payload=event.encode().decode(),
-        )
-
-
-class Checkpoint(BaseModel):
-    """One camera's saved state.
-
-    Attributes:
-        owner: token of the process that wrote it.
-        low_water: sequence number in the detections stream up to which all messages are in this state.
-        places: positions of messages in the stream by then, the newest first: if the stream has others there now, it
-            was restored, and `low_water` is void.
-        outbox: events that may not be published yet, and crossings and session ends of the last seconds, which
-            JetStream may not have synced.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    version: int = 1
-    run: str
-    store: str
-    camera: str
-    owner: str
-    low_water: int
-    places: tuple[StreamPosition, ...] = ()
-    order: OrderState = OrderState()
-    counter: CounterState = CounterState()
-    outbox: tuple[OutboxEvent, ...] = ()
 
 
 @dataclass(slots=True)
@@ -92,6 +37,8 @@ class CheckpointEntry:
     bucket: KeyValue
     key: str
     revision: int | None = None
+    unanswered: set[bytes] = field(default_factory=set)
+    """Values that this process may have stored since the revision: their answers did not come, or were not awaited."""
 
     async def store(self, checkpoint: Checkpoint) -> None:
         """Write the entry; waits through an outage of the broker.
@@ -100,7 +47,9 @@ class CheckpointEntry:
             Fenced: another process has written it since.
         """
         value = checkpoint.model_dump_json(exclude_defaults=True).encode()
+        self.unanswered.add(value)
         await retry(lambda: self._store_once(value), "a checkpoint waits", key=self.key)
+        self.unanswered.clear()
 
     async def _store_once(self, value: bytes) -> None:
         try:
@@ -109,21 +58,26 @@ class CheckpointEntry:
             else:
                 self.revision = await self.bucket.update(self.key, value, last=self.revision)
         except KeyWrongLastSequenceError:
-            await self._confirm(value)
+            if await self._confirm() != value:
+                await self._store_once(value)
 
-    async def _confirm(self, value: bytes) -> None:
-        """Check whether a refused write is already stored: the broker may have crashed before its answer.
+    async def _confirm(self) -> bytes:
+        """Check whether a refused write is already stored, or one that was cancelled: no answer came for it.
+
+        Returns:
+            the entry's value, written by this process.
 
         Raises:
-            Fenced: the entry has another value.
+            Fenced: another process has written the entry.
         """
         try:
             entry = await retry(lambda: self.bucket.get(self.key), is_permanent=_is_deleted)
         except KeyNotFoundError as error:
             raise Fenced(f"{self.key} was deleted") from error
-        if entry.value != value or entry.revision is None:
+        if entry.value not in self.unanswered or entry.revision is None:
             raise Fenced(f"{self.key} was taken over by another tracker")
         self.revision = entry.revision
+        return entry.value
 
 
 def _is_deleted(error: Exception) -> bool:

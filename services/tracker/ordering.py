@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict
@@ -35,12 +36,16 @@ LONGEST_PAUSE: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Detections as read from the stream: the position there, and the times by the stream's and the local clock (s)."""
+    """Detections as read from the stream: the position there, and the times by the stream's and the local clock (s).
+
+    With the `final` ones the camera's stream ends: there is nothing to wait for behind them.
+    """
 
     event: Detections
     stream_seq: int
     stored_at: float
     received_at: float
+    final: bool = False
 
 
 class OrderState(BaseModel):
@@ -92,19 +97,19 @@ class Sequencer:
         self._held.setdefault(event.session, {}).setdefault(event.seq, held)
         yield from self._release(self._out_of_patience)
 
-    def expire(self, now: float) -> Iterator[Detections]:
-        """Give up waits that end by `now` (local clock), as nothing has arrived; yields the events that follow."""
-        yield from self._release(lambda held: now - held.received_at >= SILENCE[self._policy])
+    def expire(self, now: float, caught_up_since: float) -> Iterator[Detections]:
+        """Give up waits that end by `now`, as nothing has arrived; yields the events that follow.
+
+        Args:
+            now: the local time.
+            caught_up_since: the local time since which everything that was stored has been read: no wait ends that
+                has not been silent for so long. inf while that is not known.
+        """
+        yield from self._release(lambda held: self._silent_at(held, caught_up_since) <= now)
 
     def finish(self) -> Iterator[Detections]:
         """Give up all waits, at the end of the stream; yields all held events."""
         yield from self._release(lambda _: True)
-
-    def restart_waits(self, now: float) -> None:
-        """Count silence only from `now` (local clock) on, as nothing could be read before."""
-        for frames in self._held.values():
-            for seq, held in frames.items():
-                frames[seq] = replace(held, received_at=now)
 
     @property
     def oldest_held(self) -> int | None:
@@ -112,10 +117,19 @@ class Sequencer:
         return min((held.stream_seq for frames in self._held.values() for held in frames.values()), default=None)
 
     @property
-    def deadline(self) -> float | None:
-        """The local time at which `expire` has something to do; None without held arrivals."""
+    def revisions(self) -> set[int]:
+        """The spec revisions of the last event and of the held arrivals: what is released later has one of these."""
+        revisions = {held.event.spec_revision for frames in self._held.values() for held in frames.values()}
+        return revisions if self._last is None else revisions | {self._last.spec_revision}
+
+    def deadline(self, caught_up_since: float) -> float:
+        """The local time at which `expire` has something to do; inf without held arrivals."""
         first = self._first()
-        return None if first is None else first.received_at + SILENCE[self._policy]
+        return inf if first is None else self._silent_at(first, caught_up_since)
+
+    def _silent_at(self, held: _Held, caught_up_since: float) -> float:
+        """The local time at which an arrival has waited in silence for long enough."""
+        return max(held.received_at, caught_up_since) + SILENCE[self._policy]
 
     @property
     def _policy(self) -> Policy:

@@ -4,49 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from math import inf
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.api import ConsumerConfig, DeliverPolicy
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
 
 from contracts.checkpoints import checkpoint_key
-from contracts.events import Crossing, Detections, Path, SessionEnd
+from contracts.events import Detections
 from contracts.identity import Policy
+from contracts.spec import CameraSpec
 from contracts.streams import CHECKPOINTS
 from contracts.subjects import parse, partition_filter, tracks
 from services.kit.logs import bound_contextvars, logger
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Reader
 from services.kit.nats.dead_letters import dead_letter
-from services.kit.nats.stream_position import StreamPosition, remember
+from services.kit.nats.ordered_consumer import OrderedConsumer
+from services.kit.nats.stream_position import StreamPosition
 from services.kit.nats.subscribers import jetstream_subscriber
 from services.kit.retry import Backoff
-from services.kit.tasks import finish
-from services.tracker.checkpoint import (
-    Checkpoint,
-    CheckpointEntry,
-    Fenced,
-    OutboxEvent,
-    load,
-    publish,
-    rewind_if_restored,
-)
-from services.tracker.counting.camera_counter import CameraCounter, Step
-from services.tracker.ordering import Arrival, Sequencer
+from services.tracker.camera import Camera
+from services.tracker.checkpoint import CheckpointEntry, Fenced, load, publish, rewind_if_restored
+from services.tracker.counting.camera_counter import Step
+from services.tracker.ordering import Arrival
 from services.tracker.source import DetectionSource
+from services.tracker.state import Checkpoint, Tracked
 
 SERVICE = "tracker"
-CHECKPOINT_EVERY = 1.0
-"""Seconds between checkpoints without crossings: so much must the next owner track again after a crash."""
-IDLE_CHECKPOINT_EVERY = 30.0
-"""Seconds after which an idle camera's low-water mark is moved up, so that a restart need not read a long past."""
-UNSYNCED = 5.0
-"""Seconds for which published crossings stay in the outbox, as JetStream syncs only every second."""
 LEAVE_TIMEOUT = 3.0
-"""Seconds that a step, and then the saving of all cameras, may take at the end. Half a step must not be saved."""
+"""Seconds that the saving of all cameras may take at the end."""
 LONGEST_WAIT, SHORTEST_WAIT = 0.5, 0.02
 BATCH = 32
 """Most messages that are handled in one go: some milliseconds of work."""
@@ -55,9 +44,6 @@ FRAMES_TRACKED = Counter("metrica_tracker_frames_total", "Frames tracked", ["cam
 FRAMES_MISSED = Counter("metrica_tracker_missed_total", "Frames of live cameras that no detector saw", ["camera"])
 CROSSINGS = Counter("metrica_tracker_crossings_total", "Crossings found", ["camera", "direction"])
 REPLAYED = Counter("metrica_tracker_replayed_frames_total", "Frames tracked in runs beside the live one")
-STEP_SECONDS = Histogram(
-    "metrica_tracker_step_seconds", "Tracking of one frame", buckets=[1e-4 * 2**n for n in range(12)]
-)
 LAG = Gauge("metrica_tracker_lag_messages", "Detections not read yet", ["partition"])
 
 Held = Callable[[], bool]
@@ -66,131 +52,23 @@ Held = Callable[[], bool]
 log = logger()
 
 
-class CameraWork:
-    """The work on one camera: its order, its counter, its checkpoint."""
-
-    def __init__(
-        self, bus: Bus, source: DetectionSource, entry: CheckpointEntry, checkpoint: Checkpoint, held: Held
-    ) -> None:
-        self._bus, self._source, self._entry, self._saved, self._held = bus, source, entry, checkpoint, held
-        self.order = Sequencer(checkpoint.order)
-        self._counter = CameraCounter.restore(checkpoint.run, checkpoint.store, checkpoint.camera, checkpoint.counter)
-        self._outbox: list[OutboxEvent] = []
-        self._sent = [(time.monotonic(), event) for event in checkpoint.outbox]
-        self._dirty = False
-        self._torn = False
-        """True while the order has released events that the counter has not taken: such a state must not be saved."""
-        self._saved_at = time.monotonic()
-
-    async def take(self, ready: Iterable[Detections], position: StreamPosition) -> None:
-        """Track the events that are in order; after a crossing or a session's end, save and publish at once.
-
-        Raises:
-            Fenced: another tracker has this camera.
-        """
-        urgent, self._torn = False, True
-        for event in ready:
-            if event.store != self._saved.store:
-                self._change_store(event.store)
-            spec = await self._source.specs.get(event.camera, event.spec_revision)
-            with STEP_SECONDS.time():
-                step = self._counter.step(
-                    event, spec, counts=self._source.counts(event.captured_at), shows=self._source.run is None
-                )
-            self._dirty = True
-            urgent = urgent or bool(step.crossings) or step.end is not None
-            self._outbox += [OutboxEvent.of(event) for event in _in_order(step)]
-            await self._show(event, step)
-        self._torn = False
-        if urgent or (self._dirty and time.monotonic() - self._saved_at > CHECKPOINT_EVERY):
-            await self.save(position)
-
-    async def save(self, position: StreamPosition) -> None:
-        """Store a checkpoint, then publish its new events.
-
-        Raises:
-            Fenced: another tracker has this camera.
-        """
-        held, now = self.order.oldest_held, time.monotonic()
-        self._sent = [(at, event) for at, event in self._sent if now - at < UNSYNCED]
-        self._saved = self._saved.model_copy(
-            update={
-                "low_water": position.seq if held is None else held - 1,
-                "places": remember(self._saved.places, position),
-                "order": self.order.state,
-                "counter": self._counter.state(),
-                "outbox": (*(event for _, event in self._sent), *self._outbox),
-            }
-        )
-        await self._entry.store(self._saved)
-        self._dirty, self._saved_at = False, time.monotonic()
-        await publish(self._bus, self._outbox)
-        self._sent += [(time.monotonic(), event) for event in self._outbox if event.counts]
-        self._outbox.clear()
-
-    async def save_if_due(self, position: StreamPosition) -> None:
-        """Store a checkpoint of an idle camera, if its time has come."""
-        age = time.monotonic() - self._saved_at
-        if (self._dirty and age > CHECKPOINT_EVERY) or (
-            self._saved.low_water < position.seq and age > IDLE_CHECKPOINT_EVERY
-        ):
-            await self.save(position)
-
-    async def leave(self, position: StreamPosition) -> None:
-        """Save a consistent state; from any other, the next owner reads again from the last checkpoint.
-
-        Raises:
-            Fenced: another tracker has this camera.
-        """
-        if not self._torn:
-            await self.save(position)
-
-    def restart_waits(self) -> None:
-        """Count silence only from now on, as nothing could be read before."""
-        self.order.restart_waits(time.monotonic())
-
-    def _change_store(self, store: str) -> None:
-        """Continue with the camera in another store."""
-        self._saved = self._saved.model_copy(update={"store": store})
-        self._counter = CameraCounter.restore(self._saved.run, store, self._saved.camera, self._counter.state())
-
-    async def _show(self, event: Detections, step: Step) -> None:
-        if self._source.run is not None:
-            REPLAYED.inc()
-            return
-        FRAMES_TRACKED.labels(event.camera).inc()
-        FRAMES_MISSED.labels(event.camera).inc(step.missed)
-        if step.missed and event.policy is Policy.EVERY:
-            log.warning(
-                "frames of a file never came, and are not counted",
-                camera=event.camera,
-                frames=step.missed,
-                before=event.seq,
-            )
-        for crossing in step.crossings:
-            CROSSINGS.labels(event.camera, crossing.direction).inc()
-            with bound_contextvars(camera=event.camera, trace=event.traceparent):
-                log.info("crossing", line=crossing.line, direction=crossing.direction, seq=crossing.seq)
-        if self._bus.connected and self._held():
-            try:
-                await self._bus.send(tracks(event.run, event.store, event.camera), step.tracks.encode())
-            except NatsError:
-                return  # at most once: an overlay can miss a frame
-
-
 class Partition:
-    """Reads one partition and counts its cameras until cancelled or fenced."""
+    """Reads one partition and counts its cameras until cancelled or fenced.
+
+    A step waits for all that it needs first; then the states of the cameras advance, without an await, so that they
+    always belong to one position in the stream; then they are saved, and what was saved is published. It may be
+    cancelled anywhere.
+    """
 
     def __init__(self, bus: Bus, source: DetectionSource, number: int, token: str, held: Held = lambda: True) -> None:
         self._bus, self._source, self._number, self._token = bus, source, number, token
         self._held = held
-        self._cameras: dict[str, CameraWork] = {}
-        self._position = StreamPosition(seq=0)
-        self._looked_at = time.monotonic()
-        self._deaf = False
-        self._behind = False
         self._detections = jetstream_subscriber(bus.broker, source.stream)
-        self._detections(self._handle_all)
+        self._detections(self._handle)
+        self._cameras: dict[str, Camera] = {}
+        self._position = StreamPosition(seq=0)
+        """Up to which the stream is in the cameras' states."""
+        self._looked_at = time.monotonic()
 
     async def run(self) -> None:
         """Take the partition over, and work on it.
@@ -206,19 +84,21 @@ class Partition:
             opt_start_seq=start,
         )
         self._position = StreamPosition(seq=start - 1)
-        async with self._detections, Reader(self._bus, self._source.stream.name, config) as reader:
+        async with self._detections, OrderedConsumer(self._bus, self._source.stream.name, config) as consumer:
             try:
                 while True:
-                    await self._step(reader)
-            finally:
+                    await self._step(consumer)
+            except asyncio.CancelledError:
                 await self._leave()
+                raise
 
     async def _leave(self) -> None:
         """Save all cameras, so that the next owner need not track again; nothing is lost if this fails."""
-        with suppress(Fenced, TimeoutError):
+        with suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_TIMEOUT):
                 for camera in self._cameras.values():
-                    await camera.leave(self._position)
+                    with suppress(Fenced):
+                        await camera.save(self._position)
 
     async def _take_over(self) -> int:
         """Fence the last owner, and publish its outboxes again. Returns the sequence number to read from."""
@@ -246,79 +126,144 @@ class Partition:
         entry = CheckpointEntry(self._bucket, checkpoint_key(self._source.name, self._number, name), revision)
         await entry.store(owned)
         await publish(self._bus, owned.outbox)
-        self._cameras[name] = CameraWork(self._bus, self._source, entry, owned, self._held)
+        self._cameras[name] = Camera(self._bus, self._source, entry, owned)
         return owned.low_water
 
-    async def _step(self, reader: Reader) -> None:
+    async def _step(self, consumer: OrderedConsumer) -> None:
         """Handle the next messages, or give up waits for missing frames when their time has come."""
-        due = self._due()
-        try:
+        due = self._due(consumer.caught_up_since)
+        msgs: list[Msg] = []
+        with suppress(TimeoutError):
             async with asyncio.timeout(max(SHORTEST_WAIT, due - time.monotonic())):
-                msgs = await reader.batch(BATCH)
-        except TimeoutError:
-            self._deaf = self._deaf or not reader.listening
-        else:
-            await finish(self._detections.deliver(msgs), within=lambda: LEAVE_TIMEOUT)
-            self._behind = msgs[-1].metadata.num_pending > 0 or not reader.idle
-        if self._deaf and reader.listening:
-            self._deaf = False
-            for camera in self._cameras.values():
-                camera.restart_waits()
-        if time.monotonic() >= due and reader.listening and not self._behind:
-            await finish(self._expire_waits(), within=lambda: LEAVE_TIMEOUT)
+                msgs = await consumer.batch(BATCH)
+        if msgs:
+            await self._detections.deliver(msgs)
+        caught_up_since, now = consumer.caught_up_since, time.monotonic()
+        if now >= due and caught_up_since <= now:
+            await self._expire_waits(now, caught_up_since)
 
-    async def _expire_waits(self) -> None:
-        now = self._looked_at = time.monotonic()
-        for camera in self._cameras.values():
-            if self._source.run is None:  # a replay's gaps never time out
-                await camera.take(camera.order.expire(now), self._position)
+    def _due(self, caught_up_since: float) -> float:
+        """The local time of the next work that no message triggers."""
+        if caught_up_since == inf:  # silence would prove nothing
+            return time.monotonic() + LONGEST_WAIT
+        deadlines = [
+            camera.state.deadline(caught_up_since) for camera in self._cameras.values() if self._source.run is None
+        ]
+        return min([self._looked_at + LONGEST_WAIT, *deadlines])
+
+    async def _handle(self, msgs: list[Msg]) -> None:
+        """Take in the next messages of the stream."""
+        if self._source.run is None:
+            LAG.labels(self._number).set(msgs[-1].metadata.num_pending)
+        arrivals: dict[str, list[Arrival]] = {}
+        for msg in msgs:
+            arrival = await self._read(msg)
+            if arrival is not None:
+                arrivals.setdefault(arrival.event.camera, []).append(arrival)
+        specs: dict[str, dict[int, CameraSpec]] = {}
+        for name, arrived in arrivals.items():
+            if name not in self._cameras:
+                await self._admit(arrived[0], StreamPosition.of(msgs[0]))
+            specs[name] = await self._specs(name, arrived)
+        await self._show(self._advance(arrivals, specs, StreamPosition.of(msgs[-1])))
+        for name in arrivals:
+            await self._cameras[name].save_if_due(self._position)
+
+    def _advance(
+        self,
+        arrivals: Mapping[str, Sequence[Arrival]],
+        specs: Mapping[str, Mapping[int, CameraSpec]],
+        position: StreamPosition,
+    ) -> list[Tracked]:
+        """Track what is in order. All states go on to the same position at once, as nothing here awaits.
+
+        Args:
+            arrivals: by camera.
+            specs: by camera and revision.
+            position: of the last message, whatever it was.
+        """
+        self._position = position
+        return [
+            tracked
+            for name, arrived in arrivals.items()
+            for tracked in self._cameras[name].state.advance(arrived, specs[name])
+        ]
+
+    async def _expire_waits(self, now: float, caught_up_since: float) -> None:
+        self._looked_at = now
+        for name, camera in self._cameras.items():
+            # A replay's gaps never time out.
+            if self._source.run is None and camera.state.deadline(caught_up_since) <= now:
+                specs = await self._specs(name)
+                await self._show(camera.state.expire(now, caught_up_since, specs))
             await camera.save_if_due(self._position)
 
-    def _due(self) -> float:
-        """The local time of the next work that no message triggers."""
-        if self._deaf or self._behind:  # silence would prove nothing
-            return time.monotonic() + LONGEST_WAIT
-        deadlines = [camera.order.deadline for camera in self._cameras.values() if self._source.run is None]
-        return min([self._looked_at + LONGEST_WAIT, *(deadline for deadline in deadlines if deadline is not None)])
-
-    async def _handle_all(self, messages: list[Msg]) -> None:
-        for msg in messages:
-            await self._handle(msg)
-
-    async def _handle(self, msg: Msg) -> None:
-        position = StreamPosition.of(msg)
-        if self._source.run is None:
-            LAG.labels(self._number).set(msg.metadata.num_pending)
+    async def _read(self, msg: Msg) -> Arrival | None:
+        """The detections in a message; None where there are none, and it is dead-lettered."""
         try:
-            event, stored_at = _read(msg), self._source.stored_at(msg)
+            event, stored_at = _decode(msg), self._source.stored_at(msg)
         except ValueError as error:
             await dead_letter(self._bus, SERVICE, msg, str(error), run=self._source.name)
-            self._position = position
-            return
-        camera = self._cameras.get(event.camera) or await self._admit(event, position.seq)
-        arrival = Arrival(event, position.seq, stored_at, time.monotonic())
-        self._position = position
-        await camera.take(camera.order.offer(arrival), position)
-        if self._source.ends_with(msg):
-            await camera.take(camera.order.finish(), position)
+            return None
+        seq = msg.metadata.sequence.stream
+        return Arrival(event, seq, stored_at, time.monotonic(), final=self._source.ends_with(msg))
 
-    async def _admit(self, event: Detections, sequence: int) -> CameraWork:
-        """Store the first checkpoint of a camera, before its first detections are tracked."""
-        first = Checkpoint(
-            run=event.run, store=event.store, camera=event.camera, owner=self._token, low_water=sequence - 1
+    async def _admit(self, first: Arrival, place: StreamPosition) -> None:
+        """Store the first checkpoint of a camera, before its first detections are tracked.
+
+        Args:
+            first: detections of the camera.
+            place: of a message at or shortly before them.
+        """
+        event = first.event
+        checkpoint = Checkpoint(
+            run=event.run,
+            store=event.store,
+            camera=event.camera,
+            owner=self._token,
+            low_water=first.stream_seq - 1,
+            places=(place,),
         )
         entry = CheckpointEntry(self._bucket, checkpoint_key(self._source.name, self._number, event.camera))
-        await entry.store(first)
-        camera = self._cameras[event.camera] = CameraWork(self._bus, self._source, entry, first, self._held)
-        return camera
+        await entry.store(checkpoint)
+        self._cameras[event.camera] = Camera(self._bus, self._source, entry, checkpoint)
+
+    async def _specs(self, name: str, arrived: Sequence[Arrival] = ()) -> dict[int, CameraSpec]:
+        """The specs by which a camera's next events may have to be tracked; see `Specs.get` for missing ones."""
+        revisions = self._cameras[name].state.revisions(arrived)
+        return {revision: await self._source.specs.get(name, revision) for revision in revisions}
+
+    async def _show(self, tracked: Sequence[Tracked]) -> None:
+        """Count, log and publish what is seen of frames at once: nothing that is stored depends on it."""
+        if self._source.run is not None:
+            REPLAYED.inc(len(tracked))
+            return
+        for event, step in tracked:
+            _measure(event, step)
+            if self._bus.connected and self._held():
+                # At most once: an overlay can miss a frame.
+                with suppress(NatsError):
+                    await self._bus.send(tracks(event.run, event.store, event.camera), step.tracks.encode())
 
 
-def _read(msg: Msg) -> Detections:
+def _decode(msg: Msg) -> Detections:
     event, subject = Detections.model_validate_json(msg.data), parse(msg.subject)
     if (subject.run, subject.store, subject.camera) != (event.run, event.store, event.camera):
         raise ValueError(f"the event names {event.run}/{event.store}/{event.camera}, its subject {msg.subject}")
     return event
 
 
-def _in_order(step: Step) -> list[Path | Crossing | SessionEnd]:
-    return [*step.paths, *step.crossings, *([step.end] if step.end else [])]
+def _measure(event: Detections, step: Step) -> None:
+    FRAMES_TRACKED.labels(event.camera).inc()
+    FRAMES_MISSED.labels(event.camera).inc(step.missed)
+    if step.missed and event.policy is Policy.EVERY:
+        log.warning(
+            "frames of a file never came, and are not counted",
+            camera=event.camera,
+            frames=step.missed,
+            before=event.seq,
+        )
+    for crossing in step.crossings:
+        CROSSINGS.labels(event.camera, crossing.direction).inc()
+        with bound_contextvars(camera=event.camera, trace=event.traceparent):
+            log.info("crossing", line=crossing.line, direction=crossing.direction, seq=crossing.seq)

@@ -13,7 +13,7 @@ import asyncpg
 import httpx
 
 from contracts.events import Crossing
-from contracts.identity import Direction
+from contracts.identity import Direction, to_ns
 from services.api.access import Principal, Role
 from services.api.app import create_app
 from services.api.auth.dependencies import principal
@@ -22,7 +22,7 @@ from services.api.clock import Clock
 from services.api.settings import ApiSettings
 from services.persistence.writer import Writer
 from tests.api.served import SECRET_KEY, FakeClock
-from tests.persistence.builders import crossing
+from tests.persistence.builders import coverage, crossing
 
 
 @dataclass
@@ -53,6 +53,12 @@ class Asked:
         """People go in and out at a moment; a batch of its own."""
         directions = [Direction.IN] * ins + [Direction.OUT] * outs
         await self.count(*[crossing(next(self._seqs), at=at, direction=direction, **said) for direction in directions])
+
+    async def cover(self, start: datetime, until: datetime, **fields: Any) -> None:  # noqa: ANN401  # of a coverage
+        """Lines are counted without a gap between two moments."""
+        start_ns, until_ns = to_ns(start), to_ns(until)
+        interval = coverage(0, 0, **fields).model_copy(update={"start": start_ns, "until": until_ns})
+        await Writer(self.pool).write([interval])
 
     async def get(self, url: str, **query: object) -> Any:  # noqa: ANN401  # JSON
         """The answer of a GET that succeeds. A parameter that Python would not take ends with `_`."""

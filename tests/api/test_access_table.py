@@ -119,6 +119,8 @@ TABLE = [
     Row(T.VIEWER, "GET", S + "/counts"),
     Row(T.VIEWER, "GET", S + "/footfall?from=2026-11-01&to=2026-11-02&bucket=day"),
     Row(T.VIEWER, "GET", O + "/footfall?from=2026-11-01&to=2026-11-02&bucket=day"),
+    Row(T.VIEWER, "GET", S + "/profile?from=2026-11-01&to=2026-11-02"),
+    Row(T.VIEWER, "GET", S + "/crossings?from=2026-11-01&to=2026-11-02"),
     Row(T.VIEWER, "GET", S + "/footfall.csv?from=2026-11-01&to=2026-11-02&bucket=day"),
     Row(T.VIEWER, "GET", S + "/crossings.csv?from=2026-11-01&to=2026-11-02"),
     Row(T.VIEWER, "GET", S + "/occupancy"),

@@ -38,7 +38,7 @@ from contracts.streams import CAMERAS, CROSSINGS, DETECTIONS, Owner
 from infra.local.stack import Stack
 from services.ingest.publishing import Publisher
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Reader
+from services.kit.nats.ordered_consumer import OrderedConsumer
 from tests.support.broker import connected, eventually, settings_of, stored
 from tests.support.processor import Processor
 
@@ -178,8 +178,8 @@ class Bench:
         """The times at which the detections of a round's frames were stored."""
         last, times = (await self._bus.js.stream_info(DETECTIONS.name)).state.last_seq, []
         config = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=behind + 1)
-        async with Reader(self._bus, DETECTIONS.name, config) as reader:
-            async for msg in reader:
+        async with OrderedConsumer(self._bus, DETECTIONS.name, config) as consumer:
+            async for msg in consumer:
                 if Detections.model_validate_json(msg.data).end is None:
                     times.append(msg.metadata.timestamp.timestamp())
                 if msg.metadata.sequence.stream == last:

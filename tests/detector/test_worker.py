@@ -20,7 +20,7 @@ from contracts.streams import CAMERAS, DETECTIONS, KEPT
 from contracts.subjects import frames as frames_subject
 from contracts.subjects import kept
 from infra.local.processes.nats import NatsServer
-from services.detector import worker as module
+from services.detector import intake, worker
 from services.detector.app import DetectorService
 from services.detector.settings import DetectorSettings
 from services.detector.worker import PoolWorker
@@ -39,7 +39,7 @@ SUBJECT = kept("live", "stand-in", "shop", "door")
 @pytest.fixture
 async def bus(settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bus]:
     """A bus with all streams; frames that failed are tried again soon."""
-    monkeypatch.setattr(module, "RETRY_DELAY", 0.02)
+    monkeypatch.setattr(worker, "RETRY_DELAY", 0.02)
     async with connected(settings, everything=True) as bus:
         for camera in ("door", "exit"):
             await configure(bus, CameraSpec(store="shop", camera=camera, model="stand-in"))
@@ -180,7 +180,7 @@ class TestWhereToLook:
     async def test_a_revision_that_never_comes_holds_up_its_frames_once(
         self, bus: Bus, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "PATIENCE", 0.1)
+        monkeypatch.setattr(intake, "PATIENCE", 0.1)
         for seq in range(3):
             await send(bus, header(seq).model_copy(update={"spec_revision": 9}), jpeg(60))
 
@@ -333,7 +333,7 @@ class TestDeaths:
     async def test_a_killed_workers_frames_go_to_another(
         self, bus: Bus, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "ACK_WAIT", 0.5)
+        monkeypatch.setattr(intake, "ACK_WAIT", 0.5)
         hangs, hanging = threading.Event(), threading.Event()
 
         def hang(_: int) -> None:
@@ -354,7 +354,7 @@ class TestDeaths:
     async def test_a_worker_that_ends_in_order_gives_its_frames_back_at_once(
         self, bus: Bus, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "ACK_WAIT", 30.0)
+        monkeypatch.setattr(intake, "ACK_WAIT", 30.0)
         hangs, hanging = threading.Event(), threading.Event()
 
         def hang(brightness: int) -> None:
@@ -376,7 +376,7 @@ class TestDeaths:
     async def test_a_frame_that_killed_three_workers_is_given_up_and_none_that_was_in_their_hands_with_it(
         self, bus: Bus, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch, batch: int
     ) -> None:
-        monkeypatch.setattr(module, "ACK_WAIT", 0.3)
+        monkeypatch.setattr(intake, "ACK_WAIT", 0.3)
         await film(bus, [10, DEADLY, 30, 40, 50, 60])
         for _ in range(3):
             await die_over_a_frame(settings, batch)
@@ -394,7 +394,7 @@ class TestDeaths:
     async def test_a_frame_that_takes_longer_than_the_ack_wait_is_looked_at_once(
         self, bus: Bus, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "ACK_WAIT", 1.0)
+        monkeypatch.setattr(intake, "ACK_WAIT", 1.0)
         slow, other = StandIn(before=lambda _: time.sleep(2)), StandIn()
         async with detecting(bus, slow):
             await film(bus, [10])
@@ -407,8 +407,8 @@ class TestDeaths:
     async def test_a_frame_over_which_a_worker_hangs_goes_to_another(
         self, bus: Bus, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "ACK_WAIT", 0.3)
-        monkeypatch.setattr(module, "WORK_LIMIT", 0.3)
+        monkeypatch.setattr(intake, "ACK_WAIT", 0.3)
+        monkeypatch.setattr(intake, "WORK_LIMIT", 0.3)
         hangs = threading.Event()
         async with connected(settings) as second, detecting(second, StandIn(before=lambda _: hang_until(hangs))):
             await film(bus, range(3))
@@ -419,7 +419,7 @@ class TestDeaths:
     async def test_the_broker_killed_under_it_loses_and_doubles_no_answer(
         self, bus: Bus, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "ACK_WAIT", 1.0)
+        monkeypatch.setattr(intake, "ACK_WAIT", 1.0)
         async with detecting(bus, StandIn()):
             filming = asyncio.create_task(film(bus, range(40)))
             await eventually(lambda: stored(bus, DETECTIONS.name))
@@ -432,7 +432,7 @@ class TestDeaths:
     async def test_it_ends_soon_while_the_broker_is_away(
         self, bus: Bus, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "LEAVE_TIMEOUT", 0.2)
+        monkeypatch.setattr(worker, "LEAVE_TIMEOUT", 0.2)
         looked = threading.Event()
 
         def kill(_: int) -> None:

@@ -18,7 +18,7 @@ from contracts.streams import CHECKPOINTS, DETECTIONS, Owner
 from contracts.subjects import crossings as crossings_of
 from infra.local.stack import Stack
 from services.api.cameras.repository import ensure_camera
-from services.tracker.checkpoint import Checkpoint
+from services.tracker.state import Checkpoint
 from tests.faults.films import UNHURRIED, Films
 from tests.faults.history import difference
 from tests.support.broker import eventually, jetstream

@@ -1,7 +1,7 @@
 """The operations that the services' code has: subscriptions and publications, by the subjects and streams they name.
 
 It reads the sources, and runs nothing. A call that names its subject or stream by a variable is taken to have any of
-those that its module names, or else its service.
+those that its service names.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ class Call:
 
 def calls(service: Sequence[Module]) -> Iterator[Call]:
     """The calls of a service's modules."""
+    everywhere = _named(module.tree for module in service)
     for module in service:
         for node in module.walk(ast.Call):
             assert isinstance(node, ast.Call)
             if (action := _action(node)) is None:
                 continue
             own = _named(node.args)
-            anywhere = own or _named([module.tree]) or _named([each.tree for each in service])
-            yield Call(f"{module.path}:{node.lineno}", action, anywhere, bool(own))
+            yield Call(f"{module.path}:{node.lineno}", action, own or everywhere, bool(own))
 
 
 def without_operation(service: Owner, modules: Mapping[str, Module], operations: Collection[str]) -> list[str]:

@@ -70,6 +70,7 @@ PUBLISHERS = {
     "detections": "detector",
     "paths": "tracker",
     "crossings": "tracker",
+    "coverage": "tracker",
     "edge": "api",
     "tracks": "tracker",
     "counts": "persistence",

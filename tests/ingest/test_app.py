@@ -27,7 +27,7 @@ from services.ingest.session import Frame, file_frames, session_of
 from services.ingest.settings import IngestSettings
 from services.ingest.sources.simulation import open_simulation
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Reader
+from services.kit.nats.durable_consumer import DurableConsumer
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually
 from tests.support.deaf import Line
@@ -109,8 +109,8 @@ async def taking(bus: Bus) -> AsyncIterator[Detector]:
 
     async def take() -> None:
         config = ConsumerConfig(durable_name="taking", ack_policy=AckPolicy.EXPLICIT, ack_wait=2)
-        async with Reader(bus, KEPT.name, config, ahead=4) as reader:
-            async for msg in reader:
+        async with DurableConsumer(bus, KEPT.name, config, ahead=4) as consumer:
+            async for msg in consumer:
                 detector.frames.append((FrameHeader.from_headers(msg.headers), msg.data))
                 await msg.ack()
 

@@ -16,7 +16,7 @@ from contracts.streams import KEPT, PREVIEW, Owner
 from infra.local.processes.nats import NatsServer
 from services.ingest.publishing import Publisher
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Reader
+from services.kit.nats.durable_consumer import DurableConsumer
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually, stored
 
@@ -60,9 +60,9 @@ class TestKeep:
 
         taken: list[bytes] = []
         config = ConsumerConfig(durable_name="detector", ack_policy=AckPolicy.EXPLICIT)
-        async with Reader(bus, KEPT.name, config) as reader:
+        async with DurableConsumer(bus, KEPT.name, config) as consumer:
             while len(taken) < 80:
-                msg = await asyncio.wait_for(reader.next(), 10)
+                msg = await asyncio.wait_for(consumer.next(), 10)
                 taken.append(msg.data)
                 await msg.ack()
         await publishing

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from services.kit.tasks import finish
+from services.kit.tasks import finish, until
 
 
 async def cancelled_within(seconds: float, work_seconds: float) -> list[str]:
@@ -43,3 +43,36 @@ async def test_an_error_of_the_work_is_raised() -> None:
 
     with pytest.raises(LookupError):
         await finish(work(), within=lambda: 1.0)
+
+
+async def test_work_goes_on_until_the_event_and_is_cancelled_then() -> None:
+    stop, begun, steps = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            steps.append("left")
+
+    task = asyncio.create_task(until(stop, work()))
+    await begun.wait()
+    stop.set()
+
+    await task
+    assert steps == ["left"]
+
+
+async def test_the_result_of_work_that_ends_first_is_returned() -> None:
+    async def work() -> int:
+        return 7
+
+    assert await until(asyncio.Event(), work()) == 7
+
+
+async def test_an_error_of_the_work_ends_the_wait_for_the_event() -> None:
+    async def work() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await until(asyncio.Event(), work())

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.lint.measurements import ROOT, Module, modules
 
 ALLOWED = {
-    "services/kit/nats/consumer.py": "pulls from streams; its batches are delivered to subscribers",
+    "services/kit/nats/pull_subscription.py": "pulls from streams; the batches are delivered to subscribers",
     "services/kit/nats/subscribers.py": "is the adapter",
     "services/cli/replaying": "reads the answers of one run, at most once",
 }

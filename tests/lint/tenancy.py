@@ -36,10 +36,11 @@ TABLES = {
     "StoreVersion": "store_version",
     "SessionCount": "session_count",
     "RunSession": "run_session",
+    "CoverageRow": "coverage",
 }
 """The tables that hold an organization's data, by their classes."""
 
-GRANTS = {"Principal", "PrincipalDep", "Store", "Camera", "Organization", "EdgeWorker", "WorkerDep"}
+GRANTS = {"Principal", "PrincipalDep", "Store", "Camera", "Organization", "EdgeWorker", "WorkerDep", "CountSelection"}
 """Types of parameters that prove a check by `access`."""
 
 EXEMPT = {

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from contracts.events import Crossing, Model, SessionEnd, State, Status
+from contracts.events import Coverage, Crossing, Model, SessionEnd, State, Status
 from contracts.frames import EndReason
 from contracts.identity import LIVE, Direction, to_ns
 
@@ -58,6 +58,30 @@ def end(count: int, *, camera: str = "door", session: str = "s1", run: str = LIV
         frames=1000,
         skipped=2,
         count=count,
+    )
+
+
+def coverage(
+    start: float,
+    until: float,
+    *,
+    run: str = LIVE,
+    store: str = "shop",
+    camera: str = "door",
+    lines: tuple[str, ...] = ("entrance",),
+    session: str = "s1",
+) -> Coverage:
+    """An interval in which lines were counted, in seconds after noon."""
+    begin, end = (to_ns(NOON + timedelta(seconds=second)) for second in (start, until))
+    return Coverage(
+        run=run,
+        id=Coverage.identify(camera, session, begin),
+        store=store,
+        camera=camera,
+        session=session,
+        lines=lines,
+        start=begin,
+        until=end,
     )
 
 

@@ -57,6 +57,14 @@ class Stored:
     async def sessions(self) -> dict[str, int]:
         return {row["session"]: row["count"] for row in await self.pool.fetch("SELECT * FROM run_session")}
 
+    async def coverage(self) -> list[tuple[str, str, float, float]]:
+        """Camera, line and the two ends of each interval in which a line was counted, in seconds after noon."""
+        rows = await self.pool.fetch("SELECT * FROM coverage ORDER BY camera, line, start")
+        return [
+            (row["camera"], row["line"], *((row[name] - NOON).total_seconds() for name in ("start", "until")))
+            for row in rows
+        ]
+
     async def rollup(self, table: str, bucket: str) -> set[tuple[Any, ...]]:
         """A rollup's rows; `bucket` is its column."""
         rows = await self.pool.fetch(f"SELECT run, store, camera, line, {bucket}, ins, outs FROM {table}")

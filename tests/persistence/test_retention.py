@@ -15,7 +15,7 @@ from services.persistence.partitions import Month, existing
 from services.persistence.retention import limits, purge, survey
 from services.persistence.writer import Writer
 from tests.cli.command import metrica
-from tests.persistence.builders import NOON, crossing, end, status
+from tests.persistence.builders import NOON, coverage, crossing, end, status
 from tests.persistence.conftest import Stored
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -50,6 +50,7 @@ async def oldest(pool: asyncpg.Pool, store: str) -> dict[str, datetime | None]:
         "session_count": "last_at",
         "run_session": "at",
         "occupancy_correction": "at",
+        "coverage": "start",
         "store_version": "last_at",
     }
     return {
@@ -63,6 +64,9 @@ async def test_nothing_older_remains_anywhere(pool: asyncpg.Pool, writer: Writer
     await history(writer, "shop")
     await history(writer, "shop", run="moved-line")
     await writer.write([end(0, camera="shop-door", session="s7").model_copy(update={"at": 0, "store": "shop"})])
+    before = (BOUNDARY - NOON).total_seconds()
+    intervals = [coverage(before - 9, before + 9), coverage(before - 5, before + 3), coverage(before - 9, before - 2)]
+    await writer.write([interval.model_copy(update={"camera": "shop-door"}) for interval in intervals])
     for at in (BOUNDARY - timedelta(seconds=1), BOUNDARY):
         await pool.execute(
             "INSERT INTO occupancy_correction (store, at, inside, counted, who) VALUES ('shop', $1, 1, 1, 'me')", at
@@ -72,6 +76,7 @@ async def test_nothing_older_remains_anywhere(pool: asyncpg.Pool, writer: Writer
     purged = await purge(pool, NOW)
 
     assert all(moment is None or moment >= BOUNDARY for moment in (await oldest(pool, "shop")).values())
+    assert await stored.coverage() == [("shop-door", "entrance", before, before + 9)]
     assert await pool.fetchval("SELECT min(day) FROM count_day") == BOUNDARY.date()
     assert await pool.fetchval("SELECT count(*) FROM crossing") == young
     assert (purged.crossings, purged.months, purged.waiting) == (1000 - young, 2, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -15,7 +16,9 @@ from contracts.identity import Direction
 from contracts.streams import CHECKPOINTS
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
-from services.tracker.checkpoint import Checkpoint, CheckpointEntry, Fenced, OutboxEvent, load
+from services.kit.tasks import cancel_and_wait
+from services.tracker.checkpoint import CheckpointEntry, Fenced, load
+from services.tracker.state import Checkpoint, OutboxEvent
 from tests.support.broker import Write, connected, intercept
 
 KEY = checkpoint_key("live", 9, "entrance")
@@ -107,6 +110,51 @@ class TestDoubt:
 
         assert await low_water(bucket) == 3
         assert entry.revision == (await bucket.get(KEY)).revision
+
+    @pytest.mark.parametrize("stored", [True, False], ids=["it was stored", "it was not stored"])
+    async def test_a_write_that_was_cancelled_fences_nobody(self, bus: Bus, bucket: KeyValue, stored: bool) -> None:
+        """A tracker that ends in the middle of a write saves once more."""
+        reached = asyncio.Event()
+
+        async def hang_once(number: int, write: Write) -> PubAck:
+            if number == 2:
+                if stored:
+                    await write()
+                reached.set()
+                await asyncio.Event().wait()
+            return await write()
+
+        intercept(bus, hang_once)
+        entry = CheckpointEntry(bucket, KEY)
+        await entry.store(checkpoint(1))
+        writing = asyncio.create_task(entry.store(checkpoint(2)))
+        await reached.wait()
+        await cancel_and_wait(writing)
+
+        await entry.store(checkpoint(3))
+        await entry.store(checkpoint(4))
+        assert await low_water(bucket) == 4
+
+    async def test_another_owners_write_after_it_does(self, bus: Bus, bucket: KeyValue) -> None:
+        reached = asyncio.Event()
+
+        async def hang_once(number: int, write: Write) -> PubAck:
+            acknowledgement = await write()
+            if number == 2:
+                reached.set()
+                await asyncio.Event().wait()
+            return acknowledgement
+
+        intercept(bus, hang_once)
+        entry = CheckpointEntry(bucket, KEY)
+        await entry.store(checkpoint(1))
+        writing = asyncio.create_task(entry.store(checkpoint(2)))
+        await reached.wait()
+        await cancel_and_wait(writing)
+        await CheckpointEntry(bucket, KEY, (await bucket.get(KEY)).revision).store(checkpoint(2, owner="second"))
+
+        with pytest.raises(Fenced):
+            await entry.store(checkpoint(3))
 
 
 class TestLoading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import inf
 
 import pytest
 from hypothesis import given
@@ -63,8 +64,8 @@ class Stream:
         self._next = arrival.stream_seq + 1
         return self._take(self.order.offer(arrival))
 
-    def wait_until(self, now: float) -> list[str]:
-        return self._take(self.order.expire(now))
+    def wait_until(self, now: float, caught_up_since: float = 0.0) -> list[str]:
+        return self._take(self.order.expire(now, caught_up_since))
 
     def _take(self, released: Iterable[Detections]) -> list[str]:
         events = list(released)
@@ -173,10 +174,10 @@ class TestLatest:
         stream.bring(frame(0, policy=LATEST), at=10.0)
         stream.bring(frame(2, policy=LATEST), at=10.1)
 
-        assert stream.order.deadline == pytest.approx(10.6)
+        assert stream.order.deadline(0.0) == pytest.approx(10.6)
         assert stream.wait_until(10.5) == []
         assert stream.wait_until(10.6) == ["s2"]
-        assert stream.order.deadline is None
+        assert stream.order.deadline(0.0) == inf
 
     def test_a_first_frame_that_is_missing_is_a_gap_too(self) -> None:
         stream = Stream()
@@ -189,10 +190,17 @@ class TestLatest:
         stream.bring(frame(0, policy=LATEST), at=10.0)
         stream.bring(frame(2, policy=LATEST), at=10.1)
 
-        stream.order.restart_waits(20.0)
-
-        assert stream.wait_until(20.4) == []
+        assert stream.order.deadline(20.0) == 20.5
+        assert stream.wait_until(20.4, caught_up_since=20.0) == []
         assert stream.receive(Arrival(frame(1, policy=LATEST), 3, stored_at=10.2, received_at=20.4)) == ["s1", "s2"]
+
+    def test_nothing_is_given_up_while_messages_may_be_unread(self) -> None:
+        stream = Stream()
+        stream.bring(frame(0, policy=LATEST), at=10.0)
+        stream.bring(frame(2, policy=LATEST), at=10.1)
+
+        assert stream.order.deadline(inf) == inf
+        assert stream.wait_until(1000.0, caught_up_since=inf) == []
 
 
 class TestSessions:
@@ -345,7 +353,7 @@ def test_reading_live_and_reading_again_take_the_same_decisions(arrivals: list[A
     now = 0.0
     for arrival in arrivals:
         received = max(now, arrival.stored_at + data.draw(st.sampled_from([0.0, 0.02, 0.25])))
-        while (deadline := live.order.deadline) is not None and deadline < received:
+        while (deadline := live.order.deadline(0.0)) < received:
             live.wait_until(deadline)
         now = received
         live.receive(Arrival(arrival.event, arrival.stream_seq, arrival.stored_at, received))

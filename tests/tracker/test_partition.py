@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import count
@@ -23,13 +23,17 @@ from contracts.subjects import detections
 from infra.local.processes.nats import NatsServer
 from services.kit.nats import camera_specs as specs_module
 from services.kit.nats.bus import Bus
+from services.kit.nats.camera_specs import Specs
 from services.kit.settings import ServiceSettings
+from services.kit.tasks import cancel_and_wait
+from services.tracker import camera as camera_module
 from services.tracker import ordering
 from services.tracker import partition as module
-from services.tracker.checkpoint import Checkpoint, CheckpointEntry, Fenced, OutboxEvent, load
+from services.tracker.checkpoint import CheckpointEntry, Fenced, load
 from services.tracker.counting.camera_counter import CameraCounter
 from services.tracker.partition import Partition
 from services.tracker.source import DetectionSource
+from services.tracker.state import Checkpoint, OutboxEvent
 from tests.support.broker import Write, connected, eventually, intercept, stored
 from tests.tracker.scenes import MIDDLE, film, seen, spec, walk
 
@@ -118,10 +122,12 @@ class TestKills:
         self, bus: Bus, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch, seed: int
     ) -> None:
         chance = random.Random(seed)
-        monkeypatch.setattr(module, "finish", without_protection)
         monkeypatch.setattr(Partition, "_leave", nothing)
-        monkeypatch.setattr(module, "CHECKPOINT_EVERY", 0.05)
-        monkeypatch.setattr(module, "UNSYNCED", 0.0)  # so few writes would not do for more than what is said again
+        monkeypatch.setattr(module, "BATCH", 2)  # more steps, more writes to die at
+        monkeypatch.setattr(camera_module, "CHECKPOINT_EVERY", 0.05)
+        monkeypatch.setattr(
+            camera_module, "UNSYNCED", 0.0
+        )  # so few writes would not do for more than what is said again
         frames = visit()
         shuffled = delivered_out_of_order(frames, chance)
         detecting = asyncio.create_task(detect(bus, shuffled))
@@ -181,10 +187,6 @@ async def live_and_die(settings: ServiceSettings, chance: random.Random, token: 
                 await tracker(own, token).run()
 
 
-async def without_protection(work: Coroutine[None, None, None], *, within: Callable[[], float]) -> None:  # as `finish`
-    await work
-
-
 async def nothing(_self: Partition) -> None:
     return
 
@@ -202,7 +204,7 @@ class TestTakeOver:
     async def test_the_first_publishes_nothing_more_once_a_second_has_taken_over(
         self, bus: Bus, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "CHECKPOINT_EVERY", 0.0)
+        monkeypatch.setattr(camera_module, "CHECKPOINT_EVERY", 0.0)
         frames = visit()
         async with connected(settings) as other:
             first = asyncio.create_task(tracker(other, "first").run())
@@ -216,7 +218,7 @@ class TestTakeOver:
                 await everything(bus, undisturbed(frames))
 
     async def test_who_may_have_lost_its_lease_shows_no_tracks(self, bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "CHECKPOINT_EVERY", 0.0)
+        monkeypatch.setattr(camera_module, "CHECKPOINT_EVERY", 0.0)
         shown: list[int] = []
 
         async def see(msg: Msg) -> None:
@@ -227,7 +229,7 @@ class TestTakeOver:
         work = Partition(bus, DetectionSource.live(bus), NUMBER, "first", lambda: held)
         task = asyncio.create_task(work.run())
         await detect(bus, frames[:-1])
-        await eventually(lambda: is_(work._cameras["cam"]._saved.low_water == len(frames) - 1))
+        await eventually(lambda: is_(work._cameras["cam"].state.low_water == len(frames) - 1))
         held = True
         await detect(bus, frames[-1:])
         await everything(bus, undisturbed(frames))
@@ -339,18 +341,50 @@ class TestSpecs:
     async def test_an_end_while_a_spec_is_waited_for_loses_no_frame(
         self, bus: Bus, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The order has let the frame go, the counter has not seen it: a checkpoint of that would lose it."""
-        monkeypatch.setattr(module, "LEAVE_TIMEOUT", 0.2)
+        """Some frames of a batch could be tracked, the next could not: all wait, and none is in a checkpoint."""
         frames = visit()
         late = spec(revision=2)
         later = [frame.model_copy(update={"spec_revision": 2 if frame.seq >= 16 else 1}) for frame in frames]
+        asked: list[int] = []
+        get = Specs.get
+
+        async def get_and_tell(specs: Specs, camera: str, revision: int) -> CameraSpec:
+            asked.append(revision)
+            return await get(specs, camera, revision)
+
+        monkeypatch.setattr(Specs, "get", get_and_tell)
         await detect(bus, later)
-        async with tracking(bus) as work:
-            await eventually(lambda: is_(work._position.seq == 17))
+        async with tracking(bus):
+            await eventually(lambda: is_(2 in asked))
 
         await configure(bus, late)
         async with tracking(bus, "second"):
             await everything(bus, undisturbed(later, spec(), late))
+
+
+class TestCancelled:
+    """The tracker is told to end at any await of its step: what it saves then, and what comes after, is the same."""
+
+    @pytest.mark.parametrize("seed", range(3))
+    async def test_wherever_it_is_cancelled_the_crossings_stand(
+        self, bus: Bus, monkeypatch: pytest.MonkeyPatch, seed: int
+    ) -> None:
+        chance = random.Random(seed)
+        monkeypatch.setattr(module, "BATCH", 4)
+        monkeypatch.setattr(camera_module, "CHECKPOINT_EVERY", 0.0)
+        frames = visit()
+        await detect(bus, delivered_out_of_order(frames, chance))
+        lives = 0
+        while await end_of(bus) != undisturbed(frames)[-1]:
+            task = asyncio.create_task(tracker(bus, f"life-{lives}").run())
+            for _ in range(chance.randint(30, 300)):
+                await asyncio.sleep(0)
+            await cancel_and_wait(task)
+            assert task.cancelled(), task.exception()
+            lives += 1
+
+        assert lives > 2
+        assert await published(bus) == undisturbed(frames)
 
 
 class TestWaiting:
@@ -399,7 +433,7 @@ class TestWaiting:
 
 async def holding(work: Partition, camera: str, seq: int | None) -> bool:
     """Tell whether the first frame that a camera's order holds back has this seq; None: whether it holds none."""
-    first = work._cameras[camera].order._first()
+    first = work._cameras[camera].state._order._first()
     return (None if first is None else first.event.seq) == seq
 
 

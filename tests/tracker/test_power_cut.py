@@ -16,7 +16,8 @@ from infra.local.processes.nats import NatsServer
 from services.kit.nats.bus import Bus
 from services.kit.nats.stream_position import MOST, StreamPosition, newest_valid, remember
 from services.kit.settings import ServiceSettings
-from services.tracker.checkpoint import Checkpoint, rewind_if_restored
+from services.tracker.checkpoint import rewind_if_restored
+from services.tracker.state import Checkpoint
 from tests.support.broker import connected, eventually, stored
 from tests.support.power_cut import keep_stream, put_back
 from tests.tracker.scenes import spec

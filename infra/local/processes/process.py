@@ -95,21 +95,13 @@ def launch_command(
     return [sys.executable, "-I", "-S", str(_LAUNCH), json.dumps(orders), *map(str, command)]
 
 
-def end(process: subprocess.Popen[bytes], stop_signal: signal.Signals, *, timeout: float) -> bool:
-    """Send a signal to a process and wait; after `timeout` seconds, kill the rest of its session.
-
-    Returns:
-        True if it ended by itself.
-    """
-    timed_out = False
+def end(process: subprocess.Popen[bytes], stop_signal: signal.Signals, *, timeout: float) -> None:
+    """Send a signal to a process and wait; after `timeout` seconds, kill the rest of its session."""
     if process.poll() is None:
         process.send_signal(stop_signal)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            timed_out = True
     kill_session(process)
-    return not timed_out
 
 
 def kill_session(process: subprocess.Popen[bytes]) -> None:

@@ -13,16 +13,23 @@ from services.api.access import readable_store, readable_stores_of
 from services.api.auth.dependencies import PrincipalDep
 from services.api.database import driver
 from services.api.dependencies import ClockDep, OrganizationID, SessionDep, StoreID
+from services.api.history.crossings import list_crossings
 from services.api.history.footfall import read_footfall, read_peak_hour
-from services.api.history.period import DateRange, bucket_count
-from services.api.history.repository import By, CountSelection
+from services.api.history.period import Against, DateRange, bucket_count
+from services.api.history.profile import read_profile
+from services.api.history.repository import By, CountSelection, CrossingFilter
 from services.api.history.schemas import (
+    CrossingOut,
+    CrossingsQuery,
     DatesQuery,
     FootfallOut,
     FootfallQuery,
     OrganizationFootfallQuery,
+    ProfileOut,
+    ProfileQuery,
     StoreFootfallQuery,
 )
+from services.api.http.pagination import Page
 from services.api.http.problems import READING, Invalid, describe
 from services.kit.database.tables import Store
 from services.kit.local_time import local_day, time_zone_named
@@ -31,6 +38,7 @@ router = APIRouter(tags=["history"])
 
 MOST_BUCKETS = 2000
 MOST_DAYS = 10 * 366
+MOST_PROFILE_DAYS = 2 * 366
 _ERRORS = describe(*READING)
 
 
@@ -62,6 +70,40 @@ async def organization_footfall(
     return answer.model_copy(update={"organization": organization})
 
 
+@router.get("/stores/{store}/profile", summary="Profile of a store's week", responses=_ERRORS)
+async def store_profile(
+    store: StoreID,
+    query: Annotated[ProfileQuery, Query()],
+    session: SessionDep,
+    principal: PrincipalDep,
+    clock: ClockDep,
+) -> ProfileOut:
+    """The median INs and OUTs of each weekday and hour, of the hours that were counted."""
+    row = await readable_store(session, principal, store)
+    now = clock().astimezone(UTC)
+    period = period_of(query, [row], now)
+    if period.days > MOST_PROFILE_DAYS:
+        raise Invalid(f"{period.days} days are too many for a profile; at most {MOST_PROFILE_DAYS}.")
+    reading = CountSelection(query.run, [row], query.open_only)
+    answer = await read_profile(await driver(session), reading, period, now)
+    return answer.model_copy(update={"store": store})
+
+
+@router.get("/stores/{store}/crossings", summary="Crossings of a store", responses=_ERRORS)
+async def store_crossings(
+    store: StoreID,
+    query: Annotated[CrossingsQuery, Query()],
+    session: SessionDep,
+    principal: PrincipalDep,
+    clock: ClockDep,
+) -> Page[CrossingOut]:
+    """Each crossing on local dates, the newest first; today's, if no date is given. All at once: `crossings.csv`."""
+    row = await readable_store(session, principal, store)
+    reading, period = CountSelection(query.run, [row]), period_of(query, [row], clock())
+    wanted = CrossingFilter(query.camera, query.line)
+    return await list_crossings(await driver(session), reading, period, wanted, query.limit, query.cursor)
+
+
 def period_of(query: DatesQuery, stores: Sequence[Store], now: datetime) -> DateRange:
     """The local dates of a query; today if it has none.
 
@@ -78,6 +120,14 @@ def period_of(query: DatesQuery, stores: Sequence[Store], now: datetime) -> Date
     return period
 
 
+def _check_comparisons(query: FootfallQuery, period: DateRange) -> None:
+    for choice in query.compare:
+        try:
+            _ = choice == Against.TYPICAL or period.before(choice)
+        except ValueError as error:
+            raise Invalid(str(error), "compare") from error
+
+
 async def _answer(
     connection: asyncpg.Connection, query: FootfallQuery, by: By, stores: Sequence[Store], now: datetime
 ) -> FootfallOut:
@@ -90,6 +140,7 @@ async def _answer(
 
 def _period(query: FootfallQuery, stores: Sequence[Store], now: datetime) -> DateRange:
     period = period_of(query, stores, now)
+    _check_comparisons(query, period)
     if (count := bucket_count(period, query.bucket)) > MOST_BUCKETS:
         raise Invalid(
             f"{period.first} to {period.last} are {count} buckets of {query.bucket}; at most {MOST_BUCKETS} are told "

@@ -16,7 +16,8 @@ from datetime import datetime, timedelta, timezone
 import asyncpg
 
 from services.api.database import CONNECT_TIMEOUT
-from services.api.history.footfall import common_zone
+from services.api.history.coverage import UNKNOWN
+from services.api.history.footfall import common_zone, coverage_of
 from services.api.history.period import DateRange, Key, Size, slots
 from services.api.history.repository import SERIES, By, CountSelection, Span, read_buckets
 from services.kit.database.effective_counts import effective_counts
@@ -25,7 +26,7 @@ from services.kit.local_time import DAY, OffsetPeriod, offset_periods, time_zone
 from services.kit.tasks import cancel_and_wait
 
 CROSSINGS_HEADER = b"at,store,camera,line,direction,place,id,line_revision,model\n"
-FOOTFALL_HEADER = ("start", "end", "label", "store", "camera", "line", "in", "out")
+FOOTFALL_HEADER = ("start", "end", "label", "store", "camera", "line", "in", "out", "covered")
 PIECES = 4
 """Chunks that are read ahead, each of at most some 100 KB."""
 PIECE = timedelta(days=28)
@@ -69,12 +70,17 @@ async def crossings_csv(
 
 
 async def footfall_csv(
-    connection: asyncpg.Connection, reading: CountSelection, period: DateRange, size: Size, by: By
+    connection: asyncpg.Connection, reading: CountSelection, period: DateRange, size: Size, by: By, now: datetime
 ) -> AsyncIterator[bytes]:
-    """All buckets of each series, empty ones too; series after series, in pieces of four weeks."""
+    """All buckets of each series, empty ones too; series after series, in pieces of four weeks.
+
+    `covered` is the share of the bucket that was counted, 0 to 1: empty if not known, as for a bucket to come.
+    """
     yield _lines([FOOTFALL_HEADER])
     (whole,) = await read_buckets(connection, reading, [Span(period)], Size.MONTH, by)
-    series = sorted({row.series for row in whole})
+    coverage = await coverage_of(connection, reading, [period], now)
+    coverages = coverage.by(SERIES[by])
+    series = sorted({*(row.series for row in whole), *(names for names, each in coverages.items() if each.has_any)})
     for piece in _pieces(period, size):
         sums: defaultdict[tuple[tuple[str, ...], Key], list[int]] = defaultdict(lambda: [0, 0])
         (rows,) = await read_buckets(connection, reading, [Span(piece)], size, by)
@@ -83,7 +89,11 @@ async def footfall_csv(
             sums[row.series, row.key][1] += row.outs
         places = slots(piece, size, common_zone(reading.stores))
         yield _lines(
-            (place.start.isoformat(), place.end.isoformat(), place.label, *_names(by, names), *sums[names, place.key])
+            (
+                *(place.start.isoformat(), place.end.isoformat(), place.label, *_names(by, names)),
+                *sums[names, place.key],
+                coverages.get(names, UNKNOWN).share(place.start, place.end).fraction,
+            )
             for names in (series or [()] if by is By.TOTAL else series)
             for place in places
         )

@@ -118,7 +118,7 @@ async def export_footfall(
         holds.enter_context(hold(QuotaKind.EXPORT, row.organization))
         connection = await holds.enter_async_context(exporting(settings.database_url.get_secret_value()))
         reading = CountSelection(query.run, [row], query.open_only)
-        pieces = footfall_csv(connection, reading, period, query.bucket, query.by)
+        pieces = footfall_csv(connection, reading, period, query.bucket, query.by, clock())
         return CsvStream(pieces, holds.pop_all(), _name(row, "footfall", period))
 
 

@@ -42,10 +42,18 @@ _PER_DAY = {Size.QUARTER: 96, Size.HOUR: 24}
 
 
 class Against(StrEnum):
-    """Choice of a comparison period."""
+    """Choice of a comparison period; beside these, `from:2026-11-02` for the period that begins on a date."""
 
     PREVIOUS = "previous"
     WEEKDAY = "weekday"
+    YEAR = "year"
+    TYPICAL = "typical"
+
+
+FROM = "from:"
+COMPARE_PATTERN = rf"^({'|'.join(Against)}|{FROM}\d{{4}}-\d\d-\d\d)$"
+YEAR = 52 * WEEK
+"""A year of whole weeks, so that weekdays match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +78,45 @@ class DateRange:
         whole = self.first.day == 1 and (self.last + DAY).day == 1
         return _month(self.last) - _month(self.first) + 1 if whole else 0
 
-    def before(self, against: Against) -> DateRange:
+    def before(self, against: str) -> DateRange:
         """The comparison period.
 
         `previous`: as many months before for whole months, otherwise as many days before. `weekday`: the nearest
-        earlier days with the same weekdays, whole weeks before.
+        earlier days with the same weekdays, whole weeks before. `year`: 52 weeks before. `from:DATE`: as many days
+        from a date on.
+
+        Raises:
+            ValueError: there is no such date, or a part of the period is beyond the calendar; or `typical`, which is no
+                period.
         """
-        if against is Against.WEEKDAY:
-            shift = -(-self.days // 7) * WEEK
-            return DateRange(self.first - shift, self.last - shift)
-        if self.months:
-            return DateRange(_shift(self.first, -self.months), self.first - DAY)
-        return DateRange(self.first - self.days * DAY, self.first - DAY)
+        if against.startswith(FROM):
+            return self._moved(date.fromisoformat(against.removeprefix(FROM)))
+        match Against(against):
+            case Against.WEEKDAY:
+                return self._moved(self.first - -(-self.days // 7) * WEEK)
+            case Against.YEAR:
+                return self._moved(self.first - YEAR)
+            case Against.PREVIOUS if self.months:
+                return DateRange(_shift(self.first, -self.months), self.first - DAY)
+            case Against.PREVIOUS:
+                return self._moved(self.first - self.days * DAY)
+        raise ValueError(f"{against} is no period")
+
+    def _moved(self, first: date) -> DateRange:
+        try:
+            last = first + (self.last - self.first)
+        except OverflowError as error:
+            raise ValueError(f"the days from {first} on are beyond the calendar") from error
+        if not FIRST_DAY <= first <= last <= LAST_DAY:
+            raise ValueError(f"{first} to {last} is not within {FIRST_DAY} to {LAST_DAY}")
+        return DateRange(first, last)
 
     def counterpart(self, moment: datetime, other: DateRange) -> datetime:
         """The wall-clock time that is as far into `other` as `moment` is into this period.
 
-        For whole months, the same day of the month and time; the end of the month if it is shorter.
+        From whole months to those just before, the same day of the month and time, or the end of a shorter month.
         """
-        if not self.months:
+        if not self.months or self.months != other.months or other.last + DAY != self.first:
             return moment + (other.first - self.first)
         day = _shift(moment.date(), -self.months)
         if day.day < moment.day:
@@ -133,6 +161,13 @@ def slots(period: DateRange, size: Size, zone: ZoneInfo | None) -> list[TimeSlot
         wall = [_EPOCH + (begin + n) * length for n in range(period.days * per_day)]
         return [TimeSlot((begin + n, 0), at, at + length, _label(at, size)) for n, at in enumerate(wall)]
     return list(_of_clock(period, size, zone))
+
+
+def wall_clock(key: Key, size: Size) -> datetime:
+    """The wall-clock time at which the bucket of a key begins."""
+    if isinstance(key, tuple):
+        return _EPOCH + key[0] * (DAY / _PER_DAY[size])
+    return datetime.combine(key, time())
 
 
 def hour_of(key: Key, zone: ZoneInfo | None) -> TimeSlot:

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from enum import IntFlag, StrEnum
+from math import inf
 from typing import NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from services.api.history.coverage import LineCoverage
 from services.api.history.period import DateRange, Key, Size
 from services.api.stores.opening_hours import OpeningHours
 from services.kit.database.effective_counts import effective_counts
@@ -57,6 +60,17 @@ class Span:
 
     period: DateRange
     until: Callable[[ZoneInfo], datetime] | None = None
+
+
+class CrossingFilter(NamedTuple):
+    """Camera and line of crossings; None for all."""
+
+    camera: str | None = None
+    line: str | None = None
+
+
+Position = tuple[datetime, UUID]
+"""Time and id of a crossing, by which lists are ordered."""
 
 
 class Part(IntFlag):
@@ -118,6 +132,28 @@ CROSS JOIN LATERAL (
 WHERE s.open IS NULL OR get_byte(s.open, ((c.local / 900 + 288) % 672)::int) = 1
 GROUP BY {grouped}
 """
+_COVERAGE = """
+SELECT camera, line, start, until FROM coverage
+WHERE run = $1 AND store = ANY($2::text[]) AND until > $3 AND start < $4
+UNION ALL
+SELECT c.camera, c.line, GREATEST(c.start, p.since), LEAST(c.until, p.until)
+FROM promotion p JOIN coverage c ON c.run = p.run AND c.store = p.store AND c.camera = p.camera AND c.line = p.line
+WHERE $1 = 'live' AND p.store = ANY($2::text[]) AND p.revoked_at IS NULL
+  AND c.until > GREATEST(p.since, $3) AND c.start < LEAST(p.until, $4)
+"""
+_COVERED_LINES = """
+SELECT c.store, c.camera, c.line, min(c.start) AS since, max(c.until) AS until,
+       EXISTS (SELECT FROM line l JOIN camera k ON k.id = l.camera
+               WHERE l.camera = c.camera AND l.id = c.line AND k.store = c.store) AS is_configured
+FROM coverage c WHERE c.run = $1 AND c.store = ANY($2::text[]) GROUP BY c.store, c.camera, c.line
+"""
+_CROSSINGS = """
+SELECT at, id, camera, line, direction, place, model
+FROM {crossings} c
+WHERE store = $2 AND at >= $3 AND at < $4 AND ($5::text IS NULL OR camera = $5) AND ($6::text IS NULL OR line = $6)
+  AND ($7::timestamptz IS NULL OR (at, id) < ($7, $8::uuid))
+ORDER BY at DESC, id DESC LIMIT $9
+""".format(crossings=effective_counts("crossing", "$1"))
 _TOP = "ORDER BY ins DESC, bucket, shift DESC LIMIT 1"
 
 
@@ -149,6 +185,47 @@ async def read_peak(connection: asyncpg.Connection, reading: CountSelection, per
     ]
     rows = await _of_quarters(connection, reading, quarters, Size.HOUR, By.TOTAL, only=_TOP)
     return next((row for _, row in rows if row.ins), None)
+
+
+async def read_crossings(
+    connection: asyncpg.Connection,
+    reading: CountSelection,
+    period: DateRange,
+    wanted: CrossingFilter,
+    after: Position | None,
+    limit: int,
+) -> list[asyncpg.Record]:
+    """Read crossings of one store on local dates, the newest first, older than a position."""
+    (store,) = reading.stores
+    zone = time_zone_named(store.time_zone)
+    start, end = (instant(day, time(), zone) for day in (period.first, period.last + DAY))
+    at, id_ = after or (None, None)
+    end = end if at is None else min(end, at + timedelta(microseconds=1))  # so that the index begins there
+    rows: list[asyncpg.Record] = await connection.fetch(
+        _CROSSINGS, reading.run, store.id, start, end, wanted.camera, wanted.line, at, id_, limit
+    )
+    return rows
+
+
+async def read_coverage(
+    connection: asyncpg.Connection, reading: CountSelection, start: datetime, end: datetime
+) -> list[LineCoverage]:
+    """Read when the lines of the stores were counted, between two moments; without an edge device's lines."""
+    stores = [store.id for store in reading.stores]
+    intervals: defaultdict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    for row in await connection.fetch(_COVERAGE, reading.run, stores, start, end):
+        intervals[row["camera"], row["line"]].append((row["start"].timestamp(), row["until"].timestamp()))
+    return [
+        LineCoverage(
+            store=row["store"],
+            camera=row["camera"],
+            line=row["line"],
+            since=row["since"].timestamp(),
+            until=inf if row["is_configured"] else row["until"].timestamp(),
+            intervals=intervals[row["camera"], row["line"]],
+        )
+        for row in await connection.fetch(_COVERED_LINES, reading.run, stores)
+    ]
 
 
 def _pieces(span: Span, size: Size, where: ZoneInfo, *, open_only: bool) -> _Pieces:

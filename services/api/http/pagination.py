@@ -72,7 +72,7 @@ class PageRequest:
         rows = (await session.exec(query)).all()
         more = len(rows) > self.limit
         rows = rows[: self.limit]
-        return rows, _encode(" ".join(str(getattr(rows[-1], part.key)) for part in columns)) if more else None
+        return rows, encode_cursor(" ".join(str(getattr(rows[-1], part.key)) for part in columns)) if more else None
 
 
 def page_request(
@@ -80,7 +80,7 @@ def page_request(
     cursor: Annotated[str | None, Query(max_length=200, description="`next` of the previous page.")] = None,
 ) -> PageRequest:
     """The page of a request."""
-    return PageRequest(limit, None if cursor is None else _decode(cursor))
+    return PageRequest(limit, None if cursor is None else read_cursor(cursor))
 
 
 PageDep = Annotated[PageRequest, Depends(page_request)]
@@ -92,11 +92,17 @@ def _bound(after: str, columns: Sequence[InstrumentedAttribute[Any]], read: Call
     return tuple_(*[literal(value, column.type) for value, column in values])
 
 
-def _encode(value: str) -> str:
+def encode_cursor(value: str) -> str:
+    """The cursor of a position in a list."""
     return base64.urlsafe_b64encode(value.encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str) -> str:
+def read_cursor(cursor: str) -> str:
+    """The position that a cursor names.
+
+    Raises:
+        Invalid: it is no cursor.
+    """
     try:
         value = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True).decode()
     except (binascii.Error, ValueError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from services.api.mail.settings import MailSettings
 from services.api.mail.smtp import TIMEOUT, Away, Rejected, Send, sender
 from services.kit.database.account_tables import OutgoingMail
 from services.kit.logs import logger
-from services.kit.retry import Backoff
+from services.kit.retry import retry
 from services.kit.vault import CannotOpen, Vault
 
 POLL_SECONDS = 5.0
@@ -96,20 +97,18 @@ class Outbox:
         """Send mail until cancelled."""
         if self._send is None:
             return
-        backoff = Backoff()
+        send = self._send
         while True:
             self._wake.clear()
-            try:
-                while await self._send_next(self._send):
-                    backoff.reset()
-            except DATABASE_ERRORS as error:
-                log.info("mail waits for the database", error=str(error) or repr(error))
-                await backoff.wait()
-                continue
-            try:
+            await retry(
+                lambda: self._send_due(send), "mail waits for the database", on=DATABASE_ERRORS, report=log.info
+            )
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
-            except TimeoutError:
-                continue
+
+    async def _send_due(self, send: Send) -> None:
+        while await self._send_next(send):
+            pass
 
     async def _send_next(self, send: Send) -> bool:
         """Send the next due mail. Returns whether there was one."""

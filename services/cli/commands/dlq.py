@@ -22,8 +22,8 @@ from contracts.subjects import DEAD_LETTERS
 from services.cli.console.broker import running_bus
 from services.cli.console.errors import CommandError
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Reader
 from services.kit.nats.dead_letters import HEADER
+from services.kit.nats.ordered_consumer import OrderedConsumer
 
 app = typer.Typer(help="List the dead letters of the services, and retry or delete them.", no_args_is_help=True)
 
@@ -138,8 +138,8 @@ async def _letters(bus: Bus, service: str | None) -> AsyncIterator[NumberedLette
     left = sum((state.subjects or {}).values())
     if not left:
         return
-    async with Reader(bus, DLQ.name, ConsumerConfig(filter_subject=pattern)) as reader:
-        async for msg in reader:
+    async with OrderedConsumer(bus, DLQ.name, ConsumerConfig(filter_subject=pattern)) as consumer:
+        async for msg in consumer:
             yield _filed(msg.metadata.sequence.stream, msg.headers, msg.data)
             if msg.metadata.num_pending == 0:
                 return

@@ -90,7 +90,9 @@ def export_footfall(
     from services.api.history.repository import By, CountSelection
 
     def pieces(connection: asyncpg.Connection, row: Store, period: DateRange) -> AsyncIterator[bytes]:
-        return footfall_csv(connection, CountSelection(run, [row], open_only), period, Size(bucket), By(by))
+        return footfall_csv(
+            connection, CountSelection(run, [row], open_only), period, Size(bucket), By(by), datetime.now(UTC)
+        )
 
     asyncio.run(_export(checked(database_url), store, first, last, output, pieces))
 

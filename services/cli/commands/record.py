@@ -24,7 +24,7 @@ from services.cli.replaying.segment import SegmentWriter
 from services.cli.replaying.window import AFTER
 from services.kit.nats.bus import Bus
 from services.kit.nats.subscribers import subscribed_in_batches
-from services.kit.tasks import cancel_and_wait
+from services.kit.tasks import cancel_and_wait, until
 
 LiveFrame = tuple[FrameHeader, bytes]
 
@@ -142,7 +142,7 @@ class _Recording:
                     await _add_spec(self._segment, self._past, self._camera, header.spec_revision)
                     self._segment.add_frame(header, jpeg)
                     last = header.captured_at
-                    if (following := await _next_frame(frames, stopped)) is None:
+                    if (following := await until(stopped, frames.get())) is None:
                         break
                     header, jpeg = following
         return last
@@ -172,17 +172,6 @@ async def _passing(bus: Bus, camera: str) -> AsyncIterator[asyncio.Queue[LiveFra
         subscribed_in_batches(bus.broker, kept(LIVE, "*", "*", camera), take),
     ):
         yield passing
-
-
-async def _next_frame(frames: asyncio.Queue[LiveFrame], stopped: asyncio.Event) -> LiveFrame | None:
-    """Wait for the next frame; None once recording was stopped."""
-    getting, stopping = asyncio.create_task(frames.get()), asyncio.create_task(stopped.wait())
-    try:
-        await asyncio.wait([getting, stopping], return_when=asyncio.FIRST_COMPLETED)
-        return getting.result() if getting.done() else None
-    finally:
-        for task in (getting, stopping):
-            task.cancel()
 
 
 async def _add_spec(segment: SegmentWriter, past: BrokerHistory, camera: str, revision: int) -> None:

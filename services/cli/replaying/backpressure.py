@@ -19,8 +19,8 @@ from contracts.identity import partition
 from contracts.runs import Run
 from contracts.streams import CHECKPOINTS
 from services.kit.nats.bus import Bus
-from services.tracker.checkpoint import Checkpoint
 from services.tracker.ordering import OrderState
+from services.tracker.state import Checkpoint
 
 MAX_AHEAD, MAX_AHEAD_IN_ALL = 20_000, 400_000
 """Frames ahead, of a camera and of all cameras: as many as the run's stream has room for."""

@@ -19,7 +19,7 @@ from contracts.spec import CameraSpec, current_key, spec_key
 from contracts.streams import CAMERAS, DETECTIONS, RECORDED, Stream
 from contracts.subjects import detections, parse, recorded
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Reader
+from services.kit.nats.ordered_consumer import OrderedConsumer
 
 AROUND = 60_000_000_000
 """Nanoseconds before and after a period that are searched, too: detections may be late."""
@@ -138,9 +138,9 @@ class BrokerHistory:
             # A live camera's messages are stored in order of capture. A file's times are arbitrary.
             config.deliver_policy = DeliverPolicy.BY_START_SEQUENCE
             config.opt_start_seq = await self._position(kind, camera, begin - AROUND, last.seq)
-        async with Reader(self._bus, stream, config, ahead=2 * BATCH) as reader:
+        async with OrderedConsumer(self._bus, stream, config, ahead=2 * BATCH) as consumer:
             while True:
-                for msg in await reader.batch(BATCH):
+                for msg in await consumer.batch(BATCH):
                     yield msg
                     if msg.metadata.sequence.stream >= (last.seq or 0) and not follow:
                         return

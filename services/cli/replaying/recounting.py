@@ -28,7 +28,7 @@ from services.cli.replaying.ordered_publish import OrderedPublisher
 from services.cli.replaying.planning import moment, revised
 from services.cli.replaying.results import have_ended
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Reader
+from services.kit.nats.ordered_consumer import OrderedConsumer
 from services.tracker.counting.recount import Recount
 
 MARGIN = 300_000_000_000
@@ -242,9 +242,9 @@ async def _messages(bus: Bus, spec: CameraSpec, since: int | None) -> AsyncItera
         config.deliver_policy, config.opt_start_time = DeliverPolicy.BY_START_TIME, start
         if newest.time is not None and newest.time < start:
             return
-    async with Reader(bus, PATHS.name, config, ahead=2 * BATCH) as reader:
+    async with OrderedConsumer(bus, PATHS.name, config, ahead=2 * BATCH) as consumer:
         while True:
-            msgs = await reader.batch(BATCH)
+            msgs = await consumer.batch(BATCH)
             yield msgs
             if msgs[-1].metadata.sequence.stream >= (newest.seq or 0):
                 return

@@ -56,7 +56,7 @@ class OpenVinoDetector:
         Raises:
             ModelUnavailable: there is no such device, the file is no such network, or its output's layout is unknown.
         """
-        self._model, self._sliced = model, closer
+        self.model, self._sliced = model, closer
         core = ov.Core()
         device_name = _device(core, device, weights)
         try:
@@ -66,7 +66,7 @@ class OpenVinoDetector:
                 f"{weights} cannot be read as a network: {_first_line(error)}. Is the file whole?"
             ) from error
         width, height = self._size = _fixed_size(network, weights)
-        self._layout = (
+        self.layout = (
             layout or from_sidecar(weights) or infer(_shapes(network), self._size, _names(network), str(weights))
         )
         config: dict[str, object] = {
@@ -77,7 +77,7 @@ class OpenVinoDetector:
         if threads is not None and device_name == "CPU":
             config["INFERENCE_NUM_THREADS"] = threads
         try:
-            compiled = core.compile_model(_from_bytes(network, self._layout), device_name, config)
+            compiled = core.compile_model(_from_bytes(network, self.layout), device_name, config)
         except RuntimeError as error:
             raise ModelUnavailable(
                 f"{weights} cannot run on the {device_name} here at precision {model.precision}: {_first_line(error)}"
@@ -88,19 +88,9 @@ class OpenVinoDetector:
         self._request.set_input_tensor(ov.Tensor(self._canvas, shared_memory=True))
         self._placement: Placement | None = None
 
-    @property
-    def model(self) -> Model:
-        """The model, as it is named in detections."""
-        return self._model
-
-    @property
-    def layout(self) -> OutputLayout:
-        """The layout of its output."""
-        return self._layout
-
     def scale(self, width: int, height: int) -> float:
         """Vertical pixels of the input per pixel of a frame of this size, where people are small."""
-        scale = Placement.of((width, height), self._size, self._layout.head.fit).height / height
+        scale = Placement.of((width, height), self._size, self.layout.head.fit).height / height
         sliced = self._sliced and scale <= DETAIL and not self._in_parts(width, height)
         return scale / PART if sliced else scale
 
@@ -117,7 +107,7 @@ class OpenVinoDetector:
         return detect_sliced(frame, found, self._place(width, height).height / height, self._infer)
 
     def _in_parts(self, width: int, height: int) -> bool:
-        return self._layout.head.fit is FitMode.STRETCH and is_panorama(width, height)
+        return self.layout.head.fit is FitMode.STRETCH and is_panorama(width, height)
 
     def _infer(self, frame: Image) -> Found:
         height, width = frame.shape[:2]
@@ -125,13 +115,8 @@ class OpenVinoDetector:
         placement.draw(frame, self._canvas[0])
         self._request.infer()
         output: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = self._request.get_output_tensor().data
-        boxes, scores = people(self._layout.head, output, self._size, self._layout.person)
-        boxes = placement.to_frame(boxes)
-        boxes[:, 0::2] = boxes[:, 0::2].clip(0, width)
-        boxes[:, 1::2] = boxes[:, 1::2].clip(0, height)
-        visible = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
-        best_first = visible[np.argsort(-scores[visible], kind="stable")]
-        return Found(boxes[best_first], scores[best_first].clip(0, 1))
+        boxes, scores = people(self.layout.head, output, self._size, self.layout.person)
+        return Found.inside(placement.to_frame(boxes), scores, width, height)
 
     def _place(self, width: int, height: int) -> Placement:
         """The placement of frames of this size; for another size than before, the canvas is made grey."""
@@ -139,7 +124,7 @@ class OpenVinoDetector:
         if current is not None and (current.frame_width, current.frame_height) == (width, height):
             return current
         self._canvas.fill(GREY)
-        self._placement = Placement.of((width, height), self._size, self._layout.head.fit)
+        self._placement = Placement.of((width, height), self._size, self.layout.head.fit)
         return self._placement
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,15 @@ class Found:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    @classmethod
+    def inside(cls, boxes: NDArray[np.float32], scores: NDArray[np.float32], width: int, height: int) -> Self:
+        """Cut boxes to a frame of this size, pixels, and sort them; boxes outside of it are dropped."""
+        boxes[:, 0::2] = boxes[:, 0::2].clip(0, width)
+        boxes[:, 1::2] = boxes[:, 1::2].clip(0, height)
+        visible = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
+        best_first = visible[np.argsort(-scores[visible], kind="stable")]
+        return cls(boxes[best_first], scores[best_first].clip(0, 1))
 
 
 NOBODY = Found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))

@@ -109,12 +109,7 @@ class UltralyticsDetector:
         _check_task(getattr(self._network, "task", None) or self._yolo.task, weights)
         self._options["classes"] = [person_label(self._network.names, str(weights)) if person is None else person]
         self._most = _batch_limit(self._network.format, getattr(self._network, "metadata", {}))
-        self._model = model.model_copy(update={"precision": _computed_in(self._network)})
-
-    @property
-    def model(self) -> Model:
-        """The model, as it is named in detections, with the precision that it computes in."""
-        return self._model
+        self.model = model.model_copy(update={"precision": _computed_in(self._network)})
 
     def detect(self, frame: Image, stream: str = "") -> Found:  # noqa: ARG002 - it keeps no state of streams
         """Find the people in a frame."""
@@ -147,7 +142,7 @@ class UltralyticsDetector:
             [np.ascontiguousarray(frame) for frame in frames], batch=len(frames), **self._options
         )
         return [
-            _found(each.boxes.xyxy.float().cpu().numpy(), each.boxes.conf.float().cpu().numpy(), width, height)
+            Found.inside(each.boxes.xyxy.float().cpu().numpy(), each.boxes.conf.float().cpu().numpy(), width, height)
             for each in results
         ]
 
@@ -265,15 +260,6 @@ def _computed_in(network: object) -> str:
         return "int8"
     half = getattr(network, "fp16", False) or exported.get("half") or exported.get("quantize") == 16
     return "f16" if half else "f32"
-
-
-def _found(boxes: np.ndarray, scores: np.ndarray, width: int, height: int) -> Found:
-    """Boxes inside the frame, best first."""
-    boxes[:, 0::2] = boxes[:, 0::2].clip(0, width)
-    boxes[:, 1::2] = boxes[:, 1::2].clip(0, height)
-    visible = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
-    best_first = visible[np.argsort(-scores[visible], kind="stable")]
-    return Found(boxes[best_first], scores[best_first].clip(0, 1))
 
 
 def _in_a_line(error: Exception) -> str:

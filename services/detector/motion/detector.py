@@ -30,17 +30,13 @@ STREAMS = 64
 class MotionDetector:
     """Finds moving people. Must see each stream's frames in order."""
 
+    model = Model(name="motion")
     stateful = True
 
     def __init__(self, streams: int = STREAMS) -> None:
         """Keep the background of that many streams."""
         self._most = streams
         self._scenes: OrderedDict[str, _Scene] = OrderedDict()
-
-    @property
-    def model(self) -> Model:
-        """Named `motion`, without weights."""
-        return Model(name="motion")
 
     def detect(self, frame: Image, stream: str) -> Found:
         """Find the people in the next frame of a stream."""

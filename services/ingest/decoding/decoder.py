@@ -20,7 +20,7 @@ from services.ingest.decoding.hardware import accelerator
 from services.ingest.decoding.limits import limit_memory
 from services.ingest.decoding.picture import Converter, Deinterlacer
 from services.ingest.decoding.timestamps import TimeBase
-from services.ingest.decoding.track import FASTEST, PacketTimes, Track, are_impossible, choose_track, tracks_of
+from services.ingest.decoding.track import FASTEST, PacketTimes, are_impossible, choose_track, tracks_of
 from services.ingest.source import SourceClosed, SourceRefused
 from services.kit.codec import MAX_PIXELS, Image
 
@@ -55,6 +55,17 @@ class Decoder:
         packets: the times of the first packets, from `track.first_packets`, where the source can be read twice.
         damage_tolerated: unreadable packets in a row that are skipped; at one more, the stream ends.
 
+    Attributes:
+        track: the number of the track that is read, from 1, among the video tracks.
+        tracks: all video tracks of the container, in its order.
+        fps: frames per second that the stream announces, by its times or its coding; 0 where it announces nothing.
+        times_are_broken: True where the stream's times are impossible: by them it is faster than any camera.
+        interlaced: True where an interlaced frame was decoded so far.
+        extent: the part of the video that was read so far.
+        time: of the grabbed frame in the stream, ns; None where the stream gives none.
+        arrival: time of arrival of the grabbed frame, before it was decoded: nanoseconds of `time.monotonic_ns`.
+        packet: position in the source and size of the grabbed frame, bytes; None where unknown.
+
     Raises:
         FFmpegError: it cannot be opened.
         SourceRefused: its pictures are too large, or it has no such track.
@@ -83,22 +94,22 @@ class Decoder:
         self._closed = threading.Event()
         self._frames: deque[VideoFrame] = deque()
         self._frame: VideoFrame | None = None
-        self._time: int | None = None
-        self._arrival = 0
-        self._packet: tuple[int, int] | None = None
-        self._interlaced = False
+        self.time: int | None = None
+        self.arrival = 0
+        self.packet: tuple[int, int] | None = None
+        self.interlaced = False
         self._deinterlacer: Deinterlacer | None = None
         self._converter = Converter()
         self._packets: Iterator[Packet[Stream]] = iter(())
         try:
             self._stream = self._choose(container, packets, track)
-            self._tracks = tracks_of(container)
-            self._track = 1 + container.streams.video.index(self._stream)
-            self._times_are_broken = packets is not None and are_impossible(packets.get(self._stream.index, []))
-            self._rate = _rate(self._stream)
-            self._interval = round(SECOND / self._rate) if self._rate else 0
+            self.tracks = tracks_of(container)
+            self.track = 1 + container.streams.video.index(self._stream)
+            self.times_are_broken = packets is not None and are_impossible(packets.get(self._stream.index, []))
+            self.fps = _rate(self._stream)
+            self._interval = round(SECOND / self.fps) if self.fps else 0
             self._time_base = TimeBase(self._stream.time_base or Fraction(1, SECOND))
-            self._extent = Extent(announced_seconds(container, self._stream))
+            self.extent = Extent(announced_seconds(container, self._stream))
             self._packets = self._demux(container)
             self._refuse_giants()
         except BaseException:
@@ -106,34 +117,14 @@ class Decoder:
             raise
 
     @property
-    def track(self) -> int:
-        """The number of the track that is read, from 1, among the video tracks."""
-        return self._track
-
-    @property
-    def tracks(self) -> list[Track]:
-        """All video tracks of the container, in its order."""
-        return self._tracks
-
-    @property
-    def fps(self) -> float:
-        """Frames per second that the stream announces, by its times or its coding; 0 where it announces nothing."""
-        return self._rate
-
-    @property
-    def times_are_broken(self) -> bool:
-        """Tell whether the stream's times are impossible: by them it is faster than any camera."""
-        return self._times_are_broken
-
-    @property
     def length(self) -> int | None:
         """The approximate number of frames by the container; None where the container does not say."""
         if self._stream.frames > 0:
             return self._stream.frames
         container = self._container
-        if container is None or not container.duration or not self._rate or self.times_are_broken:
+        if container is None or not container.duration or not self.fps or self.times_are_broken:
             return None
-        return round(container.duration / 1_000_000 * self._rate)
+        return round(container.duration / 1_000_000 * self.fps)
 
     @property
     def format(self) -> str:
@@ -146,34 +137,9 @@ class Decoder:
         return bool(self._stream.codec_context.is_hwaccel)
 
     @property
-    def interlaced(self) -> bool:
-        """Tell whether an interlaced frame was decoded so far."""
-        return self._interlaced
-
-    @property
-    def extent(self) -> Extent:
-        """The part of the video that was read so far."""
-        return self._extent
-
-    @property
     def unstamped(self) -> bool:
         """Tell whether the stream is motion JPEG, which has no times."""
         return self.format in ("mpjpeg", "mjpeg")
-
-    @property
-    def time(self) -> int | None:
-        """Time of the grabbed frame in the stream, ns; None where the stream gives none."""
-        return self._time
-
-    @property
-    def arrival(self) -> int:
-        """Time of arrival of the grabbed frame, before it was decoded: nanoseconds of `time.monotonic_ns`."""
-        return self._arrival
-
-    @property
-    def packet(self) -> tuple[int, int] | None:
-        """Position in the source and size of the grabbed frame, bytes; None where unknown."""
-        return self._packet
 
     @property
     def closed(self) -> bool:
@@ -252,7 +218,7 @@ class Decoder:
         deadline = time.monotonic() + self._read_timeout
         while not self._frames:
             packet = self._read()
-            self._arrival = time.monotonic_ns()
+            self.arrival = time.monotonic_ns()
             # The time-out applies, too, to a stream that sends sound alone, or pictures that cannot be decoded.
             if self.closed or time.monotonic() > deadline:
                 return False
@@ -264,21 +230,21 @@ class Decoder:
                 continue
             if packet.stream.index != self._stream.index:
                 continue
-            self._packet = None if packet.pos is None else (packet.pos, packet.size)
+            self.packet = None if packet.pos is None else (packet.pos, packet.size)
             try:
                 for frame in cast("list[VideoFrame]", packet.decode()):
                     self._frames.extend(self._deinterlaced(frame))
             except (FFmpegError, MemoryError):
-                self._extent.damaged += 1
+                self.extent.damaged += 1
                 self._refuse_giants()
         self._take(self._frames.popleft())
         return True
 
     def _take(self, frame: VideoFrame) -> None:
         self._frame = frame
-        self._time = None if frame.pts is None else self._time_base.nanoseconds(frame.pts)
-        self._extent.corrupt += frame.is_corrupt
-        self._extent.add(self._time, self._time_base.nanoseconds(frame.duration) or self._interval)
+        self.time = None if frame.pts is None else self._time_base.nanoseconds(frame.pts)
+        self.extent.corrupt += frame.is_corrupt
+        self.extent.add(self.time, self._time_base.nanoseconds(frame.duration) or self._interval)
 
     def _read(self) -> Packet[Stream] | None:
         """Read the next packet; None at the end."""
@@ -289,7 +255,7 @@ class Decoder:
                 container = self._container
                 if container is None or self.closed:
                     return None
-                self._extent.damaged += 1
+                self.extent.damaged += 1
                 self._packets = self._demux(container)  # the packets behind it may be intact
         return None
 
@@ -308,7 +274,7 @@ class Decoder:
         if self._deinterlacer is None:
             if not frame.interlaced_frame:
                 return [*ready, frame]
-            self._interlaced = True
+            self.interlaced = True
             self._deinterlacer = Deinterlacer(frame)
         return [*ready, *self._deinterlacer.pass_through(frame)]
 

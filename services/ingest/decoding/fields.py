@@ -19,6 +19,8 @@ from av.error import EOFError as NoMore
 from av.filter import Graph
 from numpy.typing import NDArray
 
+from services.ingest.decoding.picture import filter_graph, layout_of
+
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
@@ -69,9 +71,9 @@ def judge(frames: Iterable[VideoFrame]) -> Judgement | None:
     layout: tuple[int, int, str] | None = None
     for frame in frames:
         marked[_mark(frame)] += 1
-        if layout != (frame.width, frame.height, frame.format.name):
-            layout = frame.width, frame.height, frame.format.name
-            detector = _graph(frame, "idet")
+        if layout != layout_of(frame):
+            layout = layout_of(frame)
+            detector = filter_graph(frame, idet=None)
         assert detector is not None
         for analysed in _through(detector, frame):
             if kind := _SHOWN.get(analysed.metadata.get("lavfi.idet.multiple.current_frame", "")):
@@ -89,7 +91,7 @@ def _mark(frame: VideoFrame) -> Fields:
     """The fields by a frame's mark. PyAV does not give their order, but FFmpeg's `separatefields` yields them in it."""
     if not frame.interlaced_frame:
         return Fields.PROGRESSIVE
-    fields = _through(_graph(frame, "separatefields"), frame)
+    fields = _through(filter_graph(frame, separatefields=None), frame)
     lines = _luma(frame)
     first = _luma(fields[0])[: len(lines) // 2, : lines.shape[1]]  # a field holds every second line of the frame
     top, bottom = (np.abs(lines[odd::2][: len(first)].astype(int) - first).sum() for odd in (0, 1))
@@ -100,16 +102,6 @@ def _luma(frame: VideoFrame) -> NDArray[np.uint8]:
     """The first plane of a frame, (height, bytes of a line) uint8."""
     plane = frame.planes[0]
     return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height]
-
-
-def _graph(frame: VideoFrame, name: str) -> Graph:
-    graph = Graph()
-    entry = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
-    step, end = graph.add(name), graph.add("buffersink")
-    entry.link_to(step)
-    step.link_to(end)
-    graph.configure()
-    return graph
 
 
 def _through(graph: Graph, frame: VideoFrame) -> list[VideoFrame]:

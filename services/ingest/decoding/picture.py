@@ -36,13 +36,13 @@ class Deinterlacer:
 
     def __init__(self, frame: VideoFrame) -> None:
         """Prepare for frames of this one's size and format."""
-        self._layout = _layout(frame)
+        self._layout = layout_of(frame)
         self._time_base = frame.time_base
-        self._graph = _graph(frame, bwdif="mode=send_frame:deint=interlaced")
+        self._graph = filter_graph(frame, bwdif="mode=send_frame:deint=interlaced")
 
     def suits(self, frame: VideoFrame) -> bool:
         """Tell whether a frame has the size and format that the filter was made for."""
-        return _layout(frame) == self._layout
+        return layout_of(frame) == self._layout
 
     def pass_through(self, frame: VideoFrame | None) -> list[VideoFrame]:
         """Put a frame in, and return the frames that are ready. None ends the stream, and returns the delayed ones."""
@@ -76,9 +76,9 @@ class Converter:
         Raises:
             FFmpegError: it cannot be converted.
         """
-        layout = _layout(frame)
+        layout = layout_of(frame)
         if self._graph is None or self._layout != layout:
-            self._graph = _graph(frame, scale="flags=bilinear", format=f"pix_fmts={_FORMAT}")
+            self._graph = filter_graph(frame, scale="flags=bilinear", format=f"pix_fmts={_FORMAT}")
             self._layout = layout
         self._graph.push(frame)
         converted = cast("VideoFrame", self._graph.pull())
@@ -91,12 +91,12 @@ class Converter:
         return cast("Image", np.ascontiguousarray(np.rot90(image, turns)) if turns else image)
 
 
-def _graph(frame: VideoFrame, **filters: str) -> Graph:
+def filter_graph(frame: VideoFrame, **filters: str | None) -> Graph:
     """Chain filters for frames of this one's size and format. One thread: the detector needs the other cores.
 
     Args:
         frame: an example.
-        filters: settings of each filter, by its name, in order.
+        filters: settings of each filter, by its name, in order; None for its defaults.
     """
     graph = Graph()
     graph.threads = 1
@@ -116,7 +116,7 @@ def _view(frame: VideoFrame) -> Image:
     return np.ndarray(shape, np.uint8, buffer=memoryview(plane), strides=(plane.line_size, 3, 1))
 
 
-def _layout(frame: VideoFrame) -> tuple[int, int, str]:
+def layout_of(frame: VideoFrame) -> tuple[int, int, str]:
     """Width and height in pixels, and pixel format."""
     return frame.width, frame.height, frame.format.name
 

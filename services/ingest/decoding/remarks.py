@@ -8,6 +8,12 @@ from services.ingest.decoding.hardware import Hardware, chosen
 INTERLACED = "it is interlaced, and was deinterlaced"
 
 
+def remarks_on(decoder: Decoder) -> list[str]:
+    """All remarks on a stream, as far as it was read."""
+    remarks = (choice(decoder), slow_decoding(decoder), INTERLACED if decoder.interlaced else None)
+    return [remark for remark in remarks if remark]
+
+
 def slow_decoding(decoder: Decoder) -> str | None:
     """Remark that the hardware which the operator chose cannot decode this stream; None where it can."""
     hardware = chosen()

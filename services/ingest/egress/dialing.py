@@ -8,63 +8,52 @@ from ipaddress import IPv6Address
 
 from services.ingest.egress.policy import Egress
 from services.ingest.egress.resolving import UnknownHost, resolve
-from services.ingest.source import SourceError, SourceLost, SourceRefused
+from services.ingest.egress.tls import encrypt
+from services.ingest.source import SourceLost, SourceRefused
 from services.kit.network.ip_addresses import IPAddress
 
 MOST_ADDRESSES = 4
 """Most addresses of a name that are tried."""
 
 
-class Unreachable(Exception):
-    """No connection was made. The text holds `{name}` in place of the source's name.
-
-    Attributes:
-        lost: true where trying again may help.
-    """
-
-    def __init__(self, text: str, *, lost: bool = True) -> None:
-        super().__init__(text)
-        self.lost = lost
-
-    def for_source(self, name: str) -> SourceError:
-        """The error to raise for the source of this name."""
-        return (SourceLost if self.lost else SourceRefused)(str(self).replace("{name}", name))
-
-
-def dial(host: str, port: int, egress: Egress, *, timeout: float) -> socket.socket:
+def dial(name: str, host: str, port: int, egress: Egress, *, secure: bool, timeout: float) -> socket.socket:
     """Connect to a camera.
 
     Where a name has allowed and forbidden addresses, only the allowed ones are tried. A forbidden address is refused
     before any packet is sent, and with the same message whether a service listens there or not.
 
     Args:
+        name: of the source, for display.
         host: a name or an address in any notation, without brackets.
         port: of TCP.
         egress: the rule for connections.
-        timeout: seconds for resolving and connecting.
+        secure: true for TLS.
+        timeout: seconds for resolving and connecting, and once more for TLS.
 
     Raises:
-        Unreachable: the address is forbidden, unknown, refuses, or does not answer.
+        SourceRefused: the address is forbidden.
+        SourceLost: it is unknown, refuses, or does not answer.
     """
     deadline = time.monotonic() + timeout
     try:
         addresses = resolve(host, timeout)
     except UnknownHost:
-        raise Unreachable("no machine named {name} is known") from None
+        raise SourceLost(f"no machine named {name} is known") from None
     allowed = [address for address in addresses if egress.allows(address, port)]
     if not allowed:
-        raise Unreachable(
-            "{name}: a camera may not be there. That address belongs to the machine or the network that Metrica itself "
-            "runs on, or METRICA_SOURCE_NETWORKS leaves it out",
-            lost=False,
+        raise SourceRefused(
+            f"{name}: a camera may not be there. That address belongs to the machine or the network that Metrica "
+            "itself runs on, or METRICA_SOURCE_NETWORKS leaves it out"
         )
     failure: OSError = TimeoutError()
     for address in allowed[:MOST_ADDRESSES]:
         try:
-            return _connect(address, port, deadline - time.monotonic())
+            connection = _connect(address, port, deadline - time.monotonic())
         except OSError as error:
             failure = error
-    raise Unreachable(_explain(failure, timeout)) from failure
+        else:
+            return _encrypted(name, connection, host, timeout) if secure else connection
+    raise SourceLost(_explain(name, failure, timeout)) from failure
 
 
 def _connect(address: IPAddress, port: int, timeout: float) -> socket.socket:
@@ -81,11 +70,18 @@ def _connect(address: IPAddress, port: int, timeout: float) -> socket.socket:
     return connection
 
 
-def _explain(error: OSError, timeout: float) -> str:
+def _encrypted(name: str, connection: socket.socket, host: str, timeout: float) -> socket.socket:
+    try:
+        return encrypt(connection, host, timeout=timeout)
+    except OSError as error:
+        raise SourceLost(f"{name} does not answer in TLS") from error
+
+
+def _explain(name: str, error: OSError, timeout: float) -> str:
     match error:
         case ConnectionRefusedError():
-            return "connection refused at {name}: is the camera on, and its port right?"
+            return f"connection refused at {name}: is the camera on, and its port right?"
         case TimeoutError():
-            return f"{{name}} did not answer within {timeout:.2g} s"
+            return f"{name} did not answer within {timeout:.2g} s"
         case _:
-            return f"{{name}} cannot be reached ({error.strerror})"
+            return f"{name} cannot be reached ({error.strerror})"

@@ -17,9 +17,9 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from services.ingest.egress.authentication import Login, answer
 from services.ingest.egress.connections import Connections, Exhausted
-from services.ingest.egress.dialing import Unreachable, dial
+from services.ingest.egress.dialing import dial
 from services.ingest.egress.policy import Egress
-from services.ingest.egress.tls import decrypted, encrypt
+from services.ingest.egress.tls import decrypted
 from services.ingest.source import SourceError, SourceLost, SourceRefused
 
 MOST_MOVES = 5
@@ -140,15 +140,8 @@ class Fetcher(Connections):
             raise SourceLost(f"{self.name} leads from address to address, and to no picture")
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         left = min(self._timeout, self._deadline - time.monotonic())
-        try:
-            connection = dial(host, port, self._egress, timeout=max(0.0, left))
-        except Unreachable as error:
-            raise error.for_source(self.name) from error
-        if parts.scheme == "https":
-            try:
-                connection = encrypt(connection, host, timeout=left)
-            except OSError as error:
-                raise SourceLost(f"{self.name} does not answer in TLS") from error
+        secure = parts.scheme == "https"
+        connection = dial(self.name, host, port, self._egress, secure=secure, timeout=max(0.0, left))
         try:
             self.keep(connection)
             exchange = http.client.HTTPConnection(host, port)

@@ -13,7 +13,7 @@ from av.error import FFmpegError
 
 from services.ingest.decoding.decoder import Decoder
 from services.ingest.decoding.limits import DEVICE_OPTIONS
-from services.ingest.decoding.remarks import INTERLACED, slow_decoding
+from services.ingest.decoding.remarks import remarks_on
 from services.ingest.source import OPEN_TIMEOUT, READ_TIMEOUT, SourceLost
 from services.ingest.sources.live_camera import LiveCamera
 from services.kit.codec import Image
@@ -31,15 +31,10 @@ class Device:
     """
 
     def __init__(self, stream: Decoder, path: Path, read_timeout: float) -> None:
-        self._stream, self._read_timeout = stream, read_timeout
+        self._stream, self._read_timeout, self.fps = stream, read_timeout, stream.fps
         self._descriptors = select.poll()
         for descriptor in _descriptors_of(path):
             self._descriptors.register(descriptor, select.POLLIN)
-
-    @property
-    def fps(self) -> float:
-        """Frames per second that the device announces; 0 where it announces nothing."""
-        return self._stream.fps
 
     def stop_if_closed(self) -> None:
         """Raise SourceClosed where `close` was called."""
@@ -67,8 +62,7 @@ class Device:
     @property
     def remarks(self) -> list[str]:
         """Remarks on unusual properties of the stream."""
-        remarks = (INTERLACED if self._stream.interlaced else None, slow_decoding(self._stream))
-        return [remark for remark in remarks if remark]
+        return remarks_on(self._stream)
 
     def retrieve(self) -> Image | None:
         """Convert the picture of the grabbed frame; None where that fails."""

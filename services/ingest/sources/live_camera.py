@@ -67,6 +67,10 @@ class LiveCamera:
         stream: freshly opened; its first frame is read and thrown away.
         read_timeout: seconds for a frame.
 
+    Attributes:
+        name: the camera's host, or its number on this machine.
+        size: width and height of the first frame, pixels.
+
     Raises:
         SourceLost: no frame came in time.
         SourceRefused: its pictures cannot be converted.
@@ -76,7 +80,7 @@ class LiveCamera:
     length = None
 
     def __init__(self, name: str, stream: FrameStream, read_timeout: float) -> None:
-        self._name = name
+        self.name = name
         self._stream = stream
         self._read_timeout = read_timeout
         if not stream.grab():
@@ -86,20 +90,10 @@ class LiveCamera:
         if image is None:
             stream.close()
             raise SourceRefused(f"{name} sends pictures in a form that cannot be unpacked: set it to H.264 or MJPEG")
-        self._size = (image.shape[1], image.shape[0])
+        self.size = (image.shape[1], image.shape[0])
         # The first frame is as old as the opening took: it is not published.
         self._last_arrival = time.monotonic_ns()
         self._first_arrival: int | None = None
-
-    @property
-    def name(self) -> str:
-        """The camera's host, or its number on this machine."""
-        return self._name
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the first frame, pixels."""
-        return self._size
 
     @property
     def fps(self) -> float | None:
@@ -138,12 +132,12 @@ class LiveCamera:
         image = self._stream.retrieve()
         if image is None:
             self._stream.stop_if_closed()
-            raise SourceLost(f"{self._name} sent a picture that cannot be unpacked")
+            raise SourceLost(f"{self.name} sent a picture that cannot be unpacked")
         return image
 
     def content_sha256(self) -> str:
         """Raise SourceRefused: a camera's content is not known beforehand."""
-        raise SourceRefused(f"{self._name} is live: it cannot be read twice")
+        raise SourceRefused(f"{self.name} is live: it cannot be read twice")
 
     def close(self) -> None:
         """Hang up."""
@@ -152,5 +146,5 @@ class LiveCamera:
     def _broken(self, waited: float) -> SourceLost:
         # FFmpeg gives up a little early or late, by its own clock.
         if waited >= self._read_timeout * 0.9:
-            return SourceLost(f"{self._name} sent no picture for {waited:.0f} s")
-        return SourceLost(f"{self._name} ended the stream")
+            return SourceLost(f"{self.name} sent no picture for {waited:.0f} s")
+        return SourceLost(f"{self.name} ended the stream")

@@ -13,15 +13,14 @@ from contracts.address import host_only
 from services.ingest.decimator import SECOND
 from services.ingest.decoding.decoder import Decoder, IoOpen
 from services.ingest.decoding.limits import HTTP_OPTIONS, RTSP_OPTIONS, RTSP_OVER_UDP_OPTIONS
-from services.ingest.decoding.remarks import INTERLACED, choice, slow_decoding
+from services.ingest.decoding.remarks import remarks_on
 from services.ingest.decoding.timestamps import Timestamps
 from services.ingest.egress import Egress
 from services.ingest.egress.authentication import Login
 from services.ingest.egress.connections import Connections
-from services.ingest.egress.dialing import Unreachable, dial
+from services.ingest.egress.dialing import dial
 from services.ingest.egress.http import Fetcher, Resource
 from services.ingest.egress.rtsp import RtspRelay
-from services.ingest.egress.tls import encrypt
 from services.ingest.source import SourceLost, SourceRefused
 from services.ingest.sources.connection_error import opening_error
 from services.ingest.sources.dating import Dating
@@ -45,19 +44,6 @@ _WHOLE = 0.9
 """Part of a frame's bytes by which the next frame counts as arrived: frames of one stream have about the same size."""
 
 
-class _Deadline:
-    """The moment until which a stream must be open. `seconds` is the whole time that it had, for error messages."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._at = time.monotonic() + seconds
-
-    @property
-    def left(self) -> float:
-        """Seconds until then; 0 afterwards."""
-        return max(0.0, self._at - time.monotonic())
-
-
 class NetworkCamera:
     """A network camera as a frame stream: the decoder, and the connections that it reads from.
 
@@ -76,18 +62,13 @@ class NetworkCamera:
     ) -> None:
         self._stream, self._connections, self._read_timeout = stream, connections, read_timeout
         self._resource = resource
+        self.fps, self.arrival = stream.fps, 0
         interval = round(SECOND / (stream.fps or _ASSUMED_FPS))
         self._times = Timestamps(interval, ignored=stream.unstamped, jumps_are_faults=True)
         in_bursts = resource is not None and (stream.format == "hls" or resource.ends) and not stream.unstamped
         self._playout = Playout(interval) if in_bursts else None
         self._dating = Dating()
-        self._arrival = 0
         self._closed = threading.Event()
-
-    @property
-    def fps(self) -> float:
-        """Frames per second that the stream announces; 0 where it announces nothing."""
-        return self._stream.fps
 
     def stop_if_closed(self) -> None:
         """Raise SourceClosed where `close` was called."""
@@ -113,23 +94,15 @@ class NetworkCamera:
         stamp = self._times.next(self._stream.time)
         if self._playout is not None:
             now = time.monotonic_ns()
-            self._arrival, due = self._playout.schedule(stamp, now)
+            self.arrival, due = self._playout.schedule(stamp, now)
             return not self._closed.wait((due - now) / SECOND)
-        self._arrival = self._dating.date(None if self._stream.unstamped else stamp, self._stream.arrival)
+        self.arrival = self._dating.date(None if self._stream.unstamped else stamp, self._stream.arrival)
         return True
-
-    @property
-    def arrival(self) -> int:
-        """Date of the grabbed frame: nanoseconds of `time.monotonic_ns`."""
-        return self._arrival
 
     @property
     def remarks(self) -> list[str]:
         """Remarks on unusual properties of the stream, as far as it was read."""
-        repairs = self._times.repairs
-        remarks = [remark for remark in (choice(self._stream), slow_decoding(self._stream)) if remark]
-        if self._stream.interlaced:
-            remarks.append(INTERLACED)
+        repairs, remarks = self._times.repairs, remarks_on(self._stream)
         if repairs.jumps:
             remarks.append(f"its clock was set while it was read, {repairs.jumps}×: times go on at the frame rate")
         return remarks
@@ -176,57 +149,84 @@ def open_stream(
         SourceLost: the camera does not answer, or sends nothing.
     """
     camera = Location.parse(address, host_only(address))
-    deadline = _Deadline(open_timeout)
-    opened = _open_http if camera.scheme in ("http", "https") else _open_rtsp
-    stream = opened(camera, egress, deadline, read_timeout, track)
+    opening = _Opening(egress, open_timeout, read_timeout, track)
+    stream = opening.http(camera) if camera.scheme in ("http", "https") else opening.rtsp(camera)
     with _closed_on_failure(stream):
         return LiveCamera(camera.name, stream, read_timeout)
 
 
-def _open_http(
-    camera: Location, egress: Egress, deadline: _Deadline, read_timeout: float, track: int | None
-) -> NetworkCamera:
-    fetcher = Fetcher(
-        camera.name,
-        egress,
-        login=Login.parse(camera.login.removesuffix("@")),
-        host=camera.host,
-        secure=camera.scheme == "https",
-        timeout=deadline.left,
-    )
-    with _closed_on_failure(fetcher):
-        resource = fetcher.open(camera.at(camera.scheme, camera.host, camera.port, login=""))
-        stream = _read(
-            camera,
-            fetcher,
-            resource,
-            HTTP_OPTIONS,
-            deadline,
-            read_timeout,
-            track,
-            _FORMATS.get(resource.content_type),
-            fetcher.io_open,
+class _Opening:
+    """The opening of one stream, whose steps share the time until it must be open; arguments as of `open_stream`."""
+
+    def __init__(self, egress: Egress, open_timeout: float, read_timeout: float, track: int | None) -> None:
+        self._egress, self._seconds, self._read_timeout, self._track = egress, open_timeout, read_timeout, track
+        self._deadline = time.monotonic() + open_timeout
+
+    def http(self, camera: Location) -> NetworkCamera:
+        fetcher = Fetcher(
+            camera.name,
+            self._egress,
+            login=Login.parse(camera.login.removesuffix("@")),
+            host=camera.host,
+            secure=camera.scheme == "https",
+            timeout=self._left,
         )
-        return NetworkCamera(stream, fetcher, read_timeout, resource)
+        with _closed_on_failure(fetcher):
+            resource = fetcher.open(camera.at(camera.scheme, camera.host, camera.port, login=""))
+            container_format = _FORMATS.get(resource.content_type)
+            stream = self._decoder(camera, fetcher, resource, HTTP_OPTIONS, container_format, fetcher.io_open)
+            return NetworkCamera(stream, fetcher, self._read_timeout, resource)
 
+    def rtsp(self, camera: Location) -> NetworkCamera:
+        for _ in range(1 + MOST_MOVES):
+            udp, timeout = camera.scheme == "rtspu", self._left
+            secure = camera.scheme == "rtsps"
+            connection = dial(camera.name, camera.host, camera.port, self._egress, secure=secure, timeout=timeout)
+            relay = RtspRelay(camera.name, connection, timeout=timeout, udp=self._egress if udp else None)
+            try:
+                # FFmpeg speaks plain RTSP to the relay; TLS, if any, is between the relay and the camera.
+                with _closed_on_failure(relay):
+                    url = camera.at("rtsp", "127.0.0.1", relay.port, login=camera.login)
+                    stream = self._decoder(camera, relay, url, RTSP_OVER_UDP_OPTIONS if udp else RTSP_OPTIONS)
+                    return NetworkCamera(stream, relay, self._read_timeout)
+            except (SourceLost, SourceRefused):
+                if relay.moved is None:
+                    raise
+                camera = camera.moved(relay.moved)
+        raise SourceLost(f"{camera.name}: the camera redirects again and again")
 
-def _open_rtsp(
-    camera: Location, egress: Egress, deadline: _Deadline, read_timeout: float, track: int | None
-) -> NetworkCamera:
-    for _ in range(1 + MOST_MOVES):
-        relay = _call(camera, egress, deadline.left)
+    @property
+    def _left(self) -> float:
+        return max(0.0, self._deadline - time.monotonic())
+
+    def _decoder(
+        self,
+        camera: Location,
+        connections: Connections,
+        source: str | Resource,
+        options: dict[str, str],
+        container_format: str | None = None,
+        io_open: IoOpen | None = None,
+    ) -> Decoder:
         try:
-            # FFmpeg speaks plain RTSP to the relay; TLS, if any, is between the relay and the camera.
-            with _closed_on_failure(relay):
-                url = camera.at("rtsp", "127.0.0.1", relay.port, login=camera.login)
-                options = RTSP_OVER_UDP_OPTIONS if camera.scheme == "rtspu" else RTSP_OPTIONS
-                stream = _read(camera, relay, url, options, deadline, read_timeout, track)
-                return NetworkCamera(stream, relay, read_timeout)
-        except (SourceLost, SourceRefused):
-            if relay.moved is None:
-                raise
-            camera = camera.moved(relay.moved)
-    raise SourceLost(f"{camera.name}: the camera redirects again and again")
+            return Decoder(
+                camera.name,
+                source,
+                options,
+                timeout=(max(0.1, self._left), self._read_timeout),
+                container_format=container_format,
+                io_open=io_open,
+                track=self._track,
+            )
+        except FFmpegError:
+            # The relay and FFmpeg give up a little early or late, each by its own clock.
+            if connections.failure is None and self._left <= self._seconds * 0.1:
+                within = f"within {self._seconds:g} s"
+                if connections.status is None:
+                    raise SourceLost(f"{camera.name} did not answer {within}") from None
+                if unanswered := connections.unanswered:
+                    raise SourceLost(f"{camera.name} answers, but not to {unanswered}: nothing came {within}") from None
+            raise opening_error(camera.name, connections, logged_in=bool(camera.login)) from None
 
 
 @contextmanager
@@ -236,51 +236,3 @@ def _closed_on_failure(connections: Connections | NetworkCamera) -> Iterator[Non
     except BaseException:
         connections.close()
         raise
-
-
-def _call(camera: Location, egress: Egress, timeout: float) -> RtspRelay:
-    try:
-        connection = dial(camera.host, camera.port, egress, timeout=timeout)
-    except Unreachable as error:
-        raise error.for_source(camera.name) from error
-    if camera.scheme == "rtsps":
-        try:
-            connection = encrypt(connection, camera.host, timeout=timeout)
-        except OSError as error:
-            connection.close()
-            raise SourceLost(f"{camera.name} does not answer in TLS") from error
-    return RtspRelay(camera.name, connection, timeout=timeout, udp=egress if camera.scheme == "rtspu" else None)
-
-
-def _read(
-    camera: Location,
-    connections: Connections,
-    source: str | Resource,
-    options: dict[str, str],
-    deadline: _Deadline,
-    read_timeout: float,
-    track: int | None,
-    container_format: str | None = None,
-    io_open: IoOpen | None = None,
-) -> Decoder:
-    try:
-        return Decoder(
-            camera.name,
-            source,
-            options,
-            timeout=(max(0.1, deadline.left), read_timeout),
-            container_format=container_format,
-            io_open=io_open,
-            track=track,
-        )
-    except FFmpegError:
-        # The relay and FFmpeg give up a little early or late, each by its own clock.
-        if connections.failure is None and deadline.left <= deadline.seconds * 0.1:
-            if connections.status is None:
-                raise SourceLost(f"{camera.name} did not answer within {deadline.seconds:g} s") from None
-            if connections.unanswered:
-                raise SourceLost(
-                    f"{camera.name} answers, but not to {connections.unanswered}: "
-                    f"nothing came within {deadline.seconds:g} s"
-                ) from None
-        raise opening_error(camera.name, connections, logged_in=bool(camera.login)) from None

@@ -84,35 +84,25 @@ class SimulatedDoor:
     Args:
         parameters: of the simulation.
         clock: monotonic nanoseconds, by which frames come at real pace.
+
+    Attributes:
+        name: the canonical address.
+        policy: a file's at `pace=max`, a camera's in real time.
+        size: width and height, pixels.
+        fps: frames per second.
+        notes: always empty.
     """
 
     def __init__(self, parameters: DoorParameters, clock: Callable[[], int] = time.monotonic_ns) -> None:
         self._parameters = parameters
         self._clock = clock
+        self.name, self.size, self.fps = parameters.address, (parameters.width, parameters.height), parameters.fps
+        self.policy = Policy.EVERY if parameters.pace is SimulationPace.MAX else Policy.LATEST
+        self.notes: list[Note] = []
         self._closed = threading.Event()
         self._people = _PresentPeople(self._script())
         self._index = -1
         self._started: int | None = None
-
-    @property
-    def name(self) -> str:
-        """The canonical address."""
-        return self._parameters.address
-
-    @property
-    def policy(self) -> Policy:
-        """A file's policy at `pace=max`, a camera's in real time."""
-        return Policy.EVERY if self._parameters.pace is SimulationPace.MAX else Policy.LATEST
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height, pixels."""
-        return self._parameters.width, self._parameters.height
-
-    @property
-    def fps(self) -> float:
-        """Frames per second."""
-        return self._parameters.fps
 
     @cached_property
     def length(self) -> int | None:
@@ -148,11 +138,6 @@ class SimulatedDoor:
                 break
             crossings += walk.crossings()
         return sorted((c for c in crossings if until_ns is None or c.at_ns <= until_ns), key=lambda c: c.at_ns)
-
-    @property
-    def notes(self) -> list[Note]:
-        """Always empty."""
-        return []
 
     def grab(self) -> int | None:
         """Go to the next frame. At real pace, wait for its time, and skip the frames whose time has passed."""

@@ -39,6 +39,12 @@ class VideoFile:
         track: the number of the track that was asked for, if any.
         rate: frames per second, in place of the file's times.
 
+    Attributes:
+        name: the file's.
+        size: width and height of the first frame, pixels.
+        fps: frames per second: the rate given at opening, or as the file says; None where neither is known.
+        length: the number of frames, as the file says; None where it does not say.
+
     Raises:
         SourceRefused: it holds no frame that can be read and converted.
     """
@@ -53,12 +59,12 @@ class VideoFile:
         track: int | None = None,
         rate: float | None = None,
     ) -> None:
-        self._path, self._name = path, host_only(str(path))
+        self._path, self.name = path, host_only(str(path))
         self._decoder, self._asked_track, self._rate = decoder, track, rate
-        self._fps = rate or decoder.fps or None
-        self._length, self._format = decoder.length, decoder.format
+        self.fps = rate or decoder.fps or None
+        self.length, self._format = decoder.length, decoder.format
         self._timestamps = Timestamps(
-            round(SECOND / (self._fps or _FALLBACK_FPS)),
+            round(SECOND / (self.fps or _FALLBACK_FPS)),
             ignored=rate is not None or decoder.times_are_broken,
             jumps_are_faults=self._format in _CLOCKED,
         )
@@ -67,40 +73,20 @@ class VideoFile:
         if not decoder.grab():
             decoder.close()
             raise SourceRefused(
-                f"{self._name} holds no frame that can be read: it is empty, cut off, damaged or encrypted; copy it "
+                f"{self.name} holds no frame that can be read: it is empty, cut off, damaged or encrypted; copy it "
                 "again from where it comes"
             )
         image = decoder.retrieve()
         if image is None:
             decoder.close()
-            raise SourceRefused(f"{self._name}: its frames cannot be unpacked into 8-bit pictures")
-        self._size = (image.shape[1], image.shape[0])
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self._name
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the first frame, pixels."""
-        return self._size
-
-    @property
-    def fps(self) -> float | None:
-        """Frames per second: the rate given at opening, or as the file says; None where neither is known."""
-        return self._fps
-
-    @property
-    def length(self) -> int | None:
-        """The number of frames, as the file says; None where it does not say."""
-        return self._length
+            raise SourceRefused(f"{self.name}: its frames cannot be unpacked into 8-bit pictures")
+        self.size = (image.shape[1], image.shape[0])
 
     @property
     def notes(self) -> list[Note]:
         """Remarks on unusual properties of the file; complete once it was read to its end."""
         decoder, repairs = self._decoder, self._timestamps.repairs
-        rate = f"{self._fps or _FALLBACK_FPS:g} frames a second are taken"
+        rate = f"{self.fps or _FALLBACK_FPS:g} frames a second are taken"
         notes = []
         if chosen := choice(decoder):
             notes.append(Note(chosen, "--track"))
@@ -140,9 +126,9 @@ class VideoFile:
             SourceLost: it cannot be opened any more.
         """
         try:
-            return facts_of(self._path, self._decoder.track, self._fps or 0.0, begin=begin)
+            return facts_of(self._path, self._decoder.track, self.fps or 0.0, begin=begin)
         except FFmpegError as error:
-            raise SourceLost(f"{self._name} cannot be opened any more") from error
+            raise SourceLost(f"{self.name} cannot be opened any more") from error
 
     def grab(self) -> int | None:
         """Go to the next frame. Returns its time, ns; None at the end."""
@@ -160,7 +146,7 @@ class VideoFile:
         image = self._decoder.retrieve()
         if image is None:
             self._decoder.stop_if_closed()
-            raise SourceLost(f"{self._name}: the frame at {(self._last_pts or 0) / SECOND:.2f} s cannot be unpacked")
+            raise SourceLost(f"{self.name}: the frame at {(self._last_pts or 0) / SECOND:.2f} s cannot be unpacked")
         return image
 
     def content_sha256(self) -> str:
@@ -176,7 +162,7 @@ class VideoFile:
             with self._path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            raise SourceRefused(f"{self._name} cannot be read: {error.strerror}") from error
+            raise SourceRefused(f"{self.name} cannot be read: {error.strerror}") from error
 
     def close(self) -> None:
         """Close the file."""

@@ -273,6 +273,23 @@ class SessionCount(SQLModel, table=True):
     """Time of its newest crossing: a session is removed with the last of its crossings."""
 
 
+class CoverageRow(SQLModel, table=True):
+    """An interval in which a line was counted without a gap; `until` grows while it lasts. See `contracts.events`."""
+
+    __tablename__ = "coverage"
+    __table_args__ = (
+        PrimaryKeyConstraint("run", "store", "camera", "line", "start"),
+        Index("coverage_by_time", "run", "store", "until"),
+    )
+
+    run: str = Field(primary_key=True)
+    store: str = Field(primary_key=True)
+    camera: str = Field(primary_key=True)
+    line: str = Field(primary_key=True)
+    start: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))
+    until: datetime = Field(sa_type=DateTime(timezone=True))
+
+
 class RunSession(SQLModel, table=True):
     """A session that ended, stored once all its crossings are in. Tests and the command line wait for this row.
 

@@ -15,8 +15,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from nats.errors import Error as NatsError
@@ -42,6 +43,22 @@ log = logger()
 Work = Callable[[str, Lease], Coroutine[Any, Any, None]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An item that this replica works on."""
+
+    lease: Lease
+    task: asyncio.Task[None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A lease as it was seen last: its holder, and the monotonic time in seconds."""
+
+    holder: str
+    at: float
+
+
 class Assignment:
     """The items of one replica.
 
@@ -58,15 +75,15 @@ class Assignment:
     def __init__(self, bus: Bus, group: str, token: str, work: Work, bucket: Bucket = LEASES) -> None:
         self._bus, self._group, self._token, self._work, self._bucket = bus, group, token, work, bucket
         self._items: frozenset[str] = frozenset()
-        self._tasks: dict[str, tuple[Lease, asyncio.Task[None]]] = {}
-        self._replicas: dict[str, float] = {}
-        self._holders: dict[str, tuple[str, float]] = {}
+        self._held: dict[str, _Held] = {}
+        self._replicas: dict[str, _Seen] = {}
+        self._holders: dict[str, _Seen] = {}
         self._changed = asyncio.Event()
 
     @property
     def held(self) -> frozenset[str]:
         """The items that this replica works on now."""
-        return frozenset(self._tasks)
+        return frozenset(self._held)
 
     def set_items(self, items: Collection[str]) -> None:
         """Set the items of the whole group. Work on items that are no longer among them ends."""
@@ -83,7 +100,7 @@ class Assignment:
             finally:
                 watching.cancel()
                 await presence.give_back()  # first, so that the others know their new quota at once
-                await asyncio.gather(*(self._leave(item) for item in list(self._tasks)))
+                await asyncio.gather(*(self._leave(item) for item in list(self._held)))
 
     async def _keep(self, presence: Lease) -> None:
         while True:
@@ -98,21 +115,13 @@ class Assignment:
         """Keep track of the replicas that are present and of the items' holders."""
         replica_prefix, item_prefix = f"{self._group}.replica.", f"{self._group}.piece."
         async for entry in watch(self._bus, self._bucket, f"{self._group}.>"):
-            now = time.monotonic()
-            if entry.key.startswith(replica_prefix):
-                name = entry.key.removeprefix(replica_prefix)
-                changed = entry.value is not None and name not in self._replicas
-                if entry.value is None:
-                    changed = self._replicas.pop(name, None) is not None
-                else:
-                    self._replicas[name] = now
-            else:
-                name = entry.key.removeprefix(item_prefix)
-                before, _ = self._holders.pop(name, ("", now))
-                if entry.value is not None:
-                    self._holders[name] = (entry.value.decode(), now)
-                changed = entry.value is None or entry.value.decode() != before
-            if changed:
+            is_replica = entry.key.startswith(replica_prefix)
+            seen = self._replicas if is_replica else self._holders
+            name = entry.key.removeprefix(replica_prefix if is_replica else item_prefix)
+            before, now = seen.pop(name, None), None
+            if entry.value is not None:
+                now = seen[name] = _Seen(entry.value.decode(), time.monotonic())
+            if (before and before.holder) != (now and now.holder):
                 self._changed.set()
 
     async def _renew_presence(self, presence: Lease) -> None:
@@ -122,7 +131,7 @@ class Assignment:
             log.warning("a replica cannot say that it is there", group=self._group, reason=repr(error))
 
     async def _renew(self) -> None:
-        await asyncio.gather(*(self._renew_item(item, lease) for item, (lease, _) in list(self._tasks.items())))
+        await asyncio.gather(*(self._renew_item(item, held.lease) for item, held in list(self._held.items())))
 
     async def _renew_item(self, item: str, lease: Lease) -> None:
         try:
@@ -134,30 +143,33 @@ class Assignment:
 
     async def _balance(self) -> None:
         """Leave items that are removed, done or above the quota; take free ones."""
-        for item, (_, task) in list(self._tasks.items()):
-            if task.done() or item not in self._items:
+        for item, held in list(self._held.items()):
+            if held.task.done() or item not in self._items:
                 await self._leave(item)
         quota = self._quota()
-        surplus = sorted(self._tasks)[quota:]
+        surplus = sorted(self._held)[quota:]
         await asyncio.gather(*(self._leave(item) for item in surplus))
-        free = sorted(self._items - self._tasks.keys() - self._held_by_others().keys())
-        await asyncio.gather(*(self._take(item) for item in free[: quota - len(self._tasks)]))
-        HELD.labels(self._group).set(len(self._tasks))
+        free = sorted(self._items - self._held.keys() - self._held_by_others().keys())
+        await asyncio.gather(*(self._take(item) for item in free[: quota - len(self._held)]))
+        HELD.labels(self._group).set(len(self._held))
 
     def _quota(self) -> int:
         """The number of items that this replica should hold."""
-        alive = time.monotonic() - self._bucket.ttl
-        names = {self._token, *(name for name, seen in self._replicas.items() if seen > alive)}
+        names = {self._token, *self._present(self._replicas)}
         each, remainder = divmod(len(self._items), len(names))
-        held = Counter(token for item, token in self._held_by_others().items() if item in self._items)
-        held[self._token] = len(self._tasks)
-        most_first = sorted(names, key=lambda name: (-min(held[name], each + 1), name))
+        counts = Counter(token for item, token in self._held_by_others().items() if item in self._items)
+        counts[self._token] = len(self._held)
+        most_first = sorted(names, key=lambda name: (-min(counts[name], each + 1), name))
         return each + (most_first.index(self._token) < remainder)
 
     def _held_by_others(self) -> dict[str, str]:
         """The items that other replicas hold, with the replica's name, as far as this one has seen."""
+        return {item: token for item, token in self._present(self._holders).items() if token != self._token}
+
+    def _present(self, seen: Mapping[str, _Seen]) -> dict[str, str]:
+        """The holders of the leases that have not expired."""
         alive = time.monotonic() - self._bucket.ttl
-        return {item: token for item, (token, seen) in self._holders.items() if token != self._token and seen > alive}
+        return {name: last.holder for name, last in seen.items() if last.at > alive}
 
     async def _take(self, item: str) -> None:
         lease = await self._lease("piece", item)
@@ -171,7 +183,7 @@ class Assignment:
             asyncio.get_running_loop().call_later(_AGAIN, self._changed.set)
             return
         name = f"{self._group} {item}"
-        self._tasks[item] = lease, asyncio.create_task(self._work(item, lease), name=name)
+        self._held[item] = _Held(lease, asyncio.create_task(self._work(item, lease), name=name))
 
     async def _lease(self, kind: str, name: str) -> Lease:
         bucket = await self._bus.bucket(self._bucket)
@@ -183,15 +195,15 @@ class Assignment:
         Raises:
             Exception: the work's own.
         """
-        if item not in self._tasks:
+        if item not in self._held:
             return
-        lease, task = self._tasks[item]
-        task.cancel()
-        await asyncio.wait([task])
-        if self._tasks.pop(item, None) is None:
+        held = self._held[item]
+        held.task.cancel()
+        await asyncio.wait([held.task])
+        if self._held.pop(item, None) is None:
             return  # another call has waited for the same task, and goes on
-        await lease.give_back()
-        if not task.cancelled() and (error := task.exception()) is not None:
+        await held.lease.give_back()
+        if not held.task.cancelled() and (error := held.task.exception()) is not None:
             raise error
 
     async def _wait_for_change(self, seconds: float) -> None:

@@ -189,6 +189,7 @@ class Bus:
             nats.errors.MaxPayloadError: the message is larger than the server accepts.
             nats.js.errors.APIError: the server refuses it for good.
         """
+        # Not by `retry`, which stops where its task is cancelled: the end of a session is published by such a task.
         backoff, logged = Backoff(), False
         while True:
             await self._online.wait()

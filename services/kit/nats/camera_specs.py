@@ -5,7 +5,6 @@ A replay or recount has specs of its own, stored beside the run's entry.
 
 from __future__ import annotations
 
-from nats.errors import Error as NatsError
 from nats.js.errors import KeyNotFoundError
 from pydantic import ValidationError
 
@@ -15,7 +14,7 @@ from contracts.spec import CameraSpec, spec_key
 from contracts.streams import CAMERAS, RUNS
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
-from services.kit.retry import Backoff
+from services.kit.retry import Backoff, retry
 
 CACHE_SIZE = 512
 PATIENCE = 30.0
@@ -62,11 +61,16 @@ class Specs:
         live = self._run == LIVE
         bucket = await self._bus.bucket(CAMERAS if live else RUNS)
         key = spec_key(camera, revision) if live else run_spec_key(self._run, camera, revision)
-        backoff, missed = Backoff(), 0.0
+        backoff, missed = Backoff(), 0.0  # only the waits for a missing spec cost patience, not those for the broker
         patience = 0.0 if (camera, revision) in self._missing else self._patience
         while True:
             try:
-                entry = await bucket.get(key)
+                entry = await retry(
+                    lambda: bucket.get(key),
+                    "reading a spec failed, trying again",
+                    is_permanent=lambda error: isinstance(error, KeyNotFoundError),
+                    camera=camera,
+                )
                 return CameraSpec.model_validate_json(entry.value or b"")
             except (KeyNotFoundError, ValidationError) as error:
                 if missed >= patience:
@@ -76,6 +80,3 @@ class Specs:
                 if missed == 0.0:
                     log.warning("waiting for a spec", camera=camera, revision=revision, reason=str(error))
                 missed += await backoff.wait()
-            except (NatsError, TimeoutError, OSError) as error:
-                log.warning("reading a spec failed, trying again", camera=camera, reason=repr(error))
-                await backoff.wait()

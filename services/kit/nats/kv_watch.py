@@ -9,7 +9,7 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from contracts.streams import Bucket
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Reader
+from services.kit.nats.ordered_consumer import OrderedConsumer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ async def watch(bus: Bus, bucket: Bucket, pattern: str = ">") -> AsyncGenerator[
     """
     prefix = f"$KV.{bucket.name}."
     config = ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, filter_subject=prefix + pattern)
-    async with Reader(bus, f"KV_{bucket.name}", config) as reader:
-        async for msg in reader:
+    async with OrderedConsumer(bus, f"KV_{bucket.name}", config) as consumer:
+        async for msg in consumer:
             deleted = (msg.headers or {}).get("KV-Operation") in {"DEL", "PURGE"}
             yield KeyValueEntry(msg.subject.removeprefix(prefix), None if deleted else msg.data)

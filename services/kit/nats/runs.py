@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
 
 from nats.errors import Error as NatsError
 from nats.js.errors import KeyNotFoundError
@@ -99,30 +98,23 @@ class Runs:
             matching: selects the runs to work on.
             forget: called once for each dropped run, when its work has ended.
         """
-        async with _tasks() as tasks:
-            forgotten: set[str] = set()
+        tasks: dict[tuple[str, int], asyncio.Task[None]] = {}  # by name and age: a name may be used again
+        forgotten: set[str] = set()
+        try:
             async for _ in self.changes():
-                runs = {name: run for name, run in self.running.items() if matching(run)}
-                for name, (run, task) in list(tasks.items()):
-                    if name not in runs or runs[name].created_at != run.created_at:
-                        await cancel_and_wait(task)
-                        del tasks[name]
-                for name in runs.keys() - tasks.keys():
-                    tasks[name] = runs[name], asyncio.create_task(_isolated(work, runs[name]), name=f"run {name}")
+                runs = {(run.name, run.created_at): run for run in self.running.values() if matching(run)}
+                for key in tasks.keys() - runs.keys():
+                    await cancel_and_wait(tasks[key])
+                    del tasks[key]
+                for key in runs.keys() - tasks.keys():
+                    tasks[key] = asyncio.create_task(_isolated(work, runs[key]), name=f"run {runs[key].name}")
                 forgotten &= self.dropped
                 if forget is not None:
                     for name in self.dropped - forgotten:
                         await forget(name)
                         forgotten.add(name)
-
-
-@asynccontextmanager
-async def _tasks() -> AsyncGenerator[dict[str, tuple[Run, asyncio.Task[None]]], None]:
-    tasks: dict[str, tuple[Run, asyncio.Task[None]]] = {}
-    try:
-        yield tasks
-    finally:
-        await cancel_and_wait(*(task for _, task in tasks.values()))
+        finally:
+            await cancel_and_wait(*tasks.values())
 
 
 async def _isolated(work: Callable[[Run], Coroutine[None, None, None]], run: Run) -> None:

@@ -1,8 +1,8 @@
 """FastStream subscribers: of core subjects, and of streams whose messages our own consumer pulls.
 
 FastStream's pull loop spins when a consumer is gone, and hides its errors (docs/decisions/009). Here the loop is ours:
-what `Reader.batch` gives is handed to `deliver`, which runs it through FastStream's pipeline: middlewares, parser,
-filters and the handler. So its Prometheus and OpenTelemetry middlewares see the traffic of JetStream, and
+what `DurableConsumer.batch` gives is handed to `deliver`, which runs it through FastStream's pipeline: middlewares,
+parser, filters and the handler. So its Prometheus and OpenTelemetry middlewares see the traffic of JetStream, and
 `TestNatsBroker` calls the handler without a server.
 
     crossings = jetstream_subscriber(broker, CROSSINGS)
@@ -10,9 +10,9 @@ filters and the handler. So its Prometheus and OpenTelemetry middlewares see the
     @crossings
     async def store(messages: list[Msg]) -> None: ...
 
-    async with crossings, Reader(bus, CROSSINGS.name, config) as reader:
+    async with crossings, DurableConsumer(bus, CROSSINGS.name, config) as consumer:
         while True:
-            await crossings.deliver(await reader.batch(500))
+            await crossings.deliver(await consumer.batch(500))
 
 Acknowledging stays the handler's: it knows when the work is durable. An error of the handler reaches the caller of
 `deliver`, and no message is acknowledged for it. Core subjects with many messages a second are read in batches, too,

@@ -7,14 +7,15 @@ writer: crossings in month partitions, in the order of time, and all rollups of 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 
 import asyncpg
 
 from contracts.identity import LIVE, to_ns
-from services.kit.local_time import DAY, offset_periods, time_zone_named
+from services.kit.local_time import DAY, instant, offset_periods, time_zone_named
 from services.persistence.demo.shops import HOURS, Shop, days_of
 from services.persistence.partitions import Month, attach, create, exists
 from services.persistence.rollups import MINUTES_KEPT
@@ -89,8 +90,15 @@ FROM unnest($2::text[], $3::text[]) AS s (store, time_zone)
 """
 _ORGANIZATION = "INSERT INTO organization (id, name, demo) VALUES ($1, $2, true)"
 _STORES = """
-INSERT INTO store (id, organization, name, time_zone)
-SELECT s.id, $1, s.name, s.time_zone FROM unnest($2::text[], $3::text[], $4::text[]) AS s (id, name, time_zone)
+INSERT INTO store (id, organization, name, time_zone, opening_hours, capacity)
+SELECT s.id, $1, s.name, s.time_zone, s.hours::json, s.capacity
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::int[]) AS s (id, name, time_zone, hours, capacity)
+"""
+_COVERAGE = """
+INSERT INTO coverage (run, store, camera, line, start, until)
+SELECT $1, s.store, s.camera, s.line, s.start, $6
+FROM unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[]) AS s (store, camera, line, start)
+ON CONFLICT DO NOTHING
 """
 _WRITTEN = "SELECT sum(crossings) FROM session_count WHERE store = ANY($1::text[]) AND session = $2"
 
@@ -200,7 +208,12 @@ async def _finish(connection: asyncpg.Connection, history: DemoHistory) -> None:
     stores, time_zones = [shop.id for shop in history.shops], [shop.time_zone for shop in history.shops]
     await connection.execute(_VERSIONS, LIVE, stores, time_zones)
     await connection.execute(_ORGANIZATION, history.organization, history.name)
-    await connection.execute(_STORES, history.organization, stores, [shop.name for shop in history.shops], time_zones)
+    names, capacities = [shop.name for shop in history.shops], [shop.capacity for shop in history.shops]
+    hours = [json.dumps(shop.opening_hours) for shop in history.shops]
+    await connection.execute(_STORES, history.organization, stores, names, time_zones, hours, capacities)
+    begin = {shop: instant(history.first, time(), time_zone_named(shop.time_zone)) for shop in history.shops}
+    covered = [(shop.id, *door, begin[shop]) for shop in history.shops for door in shop.doors]
+    await connection.execute(_COVERAGE, LIVE, *_columns(covered, 4), history.until)
 
 
 def _months(history: DemoHistory) -> Iterator[Month]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from calendar import day_name
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -35,6 +36,12 @@ class Shop:
     visitors: float
     opens: time = time(9)
     closes: time = time(20)
+    capacity: int | None = None
+
+    @property
+    def opening_hours(self) -> dict[str, list[list[str]]]:
+        """The same hours each day, as a store keeps them."""
+        return {day.lower(): [[f"{self.opens:%H:%M}", f"{self.closes:%H:%M}"]] for day in day_name}
 
 
 class ShopDay(NamedTuple):
@@ -82,4 +89,5 @@ def _shop(number: int, visitors: float) -> Shop:
         time_zone=TIME_ZONES[number % len(TIME_ZONES)],
         doors=tuple(doors[: 2 + number % 2]),
         visitors=visitors,
+        capacity=max(10, round(visitors / 4)),
     )

@@ -7,11 +7,11 @@ order, and of the state that it was restored from: without a clock, randomness o
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from contracts.events import Crossing, Detections, Path, SessionEnd, TrackBox, Tracks
 from contracts.frames import EndReason
@@ -32,16 +32,18 @@ SHOWN_SECONDS: Final = 0.35
 class CounterState(BaseModel):
     """State on which a camera's next frame depends. Its JSON is exact: a counter restored from it goes on bit for bit.
 
+    It is not frozen, as it is what a counter changes with each frame; `state` and `restore` copy it.
+
     Attributes:
         session: None before the first frame, and after the end of a session.
         seq, at: of the last frame, at in ns.
         width, height: of the last frame, the pixels of tracks and traces. 0 before the first.
         frames: number of frames that came, including `skipped` ones; `missed` ones never came.
         count: crossings in this session.
+        tracker: the tracks.
+        lines: by a line's revision; of what a spec has not named since the restart, as it was.
         traces: unfinished paths, by track number.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     version: int = 1
     session: str | None = None
@@ -71,68 +73,23 @@ class Step:
     """Frames before this one that never came."""
 
 
-@dataclass(slots=True)
-class _SessionState:
-    """State of a counter in the present session. The next session starts from an empty one."""
-
-    name: str | None = None
-    seq: int | None = None
-    at: int = 0
-    width: int = 0
-    height: int = 0
-    spec_revision: int = 1
-    frames: int = 0
-    skipped: int = 0
-    missed: int = 0
-    count: int = 0
-    tracker: Tracker = field(default_factory=Tracker)
-    recorder: PathRecorder = field(default_factory=PathRecorder)
-    counters: dict[tuple[str, int], LineCounter] = field(default_factory=dict)
-    unclaimed: dict[tuple[str, int], LineState] = field(default_factory=dict)
-    """States of lines from a checkpoint, until the first spec gives the lines themselves."""
-
-    def arrive(self, detections: Detections) -> int:
-        """Count the frames that never came between the last event and this one."""
-        last = -1 if self.seq is None else self.seq
-        missed = 0 if detections.previous is None else max(0, detections.previous - last)
-        self.missed += missed
-        self.seq = detections.seq
-        return missed
-
-    def elapse(self, captured_at: int) -> float:
-        """Seconds since the frame before, at least `MIN_STEP` and at most `MAX_STEP`."""
-        seconds = (captured_at - self.at) / 1e9
-        self.at = captured_at
-        return min(max(seconds, MIN_STEP), MAX_STEP)
-
-    def follow(self, lines: Iterable[CountingLine]) -> None:
-        """Count over these lines: unchanged ones go on, new ones start, removed ones are forgotten."""
-        counters: dict[tuple[str, int], LineCounter] = {}
-        for line in lines:
-            key = (line.id, line.revision)
-            if key in self.counters:
-                counters[key] = self.counters[key]
-            elif key in self.unclaimed:
-                counters[key] = LineCounter.restore(line, self.unclaimed[key])
-            else:
-                counters[key] = LineCounter(line)
-        self.counters, self.unclaimed = counters, {}
-
-    def resize(self, width: int, height: int) -> list[RecordedPiece]:
-        """Go on in pixels of this frame size."""
-        x, y = width / (self.width or width), height / (self.height or height)
-        if (x, y) == (1.0, 1.0):
-            return []
-        self.tracker.resize(x, y)
-        return self.recorder.resize(x, y)
-
-
 class CameraCounter:
-    """One camera's people, through all its sessions."""
+    """One camera's people, through all its sessions.
+
+    Of the present session's state, tracks, lines and paths are kept as what works on them: `state` gathers them.
+    """
 
     def __init__(self, run: str, store: str, camera: str) -> None:
         self._run, self._store, self._camera = run, store, camera
-        self._session = _SessionState()
+        self._begin(CounterState())
+
+    def _begin(self, state: CounterState) -> None:
+        self._session = state
+        self._tracker = Tracker.restore(state.tracker)
+        self._recorder = PathRecorder.restore(
+            state.traces, (track.number for track in state.tracker.tracks if track.confirmed)
+        )
+        self._counters: dict[tuple[str, int], LineCounter] = {}
 
     def step(self, detections: Detections, spec: CameraSpec, *, counts: bool = True, shows: bool = True) -> Step:
         """Take in the detections of one frame. In the order of seq, each at most once.
@@ -149,34 +106,64 @@ class CameraCounter:
         """
         boxes, scores = _people(detections)
         published: list[Path] = []
-        if detections.session != self._session.name:
+        if detections.session != self._session.session:
             published += self._flush()
-            self._session = _SessionState(detections.session)
+            self._begin(CounterState(session=detections.session))
         session = self._session
-        missed = session.arrive(detections)
+        missed = _missed(session.seq, detections)
+        session.seq = detections.seq
+        if missed:
+            session.missed += missed
+        self._follow(spec.lines)
         if detections.end is not None:
-            session.follow(spec.lines)
-            ended = session.tracker.flush()
+            ended = self._tracker.flush()
             crossings = self._cross((), ended, detections, counts)
-            published += self._paths(session.recorder.forget(ended))
+            published += self._paths(self._recorder.forget(ended))
             end = self._close(detections, detections.end)
             return Step(crossings, tuple(published), self._tracks(detections, ()), end, missed)
-        published += self._paths(session.resize(detections.width, detections.height))
-        session.width, session.height, session.spec_revision = detections.width, detections.height, spec.revision
-        session.follow(spec.lines)
+        if (detections.width, detections.height) != (session.width, session.height):
+            published += self._resize(detections.width, detections.height)
+        if spec.revision != session.spec_revision:
+            session.spec_revision = spec.revision
         session.frames += 1
-        before = session.at
-        seconds = session.elapse(detections.captured_at)
+        before, session.at = session.at, detections.captured_at
+        seconds = min(max((detections.captured_at - before) / 1e9, MIN_STEP), MAX_STEP)
         if detections.skipped is not None:
             session.skipped += 1
-            sightings = session.tracker.skip(seconds)
+            sightings = self._tracker.skip(seconds)
         else:
-            sightings = session.tracker.step(boxes, scores, seconds)
+            sightings = self._tracker.step(boxes, scores, seconds)
         crossings = self._cross(sightings.seen, sightings.ended, detections, counts)
-        published += self._paths(session.recorder.see(sightings.seen, detections.captured_at, before))
-        published += self._paths(session.recorder.forget(sightings.ended))
-        shown = session.tracker.visible(SHOWN_SECONDS) if shows else ()
+        published += self._paths(self._recorder.see(sightings.seen, detections.captured_at, before))
+        published += self._paths(self._recorder.forget(sightings.ended))
+        shown = self._tracker.visible(SHOWN_SECONDS) if shows else ()
         return Step(crossings, tuple(published), self._tracks(detections, shown), None, missed)
+
+    def _follow(self, lines: Iterable[CountingLine]) -> None:
+        """Count over these lines: unchanged ones go on, new ones start, removed ones are forgotten."""
+        restored = {(line.line, line.revision): line for line in self._session.lines}
+        counters: dict[tuple[str, int], LineCounter] = {}
+        for line in lines:
+            key = (line.id, line.revision)
+            if key in self._counters:
+                counters[key] = self._counters[key]
+            elif key in restored:
+                counters[key] = LineCounter.restore(line, restored[key])
+            else:
+                counters[key] = LineCounter(line)
+        self._counters = counters
+        if restored:
+            self._session.lines = ()
+
+    def _resize(self, width: int, height: int) -> list[Path]:
+        """Go on in pixels of this frame size. Returns the pieces of paths that end with the old ones."""
+        session, pieces = self._session, list[Path]()
+        if session.width:
+            x, y = width / session.width, height / session.height
+            self._tracker.resize(x, y)
+            pieces = self._paths(self._recorder.resize(x, y))
+        session.width, session.height = width, height
+        return pieces
 
     def _cross(
         self, seen: tuple[Sighting, ...], ended: tuple[EndedTrack, ...], detections: Detections, counts: bool
@@ -184,7 +171,7 @@ class CameraCounter:
         """The crossings that this frame decides, line by line."""
         session = self._session
         crossings: list[Crossing] = []
-        for counter in session.counters.values():
+        for counter in self._counters.values():
             decided = counter.see(seen, detections.captured_at, session.width, session.height) + counter.forget(ended)
             if not counts or not decided:
                 continue
@@ -199,15 +186,17 @@ class CameraCounter:
                 spec_revision=session.spec_revision,
                 model=detections.model,
             )
-        session.count += len(crossings)
+        if crossings:
+            session.count += len(crossings)
         return tuple(crossings)
 
     def _flush(self) -> list[Path]:
         """End all tracks of the session."""
-        return self._paths(self._session.recorder.forget(self._session.tracker.flush()))
+        return self._paths(self._recorder.forget(self._tracker.flush()))
 
     def _close(self, detections: Detections, reason: EndReason) -> SessionEnd:
-        session, self._session = self._session, _SessionState()
+        session = self._session
+        self._begin(CounterState())
         return SessionEnd(
             run=self._run,
             id=SessionEnd.identify(self._camera, detections.session),
@@ -227,10 +216,10 @@ class CameraCounter:
         return [
             Path(
                 run=self._run,
-                id=Path.identify(self._camera, session.name or "", track, piece.part),
+                id=Path.identify(self._camera, session.session or "", track, piece.part),
                 store=self._store,
                 camera=self._camera,
-                session=session.name or "",
+                session=session.session or "",
                 track=track,
                 part=piece.part,
                 final=final,
@@ -259,46 +248,27 @@ class CameraCounter:
         )
 
     def state(self) -> CounterState:
-        """The state on which the next step depends. Lines are not in it, as `step` gets them by the spec."""
-        session = self._session
-        watched = (counter.state() for counter in session.counters.values())
-        return CounterState(
-            session=session.name,
-            seq=session.seq,
-            at=session.at,
-            width=session.width,
-            height=session.height,
-            spec_revision=session.spec_revision,
-            frames=session.frames,
-            skipped=session.skipped,
-            missed=session.missed,
-            count=session.count,
-            tracker=session.tracker.state(),
-            lines=(*watched, *session.unclaimed.values()),
-            traces=session.recorder.state(),
+        """The state on which the next step depends."""
+        watched = (counter.state() for counter in self._counters.values())
+        return self._session.model_copy(
+            update={
+                "tracker": self._tracker.state(),
+                "lines": (*watched, *self._session.lines),
+                "traces": self._recorder.state(),
+            }
         )
 
     @classmethod
     def restore(cls, run: str, store: str, camera: str, state: CounterState) -> Self:
         """Go on from a state, bit for bit."""
         counter = cls(run, store, camera)
-        confirmed = (track.number for track in state.tracker.tracks if track.confirmed)
-        counter._session = _SessionState(
-            name=state.session,
-            seq=state.seq,
-            at=state.at,
-            width=state.width,
-            height=state.height,
-            spec_revision=state.spec_revision,
-            frames=state.frames,
-            skipped=state.skipped,
-            missed=state.missed,
-            count=state.count,
-            tracker=Tracker.restore(state.tracker),
-            recorder=PathRecorder.restore(state.traces, confirmed),
-            unclaimed={(line.line, line.revision): line for line in state.lines},
-        )
+        counter._begin(state.model_copy())
         return counter
+
+
+def _missed(last: int | None, detections: Detections) -> int:
+    """The frames that never came between the last event, by seq, and this one."""
+    return 0 if detections.previous is None else max(0, detections.previous - (-1 if last is None else last))
 
 
 def _people(detections: Detections) -> tuple[Floats, Floats]:

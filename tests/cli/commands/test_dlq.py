@@ -14,8 +14,8 @@ from contracts.events import DeadLetter
 from contracts.subjects import crossings, detections
 from infra.local.processes.nats import DEVELOPER, NatsServer
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Reader
 from services.kit.nats.dead_letters import dead_letter
+from services.kit.nats.ordered_consumer import OrderedConsumer
 from services.kit.settings import ServiceSettings
 from tests.cli.command import METRICA, SETTINGS, Outcome, metrica
 from tests.support.broker import connected, eventually, stored
@@ -37,9 +37,9 @@ async def bus(settings: ServiceSettings) -> AsyncIterator[Bus]:
             ("CROSSINGS", CROSSING, "persistence"),
             ("DETECTIONS", DETECTIONS, "tracker"),
         ):
-            async with Reader(bus, stream, ConsumerConfig()) as reader:
+            async with OrderedConsumer(bus, stream, ConsumerConfig()) as consumer:
                 await bus.publish(subject, b"\x00 no JSON", headers={"Metrica-Seq": "7"}, msg_id=f"live/{service}")
-                await dead_letter(bus, service, await reader.next(), f"{service} cannot read it")
+                await dead_letter(bus, service, await consumer.next(), f"{service} cannot read it")
         yield bus
 
 

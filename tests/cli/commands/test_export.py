@@ -61,8 +61,8 @@ def test_footfall_by_hour(tmp_path: Path) -> None:
     assert metrica("export", "footfall", "shop", *DAY, "--bucket", "hour", "-o", file).code == 0
 
     lines = file.read_text().splitlines()
-    assert lines[0] == "start,end,label,store,camera,line,in,out"
-    assert lines[14] == "2026-11-20T13:00:00+01:00,2026-11-20T14:00:00+01:00,2026-11-20T13:00,,,,3600,0"
+    assert lines[0] == "start,end,label,store,camera,line,in,out,covered"
+    assert lines[14] == "2026-11-20T13:00:00+01:00,2026-11-20T14:00:00+01:00,2026-11-20T13:00,,,,3600,0,"
     assert len(lines) == 25
 
 

@@ -13,7 +13,7 @@ from infra.local.processes.nats import NatsServer
 from services.cli.console.errors import CommandError
 from services.cli.replaying.ordered_publish import WINDOW, OrderedPublisher
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Reader
+from services.kit.nats.ordered_consumer import OrderedConsumer
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually
 
@@ -41,8 +41,8 @@ async def append(publisher: OrderedPublisher, first: int = 0) -> None:
 async def bodies(bus: Bus) -> list[bytes]:
     """The messages of the stream."""
     messages = (await bus.js.stream_info(STREAM.name)).state.messages
-    async with Reader(bus, STREAM.name, ConsumerConfig()) as reader:
-        return [(await reader.next()).data for _ in range(messages)]
+    async with OrderedConsumer(bus, STREAM.name, ConsumerConfig()) as consumer:
+        return [(await consumer.next()).data for _ in range(messages)]
 
 
 async def test_all_is_stored_in_order(bus: Bus) -> None:

@@ -62,8 +62,8 @@ class Workshop:
         assignment = self.shared.pop(name)
         assignment._leave = lambda item: asyncio.sleep(0)  # type: ignore[method-assign]  # the dead leave nothing
         self.tasks.pop(name).cancel()
-        for _, task in assignment._tasks.values():
-            task.cancel()
+        for item in assignment._held.values():
+            item.task.cancel()
 
     def parts(self) -> list[int]:
         return sorted(len(assignment.held) for assignment in self.shared.values())
@@ -215,7 +215,7 @@ async def test_an_outage_of_the_broker_leaves_everybody_at_work(hasty: Workshop,
     nats_server.start()
 
     async def renewed() -> bool:
-        return all(lease.held for assignment in hasty.shared.values() for lease, _ in assignment._tasks.values())
+        return all(item.lease.held for assignment in hasty.shared.values() for item in assignment._held.values())
 
     await eventually(renewed)
     await hasty.until_all_is_done([4, 4])

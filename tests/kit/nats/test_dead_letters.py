@@ -13,8 +13,8 @@ from nats.js.api import ConsumerConfig, RawStreamMsg
 from contracts.events import DeadLetter
 from contracts.subjects import crossings
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Reader
 from services.kit.nats.dead_letters import HEADER, dead_letter
+from services.kit.nats.ordered_consumer import OrderedConsumer
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected
 
@@ -26,10 +26,10 @@ class Graveyard:
     """A message on CROSSINGS, buried; and the letters."""
 
     bus: Bus
-    reader: Reader
+    consumer: OrderedConsumer
 
     async def receive(self) -> Msg:
-        return await asyncio.wait_for(self.reader.next(), 5)
+        return await asyncio.wait_for(self.consumer.next(), 5)
 
     async def letters(self) -> list[tuple[DeadLetter, RawStreamMsg]]:
         found = []
@@ -44,9 +44,9 @@ class Graveyard:
 async def graveyard(settings: ServiceSettings) -> AsyncIterator[Graveyard]:
     async with (
         connected(settings, everything=True) as bus,
-        Reader(bus, "CROSSINGS", ConsumerConfig()) as reader,
+        OrderedConsumer(bus, "CROSSINGS", ConsumerConfig()) as consumer,
     ):
-        yield Graveyard(bus, reader)
+        yield Graveyard(bus, consumer)
 
 
 async def test_a_letter_keeps_the_body_the_headers_the_place_and_the_reason(graveyard: Graveyard) -> None:

@@ -19,7 +19,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from contracts.streams import CROSSINGS, run_streams
 from contracts.subjects import crossings, tracks
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Reader
+from services.kit.nats.durable_consumer import DurableConsumer
 from services.kit.nats.subscribers import (
     MOST_AHEAD,
     BatchSubscriber,
@@ -194,8 +194,8 @@ class TestConsumer:
         for number in range(5):
             await bus.publish(SUBJECT, b"%d" % number)
         config = ConsumerConfig(durable_name="test", ack_policy=AckPolicy.EXPLICIT)
-        async with Reader(bus, CROSSINGS.name, config) as reader:
-            working = asyncio.create_task(_deliver(reader, subscriber.deliver))
+        async with DurableConsumer(bus, CROSSINGS.name, config) as consumer:
+            working = asyncio.create_task(_deliver(consumer, subscriber.deliver))
             try:
                 async with asyncio.timeout(20):
                     assert [await handled.get() for _ in range(5)] == [b"%d" % number for number in range(5)]
@@ -221,9 +221,9 @@ class TestConsumer:
         assert await bus.js.consumers_info(CROSSINGS.name) == []
 
 
-async def _deliver(reader: Reader, deliver: Callable[[Any], Awaitable[None]]) -> None:
+async def _deliver(consumer: DurableConsumer, deliver: Callable[[Any], Awaitable[None]]) -> None:
     while True:
-        await deliver(await reader.batch(2))
+        await deliver(await consumer.batch(2))
 
 
 class TestInBatches:
