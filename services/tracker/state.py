@@ -8,11 +8,12 @@ from typing import NamedTuple
 from prometheus_client import Histogram
 from pydantic import BaseModel, ConfigDict
 
-from contracts.events import Crossing, Detections, Path, SessionEnd
+from contracts.events import Coverage, Crossing, Detections, Path, SessionEnd
 from contracts.spec import CameraSpec
-from contracts.subjects import Kind, crossings, parse, paths
+from contracts.subjects import Kind, coverage, crossings, parse, paths
 from services.kit.nats.stream_position import StreamPosition, remember
 from services.tracker.counting.camera_counter import CameraCounter, CounterState, Step
+from services.tracker.counting.coverage import OpenInterval, close, extend
 from services.tracker.ordering import Arrival, OrderState, Sequencer
 
 STEP_SECONDS = Histogram(
@@ -31,18 +32,19 @@ class OutboxEvent(BaseModel):
 
     @property
     def counts(self) -> bool:
-        """True where counts depend on it: a crossing or the end of a session."""
-        return parse(self.subject).kind is Kind.CROSSINGS
+        """True where counts depend on it: a crossing, the end of a session, or coverage."""
+        return parse(self.subject).kind in {Kind.CROSSINGS, Kind.COVERAGE}
 
     @classmethod
-    def of(cls, event: Crossing | SessionEnd | Path) -> OutboxEvent:
+    def of(cls, event: Crossing | SessionEnd | Path | Coverage) -> OutboxEvent:
         """An event with its subject and its deduplication key."""
-        subject = paths if isinstance(event, Path) else crossings
-        return cls(
-            subject=subject(event.run, event.store, event.camera),
-            msg_id=f"{event.run}/{event.id}",
-            payload=event.encode().decode(),
-        )
+        subject, key = crossings, f"{event.run}/{event.id}"
+        if isinstance(event, Path):
+            subject = paths
+        elif isinstance(event, Coverage):
+            subject, key = coverage, f"{key}/{event.until}"  # it is sent again as it grows
+        payload = event.encode().decode()
+        return cls(subject=subject(event.run, event.store, event.camera), msg_id=key, payload=payload)
 
 
 class Checkpoint(BaseModel):
@@ -53,8 +55,9 @@ class Checkpoint(BaseModel):
         low_water: sequence number in the detections stream up to which all messages are in this state.
         places: positions of messages in the stream by then, the newest first: if the stream has others there now, it
             was restored, and `low_water` is void.
-        outbox: events that may not be published yet, and crossings and session ends of the last seconds, which
-            JetStream may not have synced.
+        covered: the interval since when the camera has been counted without a gap.
+        outbox: events that may not be published yet, and crossings, session ends and coverage of the last seconds,
+            which JetStream may not have synced.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,6 +71,7 @@ class Checkpoint(BaseModel):
     places: tuple[StreamPosition, ...] = ()
     order: OrderState = OrderState()
     counter: CounterState = CounterState()
+    covered: OpenInterval | None = None
     outbox: tuple[OutboxEvent, ...] = ()
 
 
@@ -91,6 +95,7 @@ class CameraState:
         self._saved, self._counts, self._shows = checkpoint, counts, shows
         self._order = Sequencer(checkpoint.order)
         self._counter = CameraCounter.restore(checkpoint.run, checkpoint.store, checkpoint.camera, checkpoint.counter)
+        self._covered = checkpoint.covered
         self.outbox: list[OutboxEvent] = []
         """Events since the last checkpoint."""
         self.urgent = False
@@ -143,6 +148,7 @@ class CameraState:
                 "places": remember(self._saved.places, position),
                 "order": self._order.state,
                 "counter": self._counter.state(),
+                "covered": self._covered,
                 "outbox": (*sent, *self.outbox),
             }
         )
@@ -158,18 +164,44 @@ class CameraState:
         for event in ready:
             if event.store != self._saved.store:
                 self._change_store(event.store)
+            spec, counts = specs[event.spec_revision], self._counts(event.captured_at)
             with STEP_SECONDS.time():
-                step = self._counter.step(
-                    event, specs[event.spec_revision], counts=self._counts(event.captured_at), shows=self._shows
-                )
+                step = self._counter.step(event, spec, counts=counts, shows=self._shows)
             self.changed = True
             self.urgent = self.urgent or bool(step.crossings) or step.end is not None
             ends = () if step.end is None else (step.end,)
-            self.outbox += [OutboxEvent.of(made) for made in (*step.paths, *step.crossings, *ends)]
+            covered = self._cover(event, spec) if counts else ()
+            self.outbox += [OutboxEvent.of(made) for made in (*step.paths, *step.crossings, *covered, *ends)]
             tracked.append(Tracked(event, step))
         return tracked
 
+    def _cover(self, event: Detections, spec: CameraSpec) -> list[Coverage]:
+        """Note that a frame was counted; returns what is to be reported."""
+        if event.end is not None:
+            self._covered, grown = None, close(self._covered)
+        elif event.skipped is not None:
+            return []
+        else:
+            lines = (line.id for line in spec.lines)
+            self._covered, grown = extend(self._covered, event.session, lines, event.captured_at)
+        return [self._coverage(interval) for interval in grown]
+
+    def _coverage(self, interval: OpenInterval) -> Coverage:
+        run, camera = self._saved.run, self._saved.camera
+        return Coverage(
+            run=run,
+            id=Coverage.identify(camera, interval.session, interval.start),
+            store=self._saved.store,
+            camera=camera,
+            session=interval.session,
+            lines=interval.lines,
+            start=interval.start,
+            until=interval.until,
+        )
+
     def _change_store(self, store: str) -> None:
         """Continue with the camera in another store."""
+        self.outbox += [OutboxEvent.of(self._coverage(interval)) for interval in close(self._covered)]
+        self._covered = None
         self._saved = self._saved.model_copy(update={"store": store})
         self._counter = CameraCounter.restore(self._saved.run, store, self._saved.camera, self._counter.state())

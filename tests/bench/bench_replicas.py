@@ -35,6 +35,7 @@ from contracts.frames import EndReason, FrameHeader
 from contracts.identity import LIVE, Policy
 from contracts.spec import CameraSpec, current_key, spec_key
 from contracts.streams import CAMERAS, CROSSINGS, DETECTIONS, Owner
+from contracts.subjects import Kind
 from infra.local.stack import Stack
 from services.ingest.publishing import Publisher
 from services.kit.nats.bus import Bus
@@ -104,7 +105,10 @@ class Bench:
         """
         self._rounds += 1
         session, every = f"round-{self._rounds}", cameras[0].policy is Policy.EVERY
-        began = [(await self._bus.js.stream_info(name)).state.last_seq for name in (DETECTIONS.name, CROSSINGS.name)]
+        began = [
+            (await self._bus.js.stream_info(name)).state.last_seq
+            for name in (DETECTIONS.name, CROSSINGS.name, Kind.CROSSINGS)
+        ]
         processor = Processor(
             {
                 "detectors": [one.pid for one in self._detectors if one.running],
@@ -171,8 +175,9 @@ class Bench:
     async def _ends(self, behind: int, count: int) -> list[SessionEnd]:
         if (await self._bus.js.stream_info(CROSSINGS.name)).state.last_seq < behind + count:
             return []
-        events = [CROSSING_EVENT.validate_json(body) for body in await stored(self._bus, CROSSINGS.name)]
-        return [event for event in events[behind:] if isinstance(event, SessionEnd)]
+        bodies = await stored(self._bus, CROSSINGS.name, Kind.CROSSINGS, after=behind)
+        events = [CROSSING_EVENT.validate_json(body) for body in bodies]
+        return [event for event in events if isinstance(event, SessionEnd)]
 
     async def _times(self, behind: int) -> list[float]:
         """The times at which the detections of a round's frames were stored."""

@@ -13,6 +13,7 @@ from contracts.area import DetectionArea
 from contracts.events import (
     CROSSING_EVENT,
     Counts,
+    Coverage,
     Crossing,
     DeadLetter,
     Detections,
@@ -99,6 +100,14 @@ MESSAGES = {
         skipped=1,
         missed=2,
         count=6,
+    ),
+    "coverage": Coverage(
+        **WHERE,
+        id=UUID("c101f596-115c-51e2-a11e-5b1bb452d320"),
+        session="s1",
+        lines=("back", "front"),
+        start=AT,
+        until=AT + 60_000_000_000,
     ),
     "path": Path(
         **WHERE,

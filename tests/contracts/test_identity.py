@@ -14,6 +14,7 @@ from contracts.identity import (
     PARTITIONS,
     Direction,
     Token,
+    coverage_id,
     crossing_id,
     file_session,
     frame_id,
@@ -41,6 +42,7 @@ class TestFinalValues:
     def test_path_and_session_end(self) -> None:
         assert str(path_id("entrance", "s1", 3, 0)) == "b48747b7-831a-5169-b8b5-53aaa6481851"
         assert str(session_end_id("entrance", "s1")) == "a6b8ded9-ba79-5fbf-aa36-dd70a60a1ffe"
+        assert str(coverage_id("entrance", "s1", 1767258000_000000000)) == "c101f596-115c-51e2-a11e-5b1bb452d320"
 
     def test_frame(self) -> None:
         assert frame_id("entrance", "s1", 7) == "entrance/s1/7"

@@ -12,7 +12,7 @@ from contracts.frames import EndReason, FrameHeader
 from contracts.identity import LIVE, Policy
 from contracts.spec import CameraSpec, current_key, spec_key
 from contracts.streams import CAMERAS, CROSSINGS, DLQ, KEPT, Owner
-from contracts.subjects import kept
+from contracts.subjects import Kind, kept
 from infra.local.stack import Stack
 from services.ingest.publishing import Publisher
 from services.kit.nats.bus import Bus
@@ -78,6 +78,6 @@ async def film(bus: Bus, camera: str, *, deadly: int | None = None) -> None:
 
 
 async def both_ends(bus: Bus) -> list[SessionEnd]:
-    events = [CROSSING_EVENT.validate_json(body) for body in await stored(bus, CROSSINGS.name)]
+    events = [CROSSING_EVENT.validate_json(body) for body in await stored(bus, CROSSINGS.name, Kind.CROSSINGS)]
     ends = [event for event in events if isinstance(event, SessionEnd)]
     return ends if len(ends) == 2 else []

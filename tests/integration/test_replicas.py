@@ -13,6 +13,7 @@ from contracts.events import CROSSING_EVENT, SessionEnd
 from contracts.identity import PARTITIONS
 from contracts.spec import CameraSpec, Source, current_key, spec_key
 from contracts.streams import CAMERAS, CROSSINGS, SOURCES, Owner
+from contracts.subjects import Kind
 from infra.local.stack import Stack
 from services.kit.nats.bus import Bus
 from tests.support.broker import connected, eventually, settings_of, stored
@@ -107,7 +108,7 @@ async def all_move_on(onlooker: Onlooker) -> None:
 
 async def last_ends(bus: Bus, onlooker: Onlooker) -> list[SessionEnd]:
     """The ends of the sessions that are the cameras' last, once all have come."""
-    events = [CROSSING_EVENT.validate_json(body) for body in await stored(bus, CROSSINGS.name)]
+    events = [CROSSING_EVENT.validate_json(body) for body in await stored(bus, CROSSINGS.name, Kind.CROSSINGS)]
     assert len({event.id for event in events}) == len(events)
     last = {onlooker.frames[camera][-1].header.session for camera in SHOWN}
     ends = [event for event in events if isinstance(event, SessionEnd) and event.session in last]

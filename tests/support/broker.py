@@ -15,6 +15,7 @@ from nats.js import JetStreamContext
 from nats.js.api import PubAck
 
 from contracts.streams import BUCKETS, STREAMS, Owner
+from contracts.subjects import Kind, parse
 from infra.local.stack import Stack
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
@@ -74,12 +75,14 @@ async def eventually(look: Callable[[], Awaitable[T]], within: float = 15.0) -> 
         await asyncio.sleep(0.02)
 
 
-async def stored(bus: Bus, stream: str) -> list[bytes]:
-    """The bodies of all messages in a stream, in order."""
+async def stored(bus: Bus, stream: str, kind: Kind | None = None, *, after: int = 0) -> list[bytes]:
+    """The bodies of all messages in a stream after a sequence number, or of one kind of them, in order."""
     state = (await bus.js.stream_info(stream)).state
     found = []
-    for seq in range(max(1, state.first_seq), state.last_seq + 1):
-        found.append((await bus.js.get_msg(stream, seq)).data or b"")
+    for seq in range(max(after + 1, state.first_seq), state.last_seq + 1):
+        msg = await bus.js.get_msg(stream, seq)
+        if kind is None or parse(msg.subject or "").kind is kind:
+            found.append(msg.data or b"")
     return found
 
 

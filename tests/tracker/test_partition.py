@@ -19,7 +19,7 @@ from contracts.frames import EndReason
 from contracts.identity import Policy, partition
 from contracts.spec import CameraSpec, spec_key
 from contracts.streams import CAMERAS, CHECKPOINTS, CROSSINGS, DETECTIONS
-from contracts.subjects import detections
+from contracts.subjects import Kind, detections
 from infra.local.processes.nats import NatsServer
 from services.kit.nats import camera_specs as specs_module
 from services.kit.nats.bus import Bus
@@ -63,7 +63,7 @@ def undisturbed(frames: Sequence[Detections], *specs: CameraSpec) -> list[bytes]
 
 
 async def published(bus: Bus) -> list[bytes]:
-    return await stored(bus, CROSSINGS.name)
+    return await stored(bus, CROSSINGS.name, Kind.CROSSINGS)
 
 
 async def detect(bus: Bus, frames: Sequence[Detections]) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from contracts.events import Detections
+from contracts.events import Coverage, Detections
 from contracts.frames import EndReason
 from contracts.identity import Policy
 from contracts.spec import CameraSpec
+from contracts.subjects import Kind, parse
 from services.kit.nats.stream_position import StreamPosition
 from services.tracker.ordering import SILENCE, Arrival
 from services.tracker.state import CameraState, Checkpoint
@@ -143,3 +144,75 @@ class TestStored:
         ends = [step.end for _, step in state.advance(frames[26:], SPECS) if step.end is not None]
 
         assert [(end.frames, end.missed, end.count) for end in ends] == [(40, 0, 1)]
+
+
+def covered(*states: CameraState) -> list[Coverage]:
+    """The coverage among the events of states."""
+    bodies = (event.payload for state in states for event in state.outbox if parse(event.subject).kind is Kind.COVERAGE)
+    return [Coverage.model_validate_json(body) for body in bodies]
+
+
+class TestCoverage:
+    def test_the_end_of_a_session_comes_after_all_of_its_coverage(self) -> None:
+        state = fresh()
+        frames = film([], seconds=4)
+        end = frames[-1].model_copy(
+            update={"seq": 40, "previous": 39, "end": EndReason.FINISHED, "boxes": (), "scores": ()}
+        )
+        state.advance(arrived([*frames, end]), SPECS)
+
+        (*_, last) = covered(state)
+        assert (last.start, last.until) == (frames[0].captured_at, frames[-1].captured_at)
+        assert (last.store, last.camera, last.lines) == ("shop", "cam", tuple(line.id for line in spec().lines))
+        kinds = [parse(event.subject).kind for event in state.outbox]
+        assert kinds[-2:] == [Kind.COVERAGE, Kind.CROSSINGS]
+        assert len({event.msg_id for event in state.outbox}) == len(state.outbox), "a later end is no repetition"
+
+    def test_a_restored_state_reports_the_same(self) -> None:
+        arrivals = arrived(film([], seconds=65))
+        whole, before = fresh(), fresh()
+        whole.advance(arrivals, SPECS)
+        before.advance(arrivals[:300], SPECS)
+        after = restored(before.checkpoint(StreamPosition(seq=300), ()))
+        after.advance(arrivals[300:], SPECS)
+
+        assert covered(before, after) == covered(whole)
+        assert len(covered(whole)) == 2
+
+    def test_frames_that_were_not_analysed_cover_nothing(self) -> None:
+        state = fresh()
+        frames = film([], seconds=40)
+        state.advance(
+            arrived(
+                [
+                    frame
+                    if n < 100 or n > 300
+                    else frame.model_copy(update={"skipped": "broken", "boxes": (), "scores": ()})
+                    for n, frame in enumerate(frames)
+                ]
+            ),
+            SPECS,
+        )
+
+        starts = {interval.start for interval in covered(state)}
+        assert starts == {frames[0].captured_at, frames[301].captured_at}
+
+    def test_a_run_covers_only_its_period(self) -> None:
+        state = fresh(counts=False)
+        state.advance(arrived(film([], seconds=4)), SPECS)
+
+        assert covered(state) == []
+
+    def test_a_camera_that_moves_to_another_store_covers_each_for_its_time(self) -> None:
+        state = fresh()
+        frames = film([], seconds=8)
+        state.advance(
+            arrived(
+                [frame if n < 40 else frame.model_copy(update={"store": "mall"}) for n, frame in enumerate(frames)]
+            ),
+            SPECS,
+        )
+
+        stores = {(interval.store, interval.start) for interval in covered(state)}
+        assert stores == {("shop", frames[0].captured_at), ("mall", frames[40].captured_at)}
+        assert max(interval.until for interval in covered(state) if interval.store == "shop") == frames[39].captured_at
