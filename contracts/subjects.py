@@ -32,6 +32,8 @@ PROBE = f"{ROOT}.probe"
 """Requests for one frame of an address, answered by ingest (request and reply, core NATS)."""
 PROBE_CANCEL = f"{PROBE}.cancel"
 """Cancels a probe by its id; received by every ingest replica (core NATS)."""
+_OUTSIDE_RUNS = frozenset(subject.removeprefix(f"{ROOT}.") for subject in (DEAD_LETTERS, PROBE))
+_KINDS = frozenset(kind.value for kind in Kind)
 _GROUPED = {Kind.FRAMES, Kind.KEPT, Kind.DETECTIONS}
 
 
@@ -125,6 +127,21 @@ def pool_filter(run: str, kind: Kind, pool: str) -> str:
 def partition_filter(run: str, number: int) -> str:
     """Return the filter for all detections of a partition, read by the tracker that holds it."""
     return f"{ROOT}.{run}.{Kind.DETECTIONS}.{number}.>"
+
+
+def kind_of(subject: str) -> str:
+    """Return the kind of a subject's messages, for metrics: one of a few values, whatever names the subject has.
+
+    Dead letters are `dlq`, probes and their cancellations `probe`, and subjects that are not Metrica's `other`.
+    """
+    root, _, rest = subject.partition(".")
+    first, _, rest = rest.partition(".")
+    if root != ROOT:
+        return "other"
+    if first in _OUTSIDE_RUNS:
+        return first
+    kind = rest.partition(".")[0]
+    return kind if kind in _KINDS else "other"
 
 
 @lru_cache(maxsize=4096)

@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def no_footage() -> str | None:
-    """Why there is no real footage here; None if there is."""
+    """The reason for which there is no real footage here; None if there is."""
     folder = os.environ.get(FOOTAGE)
     if not folder:
         return f"{FOOTAGE} is not set"
@@ -157,7 +157,7 @@ def priority_is_left_alone() -> Iterator[None]:
 
 
 def violations(folder: Path) -> list[str]:
-    """What the NATS servers of a folder refused."""
+    """The refusals of the NATS servers of a folder."""
     logs = [log for log in folder.rglob("nats.log*") if log.is_file()]
     return [line for log in logs for line in log.read_text(errors="replace").splitlines() if " Violation - " in line]
 

@@ -12,8 +12,9 @@ from contracts.streams import STATUS
 from services.kit.nats.bus import Bus
 from services.kit.nats.camera_status import EVERY_STATUS, read_status
 from services.kit.nats.ordered_consumer import OrderedConsumer
-from services.kit.nats.subscribers import subscribed
+from services.kit.nats.subscribers import jetstream_subscriber, subscribed
 
+BATCH = 256
 SEVERITY = (
     State.RUNNING,
     State.STARTING,
@@ -68,13 +69,21 @@ class Statuses:
     async def follow(self, bus: Bus) -> None:
         """Read the stream until cancelled: the last status of each subject, then every new one."""
         config = ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, filter_subject=EVERY_STATUS)
+        statuses = jetstream_subscriber(bus.broker, STATUS)
+
+        @statuses
+        async def take(messages: list[Msg]) -> None:
+            for msg in messages:
+                if (status := read_status(msg)) is not None:
+                    self.take(status)
+
         async with (
+            statuses,
             subscribed(bus.broker, EVERY_STATUS, self._on_message),
             OrderedConsumer(bus, STATUS.name, config) as consumer,
         ):
-            async for msg in consumer:
-                if (status := read_status(msg)) is not None:
-                    self.take(status)
+            while True:
+                await statuses.deliver(await consumer.batch(BATCH))
 
     async def _on_message(self, msg: Msg) -> None:
         """Take RETRYING directly from the subject, too: a full disk can keep the stream from storing it."""

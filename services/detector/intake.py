@@ -19,6 +19,7 @@ from services.kit.nats.bus import Bus
 from services.kit.nats.camera_specs import Specs
 from services.kit.nats.dead_letters import dead_letter
 from services.kit.nats.durable_consumer import DurableConsumer
+from services.kit.nats.subscribers import jetstream_subscriber
 
 ACK_WAIT = 5.0
 """Seconds without an in-progress ack after which a replica's frames are redelivered to another."""
@@ -77,17 +78,25 @@ class Intake:
             max_ack_pending=1024,
         )
         ahead = self._batch * (AHEAD if live else 1)
-        async with DurableConsumer(self._bus, stream.name, config, ahead=ahead, work_limit=WORK_LIMIT) as reader:
+        frames = jetstream_subscriber(self._bus.broker, stream)
+
+        @frames
+        async def open_all(messages: list[Msg]) -> list[Delivery | None]:
+            return [await self._open(msg, run, specs) for msg in messages]
+
+        async with (
+            frames,
+            DurableConsumer(self._bus, stream.name, config, ahead=ahead, work_limit=WORK_LIMIT) as consumer,
+        ):
             if live:
-                self._live.append(reader)
+                self._live.append(consumer)
             while True:
                 if not live:
                     await self._until_no_live_frame_waits()
-                msgs = await reader.batch(self._batch)
+                msgs = await consumer.batch(self._batch)
                 self._working += live
                 try:
-                    opened = [await self._open(msg, run, specs) for msg in msgs]
-                    yield [delivery for delivery in opened if delivery is not None]
+                    yield [delivery for delivery in await frames.deliver(msgs) if delivery is not None]
                 finally:
                     self._working -= live
                     self._done.set()

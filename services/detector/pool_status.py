@@ -34,7 +34,7 @@ class PoolStatus:
             for camera in run.cameras:
                 with suppress(NatsError):  # core NATS, at most once: no stream keeps the statuses of runs
                     await reporter.report(
-                        camera.store, camera.camera, state, message, run=run.name, publish=self._bus.client.publish
+                        camera.store, camera.camera, state, message, run=run.name, publish=self._bus.send
                     )
         for spec in self._demand.cameras(pool):
             await reporter.report(spec.store, spec.camera, state, message)
@@ -53,7 +53,7 @@ class PoolStatus:
                     State.RETRYING if problem else State.RUNNING,
                     problem,
                     # JetStream may be the problem: by core NATS the API hears it even if it is not stored.
-                    publish=self._bus.client.publish if problem else self._bus.publish,
+                    publish=self._bus.send if problem else self._bus.publish,
                     model=model,
                 )
             await asyncio.sleep(1)

@@ -106,7 +106,7 @@ class Publisher:
         del headers["Nats-Msg-Id"]  # a frame that is read again after a restart is previewed again
         if self._bus.connected:
             with suppress(NatsError):  # at most once: the next preview follows soon
-                await self._bus.client.publish(preview(header.run, header.store, header.camera), jpeg, headers=headers)
+                await self._bus.send(preview(header.run, header.store, header.camera), jpeg, headers=headers)
 
 
 def _traced(header: FrameHeader) -> FrameHeader:

@@ -29,7 +29,7 @@ from services.kit.nats.bus import Bus
 from services.kit.nats.dead_letters import dead_letter
 from services.kit.nats.durable_consumer import DurableConsumer
 from services.kit.nats.runs import Runs
-from services.kit.nats.subscribers import Messages, jetstream_subscriber
+from services.kit.nats.subscribers import jetstream_subscriber
 from services.kit.retry import retry, stay_cancelled
 from services.kit.service import Health, serve
 from services.kit.tasks import finish
@@ -122,10 +122,10 @@ class Persistence:
         await self._read(run_streams(run.name).crossings, run.name)
 
     async def _read(self, stream: Stream, run: str) -> None:
-        subscriber = jetstream_subscriber(self._bus.broker, stream, run)
+        subscriber = jetstream_subscriber(self._bus.broker, stream)
 
         @subscriber
-        async def store(messages: Messages) -> None:
+        async def store(messages: list[Msg]) -> None:
             await self._handle(messages, run)
 
         async with subscriber, DurableConsumer(self._bus, stream.name, CONSUMER, ahead=2 * BATCH) as consumer:
@@ -196,7 +196,7 @@ class Persistence:
             return
         try:
             for totals in await all_totals(self._pool, sorted(keys), self._clock()):
-                await self._bus.client.publish(counts(totals.run, totals.store), totals.encode())
+                await self._bus.send(counts(totals.run, totals.store), totals.encode())
         except (*UNABLE, NatsError) as error:
             stay_cancelled()
             log.info("counts could not be announced; they are in the database", reason=in_words(error))

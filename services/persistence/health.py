@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import asyncpg
+from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from contracts.events import State, Status
@@ -20,6 +21,7 @@ from services.kit.logs import logger
 from services.kit.nats.bus import Bus
 from services.kit.nats.camera_status import EVERY_STATUS, read_status
 from services.kit.nats.ordered_consumer import OrderedConsumer
+from services.kit.nats.subscribers import jetstream_subscriber
 from services.persistence.database_errors import in_words, write_all
 
 FROM_THE_BEGINNING = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, filter_subject=EVERY_STATUS)
@@ -50,10 +52,15 @@ log = logger()
 
 async def keep_health(bus: Bus, pool: asyncpg.Pool) -> None:
     """Follow the stream for ever. During an outage of the database it waits, without delaying other work."""
-    async with OrderedConsumer(bus, STATUS.name, FROM_THE_BEGINNING, ahead=2 * BATCH) as consumer:
+    statuses = jetstream_subscriber(bus.broker, STATUS)
+
+    @statuses
+    async def write(messages: list[Msg]) -> None:
+        await write_health(pool, [status for msg in messages if (status := read_status(msg)) is not None])
+
+    async with statuses, OrderedConsumer(bus, STATUS.name, FROM_THE_BEGINNING, ahead=2 * BATCH) as consumer:
         while True:
-            msgs = await consumer.batch(BATCH, linger=LINGER)
-            await write_health(pool, [status for msg in msgs if (status := read_status(msg)) is not None])
+            await statuses.deliver(await consumer.batch(BATCH, linger=LINGER))
 
 
 async def write_health(pool: asyncpg.Pool, statuses: Sequence[Status]) -> None:

@@ -24,6 +24,7 @@ from services.kit.nats.bus import Bus
 from services.kit.nats.dead_letters import dead_letter
 from services.kit.nats.ordered_consumer import OrderedConsumer
 from services.kit.nats.stream_position import StreamPosition
+from services.kit.nats.subscribers import jetstream_subscriber
 from services.kit.retry import Backoff
 from services.tracker.camera import Camera
 from services.tracker.checkpoint import CheckpointEntry, Fenced, load, publish, rewind_if_restored
@@ -62,6 +63,8 @@ class Partition:
     def __init__(self, bus: Bus, source: DetectionSource, number: int, token: str, held: Held = lambda: True) -> None:
         self._bus, self._source, self._number, self._token = bus, source, number, token
         self._held = held
+        self._detections = jetstream_subscriber(bus.broker, source.stream)
+        self._detections(self._handle)
         self._cameras: dict[str, Camera] = {}
         self._position = StreamPosition(seq=0)
         """Up to which the stream is in the cameras' states."""
@@ -81,7 +84,7 @@ class Partition:
             opt_start_seq=start,
         )
         self._position = StreamPosition(seq=start - 1)
-        async with OrderedConsumer(self._bus, self._source.stream, config) as consumer:
+        async with self._detections, OrderedConsumer(self._bus, self._source.stream.name, config) as consumer:
             try:
                 while True:
                     await self._step(consumer)
@@ -118,7 +121,7 @@ class Partition:
             Fenced: another process wrote its checkpoint meanwhile.
         """
         name = checkpoint.camera
-        rewound = await rewind_if_restored(self._bus, self._source.stream, checkpoint)
+        rewound = await rewind_if_restored(self._bus, self._source.stream.name, checkpoint)
         owned = rewound.model_copy(update={"owner": self._token})
         entry = CheckpointEntry(self._bucket, checkpoint_key(self._source.name, self._number, name), revision)
         await entry.store(owned)
@@ -134,7 +137,7 @@ class Partition:
             async with asyncio.timeout(max(SHORTEST_WAIT, due - time.monotonic())):
                 msgs = await consumer.batch(BATCH)
         if msgs:
-            await self._handle(msgs)
+            await self._detections.deliver(msgs)
         caught_up_since, now = consumer.caught_up_since, time.monotonic()
         if now >= due and caught_up_since <= now:
             await self._expire_waits(now, caught_up_since)
@@ -148,7 +151,7 @@ class Partition:
         ]
         return min([self._looked_at + LONGEST_WAIT, *deadlines])
 
-    async def _handle(self, msgs: Sequence[Msg]) -> None:
+    async def _handle(self, msgs: list[Msg]) -> None:
         """Take in the next messages of the stream."""
         if self._source.run is None:
             LAG.labels(self._number).set(msgs[-1].metadata.num_pending)
@@ -240,7 +243,7 @@ class Partition:
             if self._bus.connected and self._held():
                 # At most once: an overlay can miss a frame.
                 with suppress(NatsError):
-                    await self._bus.client.publish(tracks(event.run, event.store, event.camera), step.tracks.encode())
+                    await self._bus.send(tracks(event.run, event.store, event.camera), step.tracks.encode())
 
 
 def _decode(msg: Msg) -> Detections:

@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 
 from contracts.identity import LIVE, to_datetime
 from contracts.runs import LAST, STORED_AT, Run
-from contracts.streams import DETECTIONS, run_streams
+from contracts.streams import DETECTIONS, Stream, run_streams
 from services.kit.nats.bus import Bus
 from services.kit.nats.camera_specs import Specs
 
@@ -30,19 +30,19 @@ class DetectionSource:
     """
 
     name: str
-    stream: str
+    stream: Stream
     specs: Specs
     run: Run | None = None
 
     @classmethod
     def live(cls, bus: Bus) -> Self:
         """The live run."""
-        return cls(LIVE, DETECTIONS.name, Specs(bus))
+        return cls(LIVE, DETECTIONS, Specs(bus))
 
     @classmethod
     def of(cls, bus: Bus, run: Run) -> Self:
         """A run beside the live one."""
-        return cls(run.name, run_streams(run.name).detections.name, Specs(bus, run=run.name), run)
+        return cls(run.name, run_streams(run.name).detections, Specs(bus, run=run.name), run)
 
     def counts(self, captured_at: int) -> bool:
         """Tell whether crossings decided by a frame of this time, ns, are counted."""

@@ -1,4 +1,4 @@
-"""How right the counts are on real footage, by `metrica eval`: the bars that every change has to clear.
+"""Accuracy of the counts on real footage, by `metrica eval`: the bars that every change has to clear.
 
 A network looks at each clip once; what it saw is counted at the clip's own frame rate, a half and a quarter of it. Dear
 networks look at long clips only when asked to, which takes minutes: `pytest tests/accuracy -m exhaustive`. The longest

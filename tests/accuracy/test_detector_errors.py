@@ -1,4 +1,4 @@
-"""How right the counts are where a real detector's errors are laid over known truth: it runs where no footage is.
+"""Accuracy of the counts where a real detector's errors are laid over known truth: it runs where no footage is.
 
 The people are those of the simulated door, the errors were measured on footage: see `tests.support.detector_errors`.
 docs/accuracy.md has the same for more people, more of them a minute, and other frame rates.

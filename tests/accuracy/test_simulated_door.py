@@ -1,4 +1,4 @@
-"""How right the counts are at the simulated door, where the truth is known. It says nothing of real footage.
+"""Accuracy of the counts at the simulated door, where the truth is known. It says nothing of real footage.
 
 docs/accuracy.md has the same for 200 people; here are as many as show a change for the worse in a fraction of the time.
 """

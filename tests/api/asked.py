@@ -68,7 +68,7 @@ class Asked:
         return answer.json()
 
     async def refused(self, url: str, **query: object) -> str:
-        """What a GET that is refused as wrong is told."""
+        """The problem in the answer to a GET that is refused as wrong."""
         answer = await self.client.get(url, params=_params(query))
         assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json"), answer.text
         return str(answer.json()["detail"])

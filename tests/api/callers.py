@@ -61,7 +61,7 @@ class Callers:
         self._served, self._seed = served, seed
 
     async def headers(self, caller: str) -> dict[str, str]:
-        """What they send."""
+        """The headers of their requests."""
         match caller:
             case "anonymous":
                 return {}

@@ -116,13 +116,13 @@ def auth_headers(seed: Seed) -> Callable[[str], dict[str, str]]:
 
 @pytest.fixture
 def superadmin_headers(seed: Seed) -> dict[str, str]:
-    """What a superadmin sends."""
+    """The headers of a superadmin's requests."""
     return seed.headers(ROOT)
 
 
 @pytest.fixture
 def worker_headers(seed: Seed) -> dict[str, str]:
-    """What the worker of the store `shop` sends."""
+    """The headers of requests by the worker of the store `shop`."""
     return {"X-Worker-Key": seed.keys["acme-worker"]}
 
 

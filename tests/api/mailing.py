@@ -13,7 +13,7 @@ GOOD = "violet tractor hums 83 songs"
 
 
 def mail_settings(post: PostOffice) -> dict[str, object]:
-    """What makes an API send its mail there."""
+    """Settings by which an API sends its mail there."""
     return {
         "smtp_host": "127.0.0.1",
         "smtp_port": post.port,

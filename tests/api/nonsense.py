@@ -1,4 +1,4 @@
-"""What no honest client sends, put into requests that were otherwise fine."""
+"""Values that no honest client sends, put into requests that were otherwise fine."""
 
 from __future__ import annotations
 

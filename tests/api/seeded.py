@@ -1,4 +1,4 @@
-"""Who and what there is in a test of the API: two organizations, each with people, a store, a camera and keys.
+"""The data of the API's tests: two organizations, each with people, a store, a camera and keys.
 
 acme    viewer@acme  manager@acme  admin@acme    shop (Europe/Paris), camera door, line entrance
 other   admin@other                              mall, camera gate, line entrance
@@ -34,7 +34,7 @@ PEOPLE = (*ROLES, ROOT)
 
 @dataclass
 class Seed:
-    """What was made."""
+    """The ids and keys that were made."""
 
     now: datetime
     keys: dict[str, str] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Seed:
         return jwt.encode(said, PRIVATE, "ES256", headers={"kid": KID})
 
     def headers(self, email: str) -> dict[str, str]:
-        """What a person sends."""
+        """The headers of a person's requests."""
         return {"Authorization": f"Bearer {self.token(email)}"}
 
 

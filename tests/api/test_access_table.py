@@ -1,4 +1,4 @@
-"""Who may call which route: every route, asked by everybody. What is not in the table does not pass."""
+"""The rights to each route: every route, asked by everybody. A route that is not in the table does not pass."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.api.served import Served
 
 
 class Takes(IntEnum):
-    """What a route takes."""
+    """The parameters of a route."""
 
     NOTHING = 0
     """Anybody may call it."""
@@ -237,7 +237,7 @@ async def test_every_route_is_in_the_table() -> None:
 
 
 async def test_every_route_is_described_or_known_to_be_none() -> None:
-    """What the description leaves out could otherwise hide from the table."""
+    """Routes that the description leaves out could otherwise hide from the table."""
     app = create_app(ApiSettings.model_validate({"database_url": "postgresql://nowhere"}))
     hidden = {getattr(route, "path", "") for route in app.routes if not getattr(route, "include_in_schema", True)}
 

@@ -1,4 +1,4 @@
-"""What no honest client sends is refused as bad input, and is no error of the API's."""
+"""Input that no honest client sends is refused as bad input, and is no error of the API's."""
 
 from __future__ import annotations
 

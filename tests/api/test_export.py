@@ -143,7 +143,7 @@ class TestCrossings:
 
 
 async def exports(pool: asyncpg.Pool) -> int:
-    """How many connections export from this test's database."""
+    """The number of connections that export from this test's database."""
     return int(
         await pool.fetchval(
             "SELECT count(*) FROM pg_stat_activity"
@@ -174,6 +174,7 @@ class TestFootfall:
                 series["line"] or "",
                 str(one["in"]),
                 str(one["out"]),
+                "" if one["covered"] is None else str(one["covered"]),
             )
             for series in told["series"]
             for one in series["buckets"]

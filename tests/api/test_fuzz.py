@@ -195,7 +195,7 @@ def _bytes(data: Any) -> bytes:  # noqa: ANN401  # whatever was made
 
 
 def _sendable(headers: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
-    """What may stand in a header: no control character ever reaches the API."""
+    """Texts that may stand in a header: no control character ever reaches the API."""
     for name, value in headers.items():
         if name not in {"Connection", "User-Agent", "X-Schemathesis-TestCaseId"}:
             text = str(value).encode("latin-1", "replace").decode("latin-1")

@@ -1,4 +1,4 @@
-"""What holds for every answer: who may ask, what protects the browser, how errors look, and the description."""
+"""Rules of every answer: who may ask, what protects the browser, how errors look, and the description."""
 
 from __future__ import annotations
 

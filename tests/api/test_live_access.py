@@ -1,4 +1,4 @@
-"""Who may listen no longer hears no more, whatever they listen to."""
+"""A listener who may listen no longer hears no more, whatever they listen to."""
 
 from __future__ import annotations
 

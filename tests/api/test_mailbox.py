@@ -1,4 +1,4 @@
-"""What a slow browser is spared, and what it is not."""
+"""A slow browser is spared superseded messages, and no others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def snapshot(revision: int) -> Message:
 
 
 async def sent(mailbox: Mailbox) -> AsyncIterator[bytes]:
-    """What is sent of what is unread; then the reader may read no longer."""
+    """The messages that are sent while some are unread; then the reader may read no longer."""
 
     async def look() -> None:
         if not len(mailbox):

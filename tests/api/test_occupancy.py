@@ -28,7 +28,7 @@ async def correct(asked: Asked, people: int) -> dict[str, Any]:
 
 
 async def curve(asked: Asked, **query: object) -> dict[str, int]:
-    """How many were inside at the end of each piece of the day, where it changed."""
+    """The number of people inside at the end of each piece of the day, where it changed."""
     buckets = (await asked.get(URL, **query))["buckets"]
     changed = {}
     before = 0

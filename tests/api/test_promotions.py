@@ -1,4 +1,4 @@
-"""What the API shows once a run was promoted: its counts in the promoted stretch, at once, until that is revoked."""
+"""The API shows a promoted run's counts in the promoted stretch, at once, until the promotion is revoked."""
 
 from __future__ import annotations
 

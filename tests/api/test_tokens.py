@@ -1,4 +1,4 @@
-"""Which tokens are believed. The issuer's keys come from a real server."""
+"""The tokens that are believed. The issuer's keys come from a real server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How soon a change of a camera is in force, and what the others notice: `python -m tests.bench.bench_changes`.
+"""Delay until a change of a camera is in force, and its effect on the others: `python -m tests.bench.bench_changes`.
 
 All services run as processes of their own, with three simulated cameras of ten frames a second. One of them is changed
 in every way there is. The time is from the commit in Postgres to the first frame that shows the change (the first

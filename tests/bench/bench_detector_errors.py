@@ -1,4 +1,4 @@
-"""How real detectors err: `python -m tests.bench.bench_detector_errors` prints `MEASURED` of `detector_errors`.
+"""Errors of real detectors: `python -m tests.bench.bench_detector_errors` prints `MEASURED` of `detector_errors`.
 
 Each model looks at two clips as the services do. TUD-Campus (MOTChallenge 2015) has true boxes: misses, scores and
 jitter are measured there, by how much of a person somebody nearer covers. Its truth leaves people out, sitting behind a
@@ -41,7 +41,7 @@ Frame = tuple[Floats, Floats]
 
 
 def look(detector: Detector, clip: Path) -> Iterator[Frame]:
-    """What a detector finds in each frame of a clip."""
+    """A detector's detections in each frame of a clip."""
     source = open_video(clip)
     spec = CameraSpec(store="store", camera="camera", model=detector.model.name, policy=source.policy)
     for frame in file_frames(source, spec, session="errors", start=0):
@@ -53,7 +53,7 @@ def look(detector: Detector, clip: Path) -> Iterator[Frame]:
 
 
 class Street:
-    """What is seen of people whose true boxes are known."""
+    """The detections of people whose true boxes are known."""
 
     def __init__(self) -> None:
         self.scores: dict[tuple[int, int], tuple[int, float]] = {}
@@ -77,7 +77,7 @@ class Street:
 
 
 class Alone:
-    """What is seen besides people who walk alone."""
+    """The detections besides people who walk alone."""
 
     def __init__(self) -> None:
         self.frames = 0

@@ -1,4 +1,4 @@
-"""How right the counts are under measured detector errors: `python -m tests.bench.bench_flawed_door [--people 100]`.
+"""Accuracy of the counts under measured detector errors: `python -m tests.bench.bench_flawed_door [--people 100]`.
 
 People at the simulated door, 20 and 60 of them a minute, as four detectors would see them at three frame rates, two
 seeds each. Prints what is missed and false together, in percent of the true crossings; none of it is rendered.

@@ -1,4 +1,4 @@
-"""How long questions about history take, and how fast it is exported: `python -m tests.bench.bench_history`.
+"""Duration of questions about history, and speed of its export: `python -m tests.bench.bench_history`.
 
     python -m tests.bench.bench_history --scale 0.05                         # a database of its own, then gone
     python -m tests.bench.bench_history --folder ~/history --scale 1         # kept there, and used the next time
@@ -39,7 +39,7 @@ WARM_UP = 10
 
 
 def questions(today: date) -> dict[str, tuple[str, dict[str, str]]]:
-    """What is asked, by name; `{shop}` is one of them."""
+    """The questions, by name; `{shop}` is one of them."""
     monday, month = today - timedelta(days=today.weekday()), today.replace(day=1)
     month_end = (month + timedelta(days=32)).replace(day=1) - timedelta(days=1)
     this = {

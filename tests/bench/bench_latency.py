@@ -35,7 +35,7 @@ STEPS = ("captured → published", "→ detections", "→ crossing", "→ commit
 
 
 class Heard:
-    """When what came of each crossing passed, in seconds of the wall clock."""
+    """The times at which the results of each crossing passed, in seconds of the wall clock."""
 
     def __init__(self) -> None:
         self.detections: dict[tuple[str, int], float] = {}

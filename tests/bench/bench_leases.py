@@ -1,4 +1,4 @@
-"""How long work lies still when replicas come, go and die: `python -m tests.bench.bench_leases`.
+"""Time for which work lies still when replicas come, go and die: `python -m tests.bench.bench_leases`.
 
 Three ingest and three trackers, as processes of their own, share six simulated cameras of ten frames a second. A line
 is what happened to one of them, in several runs: until the last lease had another holder, and the longest that one of

@@ -35,7 +35,7 @@ STEPS = (1, 2, 3, 4, 5)
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a tracker did on a sequence, and the milliseconds of a frame: the median."""
+    """A tracker's scores on a sequence, and the milliseconds of a frame: the median."""
 
     fit: MotScore
     ms: float

@@ -1,4 +1,4 @@
-"""How old frames are when more come than can be looked at: `python -m tests.bench.bench_overload`.
+"""Age of frames when more come than can be looked at: `python -m tests.bench.bench_overload`.
 
 All services but the API and the database run as processes of their own. Four live cameras send 25 frames a second each
 to one detector that takes 100 ms for a frame: ten times too many. Then a file comes along, which must lose none. The

@@ -1,4 +1,4 @@
-"""How long a week is recounted, and how nearly a recount counts what a new tracking counts.
+"""Duration of a week's recount, and its difference from the counts of a new tracking.
 
     python -m tests.bench.bench_recount [--days 7] [--people 2000]
     python -m tests.bench.bench_recount --equality

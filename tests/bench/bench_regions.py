@@ -1,4 +1,4 @@
-"""Why regions sort boxes out and are not painted: `METRICA_TEST_DATA=… python -m tests.bench.bench_regions`.
+"""Regions that sort boxes out, beside painted ones: `METRICA_TEST_DATA=… python -m tests.bench.bench_regions`.
 
 Each frame is looked at whole, and with all but the region painted grey. For the people whom the first finds in the
 region, the best IoU of the second's boxes is told; and how many boxes of the second match none of the first. Then what

@@ -1,4 +1,4 @@
-"""How fast an hour of four cameras is played again: `python -m tests.bench.bench_replay [MINUTES [TRACKERS]]`.
+"""Speed of a replay of an hour of four cameras: `python -m tests.bench.bench_replay [MINUTES [TRACKERS]]`.
 
 The hour is counted live first, by the same services; `metrica runs diff` compares the replay's crossings with those,
 and ends this where one differs. Printed are the seconds that each took, the ratio to real time, and the processor's
@@ -71,7 +71,7 @@ def work_done(stack: Stack) -> dict[str, float]:
 
 
 def metrica(stack: Stack, *words: str) -> str:
-    """What the command line says."""
+    """The output of the command line."""
     environment = {**os.environ, **stack.nats_environment, "METRICA_DATABASE_URL": stack.api_database_url}
     done = subprocess.run(
         [sys.executable, "-m", "services.cli.main", *words],

@@ -1,4 +1,4 @@
-"""What eight detector replicas do beside one: `python -m tests.bench.bench_replicas`.
+"""Throughput of eight detector replicas beside one: `python -m tests.bench.bench_replicas`.
 
 The services are the real ones, as processes of their own: nats-server, the tracker, and detectors whose backend sleeps
 40 ms instead of computing, so that a replica's work is not bounded by the cores of this machine. Frames are JPEGs of
@@ -51,7 +51,7 @@ EDGE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a round came to: frames a second, CPU milliseconds for a frame by process, cores that others used."""
+    """Results of a round: frames a second, CPU milliseconds for a frame by process, cores that others used."""
 
     rate: float
     cost: dict[str, float]
@@ -180,7 +180,7 @@ class Bench:
         return [event for event in events if isinstance(event, SessionEnd)]
 
     async def _times(self, behind: int) -> list[float]:
-        """When the detections of a round's frames were stored."""
+        """The times at which the detections of a round's frames were stored."""
         last, times = (await self._bus.js.stream_info(DETECTIONS.name)).state.last_seq, []
         config = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=behind + 1)
         async with OrderedConsumer(self._bus, DETECTIONS.name, config) as consumer:

@@ -1,4 +1,4 @@
-"""How small people may be: a clip with truth, counted in the middle of a larger canvas, with a closer look and without.
+"""Least size of people: a clip with truth, counted in the middle of a larger canvas, with a closer look and without.
 
     METRICA_MODELS=… .venv/bin/python -m tests.bench.bench_small_people FOLDER --clip NAME.mp4 --times 1.5 2 3 4
 

@@ -1,4 +1,4 @@
-"""What reading cameras costs: PyAV through ingest's relay, beside OpenCV by itself, from the same RTSP server.
+"""Cost of reading cameras: PyAV through ingest's relay, beside OpenCV by itself, from the same RTSP server.
 
     python -m tests.bench.bench_sources [--file FILE.mp4] [--frames 200] [--cameras 8]
 

@@ -101,7 +101,7 @@ app = Starlette(routes=[Route("/events", _stream)])
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one server."""
+    """The results of one server."""
 
     name: str
     opened: int

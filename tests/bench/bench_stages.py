@@ -1,4 +1,4 @@
-"""What a frame costs in each stage: `METRICA_MODELS=… python -m tests.bench.bench_stages`.
+"""Cost of a frame in each stage: `METRICA_MODELS=… python -m tests.bench.bench_stages`.
 
 The cost is processor time, which other work on the machine changes little. Ingest's is measured in this process;
 detector, tracker and persistence are the real services, one after the other given something to do. The last column is

@@ -1,4 +1,4 @@
-"""What it costs JetStream to sync to the disk more often: `python -m tests.bench.bench_sync`.
+"""Cost of JetStream's more frequent syncing to the disk: `python -m tests.bench.bench_sync`.
 
 A server for each setting, all on the same disk, take turns in every round. Told are the medians of the rounds: messages
 a second, by the first server's, and for what is written one after another the time that 99 of 100 take.
@@ -47,7 +47,7 @@ async def written(write: Write, at_once: int) -> tuple[float, float]:
 
 
 def cases(bus: Bus, checkpoints: KeyValue) -> dict[str, tuple[Write, int]]:
-    """What is written, and how many at once."""
+    """The writes by name, each with the number of them at once."""
     return {
         "events of 470 bytes, 64 at once": (lambda: bus.try_publish(SUBJECT, EVENT), 64),
         "events of 470 bytes, one by one": (lambda: bus.try_publish(SUBJECT, EVENT), 1),

@@ -88,7 +88,7 @@ RIVALS: dict[str, Callable[[float], Rival]] = {
 
 
 def follow(rival: Rival, rows: NDArray[np.float64], frames: int) -> tuple[list[str], float]:
-    """What a tracker makes of a sequence, as lines of MOT text, and the seconds of a frame: the median."""
+    """A tracker's tracks of a sequence, as lines of MOT text, and the seconds of a frame: the median."""
     lines: list[str] = []
     times: list[float] = []
     for frame in range(1, frames + 1):

@@ -19,7 +19,7 @@ NEW = "mauve otters juggle quietly"
 
 @pytest.fixture
 def guarded(shop: Shop) -> Shop:
-    """Where everybody signs in."""
+    """The address at which everybody signs in."""
     shop.set_up()
     shop.make_user(EMAIL, PASSWORD)
     shop.stop()

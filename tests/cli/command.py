@@ -19,7 +19,7 @@ SETTINGS = {"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the command left behind."""
+    """The output and exit status of the command."""
 
     code: int
     out: str

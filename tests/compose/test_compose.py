@@ -30,7 +30,7 @@ PATIENCE = 240.0
 
 @dataclass(frozen=True)
 class Case:
-    """What is counted, and who may die of it."""
+    """A scene to count, its truth, and the processes that die meanwhile."""
 
     scene: Scene
     frames: int
@@ -81,7 +81,7 @@ class Browser:
             self._client.close()
 
     def shows(self, ins: int, outs: int) -> bool:
-        """Whether it shows these totals."""
+        """Tell whether it shows these totals."""
         return (self.counts.get("in"), self.counts.get("out")) == (ins, outs)
 
     def _follow(self) -> None:

@@ -41,7 +41,7 @@ class Seen:
 
 
 def look(image: str, service: str, module: str = "app") -> Seen:
-    """What is in an image, seen by Python in a container of it whose root is read-only."""
+    """The contents of an image, seen by Python in a container of it whose root is read-only."""
     code = LOOK.format(service=service, module=module, heavy=sorted(HEAVY))
     return Seen(**json.loads(docker("run", "--rm", "--read-only", "--entrypoint=python", image, "-c", code)))
 

@@ -1,4 +1,4 @@
-"""What counts as breaking: shown on small models, as they are and as somebody changes them."""
+"""Breaking changes of schemas: shown on small models, as they are and as somebody changes them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Paw(BaseModel):
 
 
 def breaks(old: dict[str, object], new: dict[str, object]) -> list[str]:
-    """What turning one set of fields into another breaks."""
+    """The breaks that turning one set of fields into another causes."""
     models = [create_model("Thing", **fields) for fields in (old, new)]  # type: ignore[call-overload]  # fields by name
     return breaking_changes(*(model.model_json_schema() for model in models))
 

@@ -246,7 +246,7 @@ def test_fields_that_a_later_version_adds_are_ignored(name: str) -> None:
 @pytest.mark.parametrize("name", MESSAGES)
 def test_what_is_written_today_says_what_the_golden_message_says(name: str) -> None:
     def same(written: object, golden: object) -> object:
-        """What is written, less the fields that the golden message knows nothing of."""
+        """The written fields, less those that the golden message knows nothing of."""
         if isinstance(written, dict) and isinstance(golden, dict):
             return {key: same(value, golden[key]) for key, value in written.items() if key in golden}
         if isinstance(written, list) and isinstance(golden, list) and len(written) == len(golden):

@@ -101,6 +101,22 @@ def takers(subject: str) -> list[str]:
     return [stream.name for stream in STREAMS if any(matches(pattern, subject) for pattern in stream.subjects)]
 
 
+@pytest.mark.parametrize(
+    ("subject", "kind"),
+    [
+        (subjects.detections("night", "shop", "door"), "detections"),
+        (subjects.counts("live", "shop"), "counts"),
+        (subjects.dead_letter("tracker", "night"), "dlq"),
+        (subjects.PROBE_CANCEL, "probe"),
+        ("metrica.live.invented.shop", "other"),
+        ("_INBOX_api.XYZ", "other"),
+        ("metrica", "other"),
+    ],
+)
+def test_a_subject_has_one_of_few_kinds_for_metrics(subject: str, kind: str) -> None:
+    assert subjects.kind_of(subject) == kind
+
+
 class TestStreams:
     @pytest.mark.parametrize(
         ("subject", "stream"),

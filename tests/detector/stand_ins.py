@@ -59,7 +59,7 @@ class Opened:
 
 
 class Tries:
-    """How often somebody tried to open a model that is not there."""
+    """The number of tries to open a model that is not there."""
 
     count = 0
 

@@ -1,4 +1,4 @@
-"""What every detector keeps to, whatever is behind it: one suite, every backend."""
+"""The rules that every detector keeps, whatever is behind it: one suite, every backend."""
 
 from __future__ import annotations
 

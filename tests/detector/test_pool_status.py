@@ -49,7 +49,7 @@ def demand() -> Demand:
 
 @asynccontextmanager
 async def heard(bus: Bus, run: str) -> AsyncIterator[list[Status]]:
-    """What core NATS passes on about a run's cameras."""
+    """The statuses of a run's cameras that core NATS passes on."""
     statuses: list[Status] = []
 
     async def take(msg: Msg) -> None:

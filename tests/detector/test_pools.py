@@ -25,7 +25,7 @@ async def bus(settings: ServiceSettings) -> AsyncIterator[Bus]:
 
 
 class Work:
-    """What runs for which pool, now and ever."""
+    """The models that run, by pool, now and ever."""
 
     def __init__(self) -> None:
         self.running: dict[str, str] = {}

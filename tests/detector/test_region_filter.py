@@ -1,4 +1,4 @@
-"""Who of those that were found is looked for: by place, by the point that counts, and by size."""
+"""Detections are filtered by region: by place, by the point that counts, and by size."""
 
 from __future__ import annotations
 

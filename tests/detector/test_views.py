@@ -1,4 +1,4 @@
-"""What was learnt of a camera's view outlives the detector that learnt it."""
+"""The learnt background of a camera outlives the detector that learnt it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the fault tests count, and what it comes to when nothing disturbs."""
+"""The scene that the fault tests count, and its counts when nothing disturbs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATIENCE = 150.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where there is footage the scene is taken from it, and its tests are counted among those that see some."""
+    """Count the scene's tests among those that see footage, if there is some: the scene is then taken from it."""
     for item in items:
         if FOOTAGE in os.environ and "scene" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.footage)

@@ -1,4 +1,4 @@
-"""What the database held at each version of a store: noted by itself, in the transaction that raised the version."""
+"""The database's contents at each version of a store: noted by itself, in the transaction that raised the version."""
 
 from __future__ import annotations
 

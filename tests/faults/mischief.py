@@ -1,4 +1,4 @@
-"""What is done to the processes of a stack: planned by a seed alone, done at its moments, and told afterwards."""
+"""Mischief to the processes of a stack: planned by a seed alone, done at its moments, and told afterwards."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ODDS: Final = (4, 4, 2)
 
 
 class How(StrEnum):
-    """What is done to a victim."""
+    """The kinds of mischief to a victim."""
 
     KILL = "SIGKILL"
     STOP = "SIGSTOP"
@@ -55,7 +55,7 @@ class Strike:
 
     @property
     def over(self) -> float:
-        """When it comes back, seconds."""
+        """The time at which the victim is back, seconds."""
         return self.at + self.lasts
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ def plan(seed: int, until: float) -> list[Strike]:
 
 @dataclass
 class Story:
-    """What happened when, in the words of everybody who did something; shown where a test fails."""
+    """The events and their times, in the words of everybody who did something; shown where a test fails."""
 
     began: float = field(default_factory=time.monotonic)
     lines: list[str] = field(default_factory=list)
@@ -139,7 +139,7 @@ class Mischief:
         return calm + max(0.0, until - moment)
 
     def fallen(self) -> list[str]:
-        """Who ended, though nobody killed them."""
+        """The processes that ended, though nobody killed them."""
         return [name for name, process in self.processes.items() if process.wanted and not process.running]
 
     def _strike(self, strike: Strike) -> None:

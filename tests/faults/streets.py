@@ -69,7 +69,7 @@ class Street:
             assert counted[who] == 1, f"{told}: {who} was counted before"
 
     def _who(self, frames: Sequence[Answered], session: str, at_ns: int, lane: int) -> Walker:
-        """Who was on a lane when it was last looked at before a moment: the picture names them."""
+        """The people on a lane when it was last looked at before a moment: the picture names them."""
         seen = [
             (event.captured_at, name_of(score))
             for event in (one.event for one in frames)

@@ -124,7 +124,7 @@ async def _end(stack: Stack, camera: CameraSetup, story: Story) -> None:
 
 
 def api_urls(stack: Stack) -> list[str]:
-    """Where the API's replicas answer."""
+    """The addresses at which the API's replicas answer."""
     return [service.url for service in stack.services.values() if service.owner is Owner.API]
 
 

@@ -112,7 +112,7 @@ async def _wait_for_crossings(stack: Stack) -> None:
 
 
 async def _dashboard_is_right(stack: Stack) -> bool:
-    """Whether the API shows the store's day, and what was counted in it."""
+    """Tell whether the API shows the store's day, and what was counted in it."""
     async with httpx.AsyncClient(headers=BROWSER) as client:
         (store,) = (await client.get(f"{stack.url}/v1/stores")).json()
     counts = await History(stack.database_url).totals(STORE)

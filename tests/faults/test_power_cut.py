@@ -33,7 +33,7 @@ PATIENCE = 200.0
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What a cut left: a data folder, which streams are older in it, and what Postgres had committed."""
+    """The result of a cut: a data folder, which streams are older in it, and what Postgres had committed."""
 
     folder: Path
     older: Sequence[str]

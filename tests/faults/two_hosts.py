@@ -51,7 +51,7 @@ class ShopService(Service):
         self.wanted = True
 
     def ready(self) -> bool:
-        """Whether /readyz says so now, to who asks in the shop."""
+        """Tell whether /readyz says so now, to a client in the shop."""
         ask = [*_in_shop(), sys.executable, "-c", _ASK, str(self.port)]
         return subprocess.run(ask, check=False, capture_output=True).returncode == 0
 

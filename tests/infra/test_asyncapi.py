@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
@@ -16,6 +17,8 @@ from contracts.streams import BUCKETS, STREAMS, Owner
 from contracts.subjects import Kind
 from infra.nats.asyncapi import FILE, document, encode
 from infra.nats.permissions import READERS, permissions
+from tests.infra.operations import without_code, without_operation
+from tests.lint.measurements import ROOT, Module, modules
 
 CHECK = """
 import { Parser } from "@asyncapi/parser";
@@ -88,6 +91,56 @@ def test_every_reader_of_a_stream_or_bucket_has_an_operation() -> None:
     kept = {each["x-jetstream"]["name"]: name for name, each in CHANNELS.items() if "x-jetstream" in each}
     kept |= {each["x-kv"]["bucket"]: name for name, each in CHANNELS.items() if "x-kv" in each}
     assert {(reader.value, kept[each.name]) for each, readers in READERS.items() for reader in readers} <= receives
+
+
+NO_CODE = {
+    "ingest.send.dlq": "it has permission, as every service",
+    "api.send.dlq": "it has permission, as every service",
+    "tracker.send.status": "it has permission, as every service",
+    "api.send.kv_runs": "it declares the bucket; the command line writes it",
+    "api.receive.kv_runs": "it declares the bucket; the command line writes it",
+}
+"""Operations without code, and the reason."""
+MODULES = {module.name: module for module in modules(ROOT, ("services",))}
+
+
+def _planted(service: Owner, text: str) -> dict[str, Module]:
+    """The modules of all services, and one more."""
+    name = f"services.{service}.planted"
+    return MODULES | {name: Module(name, Path(f"{name}.py"), text, ast.parse(text))}
+
+
+@pytest.mark.parametrize("service", Owner)
+def test_every_handler_and_publisher_has_an_operation(service: Owner) -> None:
+    assert without_operation(service, MODULES, OPERATIONS) == []
+
+
+@pytest.mark.parametrize("service", Owner)
+def test_every_operation_is_of_a_handler_or_publisher(service: Owner) -> None:
+    excused = {each for each in NO_CODE if each.startswith(f"{service}.")}
+    assert without_code(service, MODULES, OPERATIONS) == excused
+
+
+@pytest.mark.parametrize(
+    ("service", "text", "missing"),
+    [
+        (Owner.TRACKER, "bus.send(counts(LIVE, store), data)", "send counts"),
+        (Owner.DETECTOR, "self._bus.publish(subjects.edge(LIVE, store, camera), data)", "send edge"),
+        (Owner.API, "jetstream_subscriber(bus.broker, CROSSINGS)", "receive coverage, crossings, edge"),
+        (Owner.INGEST, "subscribed(broker, tracks(LIVE, '*', '*'), show)", "receive tracks"),
+        (Owner.PERSISTENCE, "broker.publisher; bus.broker.publisher(tracks(LIVE, 'a', 'b'))", "send tracks"),
+        (Owner.DETECTOR, "watch(bus, SOURCES)", "receive kv_sources"),
+    ],
+)
+def test_a_handler_or_publisher_without_an_operation_is_found(service: Owner, text: str, missing: str) -> None:
+    assert without_operation(service, _planted(service, text), OPERATIONS) == [
+        f"services.{service}.planted.py:1: {missing}"
+    ]
+
+
+def test_an_operation_without_code_is_found() -> None:
+    lonely = {name: module for name, module in MODULES.items() if name != "services.api.live.feed"}
+    assert {"api.receive.tracks"} <= without_code(Owner.API, lonely, OPERATIONS)
 
 
 def _references(node: Any) -> Iterator[str]:  # noqa: ANN401  # any part of the document

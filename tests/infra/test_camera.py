@@ -1,4 +1,4 @@
-"""Which camera `./taskw up` counts: what was said, else as it was, else the default."""
+"""The camera that `./taskw up` counts: the one given, else the one before, else the default."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ async def up(options: Options, api_database_url: str, database_url: str) -> Came
 
 
 async def counted(database_url: str) -> dict[str, int]:
-    """How many crossings each store has."""
+    """The number of crossings of each store."""
     connection = await asyncpg.connect(database_url)
     rows = await connection.fetch("SELECT store, count(*) FROM crossing GROUP BY store")
     await connection.close()

@@ -1,4 +1,4 @@
-"""What people may write behind `./taskw up`, and what they are told where it can't be."""
+"""The options that people may write behind `./taskw up`, and the answers where one can't be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may do what on NATS: every user tries everything, on a real server.
+"""Rights on NATS: every user tries everything, on a real server.
 
 The tables here say it in their own words, not in those of `infra.nats.permissions`.
 """
@@ -263,7 +263,7 @@ async def test_what_is_refused_reaches_nobody(nats_server: NatsServer) -> None:
 
 
 async def arrived(subscription: Subscription) -> AsyncIterator[Msg]:
-    """What has come so far."""
+    """The messages that have arrived so far."""
     while subscription.pending_msgs:
         yield await subscription.next_msg()
 

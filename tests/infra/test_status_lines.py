@@ -1,4 +1,4 @@
-"""What the terminal says of a camera: each change, and no attempt of many."""
+"""The terminal's lines about a camera: each change, and no attempt of many."""
 
 from __future__ import annotations
 

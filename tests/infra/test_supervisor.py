@@ -1,4 +1,4 @@
-"""What dies is started again, what was stopped is not."""
+"""A process that dies is started again, a stopped one is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which folders are covered so that a user reaches what it must, and what shows through."""
+"""The folders that are covered so that a user reaches what it must, and those that show through."""
 
 from __future__ import annotations
 

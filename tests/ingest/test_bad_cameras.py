@@ -192,7 +192,7 @@ async def number_of(shown: Sized) -> int:
 
 
 async def complaint(bus: Bus, camera: str) -> str:
-    """What ingest says about a camera; nothing while it is opening it, or sees something."""
+    """The status that ingest reports about a camera; None while it is opening it, or sees something."""
     subject = status(LIVE, "shop", camera, "ingest")
     said = Status.model_validate_json((await bus.js.get_last_msg(STATUS.name, subject)).data or b"")
     return said.message if said.state in (State.RETRYING, State.REFUSED) else ""

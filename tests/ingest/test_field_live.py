@@ -57,7 +57,7 @@ H265 = {"preset": "ultrafast", "x265-params": "log-level=none:keyint=10"}
 
 @dataclass
 class Seen:
-    """What a camera showed.
+    """The frames that a camera showed.
 
     Attributes:
         name: its kind.
@@ -143,7 +143,7 @@ def kinds(request: pytest.FixtureRequest) -> set[str]:
 
 @pytest.fixture(scope="module")
 def over_rtsp(kinds: set[str], scene: list[Image], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
-    """What each RTSP camera showed."""
+    """The frames of each RTSP camera."""
     folder = tmp_path_factory.mktemp("rtsp")
     plain = write(folder / "h264.mkv", scene, "libx264", fps=FPS, options=H264)
     h265 = write(folder / "h265.mkv", scene, "libx265", fps=FPS, options=H265)
@@ -239,7 +239,7 @@ HTTP = (
 
 @pytest.fixture(scope="module")
 def over_http(kinds: set[str], scene: list[Image], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
-    """What each HTTP camera showed."""
+    """The frames of each HTTP camera."""
     folder = tmp_path_factory.mktemp("http")
     plain = write(folder / "a.ts", scene, "libx264", fps=FPS, options=H264)
     mpeg2 = write_interlaced(folder / "i.ts", woven([scene[0]] * LEAD * 2 + scene), "mpeg2video", fps=FAST)
@@ -306,7 +306,7 @@ def turn(path: Path) -> None:
 
 @pytest.fixture
 def seen(request: pytest.FixtureRequest) -> Seen:
-    """What a camera showed, by its protocol and kind."""
+    """The frames of a camera, by its protocol and kind."""
     protocol, kind = request.param
     everything: dict[str, Seen] = request.getfixturevalue(f"over_{protocol}")
     if (failure := everything[kind].failure) is not None:

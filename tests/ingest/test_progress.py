@@ -1,4 +1,4 @@
-"""When a file is said to begin: that names its session, and so what is counted once and what anew."""
+"""The beginning of a file: it names the session, and so decides what is counted once and what anew."""
 
 from __future__ import annotations
 

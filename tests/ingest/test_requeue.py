@@ -24,7 +24,7 @@ FRAMES = 20
 
 
 async def queued(bus: Bus, model: str) -> list[FrameHeader]:
-    """What waits for a model, in order."""
+    """The frames that wait for a model, in order."""
     found: list[FrameHeader] = []
     place = 1
     while True:

@@ -1,4 +1,4 @@
-"""Which cameras ingest works on, as the configuration changes."""
+"""The cameras that ingest works on, as the configuration changes."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def test_nothing_is_refused_through_restarts_retries_and_changes(
 
 
 async def _live(stack: Stack) -> None:
-    """What happens in the life of a Metrica."""
+    """Live through what happens in the life of a Metrica."""
     async with connected(ServiceSettings()) as bus:
         await _set(stack, "door", LIVE, "motion")
         await _set(stack, "clip", FILE, "no-such-model")

@@ -97,7 +97,7 @@ async def _show(publisher: OrderedPublisher, events: Iterable[Detections]) -> No
 
 
 async def _metrica(stack: Stack, *words: str) -> str:
-    """What the command says, as a process of its own."""
+    """The output of the command, as a process of its own."""
     environment = {**stack.nats_environment, "METRICA_DATABASE_URL": stack.api_database_url, "COLUMNS": "120"}
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(METRICA, *words, env=environment, stdout=pipe, stderr=pipe)

@@ -1,4 +1,4 @@
-"""How every service runs: alive, ready, measured, and ended in order."""
+"""The life of every service: alive, ready, measured, and ended in order."""
 
 from __future__ import annotations
 

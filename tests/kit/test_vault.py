@@ -1,4 +1,4 @@
-"""What is sealed is read by who has the secret key, and by nobody else."""
+"""A sealed text is read by who has the secret key, and by nobody else."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def problems(root: Path) -> list[str]:
     """The docstrings of a checkout that begin so, one line each."""
     return [
         f"{module.path}:{line}: begins with an interrogative: {text}"
-        for module in modules(root, (*FOLDERS, "dashboards"))
+        for module in modules(root, (*FOLDERS, "tests", "dashboards"))
         for line, text in interrogatives(module)
     ]
 

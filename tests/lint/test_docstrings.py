@@ -30,3 +30,10 @@ def test_a_first_line_that_begins_with_an_interrogative_is_found(
     found = [int(problem.split(":")[1]) for problem in problems(tmp_path)]
 
     assert found == lines
+
+
+def test_tests_are_checked_too(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_boxes.py").write_text(MODULE.format(module="How boxes lie.", function="Count them."))
+
+    assert len(problems(tmp_path)) == 1

@@ -86,7 +86,7 @@ def coverage(
 
 
 def status(second: float, state: State = State.RUNNING, message: str = "", **said: str) -> Status:
-    """What ingest says of the shop's door so many seconds after noon, unless told otherwise."""
+    """Ingest's status of the shop's door so many seconds after noon, unless told otherwise."""
     of_whom = {"run": LIVE, "store": "shop", "camera": "door", "service": "ingest", **said}
     at = to_ns(NOON + timedelta(seconds=second))
     return Status.model_validate({**of_whom, "state": state, "message": message, "at": at})

@@ -1,4 +1,4 @@
-"""What the tests of persistence share: connections to a fresh database, and what is in it."""
+"""Fixtures of the tests of persistence: connections to a fresh database, and its contents."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Stored:
         )
 
     async def health(self) -> list[tuple[float, str, str, str]]:
-        """What is kept of cameras' health: seconds after noon, service, state and message."""
+        """The stored health of cameras: seconds after noon, service, state and message."""
         rows = await self.pool.fetch("SELECT * FROM camera_health ORDER BY at, service")
         return [((row["at"] - NOON).total_seconds(), row["service"], row["state"], row["message"]) for row in rows]
 
@@ -72,7 +72,7 @@ class Stored:
         return {tuple(row) for row in rows}
 
     async def recount(self, bucket: str) -> set[tuple[Any, ...]]:
-        """What a rollup must hold, counted anew from the record; `bucket` is an expression of `at`."""
+        """The rows that a rollup must hold, counted anew from the record; `bucket` is an expression of `at`."""
         rows = await self.pool.fetch(
             f"""SELECT run, c.store, camera, line, {bucket}, count(*) FILTER (WHERE direction = 'in'),
                        count(*) FILTER (WHERE direction = 'out')
@@ -90,7 +90,7 @@ class Stored:
         )
 
     async def a_writer_waits(self) -> bool:
-        """Whether a lock holds a writer up. Asked outside of any transaction, which would see the same for ever."""
+        """Tell whether a lock holds a writer up. Call it outside of transactions, which would see the same for ever."""
         waiting = (
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )

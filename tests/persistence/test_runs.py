@@ -31,7 +31,7 @@ async def bus(settings: ServiceSettings, database_url: str) -> AsyncIterator[Bus
 
 
 async def rows(stored: Stored, run: str) -> dict[str, int]:
-    """How many rows of a run each table holds."""
+    """The number of rows of a run in each table."""
     return {table: await stored.pool.fetchval(f"SELECT count(*) FROM {table} WHERE run = $1", run) for table in TABLES}
 
 

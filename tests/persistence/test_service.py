@@ -241,7 +241,7 @@ async def test_session_stays_open_while_another_replica_has_a_crossing_of_it_in_
 
 
 async def delivered_again(bus: Bus, times: int) -> bool:
-    """Whether deliveries were so many more than messages."""
+    """Tell whether deliveries were so many more than messages."""
     info = await consumer(bus)
     delivered = info.delivered if info else None
     return delivered is not None and delivered.consumer_seq - delivered.stream_seq >= times

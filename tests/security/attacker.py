@@ -1,4 +1,4 @@
-"""What one hostile tenant can do at once: half-open requests, exports that nobody takes, cameras that hang or send
+"""Attacks of one hostile tenant at once: half-open requests, exports that nobody takes, cameras that hang or send
 pictures of enormous size, and more live streams than anybody looks at. All from addresses of this machine."""
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class Operation:
 
     @property
     def changes(self) -> bool:
-        """Whether it does more than show."""
+        """Tell whether it does more than show."""
         return self.method not in {"GET", "HEAD"}
 
     def __str__(self) -> str:
@@ -104,7 +104,7 @@ def example(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401, C901  # JSON, an
 
 
 def ids(of: str, seed: Seed) -> dict[str, str]:
-    """What an organization's things are called, by the names that parameters and fields have for them."""
+    """The names of an organization's things, by the names that parameters and fields have for them."""
     organization, store, camera, person = {
         "acme": ("acme", "shop", "door", "viewer@acme"),
         "other": ("other", "mall", "gate", "admin@other"),

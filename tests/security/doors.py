@@ -70,7 +70,7 @@ async def tokens(client: httpx.AsyncClient, **said: object) -> dict[str, Any]:
 
 
 def bearer(held: dict[str, Any]) -> dict[str, str]:
-    """What a program sends."""
+    """The headers of a program's requests."""
     return {"Authorization": f"Bearer {held['access_token']}"}
 
 
@@ -80,7 +80,7 @@ async def refresh(client: httpx.AsyncClient, token: str) -> httpx.Response:
 
 
 async def knows(client: httpx.AsyncClient, held: dict[str, Any] | None = None) -> bool:
-    """Whether the API takes a client for a person."""
+    """Tell whether the API takes a client for a person."""
     answer = await client.get(ME, headers=bearer(held) if held else {})
     assert answer.status_code in {200, 401}
     return answer.status_code == 200

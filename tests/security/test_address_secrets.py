@@ -126,7 +126,7 @@ WORDS = """
 
 
 def is_plain(secret: str) -> bool:
-    """Whether it is made of words of streams and figures alone, or stands in the places around it."""
+    """Tell whether it is made of words of streams and figures alone, or stands in the places around it."""
     rest = secret.lower()
     for word in sorted(WORDS.split(), key=len, reverse=True):
         rest = rest.replace(word, "")
@@ -212,7 +212,7 @@ async def trusts(served: Served, camera: str) -> bool:
 
 
 async def in_bucket(served: Served, camera: str) -> Source:
-    """What ingest reads of a camera, once the API has projected what the table holds."""
+    """The settings that ingest reads of a camera, once the API has projected what the table holds."""
     bucket = await served.bus.js.key_value(SOURCES.name)
     async with asyncio.timeout(20):
         while True:

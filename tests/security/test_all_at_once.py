@@ -148,7 +148,7 @@ async def _seconds(work: Callable[[], Awaitable[None]]) -> float:
 
 @dataclass
 class Siege:
-    """What goes on."""
+    """The attack, and the peaks that it causes."""
 
     attacker: Attacker
     peaks: dict[str, int]

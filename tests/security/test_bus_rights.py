@@ -100,7 +100,7 @@ async def test_nobody_is_let_in_without_their_own_password(nats_server: NatsServ
 
 
 async def test_before_the_sign_in_nothing_is_understood_but_it(nats_server: NatsServer) -> None:
-    """What is sent at once, before anybody is known, reaches nobody; and the greeting holds no secret."""
+    """Messages that are sent at once, before anybody is known, reach nobody; and the greeting holds no secret."""
     connect = json.dumps({"verbose": True, "user": "api", "pass": "wrong"}).encode()
     signed = b"CONNECT " + connect + b"\r\nPUB metrica.probe 1\r\nx\r\n"
     for first in (b"PUB metrica.probe 1\r\nx\r\n", b"SUB > 1\r\n", signed):

@@ -404,7 +404,7 @@ class TestNames:
 
 
 class TestRealCameras:
-    """What is not forbidden works: every kind of camera, read by somebody who is no superadmin."""
+    """Addresses that are not forbidden work: every kind of camera, read by somebody who is no superadmin."""
 
     def test_rtsp(self) -> None:
         with RtspCamera() as camera:

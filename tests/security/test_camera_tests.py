@@ -95,7 +95,7 @@ async def hang_up(*tasks: asyncio.Task[httpx.Response]) -> None:
 
 
 async def usual(attempt: Try) -> float:
-    """How long a test of the simulated door takes while nothing else runs, seconds."""
+    """The seconds of a test of the simulated door while nothing else runs."""
     began = time.monotonic()
     assert (await attempt("admin@other", DOOR)).json()["works"] is True
     return time.monotonic() - began
@@ -200,7 +200,7 @@ async def test_every_replica_hears_what_is_called_off(
 
 
 async def ask(bus: Bus, probe: Probe, patience: float) -> Probed | None:
-    """What an ingest answers; None where it does not."""
+    """The answer of an ingest; None where there is none."""
     with suppress(TimeoutError):
         reply = await bus.client.request(PROBE, probe.model_dump_json().encode(), timeout=patience)
         return Probed.model_validate_json(reply.data)

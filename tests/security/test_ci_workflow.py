@@ -1,4 +1,4 @@
-"""What runs for a pull request may do nothing, and is what was looked at (Holds: "CI")."""
+"""Workflows that run for a pull request may do nothing, and are those that were looked at (Holds: "CI")."""
 
 from __future__ import annotations
 

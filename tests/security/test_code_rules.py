@@ -1,4 +1,4 @@
-"""What the code never does, whatever it is given: rules that are read off its syntax.
+"""Rules of the code, whatever it is given, that are read off its syntax.
 
 Each rule has a short list of places that may, with the reason.
 """

@@ -81,7 +81,7 @@ async def persistence(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def refuses(connection: asyncpg.Connection, what: dict[str, str]) -> list[str]:
-    """What was not refused for want of a right."""
+    """The names of statements that were not refused for want of a right."""
     done = []
     for name, statement in what.items():
         try:

@@ -1,4 +1,4 @@
-"""What each answer says to browsers, and what it does not say to anybody (Holds: "HTML in names")."""
+"""The headers by which each answer protects browsers, and those that it does not have (Holds: "HTML in names")."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ async def test_json_is_read_one_way_whatever_its_encoding_is_said_to_be(guarded:
 
 
 async def test_of_a_field_that_is_said_twice_the_checked_one_counts(guarded: Served, seed: Seed) -> None:
-    """What is checked is what is stored: there is one reader."""
+    """The value that is checked is the one that is stored: there is one reader."""
     await patch(guarded, seed, b'{"capacity": 7, "capacity": 8}')
     assert await capacity(guarded) in {None, 8}
     assert (await patch(guarded, seed, b'{"capacity": 9, "capacity": -1}')).status == 422
@@ -254,7 +254,7 @@ PERIODS = (
 
 
 async def test_of_a_parameter_that_is_said_twice_one_counts_and_is_checked(guarded: Served, seed: Seed) -> None:
-    """What is checked is what is used, and neither a body nor a header nor a cookie stands in for a parameter."""
+    """The checked value is the one used, and neither a body nor a header nor a cookie stands in for a parameter."""
     headers = seed.headers("viewer@acme")
     base = "/v1/stores/shop/footfall?from=2026-11-01&to=2026-11-02"
     answers = [await guarded.client.get(f"{base}&bucket={one}&bucket={two}", headers=headers) for one, two in

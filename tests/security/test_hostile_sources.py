@@ -165,7 +165,7 @@ def test_a_redirect_leads_to_no_file(status: int, hostile: Hostile, clip: Path) 
 
 
 def test_no_line_break_of_an_address_is_sent_to_a_camera(hostile: Hostile) -> None:
-    """What is asked stays one request: neither FFmpeg nor our own question, why not, lets a header in."""
+    """A question stays one request: neither FFmpeg nor our own question, why not, lets a header in."""
     for evil in ("\r\nX-Evil: 1", "%0d%0aX-Evil:%201", "\nX-Evil: 1", " HTTP/1.1\r\nX-Evil: 1\r\n\r\n"):
         with pytest.raises(SourceError):
             open_source(f"{hostile.url}/a{evil}", open_timeout=2, read_timeout=2).close()

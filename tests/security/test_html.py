@@ -1,4 +1,4 @@
-"""What people write is shown as text, and nothing but our own scripts runs (Holds: "HTML in names").
+"""Text that people write is shown as text, and nothing but our own scripts runs (Holds: "HTML in names").
 
 `test_headers.py` has what each answer says to browsers.
 """

@@ -25,12 +25,12 @@ async def make_key(client: httpx.AsyncClient, headers: dict[str, str], **said: s
 
 
 def bearer(key: dict[str, Any]) -> dict[str, str]:
-    """What a machine with a key sends."""
+    """The headers of a machine with a key."""
     return {"Authorization": f"Bearer {key['key']}"}
 
 
 async def works(client: httpx.AsyncClient, key: dict[str, Any]) -> bool:
-    """Whether a key is let in."""
+    """Tell whether a key is let in."""
     return (await client.get("/v1/stores", headers=bearer(key))).status_code == 200
 
 

@@ -53,7 +53,7 @@ async def test_neither_an_absolute_path_nor_a_scheme_is_a_page(guarded: Served) 
 
 
 async def test_a_path_that_is_written_otherwise_is_not_let_past_the_sign_in(guarded: Served) -> None:
-    """What two readers normalise two ways (CVE-2023-27482, CVE-2026-27880): refused, or nothing is there."""
+    """Paths that two readers normalise two ways (CVE-2023-27482, CVE-2026-27880): refused, or nothing is there."""
     for path in (
         "//v1/stores", "/v1//stores", "/v1/stores/", "/v1/stores//", "/V1/stores", "/v1/%73tores", "/v1%2fstores",
         "/./v1/stores", "/v1/auth/../stores", "/v1/auth/sign-in/../../stores", "http://localhost/v1/stores",

@@ -19,7 +19,7 @@ HERE = {"Sec-Fetch-Site": "same-origin"}
 
 
 async def seen(one: Site, headers: str) -> tuple[str, str]:
-    """Whom the application takes the client for, and how it was asked."""
+    """The client that the application sees, and the scheme by which it was asked."""
     await one.get(headers=headers)
     scope = one.scopes[-1]
     return scope["client"][0], scope["scheme"]

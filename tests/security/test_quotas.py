@@ -111,7 +111,7 @@ async def running(
 
 
 async def exporting(pool: asyncpg.Pool) -> int:
-    """How many connections to the database export."""
+    """The number of connections to the database that export."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()"
     return int(await pool.fetchval(query, "metrica-export"))
 

@@ -1,4 +1,4 @@
-"""What was counted survives what breaks, and what breaks is told (Holds: "kill -9 …" to "crash copy").
+"""Counts survive what breaks, and what breaks is told (Holds: "kill -9 …" to "crash copy").
 
 The rest of these rows is in `tests/faults` (kills, chaos, a full disk, clocks), `tests/infra/test_up.py` (two starts,
 SIGKILL of the parent) and `tests/persistence/test_migrations.py` (upgrades).

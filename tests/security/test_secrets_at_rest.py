@@ -77,7 +77,7 @@ def test_logs_and_data_are_read_by_nobody_else(stack: Stack) -> None:
 
 
 def _closed_above(file: Path, home: Path) -> bool:
-    """Whether a folder on the way to a file lets others pass."""
+    """Tell whether a folder on the way to a file lets others pass."""
     return any(
         stat.S_IMODE(folder.stat().st_mode) & 0o005 == 0 for folder in file.parents if folder.is_relative_to(home)
     )

@@ -1,4 +1,4 @@
-"""What docs/security.md says of limits and of what is kept is what the code has."""
+"""The limits and the kept data of docs/security.md are those of the code."""
 
 from __future__ import annotations
 

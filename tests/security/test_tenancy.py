@@ -1,4 +1,4 @@
-"""What another organization has is not there (Holds: "308 requests", "worker key for another store's camera").
+"""Data of another organization is not there (Holds: "308 requests", "worker key for another store's camera").
 
 The requests are made from the API's description: every route, every id in its path and body, every caller. A route that
 is new is tried without anybody thinking of it.

@@ -1,4 +1,4 @@
-"""How long a refusal takes tells nobody who has an account (Holds: "timing of unknown and known accounts").
+"""The time that a refusal takes tells nobody who has an account (Holds: "timing of unknown and known accounts").
 
 Time itself says little on a busy machine. What takes it is one hash of a password: it must be made in all cases alike.
 """

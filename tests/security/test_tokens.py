@@ -54,7 +54,7 @@ def elsewhere() -> Iterator[KeyServer]:
 
 
 def forged(seed: Seed, url: str) -> Iterator[tuple[str, str]]:
-    """What is tried, and a token."""
+    """Forged tokens, each with its name."""
     claims: dict[str, Any] = own_claims(seed.user(ROOT), seed.sign_in(ROOT), seed.now)
     good = {"alg": "ES256", "kid": KID, "typ": "JWT"}
     public = serialization.load_pem_private_key(PRIVATE.encode(), None).public_key()

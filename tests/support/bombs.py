@@ -79,7 +79,7 @@ def h264(container: str, size: int = GIANT, *, after: int = 0) -> bytes:
 
 
 def _end_of_sps(raw: bytearray, start: int) -> int:
-    """Where the parameters end: before what stands between them and the picture's (PPS), in any container."""
+    """The position after the parameters: before what stands between them and the picture's (PPS), in any container."""
     following = raw.index(b"\x68\xce", start)
     return following - (4 if raw[following - 4 : following - 1] == b"\0\0\0" else 3)
 

@@ -60,7 +60,7 @@ async def jetstream(stack: Stack) -> AsyncIterator[JetStreamContext]:
 
 
 async def eventually(look: Callable[[], Awaitable[T]], within: float = 15.0) -> T:
-    """What a look finally sees that is true; its errors in between are what it waits out."""
+    """The first true result of a look; its errors in between are what it waits out."""
     deadline = time.monotonic() + within
     while True:
         seen: T | Exception

@@ -26,7 +26,7 @@ COVERED: Final = (0.3, 0.7)
 
 @dataclass(frozen=True, slots=True)
 class ErrorPattern:
-    """How one detector errs. Lengths are in person sizes, sqrt(w·h); times in seconds.
+    """Errors of one detector. Lengths are in person sizes, sqrt(w·h); times in seconds.
 
     Attributes:
         missed: part of plain, half hidden and hidden people that is not found in a frame.
@@ -142,7 +142,7 @@ MEASURED: Final = {
 
 @dataclass(slots=True)
 class _Seen:
-    """What wanders with one person, in standard deviations: the luck, and the box's four coordinates."""
+    """The errors that wander with one person, in standard deviations: the luck, and the box's four coordinates."""
 
     luck: float
     off: list[float]

@@ -25,7 +25,7 @@ _LABEL = "com.docker.compose.project"
 
 @cache
 def no_engine() -> str | None:
-    """Why containers can't be run here; None if they can."""
+    """The reason for which containers can't be run here; None if they can."""
     for command in (["docker", "info", "--format", "{{.ServerVersion}}"], ["docker", "compose", "version"]):
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
@@ -37,7 +37,7 @@ def no_engine() -> str | None:
 
 
 def docker(*arguments: str, environment: Mapping[str, str] | None = None, within: float = 400.0) -> str:
-    """What a docker command prints.
+    """The output of a docker command.
 
     Args:
         environment: its whole environment; ours where None.
@@ -81,13 +81,13 @@ class Project:
         return f"http://127.0.0.1:{self.port}"
 
     def password(self, name: str) -> str:
-        """What `new-env` made for a name."""
+        """The environment that `new-env` made for a name."""
         return next(
             line.partition("=")[2] for line in self.passwords.read_text().splitlines() if line.startswith(f"{name}=")
         )
 
     def compose(self, *arguments: str) -> str:
-        """What a command of docker compose prints."""
+        """The output of a command of docker compose."""
         which = ("--project-name", self.name, "--env-file", str(self.passwords))
         return docker("compose", "--ansi=never", *which, *arguments, environment=self.environment)
 
@@ -97,7 +97,7 @@ class Project:
         self.compose("up", "--detach", "--quiet-pull", *scales)
 
     def metrica(self, *arguments: str) -> str:
-        """What the `metrica` command prints, run as operators run it."""
+        """The output of the `metrica` command, run as operators run it."""
         return self.compose("run", "--rm", "--no-TTY", "--no-deps", "cli", *arguments)
 
     def image(self, service: str) -> str:
@@ -113,7 +113,7 @@ class Project:
         docker("kill", self.container(service, number))
 
     def health(self) -> dict[str, str]:
-        """How each container is that goes on for ever: `healthy`, or what it is instead."""
+        """The state of each container that goes on for ever: `healthy`, or what it is instead."""
         shown = [json.loads(line) for line in self.compose("ps", "--all", "--format=json").splitlines()]
         return {one["Name"]: one["Health"] or one["State"] for one in shown if one["Service"] != "migrate"}
 
@@ -136,14 +136,14 @@ class Project:
         return [row(*column) for column in columns]
 
     def stored(self, stream: str) -> int:
-        """How many messages a stream holds now; 0 where it is not there yet."""
+        """The number of messages that a stream holds now; 0 where it is not there yet."""
         asked = ("wget", "-q", "-O", "-", "http://127.0.0.1:8222/jsz?streams=true")
         accounts = json.loads(self.compose("exec", "--no-TTY", "nats", *asked)).get("account_details", [])
         streams = [one for account in accounts for one in account.get("stream_detail", [])]
         return sum(int(one["state"]["messages"]) for one in streams if one["name"] == stream)
 
     def left(self) -> dict[str, list[str]]:
-        """What is there of the project: containers, volumes and networks."""
+        """The parts of the project: containers, volumes and networks."""
         label = f"label={_LABEL}={self.name}"
         listings: dict[str, Sequence[str]] = {
             "containers": ("ps", "--all"), "volumes": ("volume", "ls"), "networks": ("network", "ls"),

@@ -17,7 +17,7 @@ DETECTOR = "person-detection-0200"
 
 
 def seen(camera: str, seconds: float, *, people_per_min: float = 20.0, seed: int = 1) -> Iterator[Detections]:
-    """What is seen at a camera for a time, and the end of it."""
+    """The detections of a camera for a time, and their end."""
     walks = script(seed, Spacing.NATURAL, people_per_min, round(people_per_min * (seconds / 60 + 2)))
     frames = detections(present(walks, FPS), MEASURED[DETECTOR], seed=seed, fps=FPS)
     until = START + round(seconds * 1e9)

@@ -19,7 +19,7 @@ _WINDOW = 5
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What is sent at an address: parts one after the other, `fps` of them a second; a rate of 0 knows no hurry."""
+    """The parts sent at an address, one after the other, `fps` of them a second; a rate of 0 knows no hurry."""
 
     kind: str
     parts: Sequence[bytes]

@@ -9,7 +9,7 @@ from tests.support.scene import ROOT
 
 
 def image(variable: str) -> str:
-    """What stands for `${METRICA_…_IMAGE:-…}` in compose.yaml."""
+    """The default of `${METRICA_…_IMAGE:-…}` in compose.yaml."""
     default = re.search(rf"\$\{{{variable}:-([^}}]+)\}}", (ROOT / "compose.yaml").read_text())
     assert default, f"compose.yaml asks for no {variable}"
     return os.environ.get(variable) or default[1]

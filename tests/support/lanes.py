@@ -55,17 +55,17 @@ class Walker:
 
     @property
     def end(self) -> float:
-        """When they have left the picture."""
+        """The second at which they have left the picture."""
         return self.begin + (WIDTH + PERSON[0]) / abs(self.speed)
 
     @property
     def crosses(self) -> float:
-        """When they are over the line."""
+        """The second at which they are over the line."""
         return (self.begin + self.end) / 2
 
     @property
     def direction(self) -> Direction:
-        """Which way they cross it."""
+        """The direction in which they cross it."""
         return Direction.IN if self.speed > 0 else Direction.OUT
 
     def x(self, at: float) -> int:
@@ -96,7 +96,7 @@ def _along(seed: int, lane: int) -> Iterator[Walker]:
 
 
 def picture(street: Iterable[Walker], at: float) -> Image:
-    """What is to be seen of a street at a moment, in seconds."""
+    """The view of a street at a moment, in seconds."""
     shown = np.full((LANES * LANE, WIDTH, 3), _DARK, np.uint8)
     for walker in street:
         if walker.begin <= at < walker.end:

@@ -1,4 +1,4 @@
-"""What the tests need of the machine besides Python: Debian packages, named when they are missing."""
+"""The machine's packages that the tests need besides Python: Debian packages, named when they are missing."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class SeenTracks:
 
 
 class Onlooker:
-    """What has passed so far. Frames of files are not seen: they have one reader."""
+    """The messages that have passed so far. Frames of files are not seen: they have one reader."""
 
     def __init__(self) -> None:
         self.frames: defaultdict[str, list[SeenFrame]] = defaultdict(list)
@@ -46,11 +46,11 @@ class Onlooker:
         self.moved_at: dict[str, float] = {}
 
     def parts(self, owner: Owner) -> Counter[str]:
-        """How many pieces each replica of a service does."""
+        """The number of pieces that each replica of a service does."""
         return Counter(holder for key, holder in self.holders.items() if key.startswith(f"{owner}."))
 
     def even(self, owner: Owner, names: list[str], pieces: int) -> bool:
-        """Whether these replicas, and no others, do all pieces in equal parts."""
+        """Tell whether these replicas, and no others, do all pieces in equal parts."""
         each, rest = divmod(pieces, len(names))
         parts = self.parts(owner)
         return set(parts) <= set(names) and sorted(parts[name] for name in names) == (

@@ -42,13 +42,13 @@ class Taken:
 
     @property
     def token(self) -> str:
-        """What stands behind `=` in the link."""
+        """The text behind `=` in the link."""
         return self.link.rpartition("=")[2]
 
 
 @dataclass
 class PostOffice:
-    """Where mail is taken, and what the server answers to it."""
+    """The address at which mail is taken, and the server's answer to it."""
 
     port: int = 0
     taken: asyncio.Queue[Taken] = field(default_factory=asyncio.Queue)

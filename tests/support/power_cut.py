@@ -1,4 +1,4 @@
-"""What a power cut leaves of JetStream: each stream as it was synced last, one longer ago than another."""
+"""The remains of JetStream after a power cut: each stream as it was synced last, one longer ago than another."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def put_back(server: NatsServer, stream: str, copy: Path) -> None:
 
 
 def messages(folder: Path, stream: str) -> Path:
-    """Where the messages of a stream lie in a nats-server's folder."""
+    """The folder of a stream's messages in a nats-server's folder."""
     (found,) = folder.glob(f"**/streams/{stream}/msgs")
     return found

@@ -1,4 +1,4 @@
-"""Who used the processor meanwhile: groups of processes, and the rest of the machine."""
+"""Users of the processor meanwhile: groups of processes, and the rest of the machine."""
 
 from __future__ import annotations
 

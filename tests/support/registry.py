@@ -17,7 +17,7 @@ TOKEN = "a-token-for-anybody"
 
 @dataclass
 class Registry:
-    """What it holds and how it behaves; tests change both.
+    """A registry's contents and behaviour; tests change both.
 
     Attributes:
         manifests: the bytes of each, by `repository:tag`.

@@ -1,4 +1,4 @@
-"""What the whole-system tests count: a real clip where there is footage, the simulated door everywhere."""
+"""The scene that the whole-system tests count: a real clip where there is footage, the simulated door everywhere."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Scene:
         )
 
     def count(self, camera: str = CAMERA) -> dict[str, Any]:
-        """What `metrica count … --json` makes of it."""
+        """The counts of `metrica count … --json`."""
         points = ",".join(str(point) for point in (self.line.x1, self.line.y1, self.line.x2, self.line.y2))
         command = [sys.executable, "-m", "services.cli.main", "count", self.address, "--json"]
         command += ["--line", points, "--in", self.line.in_side, "--detector", self.model]

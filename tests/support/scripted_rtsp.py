@@ -17,7 +17,7 @@ Answer = Callable[[str], bytes]
 
 @dataclass
 class ScriptedRtsp:
-    """What it said and heard.
+    """A scripted camera: its answers, and the requests that it got.
 
     Attributes:
         address: `rtsp://…/cam`.

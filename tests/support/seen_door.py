@@ -66,7 +66,7 @@ def present(walks: Iterable[PersonWalk], fps: float) -> Iterator[tuple[float, di
 def detections(
     frames: Iterable[tuple[float, dict[int, Box]]], pattern: ErrorPattern, *, seed: int, fps: float
 ) -> Iterator[Detections]:
-    """What a detector that errs like this reports of the frames."""
+    """The detections of the frames by a detector that errs like this."""
     detector = FlawedDetector(pattern, SIZE, random.Random(seed))
     for seq, (time, people) in enumerate(frames):
         boxes, scores = detector.look(people, 1 / fps)
@@ -90,7 +90,7 @@ def detections(
 def count(
     pattern: ErrorPattern, *, seed: int, people: int, people_per_min: float = 20.0, fps: float = 10.0
 ) -> Matching:
-    """What becomes of people who come as people do, seen by a detector that errs like this: counted beside true."""
+    """The counts of people who come as people do, seen by a detector that errs like this, beside the true ones."""
     walks = list(script(seed, Spacing.NATURAL, people_per_min, people))
     true = [Instant(crossing.at_ns / 1e9, crossing.direction) for walk in walks for crossing in walk.crossings()]
     counter = CameraCounter("live", SPEC.store, SPEC.camera)

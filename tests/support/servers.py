@@ -27,7 +27,7 @@ _ROLES_FILE = ROOT / "infra" / "postgres" / "roles.sql"
 
 @dataclass(frozen=True)
 class Servers:
-    """Where both are, and how each service comes in."""
+    """The addresses of both, and the way in of each service."""
 
     nats_url: str
     nats_passwords: Mapping[str, str]

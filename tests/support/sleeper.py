@@ -29,7 +29,7 @@ class Sleeper:
 
 
 def not_at_all() -> Sleeper:
-    """What is measured lies elsewhere."""
+    """A detector without inference: the cost of all else is measured."""
     return Sleeper(0)
 
 

@@ -77,7 +77,7 @@ def film(people: Sequence[Place], *, seconds: float, fps: float = 10.0) -> list[
 
 
 def watch(frames: Iterable[Detections], counter: CameraCounter | None = None, *lines: CountingLine) -> list[Step]:
-    """What a counter makes of the frames."""
+    """The steps of a counter over the frames."""
     counter = counter or CameraCounter("live", "shop", "cam")
     return [counter.step(frame, spec(*lines)) for frame in frames]
 
@@ -88,7 +88,7 @@ def crossings(steps: Iterable[Step]) -> list[Crossing]:
 
 
 def directions(steps: Iterable[Step]) -> list[str]:
-    """Which way the crossings went, in the order in which they were decided."""
+    """The directions of the crossings, in the order in which they were decided."""
     return [str(crossing.direction) for crossing in crossings(steps)]
 
 

@@ -55,7 +55,7 @@ def visit(camera: str = "cam") -> list[Detections]:
 
 
 def undisturbed(frames: Sequence[Detections], *specs: CameraSpec) -> list[bytes]:
-    """What a counter publishes of the frames, in one go."""
+    """The events that a counter publishes of the frames, in one go."""
     by_revision = {one.revision: one for one in specs or (spec(),)}
     counter = CameraCounter("live", frames[0].store, frames[0].camera)
     steps = [counter.step(frame, by_revision[frame.spec_revision]) for frame in frames]
@@ -113,7 +113,7 @@ async def bus(settings: ServiceSettings) -> AsyncIterator[Bus]:
 
 
 class Killed(BaseException):
-    """What kill -9 does to a tracker: nothing more of it runs."""
+    """An end as by kill -9: nothing more of the tracker runs."""
 
 
 class TestKills:
@@ -432,7 +432,7 @@ class TestWaiting:
 
 
 async def holding(work: Partition, camera: str, seq: int | None) -> bool:
-    """Whether the first frame that a camera's order holds back has this seq; None: whether it holds none."""
+    """Tell whether the first frame that a camera's order holds back has this seq; None: whether it holds none."""
     first = work._cameras[camera].state._order._first()
     return (None if first is None else first.event.seq) == seq
 

@@ -61,7 +61,7 @@ async def saved(bus: Bus) -> Checkpoint:
 
 
 async def ended(bus: Bus, session: str) -> list[bytes]:
-    """What was published of a session that has ended."""
+    """The published events of a session that has ended."""
     events = [(CROSSING_EVENT.validate_json(one), one) for one in await stored(bus, CROSSINGS.name, Kind.CROSSINGS)]
     of_it = [(event, one) for event, one in events if event.session == session]
     return [one for _, one in of_it] if any(isinstance(event, SessionEnd) for event, _ in of_it) else []

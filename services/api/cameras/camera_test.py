@@ -71,7 +71,7 @@ class CameraTests:
                 if not asking.done() or asking.cancelled() or asking.exception() is not None:
                     await cancel_and_wait(asking)
                     with suppress(NatsError):
-                        await self.bus.client.publish(PROBE_CANCEL, probe.id.encode())
+                        await self.bus.send(PROBE_CANCEL, probe.id.encode())
 
 
 CameraTestsDep = Annotated[CameraTests, Depends(CameraTests)]

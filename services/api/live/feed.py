@@ -7,7 +7,7 @@ the watched stores are read from the database; if one differs from the version t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 
 from nats.aio.msg import Msg
@@ -32,8 +32,11 @@ from services.kit.database.occupancy import resets_around
 from services.kit.local_time import DAY, instant, local_day, time_zone_named
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
+from services.kit.nats.subscribers import subscribed_in_batches
 
 TRACKS_PER_SECOND = 10.0
+TRACKS_PAUSE = 0.05
+"""Seconds in which tracks wait for their next batch: half the time between two frames that a listener gets."""
 
 MENDED = Counter("metrica_api_notices_mended", "Totals that were read from the database because no notice had come.")
 
@@ -55,11 +58,14 @@ class LiveFeed:
 
     async def run(self) -> None:
         """Subscribe, and read the database from time to time, until cancelled. The bus is connected."""
-        for subject, handle in (
-            (subjects.counts(LIVE, "*"), self._on_counts),
-            (subjects.tracks(LIVE, "*", "*"), self._on_tracks),
+        broker = self._bus.broker
+        async with (
+            subscribed_in_batches(broker, subjects.counts(LIVE, "*"), self._on_counts),
+            subscribed_in_batches(broker, subjects.tracks(LIVE, "*", "*"), self._on_tracks, pause=TRACKS_PAUSE),
         ):
-            await self._bus.client.subscribe(subject, cb=handle)
+            await self._keep_looking()
+
+    async def _keep_looking(self) -> None:
         forget = self._bus.on_reconnect(self._look.set)  # messages of the meantime are lost
         warned = False
         try:
@@ -176,7 +182,11 @@ class LiveFeed:
             pass
         self._look.clear()
 
-    async def _on_counts(self, msg: Msg) -> None:
+    async def _on_counts(self, batch: Sequence[Msg]) -> None:
+        for msg in batch:
+            self._show_counts(msg)
+
+    def _show_counts(self, msg: Msg) -> None:
         room = self._hub.rooms.get(msg.subject.rpartition(".")[2])
         if room is None:
             return  # no listeners
@@ -193,7 +203,11 @@ class LiveFeed:
         room.revision = event.revision
         self._hub.broadcast(event.store, messages.counts(event))
 
-    async def _on_tracks(self, msg: Msg) -> None:
+    async def _on_tracks(self, batch: Sequence[Msg]) -> None:
+        for msg in batch:
+            self._show_tracks(msg)
+
+    def _show_tracks(self, msg: Msg) -> None:
         *_, store, camera = msg.subject.split(".")
         if not self._hub.is_viewed(store, camera) or not self._throttle.allows(
             camera, asyncio.get_running_loop().time()

@@ -8,16 +8,22 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from nats.js.api import ConsumerConfig
+from nats.js.errors import NotFoundError
+from rich.console import Console
+from rich.table import Table
 
+from contracts.events import DeadLetter
+from contracts.streams import DLQ
+from contracts.subjects import DEAD_LETTERS
 from services.cli.console.broker import running_bus
 from services.cli.console.errors import CommandError
-
-if TYPE_CHECKING:
-    from contracts.events import DeadLetter
-    from services.kit.nats.bus import Bus
+from services.kit.nats.bus import Bus
+from services.kit.nats.dead_letters import HEADER
+from services.kit.nats.ordered_consumer import OrderedConsumer
 
 app = typer.Typer(help="List the dead letters of the services, and retry or delete them.", no_args_is_help=True)
 
@@ -127,12 +133,6 @@ def _each(numbers: list[int] | None, everything: bool, service: str | None, act:
 
 async def _letters(bus: Bus, service: str | None) -> AsyncIterator[NumberedLetter]:
     """Iterate over all letters, the oldest first."""
-    from nats.js.api import ConsumerConfig
-
-    from contracts.streams import DLQ
-    from contracts.subjects import DEAD_LETTERS
-    from services.kit.nats.ordered_consumer import OrderedConsumer
-
     pattern = f"{DEAD_LETTERS}.{service or '*'}.>"
     state = (await bus.js.stream_info(DLQ.name, subjects_filter=pattern)).state
     left = sum((state.subjects or {}).values())
@@ -146,10 +146,6 @@ async def _letters(bus: Bus, service: str | None) -> AsyncIterator[NumberedLette
 
 
 async def _letter(bus: Bus, number: int) -> NumberedLetter:
-    from nats.js.errors import NotFoundError
-
-    from contracts.streams import DLQ
-
     try:
         msg = await bus.js.get_msg(DLQ.name, number)
     except NotFoundError as error:
@@ -158,15 +154,10 @@ async def _letter(bus: Bus, number: int) -> NumberedLetter:
 
 
 async def _remove(bus: Bus, number: int) -> None:
-    from contracts.streams import DLQ
-
     await bus.js.delete_msg(DLQ.name, number)
 
 
 def _filed(number: int, headers: dict[str, str] | None, body: bytes | None) -> NumberedLetter:
-    from contracts.events import DeadLetter
-    from services.kit.nats.dead_letters import HEADER
-
     fields = dict(headers or {})
     letter = DeadLetter.model_validate_json(fields.pop(HEADER))
     original = {name: value for name, value in fields.items() if not name.startswith("Nats-")}
@@ -174,9 +165,6 @@ def _filed(number: int, headers: dict[str, str] | None, body: bytes | None) -> N
 
 
 def _show_table(letters: list[NumberedLetter]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     if not letters:
         print("There are no dead letters.")
         return

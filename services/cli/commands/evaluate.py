@@ -7,18 +7,23 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from contracts.spec import CameraSpec
 from services.cli.console.errors import CommandError, plainly
-
-if TYPE_CHECKING:
-    from services.cli.console.progress import ProgressBars
-    from services.cli.evaluation.score import Score
-    from services.cli.evaluation.sweep import Setting, Sweep
-    from services.cli.evaluation.truth import Clip
-    from services.detector.backends.protocol import Detector
+from services.cli.console.progress import ProgressBars
+from services.cli.counting.pipeline import open_model
+from services.cli.evaluation import score_report, sweep_report
+from services.cli.evaluation.mot import evaluate_mot, is_mot
+from services.cli.evaluation.score import Score, score
+from services.cli.evaluation.shared_pass import Count, count_together
+from services.cli.evaluation.sweep import Setting, Sweep
+from services.cli.evaluation.sweep_plot import SweepPlot
+from services.cli.evaluation.truth import Clip, read_truth
+from services.detector.backends.protocol import Detector
+from services.ingest.sources.video_file import open_video
 
 
 def evaluate(
@@ -62,18 +67,11 @@ def evaluate(
     ID switches. --fps is then the sequences' frame rate; without it, that of seqinfo.ini, or 25.
     """
     with plainly():
-        from services.cli.evaluation.mot import evaluate_mot, is_mot
-
         if is_mot(folder):
             if detector or clip or sweep or plot:
                 raise CommandError(f"{folder} holds MOT text: only the options --fps and --json apply to it")
             evaluate_mot(folder, fps=fps, as_json=as_json)
             return
-        from services.cli.console.progress import ProgressBars
-        from services.cli.evaluation.sweep import Setting, Sweep
-        from services.cli.evaluation.sweep_plot import SweepPlot
-        from services.cli.evaluation.truth import read_truth
-
         clips = read_truth(folder)
         chosen = clip or list(clips)
         if unknown := [name for name in chosen if name not in clips]:
@@ -95,8 +93,6 @@ def evaluate(
 
 def _open(settings: Sequence[Setting], progress: ProgressBars) -> dict[Setting, Detector]:
     """Open the detector of each setting. Settings with the same model share one, unless it is stateful."""
-    from services.cli.counting.pipeline import open_model
-
     opened: dict[str, Detector] = {}
     detectors = {}
     for setting in settings:
@@ -110,11 +106,6 @@ def _open(settings: Sequence[Setting], progress: ProgressBars) -> dict[Setting, 
 def _evaluate(
     path: Path, clip: Clip, models: Mapping[Setting, Detector], progress: ProgressBars
 ) -> dict[Setting, Score]:
-    from contracts.spec import CameraSpec
-    from services.cli.evaluation.score import score
-    from services.cli.evaluation.shared_pass import Count, count_together
-    from services.ingest.sources.video_file import open_video
-
     with closing(open_video(path)) as source:
         counts = {
             setting: Count(
@@ -146,8 +137,6 @@ def _evaluate(
 
 
 def _report(results: Mapping[Setting, Sequence[Score]], varied: Sweep, *, as_json: bool) -> None:
-    from services.cli.evaluation import score_report, sweep_report
-
     if varied.values and as_json:
         print(json.dumps(sweep_report.as_json(results)))
     elif varied.values:

@@ -6,10 +6,14 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Annotated
 
+import asyncpg
 import typer
 
 from services.cli.console.errors import CommandError
 from services.cli.console.options import PersistenceUrl
+from services.persistence.database_errors import UNABLE, in_words
+from services.persistence.retention import limits, survey
+from services.persistence.retention import purge as remove
 
 
 def purge(
@@ -21,8 +25,6 @@ def purge(
     ] = 24,
 ) -> None:
     """Remove data that is older than its organization's retention, as Metrica does by itself every hour."""
-    from services.persistence.database_errors import UNABLE, in_words
-
     if not database_url:
         raise CommandError("METRICA_PERSISTENCE_DATABASE_URL is not set: the database as persistence reaches it")
     try:
@@ -32,10 +34,6 @@ def purge(
 
 
 async def _purge(database_url: str, log_months_kept: int) -> None:
-    import asyncpg
-
-    from services.persistence.retention import purge as remove
-
     async with asyncpg.create_pool(database_url, min_size=0, max_size=1) as pool:
         purged = await remove(pool, datetime.now(UTC), log_months_kept)
     print(f"{purged.crossings:,} crossings are removed, {purged.months} months of them whole")
@@ -46,10 +44,6 @@ async def _purge(database_url: str, log_months_kept: int) -> None:
 
 
 async def _preview(database_url: str) -> None:
-    import asyncpg
-
-    from services.persistence.retention import limits, survey
-
     connection = await asyncpg.connect(database_url)
     try:
         all_limits = await limits(connection, datetime.now(UTC))

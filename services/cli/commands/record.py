@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from nats.aio.msg import Msg
 
+from contracts.frames import FrameHeader
+from contracts.identity import LIVE
+from contracts.subjects import frames, kept
 from services.cli.commands.replay import WARM_UP
 from services.cli.console.broker import running_bus
 from services.cli.console.errors import CommandError
 from services.cli.console.options import moment_ns
 from services.cli.console.signals import on_interrupt
+from services.cli.replaying.history import BrokerHistory, now_ns
+from services.cli.replaying.segment import SegmentWriter
+from services.cli.replaying.window import AFTER
+from services.kit.nats.bus import Bus
+from services.kit.nats.subscribers import subscribed_in_batches
 from services.kit.tasks import cancel_and_wait, until
 
-if TYPE_CHECKING:
-    from nats.aio.msg import Msg
-
-    from contracts.frames import FrameHeader
-    from services.cli.replaying.history import BrokerHistory
-    from services.cli.replaying.segment import SegmentWriter
-    from services.kit.nats.bus import Bus
-
-    LiveFrame = tuple[FrameHeader, bytes]
+LiveFrame = tuple[FrameHeader, bytes]
 
 FOR_EVER = 2**62
 """A time after all frames, ns UTC."""
@@ -61,8 +62,6 @@ def record(
             "give a period to record: --minutes 10 from now on, or --since -1h --until -30m of stored data"
         )
     path = output or Path(f"{camera}.segment")
-    from services.cli.replaying.history import now_ns
-
     now = now_ns()
     if minutes is not None:
         work = _from_now_on(camera, path, minutes * 60)
@@ -78,10 +77,6 @@ def record(
 
 
 async def _stored(camera: str, path: Path, since: int, until: int) -> tuple[int, int]:
-    from services.cli.replaying.history import BrokerHistory
-    from services.cli.replaying.segment import SegmentWriter
-    from services.cli.replaying.window import AFTER
-
     begin = since - round(WARM_UP * 60e9)
     async with running_bus() as bus:
         past = BrokerHistory(bus)
@@ -99,9 +94,6 @@ async def _stored(camera: str, path: Path, since: int, until: int) -> tuple[int,
 
 
 async def _from_now_on(camera: str, path: Path, seconds: float) -> tuple[int, int]:
-    from services.cli.replaying.history import BrokerHistory
-    from services.cli.replaying.segment import SegmentWriter
-
     async with running_bus() as bus, _passing(bus, camera) as frames:
         past = BrokerHistory(bus)
         try:
@@ -168,25 +160,18 @@ class _Recording:
 @asynccontextmanager
 async def _passing(bus: Bus, camera: str) -> AsyncIterator[asyncio.Queue[LiveFrame]]:
     """Subscribe to a camera's frames, live or of a file."""
-    from contracts.frames import FrameHeader
-    from contracts.identity import LIVE
-    from contracts.subjects import frames, kept
-
     passing: asyncio.Queue[LiveFrame] = asyncio.Queue()
 
-    async def take(msg: Msg) -> None:
-        with suppress(ValueError):  # the detector reports malformed frames
-            passing.put_nowait((FrameHeader.from_headers(msg.headers), msg.data))
+    async def take(messages: Sequence[Msg]) -> None:
+        for msg in messages:
+            with suppress(ValueError):  # the detector reports malformed frames
+                passing.put_nowait((FrameHeader.from_headers(msg.headers), msg.data))
 
-    subscriptions = [
-        await bus.client.subscribe(subject(LIVE, "*", "*", camera), cb=take, pending_bytes_limit=-1)
-        for subject in (frames, kept)
-    ]
-    try:
+    async with (
+        subscribed_in_batches(bus.broker, frames(LIVE, "*", "*", camera), take),
+        subscribed_in_batches(bus.broker, kept(LIVE, "*", "*", camera), take),
+    ):
         yield passing
-    finally:
-        for subscription in subscriptions:
-            await subscription.unsubscribe()
 
 
 async def _add_spec(segment: SegmentWriter, past: BrokerHistory, camera: str, revision: int) -> None:

@@ -5,23 +5,30 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
+from pydantic import TypeAdapter
+from rich.console import Console
+from rich.table import Table
 
+from contracts.identity import LIVE
+from contracts.runs import Run, RunCamera, RunKind, RunName
+from contracts.spec import CountingLine
 from services.cli.console.broker import running_bus
 from services.cli.console.database import DatabaseUrl
 from services.cli.console.errors import CommandError, plainly
 from services.cli.console.options import AnchorOption, InOption, LineOption, LineWords, moment_ns
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from contracts.spec import CountingLine
-    from services.cli.replaying.comparison import Hour
-    from services.cli.replaying.recounting import Recounted
+from services.cli.replaying.comparison import Hour, by_hour
+from services.cli.replaying.history import BrokerHistory, now_ns
+from services.cli.replaying.lifecycle import check_free
+from services.cli.replaying.planning import moment
+from services.cli.replaying.recounting import Recounted, lines_over, write_run
+from services.cli.replaying.recounting import recount as recount_paths
+from services.cli.replaying.results import between, lasting_database, time_zone
 
 UNNAMED = "recount"
 """Name of the run for crossings that are not kept."""
@@ -81,18 +88,6 @@ def recount(
 async def _recount(
     camera: str, words: LineWords, since: str | None, until: str | None, name: str | None, database_url: str
 ) -> Result:
-    from pydantic import TypeAdapter
-
-    from contracts.identity import LIVE
-    from contracts.runs import Run, RunCamera, RunKind, RunName
-    from services.cli.replaying.comparison import by_hour
-    from services.cli.replaying.history import BrokerHistory, now_ns
-    from services.cli.replaying.lifecycle import check_free
-    from services.cli.replaying.planning import moment
-    from services.cli.replaying.recounting import lines_over, write_run
-    from services.cli.replaying.recounting import recount as recount_paths
-    from services.cli.replaying.results import between, lasting_database, time_zone
-
     async with running_bus() as bus, lasting_database(database_url) as rows:
         spec = await BrokerHistory(bus).spec(camera)
         if spec is None:
@@ -131,8 +126,6 @@ async def _recount(
 
 
 def _as_json(result: Result) -> dict[str, Any]:  # any JSON
-    from services.cli.replaying.planning import moment
-
     def both(live: tuple[int, int], recounted: tuple[int, int]) -> dict[str, dict[str, int]]:
         return {
             "live": {"in": live[0], "out": live[1]},
@@ -165,9 +158,6 @@ def _as_json(result: Result) -> dict[str, Any]:  # any JSON
 
 
 def _show(result: Result) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     table = Table(f"hour ({result.time_zone.key})", "line", "IN live", "recounted", "OUT live", "recounted", box=None)
     for hour in result.hours:
         counts = [str(count) for count in (*hour.ins, *hour.outs)]

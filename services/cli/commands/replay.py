@@ -8,22 +8,23 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from contracts.runs import Run, RunKind
 from services.cli.console.broker import running_bus
 from services.cli.console.database import DatabaseUrl
 from services.cli.console.errors import CommandError, plainly
 from services.cli.console.options import AnchorOption, InOption, LineOption, LineWords, moment_ns
+from services.cli.console.progress import ProgressBars
 from services.cli.console.signals import on_interrupt
+from services.cli.replaying.history import BrokerHistory, now_ns
+from services.cli.replaying.planning import RunRequest, moment, plan, spec_in_run
+from services.cli.replaying.results import Total, lasting_database, totals
+from services.cli.replaying.runner import Replay
+from services.cli.replaying.segment import SegmentHistory
 from services.kit.tasks import cancel_and_wait
-
-if TYPE_CHECKING:
-    from contracts.runs import Run
-    from services.cli.replaying.planning import RunRequest
-    from services.cli.replaying.results import Total
-    from services.cli.replaying.runner import Replay
 
 WARM_UP = 5.0
 """Minutes of data before a period. People in view at its begin have usually entered the frame within this time."""
@@ -77,10 +78,6 @@ def replay(
     if detector is not None and what is Material.DETECTIONS:
         raise CommandError("--detector needs frames: metrica replay frames …")
     with plainly():
-        from contracts.runs import RunKind
-        from services.cli.replaying.history import now_ns
-        from services.cli.replaying.planning import RunRequest
-
         now = now_ns()
         request = RunRequest(
             name=name,
@@ -99,12 +96,6 @@ def replay(
 async def _play(
     request: RunRequest, segment: Path | None, warm_up: int, now: int, database_url: str
 ) -> tuple[Run, list[Total]]:
-    from services.cli.replaying.history import BrokerHistory
-    from services.cli.replaying.planning import moment, plan, spec_in_run
-    from services.cli.replaying.results import lasting_database, totals
-    from services.cli.replaying.runner import Replay
-    from services.cli.replaying.segment import SegmentHistory
-
     async with running_bus() as bus, lasting_database(database_url) as rows:
         past = BrokerHistory(bus) if segment is None else SegmentHistory(segment)
         if isinstance(past, SegmentHistory) and not past.whole:
@@ -155,8 +146,6 @@ def _interrupter(stop: Callable[[], None], name: str) -> Callable[[], None]:
 @asynccontextmanager
 async def _progress(replay: Replay) -> AsyncIterator[None]:
     """Show the replay's progress on a terminal."""
-    from services.cli.console.progress import ProgressBars
-
     with ProgressBars() as progress:
 
         async def follow() -> None:
@@ -172,8 +161,6 @@ async def _progress(replay: Replay) -> AsyncIterator[None]:
 
 
 def _report(run: Run, counted: list[Total]) -> None:
-    from services.cli.replaying.planning import moment
-
     frames = sum(stretch.last - stretch.first + 1 for stretch in run.covered)
     print(f"run {run.name}: {run.state}, {moment(run.since)} to {moment(run.until)}, {frames} frames")
     for total in counted:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from services.cli.console.errors import CommandError
 from services.cli.console.options import PersistenceUrl
-
-if TYPE_CHECKING:
-    from services.persistence.demo.seed import DemoHistory
+from services.persistence.database_errors import UNABLE, in_words
+from services.persistence.demo.seed import AlreadyThere, DemoHistory, seed_history
+from services.persistence.demo.shops import chain
 
 ORGANIZATION, NAME = "demo-chain", "Demo chain"
 SHOPS = 200
@@ -31,9 +31,6 @@ def seed(
     database_url: PersistenceUrl = "",
 ) -> None:
     """Write invented history into the database: an organization of its own, marked as a demonstration."""
-    from services.persistence.database_errors import UNABLE, in_words
-    from services.persistence.demo.seed import AlreadyThere, seed_history
-
     if not database_url:
         raise CommandError("METRICA_PERSISTENCE_DATABASE_URL is not set: the database as persistence reaches it")
     began, invented = time.monotonic(), seed_of(scale, years, chance, datetime.now(UTC))
@@ -48,9 +45,6 @@ def seed(
 
 def seed_of(scale: float, years: int, chance: int, now: datetime) -> DemoHistory:
     """Turn the options into a seed that ends now."""
-    from services.persistence.demo.seed import DemoHistory
-    from services.persistence.demo.shops import chain
-
     return DemoHistory(
         organization=ORGANIZATION,
         name=NAME,

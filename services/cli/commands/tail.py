@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from nats.aio.msg import Msg
 
 from services.cli.console.broker import running_bus
-
-if TYPE_CHECKING:
-    from nats.aio.msg import Msg
+from services.kit.nats.subscribers import subscribed_in_batches
 
 
 def tail(
@@ -31,17 +31,21 @@ def tail(
 
 
 async def _tail(subject: str, count: int | None, as_json: bool) -> None:
-    async with running_bus() as bus:
-        subscription = await bus.client.subscribe(subject)
+    arrived: asyncio.Queue[Msg] = asyncio.Queue()
+
+    async def take(messages: Sequence[Msg]) -> None:
+        for msg in messages:
+            arrived.put_nowait(msg)
+
+    async with running_bus() as bus, subscribed_in_batches(bus.broker, subject, take):
         await bus.client.flush()
         printed = 0
-        async for msg in subscription.messages:
+        while printed != count:
+            msg = await arrived.get()
             if msg.reply and not msg.data:
                 continue
             print(json.dumps(_as_json(msg)) if as_json else _line(msg), flush=True)
             printed += 1
-            if printed == count:
-                return
 
 
 def _as_json(msg: Msg) -> dict[str, Any]:  # any JSON

@@ -27,6 +27,7 @@ from services.kit.nats.connection import NotPermitted, SturdyBroker, refusal_of,
 from services.kit.nats.permission_errors import Refusals
 from services.kit.nats.publish_health import STREAM_FULL, PublishHealth
 from services.kit.nats.stream_config import to_config
+from services.kit.nats.traffic import TrafficMetrics
 from services.kit.retry import LONGEST_DELAY, Backoff, retry
 from services.kit.settings import ServiceSettings
 
@@ -62,6 +63,7 @@ class Bus:
             disconnected_cb=self._on_disconnect,
             reconnected_cb=self._on_reconnect,
             logger=None,
+            middlewares=[TrafficMetrics] if owner else [],
         )
         self._publish_health = PublishHealth()
         self._stopping = False
@@ -222,11 +224,19 @@ class Bus:
         if len(payload) + header_size(fields) > self.client.max_payload:
             raise MaxPayloadError
         try:
-            return await self.js.publish(subject, payload, timeout=PUBLISH_TIMEOUT, headers=fields or None)
+            return await self.broker.store(subject, payload, fields, within=PUBLISH_TIMEOUT)
         except APIError as error:
             if error.err_code in STREAM_FULL:
                 raise StreamFull(f"{subject}: {error.description}") from error
             raise
+
+    async def send(self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None) -> None:
+        """Publish to core NATS: at most once, to those who listen now.
+
+        Raises:
+            nats.errors.Error: the connection is closed, or its buffer full.
+        """
+        await self.broker.send(subject, payload, headers)
 
     async def bucket(self, bucket: Bucket) -> KeyValue:
         """Open a key-value bucket, waiting until its owner has created it."""

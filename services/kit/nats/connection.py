@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from faststream.nats import NatsBroker
+from faststream.nats.response import NatsPublishCommand
 from faststream.nats.security import NatsSecurity, NatsUserPassword
+from faststream.response import PublishType
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.js.api import PubAck
 from nats.protocol.parser import ERR_RE
 
+from services.kit.nats.producers import CoreProducer, JetStreamProducer
 from services.kit.settings import ServiceSettings
 
 CLOSE_TIMEOUT = 1.0
@@ -80,6 +84,8 @@ class SturdyClient(Client):
 class SturdyBroker(NatsBroker):
     """FastStream's broker on a `SturdyClient`; stopping while the server is away is no error.
 
+    Handlers get their message alone: FastStream's dependency injection would take four fifths of a batch's time.
+
     Args:
         url: the server's address.
         report: called with every error, in place of FastStream's handler, which gives up at a wrong password.
@@ -93,14 +99,26 @@ class SturdyBroker(NatsBroker):
         report: Callable[[Exception], Awaitable[None]],
         **options: Any,  # noqa: ANN401  # FastStream's own signature
     ) -> None:
-        super().__init__(url, **options)
+        super().__init__(url, apply_types=False, **options)
         self._report = report
+        configuration = self.config.broker_config
+        configuration.producer, configuration.js_producer = CoreProducer(), JetStreamProducer()
 
     async def _connect(self) -> Client:
         connection = SturdyClient()
         await connection.connect(**{**self._connection_kwargs, "error_cb": self._report})
         self.config.connect(connection)
         return connection
+
+    async def send(self, subject: str, payload: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Publish to core NATS, at most once, through the middlewares."""
+        await self._basic_publish(_command(subject, payload, headers), producer=self.config.producer)
+
+    async def store(self, subject: str, payload: bytes, headers: Mapping[str, str] | None, *, within: float) -> PubAck:
+        """Publish to JetStream, through the middlewares, and wait `within` seconds until it is stored."""
+        command = _command(subject, payload, headers, within)
+        ack: PubAck = await self._basic_publish(command, producer=self.config.js_producer)
+        return ack
 
     async def stop(
         self,
@@ -118,6 +136,14 @@ class SturdyBroker(NatsBroker):
                 with suppress(NatsError, TimeoutError, OSError):
                     async with asyncio.timeout(CLOSE_TIMEOUT):  # a socket whose peer has died may never report it
                         await self._connection.close()
+
+
+def _command(
+    subject: str, payload: bytes, headers: Mapping[str, str] | None, seconds: float = 0.0
+) -> NatsPublishCommand:
+    return NatsPublishCommand(
+        payload, subject=subject, headers=dict(headers or {}), timeout=seconds, _publish_type=PublishType.PUBLISH
+    )
 
 
 def security(settings: ServiceSettings) -> NatsSecurity:

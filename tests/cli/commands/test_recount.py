@@ -45,7 +45,7 @@ Counts = dict[str, int]
 
 
 def tracked(line: CountingLine) -> list[Crossing]:
-    """What a new tracking counts over a line."""
+    """The crossings that a new tracking counts over a line."""
     counter, spec = CameraCounter(LIVE, SPEC.store, "door"), SPEC.model_copy(update={"lines": (line,)})
     return [crossing for frame in SCENE for crossing in counter.step(frame, spec).crossings]
 

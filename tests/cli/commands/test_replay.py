@@ -44,7 +44,7 @@ SECOND = 1_000_000_000
 
 
 def counted(frames: Sequence[Detections], spec: CameraSpec) -> list[Crossing]:
-    """What a counter makes of it in one go."""
+    """The crossings that a counter finds in frames in one go."""
     counter = CameraCounter(LIVE, spec.store, spec.camera)
     return [crossing for frame in frames for crossing in counter.step(frame, spec).crossings]
 

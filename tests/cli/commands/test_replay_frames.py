@@ -52,7 +52,7 @@ def film() -> list[Frame]:
 
 @cache
 def truth() -> list[Crossing]:
-    """What is counted of them in one process."""
+    """The crossings that one process counts in the film."""
     detector, counter = EmptyDoor(), CameraCounter(LIVE, "shop", "door")
     seen = (analyze(frame.header, frame.jpeg, detector, SPEC) for frame in film())
     return [crossing for event in seen for crossing in counter.step(event, SPEC).crossings]

@@ -1,4 +1,4 @@
-"""What `metrica doctor` says of synthetic people, views and lines: each way to miss people has its own words."""
+"""The findings of `metrica doctor` on synthetic people, views and lines: each way to miss people has its own words."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class TestLine:
 
 
 class TestNobodyWalks:
-    """Where people are seen, of whom none gets about, all is never said to be well."""
+    """A place with people, of whom none gets about, is never said to be well."""
 
     STANDING = person((400, 150), (430, 150), seconds=5)
 

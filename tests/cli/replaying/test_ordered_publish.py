@@ -39,7 +39,7 @@ async def append(publisher: OrderedPublisher, first: int = 0) -> None:
 
 
 async def bodies(bus: Bus) -> list[bytes]:
-    """What the stream holds."""
+    """The messages of the stream."""
     messages = (await bus.js.stream_info(STREAM.name)).state.messages
     async with OrderedConsumer(bus, STREAM.name, ConsumerConfig()) as consumer:
         return [(await consumer.next()).data for _ in range(messages)]

@@ -200,7 +200,7 @@ def stream(chance: random.Random, *, lost: float, sessions: int) -> list[tuple[D
 
 
 def track(events: Iterable[tuple[Detections, float]], run: Run | None, last: Detections | None) -> list[Crossing]:
-    """What a tracker counts of them, by the clock at which they were stored."""
+    """The crossings that a tracker counts of them, by the clock at which they were stored."""
     order, counter, places = Sequencer(), CameraCounter("any", "shop", "door"), count(1)
     ready: list[Detections] = []
     at = 0.0

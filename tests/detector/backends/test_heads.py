@@ -41,7 +41,7 @@ def test_ssd_label_of_a_person_differs_between_models() -> None:
     ("head", "answer"), [(DetectionHead.YOLO, networks.yolo), (DetectionHead.YOLOX, networks.yolox)]
 )
 class TestDense:
-    """What the heads with a grid have in common."""
+    """Rules that the heads with a grid have in common."""
 
     def test_the_box_lies_around_its_centre(self, head: DetectionHead, answer: object) -> None:
         output = self._answer(head, [[20, 40, 10, 30, PERSON, 0.8]])

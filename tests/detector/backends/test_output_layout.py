@@ -1,4 +1,4 @@
-"""How a network is read: told, guessed from its shapes and names, or refused in words."""
+"""The layout of a network's output: told, guessed from its shapes and names, or refused in words."""
 
 from __future__ import annotations
 

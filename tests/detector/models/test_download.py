@@ -23,7 +23,7 @@ CONTENT = bytes(range(256)) * 1000
 
 @dataclass
 class Origin:
-    """What the server under test does, and what it was asked."""
+    """The behaviour of the server under test, and the requests that it got."""
 
     content: bytes = CONTENT
     status: list[int] = field(default_factory=list)

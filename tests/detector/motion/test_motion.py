@@ -174,7 +174,7 @@ def test_the_camera_unseen_for_longest_is_forgotten() -> None:
 
 
 def _each_found(found: Found, spots: Sequence[Spot]) -> bool:
-    """Whether there is one box for each person, and it lies on the person."""
+    """Tell whether there is one box for each person, and it lies on the person."""
     return len(found) == len(spots) and all(
         any(iou(tuple(each), box(*spot)) > 0.5 for each in found.boxes) for spot in spots
     )

@@ -48,7 +48,7 @@ def film(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def read(path: Path) -> tuple[int, str]:
-    """How many pictures a file gives, and what it says at its end."""
+    """The number of pictures that a file gives, and the error at its end."""
     with closing(open_video(path)) as video:
         count = len(list(frames(video, None)))
         return count, "; ".join(note.text for note in video.notes)

@@ -1,4 +1,4 @@
-"""What a video file says of itself, and whether its pictures agree."""
+"""The facts that a video file states about itself, and their agreement with its pictures."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def test_a_scrambled_recording_of_a_broadcast_is_encrypted(tmp_path: Path) -> No
 
 
 class TestStreams:
-    """What can be read only once is refused at once, and never waited for."""
+    """A source that can be read only once is refused at once, and never waited for."""
 
     def test_a_pipe(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "a.mp4")

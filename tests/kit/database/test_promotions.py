@@ -58,7 +58,7 @@ def visitors(run: str, start: datetime, number: int, seed: int) -> list[Crossing
 
 
 def shown(crossings: Iterable[Crossing], promoted: Sequence[Promoted], time_zone: str) -> Shown:
-    """What must be shown, counted one by one: a crossing is, if its run is in force in its line's quarter."""
+    """The rows that must be shown, counted one by one: a crossing is, if its run is in force in its line's quarter."""
     found: Shown = Counter()
     for one in crossings:
         at = to_datetime(one.at)

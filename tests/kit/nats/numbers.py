@@ -1,4 +1,4 @@
-"""What the tests of consumers share: a stream of numbers."""
+"""A stream of numbers, which the tests of consumers share."""
 
 from __future__ import annotations
 

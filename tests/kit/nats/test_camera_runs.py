@@ -35,7 +35,7 @@ async def bucket(bus: Bus) -> KeyValue:
 
 
 class Work:
-    """Who is worked on, how often work began, and which runs were forgotten."""
+    """The cameras that are worked on, the number of times work began, and the runs that were forgotten."""
 
     def __init__(self) -> None:
         self.now: set[str] = set()

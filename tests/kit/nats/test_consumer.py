@@ -27,7 +27,7 @@ async def bus(settings: ServiceSettings) -> AsyncIterator[Bus]:
 
 
 async def api_requests(bus: Bus) -> int:
-    """How often the server's JetStream API was asked for something, by anybody."""
+    """The number of requests to the server's JetStream API, by anybody."""
     return (await bus.js.account_info()).api.total
 
 

@@ -110,7 +110,7 @@ async def test_who_has_it_again_after_another_may_have_had_it_can_tell(bus: Bus)
 
 
 async def test_a_lease_is_not_held_longer_than_its_entry_lives(bus: Bus, nats_server: NatsServer) -> None:
-    """Who was stopped, or cut off, must not go on as if nothing had happened."""
+    """A replica that was stopped, or cut off, must not go on as if nothing had happened."""
     one = Lease(await bus.bucket(QUICK), "pool.motion", "one", QUICK.ttl)
     held = [one.held]
     await one.take()

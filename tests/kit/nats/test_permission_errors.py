@@ -1,4 +1,4 @@
-"""What NATS refuses: told once, and present for as long as it goes on."""
+"""The refusals of NATS: told once, and present for as long as they go on."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def reaching(server: NatsServer, **more: object) -> ServiceSettings:
 
 
 async def kept_out(settings: ServiceSettings) -> str:
-    """Why nobody gets in with these settings: it is said, and tried again."""
+    """The reason for which nobody gets in with these settings: it is said, and tried again."""
     bus = Bus(settings, "test", Owner.TRACKER)
     starting = asyncio.create_task(bus.start())
 

@@ -1,4 +1,4 @@
-"""What a camera's counter makes of people who walk, hide, meet and stand."""
+"""A camera's counter, given people who walk, hide, meet and stand."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def decide(line: CountingLine, boxes: Sequence[Box], *, resumed: bool = False) -
 
 
 def meets(walk: Walk) -> bool:
-    """Whether the anchor's path touches the segment, by the signs of triangles' areas alone."""
+    """Tell whether the anchor's path touches the segment, by the signs of triangles' areas alone."""
     geometry = walk.geometry
     a, b = (geometry.x1, geometry.y1), (geometry.x1 + geometry.dx, geometry.y1 + geometry.dy)
 
@@ -246,7 +246,7 @@ def mirrored(frames: Sequence[Detections]) -> list[Detections]:
 
 
 def flawed(ways: Sequence[Place], seconds: float, seed: int) -> list[Detections]:
-    """What a detector sees of people that errs as the default one was measured to."""
+    """The view that a detector has of people, with the errors that were measured of the default one."""
     detector = FlawedDetector(MEASURED["person-detection-0200"], (WIDTH, HEIGHT), random.Random(seed))
     frames = []
     for seq in range(round(seconds * 10)):

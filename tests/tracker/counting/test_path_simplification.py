@@ -34,7 +34,7 @@ def trace(boxes: list[Box]) -> list[PathPiece]:
 
 
 def at(pieces: list[PathPiece], moment: int) -> list[float]:
-    """Where the simplified path is at a time: straight between two points."""
+    """The place of the simplified path at a time: straight between two points."""
     points = [(piece.at + point.t * 1_000_000, point.box) for piece in pieces for point in piece.points]
     for (t0, a), (t1, b) in pairwise(points):
         if t0 <= moment <= t1 and t1 > t0:

@@ -51,7 +51,7 @@ def totals(crossings: Iterable[Crossing]) -> Totals:
 
 
 def assert_recounted(frames: Sequence[Detections], *lines: CountingLine) -> list[Crossing]:
-    """What was tracked with another line and recounted is what is tracked with these. Returns the recounted."""
+    """A recount with other lines equals a tracking with these lines. Returns the recounted."""
     tracked, _ = over(frames, *lines)
     _, paths = over(frames, MIDDLE)
     found = recounted(paths, *lines)

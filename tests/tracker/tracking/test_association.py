@@ -1,4 +1,4 @@
-"""Who gets which box."""
+"""Assignment of boxes to tracks."""
 
 from __future__ import annotations
 

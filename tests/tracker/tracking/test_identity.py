@@ -1,4 +1,4 @@
-"""How well identities hold on real footage: public detections and hand-made truth of MOTChallenge 2015."""
+"""Stability of identities on real footage: public detections and hand-made truth of MOTChallenge 2015."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ def boxes(*places: tuple[float, float]) -> Floats:
 
 
 def show(tracker: Tracker, *places: tuple[float, float], frames: int = 1, score: float = 0.9) -> list[tuple[int, bool]]:
-    """What a tracker sees in the last of some frames: numbers, and whether they are confirmed."""
+    """The tracks in the last of some frames: numbers, and whether they are confirmed."""
     for _ in range(frames):
         sightings = tracker.step(boxes(*places), np.full(len(places), score), 0.1)
     return [(person.track, person.confirmed) for person in sightings.seen]
