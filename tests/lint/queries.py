@@ -68,7 +68,7 @@ def check(source: str, module: str) -> Iterator[Violation]:
 
 
 def _query(node: ast.AST) -> str:
-    """What of a node builds or runs a statement; empty if nothing does."""
+    """The part of a node that builds or runs a statement; empty if nothing does."""
     match node:
         case ast.ImportFrom(module=str(library), names=names) if library.partition(".")[0] in _LIBRARIES:
             built = sorted({name.name for name in names} & _BUILDERS)
@@ -82,7 +82,7 @@ def _query(node: ast.AST) -> str:
 
 
 def _commit(node: ast.AST) -> str:
-    """What of a node ends a transaction; empty if nothing does. `begin` with arguments is of something else."""
+    """The part of a node that ends a transaction; empty if nothing does. `begin` with arguments is of something else."""
     match node:
         case ast.Call(func=ast.Attribute(value=receiver, attr="commit" | "begin" | "begin_nested" as attr)):
             return f"calls {_name(receiver)}.{attr}" if not node.args and not node.keywords else ""
