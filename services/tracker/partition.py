@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import inf
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.api import ConsumerConfig, DeliverPolicy
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
 from contracts.checkpoints import checkpoint_key
 from contracts.events import Detections
-from contracts.identity import Policy
 from contracts.spec import CameraSpec
 from contracts.streams import CHECKPOINTS
-from contracts.subjects import parse, partition_filter, tracks
-from services.kit.logs import bound_contextvars, logger
+from contracts.subjects import parse, partition_filter
+from services.kit.logs import logger
 from services.kit.nats.bus import Bus
 from services.kit.nats.dead_letters import dead_letter
 from services.kit.nats.ordered_consumer import OrderedConsumer
@@ -28,7 +27,7 @@ from services.kit.nats.subscribers import jetstream_subscriber
 from services.kit.retry import Backoff
 from services.tracker.camera import Camera
 from services.tracker.checkpoint import CheckpointEntry, Fenced, load, publish, rewind_if_restored
-from services.tracker.counting.camera_counter import Step
+from services.tracker.live_view import Held, LiveView
 from services.tracker.ordering import Arrival
 from services.tracker.source import DetectionSource
 from services.tracker.state import Checkpoint, Tracked
@@ -40,14 +39,7 @@ LONGEST_WAIT, SHORTEST_WAIT = 0.5, 0.02
 BATCH = 32
 """Most messages that are handled in one go: some milliseconds of work."""
 
-FRAMES_TRACKED = Counter("metrica_tracker_frames_total", "Frames tracked", ["camera"])
-FRAMES_MISSED = Counter("metrica_tracker_missed_total", "Frames of live cameras that no detector saw", ["camera"])
-CROSSINGS = Counter("metrica_tracker_crossings_total", "Crossings found", ["camera", "direction"])
-REPLAYED = Counter("metrica_tracker_replayed_frames_total", "Frames tracked in runs beside the live one")
 LAG = Gauge("metrica_tracker_lag_messages", "Detections not read yet", ["partition"])
-
-Held = Callable[[], bool]
-"""True while no other replica can have the partition. Events that no checkpoint fences are published only then."""
 
 log = logger()
 
@@ -62,9 +54,9 @@ class Partition:
 
     def __init__(self, bus: Bus, source: DetectionSource, number: int, token: str, held: Held = lambda: True) -> None:
         self._bus, self._source, self._number, self._token = bus, source, number, token
-        self._held = held
         self._detections = jetstream_subscriber(bus.broker, source.stream)
         self._detections(self._handle)
+        self._live = LiveView(bus, source, held)
         self._cameras: dict[str, Camera] = {}
         self._position = StreamPosition(seq=0)
         """Up to which the stream is in the cameras' states."""
@@ -165,7 +157,7 @@ class Partition:
             if name not in self._cameras:
                 await self._admit(arrived[0], StreamPosition.of(msgs[0]))
             specs[name] = await self._specs(name, arrived)
-        await self._show(self._advance(arrivals, specs, StreamPosition.of(msgs[-1])))
+        await self._live.show(self._advance(arrivals, specs, StreamPosition.of(msgs[-1])))
         for name in arrivals:
             await self._cameras[name].save_if_due(self._position)
 
@@ -195,7 +187,7 @@ class Partition:
             # A replay's gaps never time out.
             if self._source.run is None and camera.state.deadline(caught_up_since) <= now:
                 specs = await self._specs(name)
-                await self._show(camera.state.expire(now, caught_up_since, specs))
+                await self._live.show(camera.state.expire(now, caught_up_since, specs))
             await camera.save_if_due(self._position)
 
     async def _read(self, msg: Msg) -> Arrival | None:
@@ -233,37 +225,9 @@ class Partition:
         revisions = self._cameras[name].state.revisions(arrived)
         return {revision: await self._source.specs.get(name, revision) for revision in revisions}
 
-    async def _show(self, tracked: Sequence[Tracked]) -> None:
-        """Count, log and publish what is seen of frames at once: nothing that is stored depends on it."""
-        if self._source.run is not None:
-            REPLAYED.inc(len(tracked))
-            return
-        for event, step in tracked:
-            _measure(event, step)
-            if self._bus.connected and self._held():
-                # At most once: an overlay can miss a frame.
-                with suppress(NatsError):
-                    await self._bus.send(tracks(event.run, event.store, event.camera), step.tracks.encode())
-
 
 def _decode(msg: Msg) -> Detections:
     event, subject = Detections.model_validate_json(msg.data), parse(msg.subject)
     if (subject.run, subject.store, subject.camera) != (event.run, event.store, event.camera):
         raise ValueError(f"the event names {event.run}/{event.store}/{event.camera}, its subject {msg.subject}")
     return event
-
-
-def _measure(event: Detections, step: Step) -> None:
-    FRAMES_TRACKED.labels(event.camera).inc()
-    FRAMES_MISSED.labels(event.camera).inc(step.missed)
-    if step.missed and event.policy is Policy.EVERY:
-        log.warning(
-            "frames of a file never came, and are not counted",
-            camera=event.camera,
-            frames=step.missed,
-            before=event.seq,
-        )
-    for crossing in step.crossings:
-        CROSSINGS.labels(event.camera, crossing.direction).inc()
-        with bound_contextvars(camera=event.camera, trace=event.traceparent):
-            log.info("crossing", line=crossing.line, direction=crossing.direction, seq=crossing.seq)

@@ -82,7 +82,7 @@ def _query(node: ast.AST) -> str:
 
 
 def _commit(node: ast.AST) -> str:
-    """The part of a node that ends a transaction; empty if nothing does. `begin` with arguments is of something else."""
+    """The part of a node that ends a transaction; empty if none does. `begin` with arguments is of something else."""
     match node:
         case ast.Call(func=ast.Attribute(value=receiver, attr="commit" | "begin" | "begin_nested" as attr)):
             return f"calls {_name(receiver)}.{attr}" if not node.args and not node.keywords else ""
