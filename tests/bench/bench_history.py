@@ -53,7 +53,7 @@ def questions(today: date) -> dict[str, tuple[str, dict[str, str]]]:
     asked: dict[str, tuple[str, dict[str, str]]] = {}
     for name, (first, last, bucket) in this.items():
         period = {"from": str(first), "to": str(last), "bucket": bucket}
-        for against in ("previous", "weekday"):
+        for against in ("previous", "weekday", "year", "typical"):
             asked[f"a shop, {name}, and {against}"] = shop, period | {"compare": against}
         asked[f"a shop, {name}, its peak, and previous"] = shop, period | {"compare": "previous", "peak": "true"}
         if name in {"today", "this month"}:
@@ -62,6 +62,9 @@ def questions(today: date) -> dict[str, tuple[str, dict[str, str]]]:
             asked[f"all shops, {name}, by store"] = chain, period | {"by": "store", "bucket": "day"}
         if name in {"this month", "this year"}:
             asked[f"a shop, {name}, in opening hours"] = shop, period | {"compare": "previous", "open_only": "true"}
+    quarter = {"from": str(today - timedelta(days=91)), "to": str(today)}
+    asked["a shop, profile of 13 weeks"] = "/v1/stores/{shop}/profile", quarter
+    asked["a shop, crossings of today"] = "/v1/stores/{shop}/crossings", {}
     asked["a shop, occupancy today"] = "/v1/stores/{shop}/occupancy", {}
     return asked
 
