@@ -16,10 +16,21 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaValue
 
 from contracts.compatibility import breaking_changes
-from contracts.events import CROSSING_EVENT, Counts, Crossing, DeadLetter, Detections, Path, SessionEnd, Status, Tracks
+from contracts.events import (
+    CROSSING_EVENT,
+    Counts,
+    Crossing,
+    DeadLetter,
+    Detections,
+    Path,
+    SessionEnd,
+    Status,
+    TrackingProgress,
+    Tracks,
+)
 from contracts.frames import FrameHeader
 from contracts.probe import Probe, Probed
-from contracts.runs import Run
+from contracts.runs import Run, RunProgress
 from contracts.spec import CameraSpec, Source
 
 FOLDER: Final = FilePath(__file__).with_name("schemas")
@@ -37,6 +48,8 @@ MODELS: Final[Mapping[str, type[BaseModel] | TypeAdapter[Crossing | SessionEnd]]
     "camera_spec": CameraSpec,
     "source": Source,
     "run": Run,
+    "run_progress": RunProgress,
+    "tracking_progress": TrackingProgress,
     "probe": Probe,
     "probed": Probed,
 }

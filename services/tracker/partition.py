@@ -35,6 +35,7 @@ from services.tracker.checkpoint import (
 )
 from services.tracker.counting.camera_counter import CameraCounter, Step
 from services.tracker.ordering import Arrival, Sequencer
+from services.tracker.progress import tell_progress
 from services.tracker.source import DetectionSource
 
 SERVICE = "tracker"
@@ -126,6 +127,8 @@ class CameraWork:
         await publish(self._bus, self._outbox)
         self._sent += [(time.monotonic(), event) for event in self._outbox if event.counts]
         self._outbox.clear()
+        if self._source.run is not None:
+            await tell_progress(self._bus, self._saved.run, self._saved.store, self._saved.camera, self._saved.order)
 
     async def save_if_due(self, position: StreamPosition) -> None:
         """Store a checkpoint of an idle camera, if its time has come."""

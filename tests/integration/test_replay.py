@@ -16,10 +16,10 @@ from contracts.streams import BUCKETS, DETECTIONS, STREAMS
 from contracts.subjects import detections
 from infra.local.stack import Stack
 from services.api.cameras.repository import CameraSetup, ensure_camera
-from services.cli.replaying.ordered_publish import OrderedPublisher
 from services.cli.replaying.results import StoredCrossing, between, holds
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
+from services.replay.ordered_publish import OrderedPublisher
 from services.tracker.counting.camera_counter import CameraCounter
 from tests.cli.command import METRICA
 from tests.support import hour

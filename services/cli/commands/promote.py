@@ -72,10 +72,10 @@ async def _promote(
 ) -> None:
     from contracts.identity import LIVE
     from services.cli.replaying import promoting
-    from services.cli.replaying.history import now_ns
-    from services.cli.replaying.lifecycle import find_run
-    from services.cli.replaying.planning import moment
     from services.cli.replaying.results import database, time_zone
+    from services.kit.nats.run_entries import find_run
+    from services.replay.history import now_ns
+    from services.replay.planning import moment
 
     async with running_bus() as bus, database(database_url) as connection:
         run = await find_run(bus, name)

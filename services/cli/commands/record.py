@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
     from contracts.frames import FrameHeader
-    from services.cli.replaying.history import BrokerHistory
     from services.cli.replaying.segment import SegmentWriter
     from services.kit.nats.bus import Bus
+    from services.replay.history import BrokerHistory
 
     LiveFrame = tuple[FrameHeader, bytes]
 
@@ -61,7 +61,7 @@ def record(
             "give a period to record: --minutes 10 from now on, or --since -1h --until -30m of stored data"
         )
     path = output or Path(f"{camera}.segment")
-    from services.cli.replaying.history import now_ns
+    from services.replay.history import now_ns
 
     now = now_ns()
     if minutes is not None:
@@ -78,9 +78,9 @@ def record(
 
 
 async def _stored(camera: str, path: Path, since: int, until: int) -> tuple[int, int]:
-    from services.cli.replaying.history import BrokerHistory
     from services.cli.replaying.segment import SegmentWriter
-    from services.cli.replaying.window import AFTER
+    from services.replay.history import BrokerHistory
+    from services.replay.window import AFTER
 
     begin = since - round(WARM_UP * 60e9)
     async with running_bus() as bus:
@@ -99,8 +99,8 @@ async def _stored(camera: str, path: Path, since: int, until: int) -> tuple[int,
 
 
 async def _from_now_on(camera: str, path: Path, seconds: float) -> tuple[int, int]:
-    from services.cli.replaying.history import BrokerHistory
     from services.cli.replaying.segment import SegmentWriter
+    from services.replay.history import BrokerHistory
 
     async with running_bus() as bus, _passing(bus, camera) as frames:
         past = BrokerHistory(bus)

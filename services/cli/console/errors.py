@@ -12,15 +12,16 @@ class CommandError(Exception):
 
 @contextmanager
 def plainly() -> Iterator[None]:
-    """Turn the errors of sources, models and specs into `CommandError`."""
+    """Turn the errors of sources, models, specs and runs into `CommandError`."""
     from pydantic import ValidationError
 
     from services.detector.backends.protocol import ModelUnavailable
     from services.ingest.source import SourceError
+    from services.replay.errors import RunError
 
     try:
         yield
-    except (SourceError, ModelUnavailable) as error:
+    except (SourceError, ModelUnavailable, RunError) as error:
         raise CommandError(" ".join(str(error).split())) from error
     except ValidationError as error:
         problem = error.errors()[0]

@@ -12,7 +12,7 @@ from contracts.identity import to_datetime
 from contracts.runs import Run, RunState
 from services.api.transaction import CHANNEL
 from services.cli.console.errors import CommandError
-from services.cli.replaying.planning import moment
+from services.replay.planning import moment
 
 QUARTER = 900_000_000_000
 """Nanoseconds of a quarter of an hour: counts are stored by quarters, and promoted by whole ones."""
