@@ -120,12 +120,14 @@ class RunRequest(_RunModel):
             people who are in view then.
         since: begin of the period that was asked for; None for the begin of the stored data.
         until: end of that period, exclusive; None for the end of the stored data.
+        in_store: True to leave out data of a camera from when it was in another store, or another one had its id.
     """
 
     by: str = ""
     begin: Nanoseconds = 0
     since: Nanoseconds | None = None
     until: Nanoseconds | None = None
+    in_store: bool = False
 
 
 class Run(_RunModel):

@@ -170,7 +170,7 @@ class ReplayService:
             log.info("a run has ended", phase=ended.stands.value)
 
     async def _replay(self, run: Run) -> Run | None:
-        past = BrokerHistory(self._bus)
+        past = BrokerHistory(self._bus, _stores(run))
         if run.stands is RunPhase.REQUESTED:
             await check_data(past, run)
         started = await self._start(run)
@@ -204,7 +204,7 @@ class ReplayService:
             raise RunError(f"camera {camera.camera!r} has no line: a recount needs one")
         is_new, lines, now = run.stands is RunPhase.REQUESTED, run.lines or spec.lines, self._clock()
         since, until = (run.request.since, run.request.until) if is_new else (run.since, run.until)
-        recounted = await recount(self._bus, run.name, spec, lines, since, until, now)
+        recounted = await recount(self._bus, run.name, spec, lines, since, until, now, _stores(run).get(spec.camera))
         period = {"since": recounted.since, "until": recounted.until, "lines": lines}
         started = await self._start(run.model_copy(update=period))
         if started is None:
@@ -284,6 +284,12 @@ def in_words(error: RunError | ValidationError) -> str:
         return str(error)
     problem = error.errors()[0]
     return f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+
+
+def _stores(run: Run) -> dict[str, str]:
+    """Return the stores to which the data of a run's cameras are limited; none in a run of an operator's."""
+    limited = run.request is not None and run.request.in_store
+    return {camera.camera: camera.store for camera in run.cameras} if limited else {}
 
 
 def _ended(entry: Run, ended: Run) -> Run:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC
 
-from contracts.identity import to_datetime
 from contracts.runs import Run, RunCamera, RunKind
 from contracts.spec import CameraSpec, CountingLine
+from services.kit.local_time import moment
 from services.replay.errors import RunError
 from services.replay.history import HistorySource, StoredExtent
 
@@ -107,11 +106,6 @@ def spec_in_run(run: Run, spec: CameraSpec) -> CameraSpec:
     if run.model is not None:
         changes["model"] = run.model
     return CameraSpec.model_validate({**spec.model_dump(), **changes}) if changes else spec
-
-
-def moment(ns: int) -> str:
-    """Format a time in UTC."""
-    return to_datetime(ns).astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _first(requested: int | None, source: int | None, stored: int) -> int:

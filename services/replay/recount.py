@@ -19,13 +19,13 @@ from contracts.runs import Run
 from contracts.spec import CameraSpec, CountingLine
 from contracts.streams import PATHS, run_streams
 from contracts.subjects import crossings, paths
+from services.kit.local_time import moment
 from services.kit.nats.bus import Bus
 from services.kit.nats.consumer import Reader
 from services.replay.completion import wait_until_stored
 from services.replay.errors import RunError
 from services.replay.history import AROUND
 from services.replay.ordered_publish import OrderedPublisher
-from services.replay.planning import moment
 from services.tracker.counting.recount import Recount
 
 MARGIN = 300_000_000_000
@@ -58,7 +58,14 @@ class Recounted:
 
 
 async def recount(
-    bus: Bus, run: str, spec: CameraSpec, lines: Sequence[CountingLine], since: int | None, until: int | None, now: int
+    bus: Bus,
+    run: str,
+    spec: CameraSpec,
+    lines: Sequence[CountingLine],
+    since: int | None,
+    until: int | None,
+    now: int,
+    store: str | None = None,
 ) -> Recounted:
     """Recount a camera.
 
@@ -70,6 +77,7 @@ async def recount(
         since: begin of the period, ns UTC; None for the begin of the stored paths.
         until: end of the period, exclusive; None for the end of the stored paths.
         now: the present time, ns UTC.
+        store: the store whose paths are meant; None for any.
 
     Raises:
         RunError: there is no path of the camera in that period.
@@ -85,7 +93,7 @@ async def recount(
             last[path.session] = path
             crossings.extend(work.take(path))
 
-    async for msgs in _messages(bus, spec, since):
+    async for msgs in _messages(bus, spec, since, store or "*"):
         await asyncio.to_thread(take, msgs)
     crossings.extend(await asyncio.to_thread(work.finish))
     if not last:
@@ -172,9 +180,9 @@ def _end(run: str, path: Path, count: int) -> SessionEnd:
     )
 
 
-async def _messages(bus: Bus, spec: CameraSpec, since: int | None) -> AsyncIterator[list[Msg]]:
+async def _messages(bus: Bus, spec: CameraSpec, since: int | None, store: str) -> AsyncIterator[list[Msg]]:
     """Yield the messages of a camera's paths in stored order, from about `since` on."""
-    pattern = paths(LIVE, "*", spec.camera)
+    pattern = paths(LIVE, store, spec.camera)
     try:
         newest = await bus.js.get_last_msg(PATHS.name, pattern)
     except NotFoundError:

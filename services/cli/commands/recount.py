@@ -104,8 +104,8 @@ async def _recount(
     from services.cli.replaying.lines import lines_over
     from services.cli.replaying.requesting import check_free, tell
     from services.cli.replaying.results import between, lasting_database, time_zone
+    from services.kit.local_time import moment
     from services.replay.history import BrokerHistory, now_ns
-    from services.replay.planning import moment
 
     async with running_bus() as bus, lasting_database(database_url) as rows:
         spec = await BrokerHistory(bus).spec(camera)
@@ -171,7 +171,7 @@ async def _recount_as_run(
 
 
 def _as_json(result: Result) -> dict[str, Any]:  # any JSON
-    from services.replay.planning import moment
+    from services.kit.local_time import moment
 
     def both(live: tuple[int, int], recounted: tuple[int, int]) -> dict[str, dict[str, int]]:
         return {

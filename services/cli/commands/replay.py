@@ -111,8 +111,9 @@ async def _play(
     from services.cli.replaying.requesting import carry_out, check_free, tell
     from services.cli.replaying.results import lasting_database, totals
     from services.cli.replaying.segment import SegmentHistory
+    from services.kit.local_time import moment
     from services.replay.history import BrokerHistory
-    from services.replay.planning import check_specs, moment, select
+    from services.replay.planning import check_specs, select
 
     async with running_bus() as bus, lasting_database(database_url) as rows:
         past = BrokerHistory(bus) if segment is None else SegmentHistory(segment)
@@ -163,7 +164,7 @@ def _speed(text: str) -> float | None:
 
 def report(run: Run, counted: list[Total]) -> None:
     """Print the result of a run that has ended."""
-    from services.replay.planning import moment
+    from services.kit.local_time import moment
 
     frames = sum(stretch.last - stretch.first + 1 for stretch in run.covered)
     print(f"run {run.name}: {run.stands}, {moment(run.since)} to {moment(run.until)}, {frames} frames")

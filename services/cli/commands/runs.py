@@ -10,7 +10,7 @@ import typer
 
 from services.cli.console.broker import running_bus
 from services.cli.console.database import DatabaseUrl
-from services.cli.console.errors import CommandError
+from services.cli.console.errors import CommandError, plainly
 
 if TYPE_CHECKING:
     from contracts.runs import Run
@@ -146,7 +146,7 @@ def drop_all(
     database_url: DatabaseUrl = "",
 ) -> None:
     """Delete runs with all their data: counts, streams and specs. A running one is ended."""
-    from services.cli.replaying.promoting import check_not_promoted
+    from services.api.promotions.repository import check_not_promoted
     from services.cli.replaying.requesting import drop
     from services.cli.replaying.results import database
 
@@ -160,7 +160,8 @@ def drop_all(
                 else:
                     print(f"run {name}: dropped; its rows are deleted as soon as persistence is back")
 
-    asyncio.run(remove())
+    with plainly():
+        asyncio.run(remove())
 
 
 async def _run(bus: Bus, name: str) -> Run:
@@ -173,7 +174,7 @@ async def _run(bus: Bus, name: str) -> Run:
 
 
 def _in_short(run: Run) -> str:
-    from services.replay.planning import moment
+    from services.kit.local_time import moment
 
     cameras = ", ".join(camera.camera for camera in run.cameras)
     parts = [run.stands.value, run.kind.value, cameras, f"{moment(run.since)} to {moment(run.until)}"]

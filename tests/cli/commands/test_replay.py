@@ -22,6 +22,7 @@ from contracts.streams import BUCKETS, CAMERAS, DETECTIONS, STREAMS
 from contracts.subjects import detections
 from infra.local.processes.nats import DEVELOPER, NatsServer
 from services.cli.replaying.results import StoredCrossing, between
+from services.kit.local_time import moment
 from services.kit.nats.bus import Bus
 from services.kit.nats.run_entries import create_run, find_run, list_runs, read_progress
 from services.kit.settings import ServiceSettings
@@ -29,7 +30,6 @@ from services.kit.tasks import cancel_and_wait
 from services.replay import backpressure
 from services.replay.app import ReplayService
 from services.replay.ordered_publish import OrderedPublisher
-from services.replay.planning import moment
 from services.tracker.counting.camera_counter import CameraCounter
 from tests.cli.command import METRICA, SETTINGS, Outcome, metrica, metrica_process
 from tests.support import hour
