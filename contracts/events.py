@@ -313,6 +313,26 @@ class Tracks(Event):
     tracks: tuple[TrackBox, ...]
 
 
+class TrackingProgress(Event):
+    """The tracker's progress in a camera of a run, sent after each checkpoint: it makes up for an earlier, lost one.
+
+    Attributes:
+        store: of the camera.
+        camera: its id.
+        session: the session that is being tracked; None between sessions.
+        seq: of the last tracked frame of that session; None before the first.
+        captured_at: of the last tracked frame, ns UTC; None before the first of a session.
+        ended: the last sessions that were tracked to their ends.
+    """
+
+    store: Token
+    camera: Token
+    session: Token | None = None
+    seq: Seq | None = None
+    captured_at: Nanoseconds | None = None
+    ended: tuple[Token, ...] = ()
+
+
 class DeadLetter(Event):
     """The reason why a message could not be handled. Sent as headers; the body is the message's own bytes."""
 

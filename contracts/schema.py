@@ -26,11 +26,12 @@ from contracts.events import (
     Path,
     SessionEnd,
     Status,
+    TrackingProgress,
     Tracks,
 )
 from contracts.frames import FrameHeader
 from contracts.probe import Probe, Probed
-from contracts.runs import Run
+from contracts.runs import Run, RunProgress
 from contracts.spec import CameraSpec, Source
 
 FOLDER: Final = FilePath(__file__).with_name("schemas")
@@ -49,6 +50,8 @@ MODELS: Final[Mapping[str, type[BaseModel] | TypeAdapter[Crossing | SessionEnd]]
     "camera_spec": CameraSpec,
     "source": Source,
     "run": Run,
+    "run_progress": RunProgress,
+    "tracking_progress": TrackingProgress,
     "probe": Probe,
     "probed": Probed,
 }

@@ -1,6 +1,6 @@
 """Streams and KV buckets: each is declared here once, and made by the one service that owns it.
 
-A run other than the live one has streams of its own, made and removed by its starter; see `contracts.runs`.
+A run other than the live one has streams of its own, made and removed by the replay service; see `contracts.runs`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Owner(StrEnum):
     TRACKER = "tracker"
     PERSISTENCE = "persistence"
     API = "api"
+    REPLAY = "replay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ class RunStreams(NamedTuple):
     detections: Stream
     paths: Stream
     crossings: Stream
+    progress: Stream
 
 
 def run_streams(run: str) -> RunStreams:
@@ -138,4 +140,5 @@ def run_streams(run: str) -> RunStreams:
         detections=stream(Kind.DETECTIONS, 512 * MIB),
         paths=stream(Kind.PATHS, 128 * MIB),
         crossings=replace(crossings, subjects=crossings.subjects + _subjects(run, Kind.COVERAGE)),
+        progress=replace(stream(Kind.PROGRESS, 16 * MIB), max_per_subject=1),
     )

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     COVERAGE = "coverage"
     EDGE = "edge"
     STATUS = "status"
+    PROGRESS = "progress"
     TRACKS = "tracks"
     COUNTS = "counts"
 
@@ -97,6 +98,11 @@ def edge(run: str, store: str, camera: str) -> str:
 def status(run: str, store: str, camera: str, service: str) -> str:
     """Return the subject of a camera's status from one service: the stream keeps the last of each service."""
     return f"{ROOT}.{run}.{Kind.STATUS}.{store}.{camera}.{service}"
+
+
+def progress(run: str, store: str, camera: str) -> str:
+    """Return the subject of the tracker's progress in a camera of a run: the run's stream keeps the last."""
+    return f"{ROOT}.{run}.{Kind.PROGRESS}.{store}.{camera}"
 
 
 def tracks(run: str, store: str, camera: str) -> str:

@@ -1,1 +1,1 @@
-"""The local stack: real servers and the five services, without Docker."""
+"""The local stack: real servers and the six services, without Docker."""

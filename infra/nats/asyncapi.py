@@ -22,7 +22,17 @@ from contracts.frames import PREFIX, FrameHeader
 from contracts.identity import LIVE
 from contracts.streams import BUCKETS, DLQ, STATUS, STREAMS, Bucket, Owner, Stream, run_streams
 from contracts.subjects import PROBE, PROBE_CANCEL, Kind
-from infra.nats.permissions import AT_MOST_ONCE, LEASE_GROUPS, NOTICES, PUBLISHERS, READERS, REQUESTS, SUBSCRIBERS
+from infra.nats.permissions import (
+    AT_MOST_ONCE,
+    LEASE_GROUPS,
+    NOTICES,
+    PUBLISHERS,
+    READERS,
+    REQUESTS,
+    SUBSCRIBERS,
+    TO_RUNS,
+    WRITERS,
+)
 
 FILE: Final = Path(subjects.__file__).with_name("asyncapi.json")
 VERSION: Final = "3.0.0"
@@ -75,6 +85,12 @@ def channels() -> list[_Channel]:
         ),
         _of_kind(Kind.EDGE, subjects.edge(run, store, camera), "crossing", "Crossings that an edge device sent."),
         _of_kind(Kind.STATUS, subjects.status(run, store, camera, "{service}"), "status", "The status of a camera."),
+        _of_kind(
+            Kind.PROGRESS,
+            subjects.progress(run, store, camera),
+            "tracking_progress",
+            "The tracker's progress in a camera of a run, after each checkpoint.",
+        ),
         _of_kind(Kind.TRACKS, subjects.tracks(run, store, camera), "tracks", "Boxes for overlays, at most once."),
         _of_kind(Kind.COUNTS, subjects.counts(run, store), "counts", "A store's totals after a commit, at most once."),
         _Channel("dlq", subjects.dead_letter("{service}", run), "dead_letter", "Messages that failed.", DLQ),
@@ -107,6 +123,8 @@ def _senders(channel: _Channel) -> Iterator[Owner]:
         yield REQUESTS[PROBE][1] if channel.name == "probe" else NOTICES[PROBE_CANCEL][0]
     elif channel.stream is not None and channel.stream.owner is not None:
         yield channel.stream.owner
+    if channel.name in TO_RUNS:
+        yield TO_RUNS[Kind(channel.name)][0]
 
 
 def _receivers(channel: _Channel) -> Iterator[Owner]:
@@ -116,12 +134,14 @@ def _receivers(channel: _Channel) -> Iterator[Owner]:
         yield REQUESTS[PROBE][0] if channel.name == "probe" else NOTICES[PROBE_CANCEL][1]
     elif channel.stream is not None:
         yield from READERS.get(channel.stream, ())
-        if channel.name in SUBSCRIBERS and SUBSCRIBERS[Kind(channel.name)] not in READERS.get(channel.stream, ()):
-            yield SUBSCRIBERS[Kind(channel.name)]
+        subscribers = SUBSCRIBERS[Kind(channel.name)] if channel.name in SUBSCRIBERS else ()
+        yield from (service for service in subscribers if service not in READERS.get(channel.stream, ()))
+    elif channel.name in TO_RUNS:
+        yield TO_RUNS[Kind(channel.name)][1]
 
 
 def _writers(bucket: Bucket) -> tuple[Owner, ...]:
-    return tuple(LEASE_GROUPS) if bucket.name == "leases" else (bucket.owner,)
+    return tuple(LEASE_GROUPS) if bucket.name == "leases" else (bucket.owner, *WRITERS.get(bucket, ()))
 
 
 def _parameters(address: str) -> Json:
@@ -129,8 +149,8 @@ def _parameters(address: str) -> Json:
     texts = _PARAMETERS | {
         "revision": "`current`, or the number of a revision.",
         "frame": "Id of the frame.",
-        "group": "What is leased: `ingest` (cameras), `pool` (models) or `tracker` (partitions).",
-        "item": "The camera, the model or the partition.",
+        "group": "What is leased: `ingest` (cameras), `pool` (models), `tracker` (partitions) or `replay` (runs).",
+        "item": "The camera, the model, the partition or the run.",
     }
     return {name: {"description": texts[name]} for name in names}
 

@@ -48,8 +48,10 @@ from services.api.members.endpoints import router as members
 from services.api.occupancy.endpoints import router as occupancy
 from services.api.organizations.endpoints import router as organizations
 from services.api.projection import Projection
+from services.api.promotions.endpoints import router as promotions
 from services.api.resets.endpoints import router as resets
 from services.api.resets.service import prepare
+from services.api.runs.endpoints import router as runs
 from services.api.settings import ApiSettings
 from services.api.state import AppState
 from services.api.statuses import Statuses
@@ -142,7 +144,7 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
     openapi.install(app)
     accounts = (auth, sign_ins, second_factors, invitation_links, resets)
     configured = (*accounts, organizations, members, invitations, keys, changes, stores, cameras)
-    for router in (*configured, counts, history, exports, occupancy, live, edge):
+    for router in (*configured, counts, history, exports, occupancy, live, runs, promotions, edge):
         app.include_router(router, prefix="/v1")
     app.include_router(well_known)
     app.include_router(health.router)

@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from contracts.identity import to_datetime
 from services.kit.logs import logger
 
 UTC_NAME = "UTC"
@@ -141,3 +142,8 @@ def _offset(time_zone: ZoneInfo, moment: datetime) -> timedelta:
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
+
+
+def moment(ns: int) -> str:
+    """Format a time in UTC."""
+    return to_datetime(ns).astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

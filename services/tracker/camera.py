@@ -7,6 +7,7 @@ import time
 from services.kit.nats.bus import Bus
 from services.kit.nats.stream_position import StreamPosition
 from services.tracker.checkpoint import CheckpointEntry, publish
+from services.tracker.progress import publish_progress
 from services.tracker.source import DetectionSource
 from services.tracker.state import CameraState, Checkpoint
 
@@ -29,7 +30,7 @@ class Camera:
     """
 
     def __init__(self, bus: Bus, source: DetectionSource, entry: CheckpointEntry, checkpoint: Checkpoint) -> None:
-        self._bus, self._entry = bus, entry
+        self._bus, self._entry, self._is_run = bus, entry, source.run is not None
         self.state = CameraState(checkpoint, counts=source.counts, shows=source.run is None)
         self._sent = [(time.monotonic(), event) for event in checkpoint.outbox]
         self._saved_at = time.monotonic()
@@ -59,8 +60,11 @@ class Camera:
         """
         state, now = self.state, time.monotonic()
         self._sent = [(at, event) for at, event in self._sent if now - at < UNSYNCED]
-        await self._entry.store(state.checkpoint(position, [event for _, event in self._sent]))
+        saved = state.checkpoint(position, [event for _, event in self._sent])
+        await self._entry.store(saved)
         await publish(self._bus, state.outbox)
         self._saved_at = time.monotonic()
         self._sent += [(self._saved_at, event) for event in state.outbox if event.counts]
         state.settle()
+        if self._is_run:
+            await publish_progress(self._bus, saved)

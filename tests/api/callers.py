@@ -8,6 +8,9 @@ from datetime import timedelta
 from itertools import count
 from uuid import uuid4
 
+from contracts.runs import Run, RunCamera, RunKind, RunPhase, run_key
+from contracts.streams import RUNS
+from services.kit.nats.run_entries import encoded
 from tests.api.seeded import ROOT, Seed
 from tests.api.served import Served
 
@@ -42,7 +45,21 @@ class Things:
             VALUES ('{key}', 'acme', 'key', 'viewer', 'mk_{number}', '', now());
             """
         )
+        run = Run(
+            name=f"run-{number}", kind=RunKind.DETECTIONS, cameras=(RunCamera(camera=camera, store=store),), since=1,
+            until=2, created_at=1,
+        )  # fmt: skip
+        await (await self.served.bus.bucket(RUNS)).put(run_key(run.name), encoded(run.in_phase(RunPhase.STOPPED)))
+        promotion = await self.served.pool.fetchval(
+            "INSERT INTO promotion (store, camera, line, since, until, run, at, who, note)"
+            " VALUES ($1, $2, 'x', '2026-11-23 08:00Z', '2026-11-23 09:00Z', 'earlier', now(), 'somebody', '')"
+            " RETURNING id",
+            store,
+            camera,
+        )
         return {
+            "run": run.name,
+            "promotion": str(promotion),
             "organization": "acme",
             "store": store,
             "camera": camera,

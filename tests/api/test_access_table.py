@@ -56,6 +56,10 @@ class Row:
 O, S, C = "/v1/organizations/{organization}", "/v1/stores/{store}", "/v1/cameras/{camera}"  # noqa: E741  # rows of the table fit a line
 LINE = {"id": "back", "x1": 0, "y1": 0.5, "x2": 1, "y2": 0.5}
 EVENT = {"id": "1", "camera": "door", "line": "entrance", "direction": "in", "at": "2026-11-23T08:00:00Z"}
+RUN = {
+    "kind": "detections", "cameras": ["{camera}"], "since": "2026-11-23T08:00:00Z", "until": "2026-11-23T09:00:00Z",
+}  # fmt: skip
+R = "/v1/runs/{run}"
 SIGN_IN = {"email": "viewer@acme", "password": PASSWORD, "keep": "token"}
 LINK = {"token": "that nobody was sent"}
 CHOICE = {**LINK, "password": PASSWORD}
@@ -141,6 +145,15 @@ TABLE = [
     Row(T.MANAGER, "PUT", C + "/zones", {"zones": [{"id": "till", "polygon": [[0, 0], [1, 0], [1, 1]]}]}),
     Row(T.MANAGER, "POST", C + "/test", answers=503, says="No ingest runs"),
     Row(T.MANAGER, "DELETE", C, answers=204),
+    # Runs
+    Row(T.SIGN_IN, "GET", "/v1/runs", of_acme=False),
+    Row(T.MANAGER, "POST", "/v1/runs", RUN, answers=201),
+    Row(T.VIEWER, "GET", R),
+    Row(T.VIEWER, "GET", R + "/events"),
+    Row(T.VIEWER, "GET", R + "/promotions"),
+    Row(T.MANAGER, "POST", R + "/promotions", {"camera": "{camera}", "line": "x"}, answers=422, says="not finished"),
+    Row(T.MANAGER, "DELETE", R, answers=202),
+    Row(T.MANAGER, "DELETE", "/v1/promotions/{promotion}", answers=204),
     # The edge
     Row(T.WORKER_KEY, "POST", "/v1/ingest/crossings", {"events": [EVENT]}, answers=503, says="Send the batch again"),
 ]  # fmt: skip
@@ -177,6 +190,8 @@ def filled(body: Any, things: dict[str, str]) -> Any:  # noqa: ANN401  # JSON
     """A row's body, with the names of fresh things."""
     if isinstance(body, dict):
         return {name: filled(value, things) for name, value in body.items()}
+    if isinstance(body, list):
+        return [filled(each, things) for each in body]
     return body.format(**things) if isinstance(body, str) else body
 
 

@@ -12,7 +12,7 @@ import asyncpg
 import httpx
 
 from contracts.identity import LIVE, Direction, to_ns
-from services.cli.replaying.promoting import PromotedPeriod, promote, revoke
+from services.api.promotions.repository import PromotedPeriod, promote, revoke
 from services.kit.settings import ServiceSettings
 from tests.api.served import BROWSER, Served, serving, until_ready
 from tests.persistence.builders import crossing

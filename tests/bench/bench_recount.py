@@ -31,10 +31,10 @@ from contracts.streams import CAMERAS, PATHS
 from contracts.subjects import paths as paths_subject
 from infra.local.stack import Stack
 from services.cli.evaluation.matching import Instant, match
-from services.cli.replaying.ordered_publish import OrderedPublisher
 from services.ingest.simulator.trajectories import Spacing, script
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
+from services.replay.ordered_publish import OrderedPublisher
 from services.tracker.counting import path_simplification
 from services.tracker.counting.camera_counter import CameraCounter
 from services.tracker.counting.recount import Recount

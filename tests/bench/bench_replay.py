@@ -22,9 +22,9 @@ from contracts.subjects import detections
 from infra.local.stack import Stack
 from services.api.cameras.repository import ensure_camera
 from services.api.cameras.setup import CameraSetup
-from services.cli.replaying.ordered_publish import OrderedPublisher
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
+from services.replay.ordered_publish import OrderedPublisher
 from tests.support.hour import seen, side_by_side, spec
 from tests.support.record import wait_for_end
 from tests.support.scene import ROOT

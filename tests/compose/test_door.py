@@ -17,7 +17,7 @@ from tests.support.engine import TAG, Project, docker, project
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
 
 ADMIN = "admin@metrica.local"
-SERVICES = ("nats", "postgres", "ingest", "detector", "tracker", "persistence", "api", "caddy", "prometheus")
+SERVICES = ("nats", "postgres", "ingest", "detector", "tracker", "persistence", "api", "replay", "caddy", "prometheus")
 CAPABILITIES = {"caddy": "0000000000000400"}  # NET_BIND_SERVICE; nobody else keeps any
 READ_HEADER, READ_BODY = 10.0, 30.0
 
@@ -147,7 +147,7 @@ def test_prometheus_has_the_key_and_sees_every_service(stack: Project) -> None:
     while True:
         targets = httpx.get(url).json()["data"]["activeTargets"]
         well = {target["labels"]["service"] for target in targets if target["health"] == "up"}
-        if {"ingest", "detector", "tracker", "persistence", "api"} <= well:
+        if {"ingest", "detector", "tracker", "persistence", "api", "replay"} <= well:
             return
         assert time.monotonic() < deadline, [(one["labels"], one["health"], one["lastError"]) for one in targets]
         time.sleep(0.5)

@@ -64,8 +64,8 @@ def test_every_stream_of_a_run_has_a_limit() -> None:
 @pytest.mark.parametrize(
     ("kind", "needed"),
     [
-        (RunKind.FRAMES, ["KEPT", "DETECTIONS", "PATHS", "CROSSINGS"]),
-        (RunKind.DETECTIONS, ["DETECTIONS", "PATHS", "CROSSINGS"]),
+        (RunKind.FRAMES, ["KEPT", "DETECTIONS", "PATHS", "CROSSINGS", "PROGRESS"]),
+        (RunKind.DETECTIONS, ["DETECTIONS", "PATHS", "CROSSINGS", "PROGRESS"]),
         (RunKind.PATHS, ["CROSSINGS"]),
     ],
 )

@@ -163,6 +163,7 @@ class TestStreams:
             Owner.TRACKER: ({"PATHS", "CROSSINGS"}, {"checkpoints", "leases"}),
             Owner.PERSISTENCE: ({"DLQ"}, set()),
             Owner.API: (set(), {"cameras", "runs", "sources"}),
+            Owner.REPLAY: (set(), set()),
         }
 
     def test_only_frames_and_previews_may_be_forgotten_with_the_broker(self) -> None:

@@ -33,7 +33,7 @@ DEFAULT_SEEDS = {
     "test_whatever_is_killed_or_stopped_each_crossing_is_counted_once": [1, 2],
     "test_live_cameras_count_nobody_twice_and_never_stand_still": [1],
 }
-REPLICAS = {Owner.INGEST: 2, Owner.DETECTOR: 3, Owner.TRACKER: 2, Owner.PERSISTENCE: 2, Owner.API: 2}
+REPLICAS = {Owner.INGEST: 2, Owner.DETECTOR: 3, Owner.TRACKER: 2, Owner.PERSISTENCE: 2, Owner.API: 2, Owner.REPLAY: 2}
 LAST_STRIKE = 15.0
 """Seconds. On any machine the films take longer."""
 PATIENCE = 200.0

@@ -24,7 +24,7 @@ from tests.support.broker import jetstream
 from tests.support.record import Row
 from tests.support.scene import Scene
 
-SERVICES = ("ingest", "detector", "tracker", "persistence", "api")
+SERVICES = ("ingest", "detector", "tracker", "persistence", "api", "replay")
 SERVERS = ("nats", "postgres")
 VICTIMS = {1: SERVICES, 2: SERVICES, 3: SERVICES + SERVERS}
 """Who is killed, by seed."""

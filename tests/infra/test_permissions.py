@@ -24,7 +24,7 @@ from tests.support.broker import connected
 
 pytestmark = pytest.mark.trespass
 
-SERVICES = ("ingest", "detector", "tracker", "persistence", "api")
+SERVICES = ("ingest", "detector", "tracker", "persistence", "api", "replay")
 
 OWNERS = {
     "FRAMES": "ingest",
@@ -50,17 +50,20 @@ READERS = {
     "KEPT": {"detector"},
     "PREVIEW": {"api"},
     "STATUS": {"api", "persistence"},
-    "DETECTIONS": {"tracker"},
+    "RECORDED": {"replay"},
+    "DETECTIONS": {"tracker", "replay"},
+    "PATHS": {"replay"},
     "CROSSINGS": {"persistence"},
-    "KV_cameras": {"ingest", "detector", "tracker"},
-    "KV_runs": {"detector", "tracker", "persistence"},
+    "KV_cameras": {"ingest", "detector", "tracker", "replay"},
+    "KV_runs": {"detector", "tracker", "persistence", "replay"},
     "KV_sources": {"ingest"},
     "KV_checkpoints": {"ingest"},
-    "KV_leases": {"ingest", "detector"},
+    "KV_leases": {"ingest", "detector", "replay"},
 }
 """Beside the owners."""
-OF_RUNS = ("RUN_night_KEPT", "RUN_night_DETECTIONS", "RUN_night_PATHS", "RUN_night_CROSSINGS")
-RUN_WORKERS = {"detector", "tracker", "persistence"}
+OF_RUNS = ("RUN_night_KEPT", "RUN_night_DETECTIONS", "RUN_night_PATHS", "RUN_night_CROSSINGS", "RUN_night_PROGRESS")
+RUN_WORKERS = {"detector", "tracker", "persistence", "replay"}
+PURGES = {"KEPT": "ingest", "DLQ": "replay", "KV_runs": "replay", "KV_checkpoints": "replay"}
 
 PUBLISHERS = {
     "frames": "ingest",
@@ -75,8 +78,10 @@ PUBLISHERS = {
     "tracks": "tracker",
     "counts": "persistence",
 }
+TO_RUNS = {"kept": "replay", "detections": "replay", "crossings": "replay", "progress": "tracker"}
+"""Also publish these in runs beside the live one."""
 ADDRESS = b"rtsp://me:secret@door"
-LEASES = {"ingest": "ingest", "tracker": "tracker", "pool": "detector"}
+LEASES = {"ingest": "ingest", "tracker": "tracker", "pool": "detector", "replay": "replay"}
 """Whose leases begin with what."""
 
 READING = (
@@ -122,25 +127,31 @@ def publishing() -> Iterator[tuple[str, set[str]]]:
     """Every kind of subject that can be published to, and the services that may."""
     for run in ("live", "night"):
         for kind, publisher in PUBLISHERS.items():
-            yield f"metrica.{run}.{kind}.shop.door", {publisher}
+            feeder = {TO_RUNS[kind]} if run == "night" and kind in TO_RUNS else set()
+            yield f"metrica.{run}.{kind}.shop.door", {publisher} | feeder
+        yield f"metrica.{run}.progress.shop.door", {"tracker"} if run == "night" else set()
         for service in SERVICES:
             yield f"metrica.{run}.status.shop.door.{service}", {service}
             yield f"metrica.dlq.{service}.{run}", {service}
-    for kind in (*PUBLISHERS, "status"):  # a dead letter of no service's
+    for kind in (*PUBLISHERS, "status", "progress"):  # a dead letter of no service's
         yield f"metrica.dlq.{kind}.shop.door", set()
         yield f"metrica.dlq.{kind}.shop.door.ingest", set()
     for name, owner in OWNERS.items():
         yield from ((form.format(name), {owner}) for form in DECLARING)
         yield from ((form.format(name), {owner} | READERS.get(name, set())) for form in READING)
         for form in DESTROYING:
-            yield form.format(name), {"ingest"} if form.format(name) == "$JS.API.STREAM.PURGE.KEPT" else set()
+            yield form.format(name), {PURGES[name]} if "PURGE" in form and name in PURGES else set()
         if name.startswith("KV_") and name != "KV_leases":
-            yield f"$KV.{name.removeprefix('KV_')}.shop.door", {owner}
+            writers = {owner, "replay"} if name == "KV_runs" else {owner}
+            yield f"$KV.{name.removeprefix('KV_')}.shop.door", writers
     for prefix, service in LEASES.items():
         yield f"$KV.leases.{prefix}.piece.1", {service}
     for name in OF_RUNS:
         yield from ((form.format(name), RUN_WORKERS) for form in READING)
-        yield from ((form.format(name), set[str]()) for form in (*DECLARING, *DESTROYING))
+        made = (*DECLARING, "$JS.API.STREAM.DELETE.{}")
+        yield from (
+            (form.format(name), {"replay"} if form in made else set[str]()) for form in (*DECLARING, *DESTROYING)
+        )
     yield from (("metrica.probe", {"api"}), ("metrica.probe.cancel", {"api"}))
     yield from ((subject, set[str]()) for subject in NOBODYS)
 
@@ -149,8 +160,9 @@ def listening() -> Iterator[tuple[str, set[str]]]:
     """Every kind of subject that can be listened to, and the services that may."""
     for service in (*SERVICES, DEVELOPER):
         yield f"_INBOX_{service}.>", {service} & set(SERVICES)
-    for kind in (*PUBLISHERS, "status"):
-        yield f"metrica.live.{kind}.>", {"api"} if kind in {"tracks", "counts", "status"} else set()
+    for kind in (*PUBLISHERS, "status", "progress"):
+        listeners = {"api", "replay"} if kind == "status" else {"api"} if kind in {"tracks", "counts"} else set()
+        yield f"metrica.live.{kind}.>", listeners
     yield from (("metrica.probe", {"ingest"}), ("metrica.probe.cancel", {"ingest"}))
     everything = (">", "_INBOX.>", "*.>", "metrica.>", "metrica.dlq.>", "$JS.>", "$JS.API.>", "$JS.ACK.>", "$SYS.>")
     yield from ((subject, set[str]()) for subject in everything)
@@ -215,7 +227,7 @@ def test_the_tables_name_everything_there_is() -> None:
     assert {stream.name: stream.owner for stream in streams.STREAMS} | {
         f"KV_{bucket.name}": bucket.owner for bucket in streams.BUCKETS
     } == OWNERS
-    assert {*PUBLISHERS, "status"} == set(Kind)
+    assert {*PUBLISHERS, "status", "progress"} == set(Kind)
     assert (*SERVICES, DEVELOPER) == USERS
 
 

@@ -43,7 +43,7 @@ class TestNats:
         await client.close()
 
     async def test_only_users_with_their_own_password_are_let_in(self, nats_server: NatsServer) -> None:
-        for user in ("ingest", "detector", "tracker", "persistence", "api"):
+        for user in ("ingest", "detector", "tracker", "persistence", "api", "replay"):
             await (await _connect(nats_server, user)).close()
         with pytest.raises(nats.errors.Error, match=r"(?i)authorization"):
             await _connect(nats_server, "tracker", nats_server.passwords["api"])

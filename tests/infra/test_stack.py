@@ -13,7 +13,7 @@ from infra.local.stack import Stack
 def test_each_process_can_be_killed_alone_and_comes_back_where_it_was(tmp_path: Path) -> None:
     said: list[str] = []
     with Stack(tmp_path, replicas={Owner.DETECTOR: 2}, durable=False, tell=said.append) as stack:
-        assert list(stack.services) == ["ingest", "detector", "detector-2", "tracker", "persistence", "api"]
+        assert list(stack.services) == ["ingest", "detector", "detector-2", "tracker", "persistence", "api", "replay"]
         for victim in (stack.services["detector-2"], stack.nats, stack.postgres):
             pid = victim.pid
             victim.kill()

@@ -1,4 +1,4 @@
-"""A replay on the whole stack: its tracker is killed, a live camera goes on, and nothing is left when it is dropped."""
+"""A replay on the whole stack: tracker and replay are killed, a live camera goes on, and nothing is left at last."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from contracts.subjects import detections
 from infra.local.stack import Stack
 from services.api.cameras.repository import ensure_camera
 from services.api.cameras.setup import CameraSetup
-from services.cli.replaying.ordered_publish import OrderedPublisher
 from services.cli.replaying.results import StoredCrossing, between, holds
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
+from services.replay.ordered_publish import OrderedPublisher
 from services.tracker.counting.camera_counter import CameraCounter
 from tests.cli.command import METRICA
 from tests.support import hour
@@ -32,7 +32,7 @@ SECONDS = 40.0
 
 
 @pytest.mark.timeout(300)
-def test_a_replay_survives_its_tracker_disturbs_no_live_count_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_replay_survives_kills_disturbs_no_live_count_and_leaves_nothing(tmp_path: Path) -> None:
     with Stack(tmp_path, restart=False, durable=False) as stack:
         asyncio.run(_replay(stack))
 
@@ -61,6 +61,8 @@ async def _replay(stack: Stack) -> None:
         await eventually(is_under_way, within=60)
         await asyncio.to_thread(stack.services["tracker"].kill)
         await asyncio.to_thread(stack.services["tracker"].start)
+        await asyncio.to_thread(stack.services["replay"].kill)
+        await asyncio.to_thread(stack.services["replay"].start)
         await _show(publisher, present[len(present) // 2 :])
         await replay
         await wait_for_end(stack.database_url, NOW, within=60)

@@ -16,7 +16,6 @@ from tests.lint.measurements import ROOT, Module, modules
 ALLOWED = {
     "services/kit/nats/pull_subscription.py": "pulls from streams; the batches are delivered to subscribers",
     "services/kit/nats/subscribers.py": "is the adapter",
-    "services/cli/replaying": "reads the answers of one run, at most once",
 }
 """Modules and folders that may subscribe, and the reason."""
 METHODS = {"subscribe", "pull_subscribe", "pull_subscribe_bind", "subscribe_bind"}

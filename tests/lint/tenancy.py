@@ -46,6 +46,7 @@ GRANTS = {"Principal", "PrincipalDep", "Store", "Camera", "Organization", "EdgeW
 EXEMPT = {
     "access/repository.py": "the module that checks",
     "cameras/repository.py": "serves the command line, the projection, and services that have checked access",
+    "promotions/repository.py": "writes for the command line, and for services that have checked access",
     "audit_log.py": "records the organization of a change",
     "auth": "finds the principal, before access is checked",
     "invitations/repository.py:find_by_token": "the token identifies the invited person",

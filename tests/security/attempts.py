@@ -116,6 +116,7 @@ def ids(of: str, seed: Seed) -> dict[str, str]:
         "user": str(seed.user(person)),
         "key": str(seed.key_ids[f"{organization}-reader"]),
         "line": "entrance",
+        "promotion": "4711",
     }
     # Ids of what is drawn at random and nobody has made yet.
     return {**dict.fromkeys(_parameters(), "00000000-0000-4000-8000-000000000001"), **named}

@@ -52,7 +52,9 @@ LISTENED = (
 @pytest.mark.parametrize("service", SERVICES)
 async def test_no_service_asks_the_server_for_what_is_not_its_own(nats_server: NatsServer, service: str) -> None:
     async with entered(nats_server, service) as user:
-        assert await user.may_publish(SYSTEM) == set()
+        # Replay makes the streams of runs, whose names no wildcard of NATS's can tell apart: docs/decisions/092.
+        may = {"$JS.API.STREAM.CREATE.NEW"} if service == "replay" else set[str]()
+        assert await user.may_publish(SYSTEM) == may
 
 
 @pytest.mark.parametrize("service", SERVICES)

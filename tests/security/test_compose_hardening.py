@@ -19,7 +19,7 @@ SERVICES: dict[str, Mapping[str, Any]] = COMPOSE["services"]
 DOMAIN = yaml.safe_load((ROOT / "compose.domain.yaml").read_text())
 CADDYFILE = (ROOT / "infra" / "caddy" / "Caddyfile").read_text()
 DOCKERFILE = (ROOT / "infra" / "docker" / "Dockerfile").read_text()
-OURS = ("migrate", "ingest", "detector", "tracker", "persistence", "api", "cli")
+OURS = ("migrate", "ingest", "detector", "tracker", "persistence", "api", "replay", "cli")
 RIGHTS = {
     "postgres": {"CHOWN", "DAC_READ_SEARCH", "FOWNER", "SETGID", "SETUID"},  # of its entry point, before it is postgres
     "caddy": {"NET_BIND_SERVICE"},
@@ -110,7 +110,7 @@ def test_caddy_bounds_what_it_is_sent() -> None:
 def test_metrics_take_a_key_and_stay_inside() -> None:
     assert "@inside path /metrics /metrics/* /readyz /readyz/*" in CADDYFILE
     assert "respond @inside 404" in CADDYFILE
-    for name in ("ingest", "detector", "tracker", "persistence", "api"):
+    for name in ("ingest", "detector", "tracker", "persistence", "api", "replay"):
         assert SERVICES[name]["environment"]["METRICA_METRICS_KEY"].startswith("${METRICA_METRICS_KEY:?")
     scraped = yaml.safe_load((ROOT / "infra" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
     assert all(job["authorization"] == {"credentials_file": "/tmp/metrics_key"} for job in scraped)

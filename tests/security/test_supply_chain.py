@@ -17,7 +17,7 @@ from tests.support.scene import ROOT
 DOCKERFILE = (ROOT / "infra" / "docker" / "Dockerfile").read_text()
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.y*ml"))
 EXACT = re.compile(r"v?\d+\.\d+(\.\d+)?(-[a-z0-9.]+)*(@sha256:[0-9a-f]{64})?")
-EXTRAS = ("kit", "ingest", "detector", "tracker", "persistence", "api", "ingest,detector,tracker,api")
+EXTRAS = ("kit", "ingest", "detector", "tracker", "persistence", "api", "replay", "ingest,detector,tracker,api")
 
 
 @pytest.fixture(scope="module")

@@ -11,15 +11,21 @@ from services.detector.settings import DetectorSettings
 from services.kit.nats.bus import Bus
 from services.kit.settings import ServiceSettings
 from services.persistence.app import Persistence, open_pool
+from services.replay.app import ReplayService
 from services.tracker.app import TrackerService
 from tests.support.broker import connected
 
 
 @asynccontextmanager
 async def counting(
-    settings: ServiceSettings, database_url: str, *, backends: dict[str, str] | None = None, trackers: int = 1
+    settings: ServiceSettings,
+    database_url: str,
+    *,
+    backends: dict[str, str] | None = None,
+    trackers: int = 1,
+    replays: int = 1,
 ) -> AsyncIterator[Bus]:
-    """Trackers and persistence, and a detector where backends are named; yields a connection of the test's own."""
+    """Trackers, replay and persistence, a detector where backends are named; yields a connection of the test's own."""
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(connected(settings, everything=True))
         works = []
@@ -29,6 +35,9 @@ async def counting(
         own = await stack.enter_async_context(connected(settings))
         pool = await stack.enter_async_context(open_pool(database_url))
         works.append(Persistence(own, pool).run())
+        for number in range(replays):
+            own = await stack.enter_async_context(connected(settings))
+            works.append(ReplayService(own, f"replay-{number}").run())
         if backends:
             own = await stack.enter_async_context(connected(settings))
             of_detector = DetectorSettings(**settings.model_dump(), backends=backends)

@@ -28,7 +28,8 @@ NATS = "nats"
 POSTGRES_ACCOUNTS = ("metrica", "nobody")
 """Accounts for Postgres, by preference."""
 NO_HOME = "/nonexistent"
-_ORDER: tuple[str, ...] = (*Owner, NATS)
+_ORDER: tuple[str, ...] = (*(owner for owner in Owner if owner is not Owner.REPLAY), NATS, Owner.REPLAY)
+"""A service that is new comes last: the others keep their ids, and so their files."""
 _SOURCES = ("contracts", "dashboards", "infra", "services", "tests")
 _DEVICES = {Owner.INGEST: "video*", Owner.DETECTOR: "dri/renderD*"}
 """Devices in /dev: cameras and GPUs."""

@@ -11,11 +11,11 @@ import typer
 
 from services.cli.console.broker import running_bus
 from services.cli.console.database import DatabaseUrl
-from services.cli.console.errors import CommandError
+from services.cli.console.errors import CommandError, plainly
 from services.cli.console.options import moment_ns
 
 if TYPE_CHECKING:
-    from services.cli.replaying.promoting import PromotionRow
+    from services.api.promotions.repository import PromotionRow
 
 
 def promote(
@@ -60,9 +60,11 @@ def promote(
     if name is not None:
         if camera is None or line is None:
             raise CommandError("name the counts to promote: --camera NAME --line NAME")
-        asyncio.run(_promote(name, camera, line, since, until, author, note, database_url))
+        with plainly():
+            asyncio.run(_promote(name, camera, line, since, until, author, note, database_url))
     elif number is not None:
-        asyncio.run(_revoke(number, author, database_url))
+        with plainly():
+            asyncio.run(_revoke(number, author, database_url))
     else:
         _show(asyncio.run(_list(camera, database_url)), as_json=as_json)
 
@@ -71,11 +73,11 @@ async def _promote(
     name: str, camera: str, line: str, since: str | None, until: str | None, author: str, note: str, database_url: str
 ) -> None:
     from contracts.identity import LIVE
-    from services.cli.replaying import promoting
-    from services.cli.replaying.history import now_ns
-    from services.cli.replaying.lifecycle import find_run
-    from services.cli.replaying.planning import moment
+    from services.api.promotions import repository as promoting
     from services.cli.replaying.results import database, time_zone
+    from services.kit.local_time import moment
+    from services.kit.nats.run_entries import find_run
+    from services.replay.history import now_ns
 
     async with running_bus() as bus, database(database_url) as connection:
         run = await find_run(bus, name)
@@ -99,7 +101,7 @@ async def _promote(
 
 
 async def _revoke(number: int, author: str, database_url: str) -> None:
-    from services.cli.replaying.promoting import revoke
+    from services.api.promotions.repository import revoke
     from services.cli.replaying.results import database
 
     async with database(database_url) as connection:
@@ -108,7 +110,7 @@ async def _revoke(number: int, author: str, database_url: str) -> None:
 
 
 async def _list(camera: str | None, database_url: str) -> list[PromotionRow]:
-    from services.cli.replaying.promoting import promotions
+    from services.api.promotions.repository import promotions
     from services.cli.replaying.results import database
 
     async with database(database_url) as connection:

@@ -19,12 +19,12 @@ from services.cli.console.broker import running_bus
 from services.cli.console.errors import CommandError
 from services.cli.console.options import moment_ns
 from services.cli.console.signals import on_interrupt
-from services.cli.replaying.history import BrokerHistory, now_ns
 from services.cli.replaying.segment import SegmentWriter
-from services.cli.replaying.window import AFTER
 from services.kit.nats.bus import Bus
 from services.kit.nats.subscribers import subscribed_in_batches
 from services.kit.tasks import cancel_and_wait, until
+from services.replay.history import BrokerHistory, now_ns
+from services.replay.window import AFTER
 
 LiveFrame = tuple[FrameHeader, bytes]
 

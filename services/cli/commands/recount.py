@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
-from pydantic import TypeAdapter
-from rich.console import Console
-from rich.table import Table
 
-from contracts.identity import LIVE
-from contracts.runs import Run, RunCamera, RunKind, RunName
-from contracts.spec import CountingLine
 from services.cli.console.broker import running_bus
 from services.cli.console.database import DatabaseUrl
 from services.cli.console.errors import CommandError, plainly
 from services.cli.console.options import AnchorOption, InOption, LineOption, LineWords, moment_ns
-from services.cli.replaying.comparison import Hour, by_hour
-from services.cli.replaying.history import BrokerHistory, now_ns
-from services.cli.replaying.lifecycle import check_free
-from services.cli.replaying.planning import moment
-from services.cli.replaying.recounting import Recounted, lines_over, write_run
-from services.cli.replaying.recounting import recount as recount_paths
-from services.cli.replaying.results import between, lasting_database, time_zone
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import asyncpg
+
+    from contracts.events import Crossing
+    from contracts.spec import CameraSpec, CountingLine
+    from services.cli.replaying.comparison import Hour
+    from services.cli.replaying.results import StoredCrossing
+    from services.kit.nats.bus import Bus
 
 UNNAMED = "recount"
 """Name of the run for crossings that are not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recounting:
+    """The recounted period (ns UTC, `until` exclusive), its crossings, and the numbers of paths."""
+
+    since: int
+    until: int
+    crossings: Sequence[Crossing | StoredCrossing]
+    paths: int
+    unread: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,7 @@ class Result:
     camera: str
     time_zone: ZoneInfo
     lines: Sequence[CountingLine]
-    recounted: Recounted
+    recounted: Recounting
     hours: Sequence[Hour]
     run: str | None
 
@@ -88,44 +96,83 @@ def recount(
 async def _recount(
     camera: str, words: LineWords, since: str | None, until: str | None, name: str | None, database_url: str
 ) -> Result:
+    from pydantic import TypeAdapter
+
+    from contracts.identity import LIVE
+    from contracts.runs import RunName
+    from services.cli.replaying.comparison import by_hour
+    from services.cli.replaying.lines import lines_over
+    from services.cli.replaying.requesting import check_free, tell
+    from services.cli.replaying.results import between, lasting_database, time_zone
+    from services.kit.local_time import moment
+    from services.replay.history import BrokerHistory, now_ns
+
     async with running_bus() as bus, lasting_database(database_url) as rows:
         spec = await BrokerHistory(bus).spec(camera)
         if spec is None:
             raise CommandError(f"there is no camera {camera!r}: `metrica camera list` shows them")
         lines, now = lines_over(spec, words), now_ns()
         zone = await time_zone(rows, spec.store)
-        if name is not None:
+        begin = None if since is None else moment_ns("--since", since, now, zone)
+        end = None if until is None else moment_ns("--until", until, now, zone)
+        if name is None:
+            recounted = await _recount_here(bus, spec, lines, begin, end, now)
+        else:
             await check_free(bus, rows, TypeAdapter(RunName).validate_python(name))
-        recounted = await recount_paths(
-            bus,
-            name or UNNAMED,
-            spec,
-            lines,
-            None if since is None else moment_ns("--since", since, now, zone),
-            None if until is None else moment_ns("--until", until, now, zone),
-            now,
-        )
-        _tell(f"{camera}: recounted from {moment(recounted.since)} to {moment(recounted.until)}")
+            recounted = await _recount_as_run(bus, rows, name, spec, lines, begin, end, now)
+        tell(f"{camera}: recounted from {moment(recounted.since)} to {moment(recounted.until)}")
         if recounted.unread:
-            _tell(f"{camera}: {recounted.unread} paths cannot be read and are left out")
-        if name is not None:
-            run = Run(
-                name=name,
-                kind=RunKind.PATHS,
-                cameras=(RunCamera(camera=camera, store=spec.store),),
-                since=recounted.since,
-                until=recounted.until,
-                created_at=now,
-                lines=lines,
-            )
-            await write_run(bus, rows, run, recounted, _tell)
+            tell(f"{camera}: {recounted.unread} paths cannot be read and are left out")
         ids = {counted.id for counted in lines}
         crossings = await between(rows, LIVE, [camera], recounted.since, recounted.until)
         live = [crossing for crossing in crossings if crossing.line in ids]
         return Result(camera, zone, lines, recounted, by_hour(live, recounted.crossings, zone), name)
 
 
+async def _recount_here(
+    bus: Bus, spec: CameraSpec, lines: Sequence[CountingLine], since: int | None, until: int | None, now: int
+) -> Recounting:
+    """Recount within this command: nothing is kept."""
+    from services.replay.recount import recount as recount_paths
+
+    found = await recount_paths(bus, UNNAMED, spec, lines, since, until, now)
+    return Recounting(found.since, found.until, found.crossings, found.paths, found.unread)
+
+
+async def _recount_as_run(
+    bus: Bus,
+    rows: asyncpg.Pool,
+    name: str,
+    spec: CameraSpec,
+    lines: tuple[CountingLine, ...],
+    since: int | None,
+    until: int | None,
+    now: int,
+) -> Recounting:
+    """Let the replay service recount, and keep the result as a run."""
+    from contracts.runs import Run, RunCamera, RunKind, RunPhase, RunRequest
+    from services.cli.replaying.requesting import carry_out
+    from services.cli.replaying.results import between
+
+    first = since or 0
+    run = Run(
+        name=name,
+        kind=RunKind.PATHS,
+        cameras=(RunCamera(camera=spec.camera, store=spec.store),),
+        since=first,
+        until=max(until or now, first + 1),  # the service puts in the period that it finds
+        created_at=now,
+        lines=lines,
+        request=RunRequest(by=getpass.getuser(), since=since, until=until),
+    )
+    ended, progress = await carry_out(bus, rows, run.in_phase(RunPhase.REQUESTED), lambda _done: None)
+    crossings = await between(rows, name, [spec.camera], ended.since, ended.until)
+    return Recounting(ended.since, ended.until, crossings, progress.paths, progress.unread)
+
+
 def _as_json(result: Result) -> dict[str, Any]:  # any JSON
+    from services.kit.local_time import moment
+
     def both(live: tuple[int, int], recounted: tuple[int, int]) -> dict[str, dict[str, int]]:
         return {
             "live": {"in": live[0], "out": live[1]},
@@ -158,6 +205,9 @@ def _as_json(result: Result) -> dict[str, Any]:  # any JSON
 
 
 def _show(result: Result) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(f"hour ({result.time_zone.key})", "line", "IN live", "recounted", "OUT live", "recounted", box=None)
     for hour in result.hours:
         counts = [str(count) for count in (*hour.ins, *hour.outs)]
@@ -169,7 +219,3 @@ def _show(result: Result) -> None:
         print(f"{line.id}: IN {ins} live, {new_ins} recounted; OUT {outs} live, {new_outs} recounted")
     if result.run is not None:
         print(f"run {result.run}: metrica promote {result.run} … puts it in the place of the live counts")
-
-
-def _tell(line: str) -> None:
-    print(f"metrica: {line}", file=sys.stderr)

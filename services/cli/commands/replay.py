@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import getpass
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contracts.runs import Run, RunKind
 from services.cli.console.broker import running_bus
 from services.cli.console.database import DatabaseUrl
 from services.cli.console.errors import CommandError, plainly
 from services.cli.console.options import AnchorOption, InOption, LineOption, LineWords, moment_ns
-from services.cli.console.progress import ProgressBars
-from services.cli.console.signals import on_interrupt
-from services.cli.replaying.history import BrokerHistory, now_ns
-from services.cli.replaying.planning import RunRequest, moment, plan, spec_in_run
-from services.cli.replaying.results import Total, lasting_database, totals
-from services.cli.replaying.runner import Replay
-from services.cli.replaying.segment import SegmentHistory
-from services.kit.tasks import cancel_and_wait
+
+if TYPE_CHECKING:
+    from contracts.runs import Run
+    from services.cli.replaying.results import Total
+    from services.replay.planning import Selection
 
 WARM_UP = 5.0
 """Minutes of data before a period. People in view at its begin have usually entered the frame within this time."""
@@ -72,45 +67,86 @@ def replay(
 ) -> None:
     """Play stored data of a period through the services once more. The live counts do not change.
 
-    Equal crossings have equal ids: `metrica runs diff NAME` shows the differences. Ctrl-C ends the run in order, and
-    keeps its counts up to then.
+    Equal crossings have equal ids: `metrica runs diff NAME` shows the differences. Ctrl-C ends the waiting, and the run
+    goes on: `metrica runs watch NAME`. A run of a segment's file is this command's own, and Ctrl-C ends it in order.
     """
     if detector is not None and what is Material.DETECTIONS:
         raise CommandError("--detector needs frames: metrica replay frames …")
     with plainly():
+        from contracts.runs import RunKind
+        from services.replay.history import now_ns
+        from services.replay.planning import Selection
+
         now = now_ns()
-        request = RunRequest(
-            name=name,
+        selection = Selection(
             kind=RunKind(what.value),
             cameras=tuple(camera or ()),
             since=None if since is None else moment_ns("--since", since, now),
             until=None if until is None else min(moment_ns("--until", until, now), now),
-            speed=_speed(speed),
-            words=LineWords(line or (), (), in_ or (), anchor or ()),
-            model=detector,
         )
-        ended, counted = asyncio.run(_play(request, segment, round(warm_up * 60e9), now, database_url))
-    _report(ended, counted)
+        words = LineWords(line or (), (), in_ or (), anchor or ())
+        changes = _Changes(name, _speed(speed), round(warm_up * 60e9), words, detector)
+        ended, counted = asyncio.run(_play(selection, changes, segment, now, database_url))
+    report(ended, counted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """Options about the run, rather than about its data."""
+
+    name: str
+    speed: float | None
+    warm_up: int
+    words: LineWords
+    model: str | None
 
 
 async def _play(
-    request: RunRequest, segment: Path | None, warm_up: int, now: int, database_url: str
+    selection: Selection, changes: _Changes, segment: Path | None, now: int, database_url: str
 ) -> tuple[Run, list[Total]]:
+    from contracts.runs import Run, RunPhase, RunRequest
+    from services.cli.console.progress import ProgressBars
+    from services.cli.replaying.feeding import feed_here
+    from services.cli.replaying.lines import lines_of_run
+    from services.cli.replaying.requesting import carry_out, check_free, tell
+    from services.cli.replaying.results import lasting_database, totals
+    from services.cli.replaying.segment import SegmentHistory
+    from services.kit.local_time import moment
+    from services.replay.history import BrokerHistory
+    from services.replay.planning import check_specs, select
+
     async with running_bus() as bus, lasting_database(database_url) as rows:
         past = BrokerHistory(bus) if segment is None else SegmentHistory(segment)
         if isinstance(past, SegmentHistory) and not past.whole:
-            _tell(f"{segment} is incomplete: it plays up to its last whole entry")
-        run = await plan(past, request, now)
-        for camera in run.cameras:
-            extent = await past.extent(run.kind, camera.camera)
-            if extent is not None:
-                _tell(f"{camera.camera}: {run.kind} from {moment(extent.first)} to {moment(extent.last)} are there")
-        replay = Replay(
-            bus, rows, run, past, lambda spec: spec_in_run(run, spec), begin=max(0, run.since - warm_up), tell=_tell
+            tell(f"{segment} is incomplete: it plays up to its last whole entry")
+        data = await select(past, selection)
+        run = Run(
+            name=changes.name,
+            kind=selection.kind,
+            cameras=data.cameras,
+            since=data.since,
+            until=data.until,
+            created_at=now,
+            speed=changes.speed,
+            lines=await lines_of_run(past, data.cameras, changes.words),
+            model=changes.model,
         )
-        with on_interrupt(_interrupter(replay.stop, run.name)):
-            async with _progress(replay):
-                ended = await replay.play()
+        await check_specs(past, run)
+        for camera, extent in data.extents.items():
+            tell(f"{camera}: {run.kind} from {moment(extent.first)} to {moment(extent.last)} are there")
+        await check_free(bus, rows, run.name)
+        begin = max(0, run.since - changes.warm_up)
+        with ProgressBars() as progress:
+
+            def show(done: float) -> None:
+                progress.reach("replaying", done)
+
+            if isinstance(past, SegmentHistory):
+                ended = await feed_here(bus, run.in_phase(RunPhase.RUNNING), past, begin, show)
+            else:
+                request = RunRequest(by=getpass.getuser(), begin=begin, since=selection.since, until=selection.until)
+                asked = run.in_phase(RunPhase.REQUESTED).model_copy(update={"request": request})
+                ended, _ = await carry_out(bus, rows, asked, show)
         return ended, await totals(rows, run.name)
 
 
@@ -126,48 +162,13 @@ def _speed(text: str) -> float | None:
     return speed
 
 
-def _interrupter(stop: Callable[[], None], name: str) -> Callable[[], None]:
-    """Make the handler of Ctrl-C: the first one ends the run in order, the second leaves it as it is."""
-    task, stopping = asyncio.current_task(), False
+def report(run: Run, counted: list[Total]) -> None:
+    """Print the result of a run that has ended."""
+    from services.kit.local_time import moment
 
-    def interrupt() -> None:
-        nonlocal stopping
-        if not stopping:
-            stopping = True
-            _tell("ending the run in order; press Ctrl-C once more to leave it as it is")
-            stop()
-        elif task is not None:
-            _tell(f"left as it is: `metrica runs drop {name}` removes it")
-            task.cancel()
-
-    return interrupt
-
-
-@asynccontextmanager
-async def _progress(replay: Replay) -> AsyncIterator[None]:
-    """Show the replay's progress on a terminal."""
-    with ProgressBars() as progress:
-
-        async def follow() -> None:
-            while True:
-                progress.reach("replaying", replay.progress)
-                await asyncio.sleep(0.2)
-
-        following = asyncio.create_task(follow())
-        try:
-            yield
-        finally:
-            await cancel_and_wait(following)
-
-
-def _report(run: Run, counted: list[Total]) -> None:
     frames = sum(stretch.last - stretch.first + 1 for stretch in run.covered)
-    print(f"run {run.name}: {run.state}, {moment(run.since)} to {moment(run.until)}, {frames} frames")
+    print(f"run {run.name}: {run.stands}, {moment(run.since)} to {moment(run.until)}, {frames} frames")
     for total in counted:
         print(f"{total.camera}/{total.line}  in {total.ins}  out {total.outs}")
     if not counted:
         print("nobody crossed a line")
-
-
-def _tell(line: str) -> None:
-    print(f"metrica: {line}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`metrica runs list | show | diff | drop`: runs other than the live one, their counts, and comparisons."""
+"""`metrica runs list | show | watch | diff | stop | drop`: runs other than the live one, their counts, comparisons."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from services.cli.console.broker import running_bus
 from services.cli.console.database import DatabaseUrl
-from services.cli.console.errors import CommandError
+from services.cli.console.errors import CommandError, plainly
 
 if TYPE_CHECKING:
     from contracts.runs import Run
@@ -27,7 +27,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")
 @app.command("list")
 def list_all(*, as_json: AsJson = False) -> None:
     """List the runs, the newest last."""
-    from services.cli.replaying.lifecycle import list_runs
+    from services.kit.nats.run_entries import list_runs
 
     async def read() -> list[Run]:
         async with running_bus() as bus:
@@ -62,6 +62,45 @@ def show(name: Name, *, database_url: DatabaseUrl = "", as_json: AsJson = False)
         print(f"{stretch.camera}  session {stretch.session}  frames {stretch.first} to {stretch.last}")
     for total in counted:
         print(f"{total.camera}/{total.line}  in {total.ins}  out {total.outs}")
+
+
+@app.command("watch")
+def watch(name: Name, *, database_url: DatabaseUrl = "") -> None:
+    """Wait until a run has ended, and show its counts. Ctrl-C ends the waiting, and the run goes on."""
+    from services.cli.commands.replay import report
+    from services.cli.console.progress import ProgressBars
+    from services.cli.replaying.requesting import wait_for
+    from services.cli.replaying.results import lasting_database, totals
+
+    async def wait() -> tuple[Run, list[Total]]:
+        async with running_bus() as bus, lasting_database(database_url) as rows:
+            await _run(bus, name)
+            with ProgressBars() as progress:
+                ended, _ = await wait_for(bus, name, lambda done: progress.reach("replaying", done))
+            return ended, await totals(rows, name)
+
+    run, counted = asyncio.run(wait())
+    if run.reason:
+        raise CommandError(f"run {name} has failed: {run.reason}")
+    report(run, counted)
+
+
+@app.command("stop")
+def stop(name: Name) -> None:
+    """End a running run early, in order: it keeps its counts up to then."""
+    from services.cli.replaying.requesting import require_service, wait_for
+    from services.kit.nats.run_entries import ask_to_stop
+
+    async def end() -> Run:
+        async with running_bus() as bus:
+            run = await _run(bus, name)
+            if run.request is None or not run.running:
+                raise CommandError(f"run {name!r} is {run.stands}: only a run that the replay service plays is stopped")
+            await require_service(bus)
+            await ask_to_stop(bus, name)
+            return (await wait_for(bus, name, lambda _done: None))[0]
+
+    print(f"run {name}: {asyncio.run(end()).stands}")
 
 
 @app.command("diff")
@@ -99,7 +138,7 @@ def diff(
 
 
 @app.command("drop")
-def drop(
+def drop_all(
     names: Annotated[
         list[str], typer.Argument(help="Names of runs, as `metrica runs list` shows them.", show_default=False)
     ],
@@ -107,8 +146,8 @@ def drop(
     database_url: DatabaseUrl = "",
 ) -> None:
     """Delete runs with all their data: counts, streams and specs. A running one is ended."""
-    from services.cli.replaying.lifecycle import remove_run
-    from services.cli.replaying.promoting import check_not_promoted
+    from services.api.promotions.repository import check_not_promoted
+    from services.cli.replaying.requesting import drop
     from services.cli.replaying.results import database
 
     async def remove() -> None:
@@ -116,16 +155,17 @@ def drop(
             for name in names:
                 await _run(bus, name)
                 await check_not_promoted(connection, name)
-                if await remove_run(bus, connection, name):
+                if await drop(bus, connection, name):
                     print(f"run {name}: dropped")
                 else:
                     print(f"run {name}: dropped; its rows are deleted as soon as persistence is back")
 
-    asyncio.run(remove())
+    with plainly():
+        asyncio.run(remove())
 
 
 async def _run(bus: Bus, name: str) -> Run:
-    from services.cli.replaying.lifecycle import find_run
+    from services.kit.nats.run_entries import find_run
 
     run = await find_run(bus, name)
     if run is None:
@@ -134,14 +174,16 @@ async def _run(bus: Bus, name: str) -> Run:
 
 
 def _in_short(run: Run) -> str:
-    from services.cli.replaying.planning import moment
+    from services.kit.local_time import moment
 
     cameras = ", ".join(camera.camera for camera in run.cameras)
-    parts = [run.state.value, run.kind.value, cameras, f"{moment(run.since)} to {moment(run.until)}"]
+    parts = [run.stands.value, run.kind.value, cameras, f"{moment(run.since)} to {moment(run.until)}"]
     if run.lines is not None:
         parts += [f"{line.id}={line.x1:g},{line.y1:g},{line.x2:g},{line.y2:g} in={line.in_side}" for line in run.lines]
     if run.model is not None:
         parts.append(f"model {run.model}")
+    if run.reason:
+        parts.append(run.reason)
     return "  ".join(parts)
 
 

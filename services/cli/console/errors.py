@@ -12,15 +12,17 @@ class CommandError(Exception):
 
 @contextmanager
 def plainly() -> Iterator[None]:
-    """Turn the errors of sources, models and specs into `CommandError`."""
+    """Turn the errors of sources, models, specs and runs into `CommandError`."""
     from pydantic import ValidationError
 
+    from services.api.promotions.refusal import PromotionRefused
     from services.detector.backends.protocol import ModelUnavailable
     from services.ingest.source import SourceError
+    from services.replay.errors import RunError
 
     try:
         yield
-    except (SourceError, ModelUnavailable) as error:
+    except (SourceError, ModelUnavailable, RunError, PromotionRefused) as error:
         raise CommandError(" ".join(str(error).split())) from error
     except ValidationError as error:
         problem = error.errors()[0]

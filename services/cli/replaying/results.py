@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,12 +16,10 @@ from contracts.runs import Stretch
 from services.cli.console.database import checked
 from services.cli.console.errors import CommandError
 from services.kit.local_time import time_zone_named
-from services.kit.retry import stay_cancelled
 from services.persistence.database_errors import UNABLE
 
 CONNECT_TIMEOUT = 5.0
 
-_ENDED = "SELECT camera, session FROM run_session WHERE run = $1"
 _TOTALS = """
 SELECT camera, line, count(*) FILTER (WHERE direction = 'in') AS ins, count(*) FILTER (WHERE direction = 'out') AS outs
 FROM crossing WHERE run = $1 GROUP BY camera, line ORDER BY camera, line
@@ -110,19 +108,6 @@ async def lasting_database(url: str) -> AsyncIterator[asyncpg.Pool]:
 async def time_zone(connection: asyncpg.Connection, store: str) -> ZoneInfo:
     """Return a store's time zone; UTC for an unknown store."""
     return time_zone_named(await connection.fetchval("SELECT time_zone FROM store WHERE id = $1", store))
-
-
-async def have_ended(connection: asyncpg.Connection, run: str, sessions: Iterable[tuple[str, str]]) -> bool:
-    """Tell if all sessions, given as (camera, session), are closed by a row: then all their crossings are stored.
-
-    False while the database is unavailable.
-    """
-    try:
-        rows = await connection.fetch(_ENDED, run)
-    except UNABLE:
-        stay_cancelled()
-        return False
-    return {(row["camera"], row["session"]) for row in rows}.issuperset(sessions)
 
 
 async def totals(connection: asyncpg.Connection, run: str) -> list[Total]:

@@ -28,7 +28,7 @@ from contracts.frames import FrameHeader
 from contracts.runs import RunKind
 from contracts.spec import CameraSpec
 from services.cli.console.errors import CommandError
-from services.cli.replaying.history import AROUND, StoredExtent
+from services.replay.history import AROUND, StoredExtent
 
 MARK, VERSION = "segment", 1
 AT_ONCE = 64
@@ -104,7 +104,7 @@ class _Record(NamedTuple):
 
 
 class SegmentHistory:
-    """A segment's file as a source of runs; see `services.cli.replaying.history.HistorySource`.
+    """A segment's file as a source of runs; see `services.replay.history.HistorySource`.
 
     Raises:
         CommandError: the file cannot be read, or is no segment.

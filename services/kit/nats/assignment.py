@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from nats.errors import Error as NatsError
-from nats.js.errors import KeyNotFoundError
+from nats.js.errors import KeyNotFoundError, NotFoundError
 from prometheus_client import Gauge
 
 from contracts.streams import LEASES, Bucket
@@ -228,4 +228,19 @@ async def at_work(bus: Bus, group: str, prefix: str, bucket: Bucket = LEASES) ->
             with suppress(KeyNotFoundError):  # the lease was given up, and its delete marker has not expired
                 await leases.get(key)
                 return True
+    return False
+
+
+async def is_present(bus: Bus, group: str, bucket: Bucket = LEASES) -> bool:
+    """Tell whether any replica of a group is there; one that was killed is for as long as its lease lasts."""
+    root = f"$KV.{bucket.name}."
+    try:
+        info = await bus.js.stream_info(f"KV_{bucket.name}", subjects_filter=f"{root}{group}.replica.>")
+        leases = await bus.js.key_value(bucket.name)
+    except NotFoundError:
+        return False  # no service has ever run
+    for subject in info.state.subjects or {}:
+        with suppress(KeyNotFoundError):
+            await leases.get(subject.removeprefix(root))
+            return True
     return False

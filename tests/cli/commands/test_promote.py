@@ -16,8 +16,8 @@ from contracts.runs import Run, RunCamera, RunKind, RunState
 from contracts.spec import CountingLine
 from contracts.streams import Owner
 from infra.local.processes.nats import DEVELOPER, NatsServer
-from services.cli.replaying.lifecycle import update_run
 from services.kit.database.totals import totals
+from services.kit.nats.run_entries import create_run
 from services.kit.settings import ServiceSettings
 from services.persistence.app import open_pool
 from services.persistence.writer import Writer
@@ -60,9 +60,9 @@ async def pool(
         live = [crossing(n, at=at) for n, at in enumerate(quarters)]
         run = [crossing(n, at=quarters[n // 2], run="moved") for n in range(16)]
         await Writer(pool).write([*live, *run])
-        await update_run(bus, RUN)
-        await update_run(bus, RUN.model_copy(update={"name": "busy", "state": RunState.RUNNING}))
-        await update_run(bus, RUN.model_copy(update={"name": "brief", "until": to_ns(NINE + timedelta(minutes=14))}))
+        await create_run(bus, RUN)
+        await create_run(bus, RUN.model_copy(update={"name": "busy", "state": RunState.RUNNING}))
+        await create_run(bus, RUN.model_copy(update={"name": "brief", "until": to_ns(NINE + timedelta(minutes=14))}))
         yield pool
 
 

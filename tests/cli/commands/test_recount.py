@@ -22,12 +22,12 @@ from infra.local.processes.nats import DEVELOPER, NatsServer
 from services.cli.console.errors import CommandError
 from services.cli.console.options import LineWords
 from services.cli.replaying.comparison import by_hour
-from services.cli.replaying.lifecycle import find_run
-from services.cli.replaying.ordered_publish import OrderedPublisher
-from services.cli.replaying.recounting import lines_over
+from services.cli.replaying.lines import lines_over
 from services.kit.local_time import time_zone_named
 from services.kit.nats.bus import Bus
+from services.kit.nats.run_entries import find_run
 from services.kit.settings import ServiceSettings
+from services.replay.ordered_publish import OrderedPublisher
 from services.tracker.counting.camera_counter import CameraCounter
 from tests.cli.command import Outcome, metrica
 from tests.persistence.builders import crossing

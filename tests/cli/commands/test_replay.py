@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +16,25 @@ import pytest
 
 from contracts.events import Crossing, Detections
 from contracts.identity import LIVE
-from contracts.runs import Run, RunKind, RunState
+from contracts.runs import Run, RunCamera, RunKind, RunPhase, RunRequest
 from contracts.spec import CameraSpec, current_key, spec_key
 from contracts.streams import BUCKETS, CAMERAS, DETECTIONS, STREAMS
 from contracts.subjects import detections
 from infra.local.processes.nats import DEVELOPER, NatsServer
-from services.cli.replaying import backpressure
-from services.cli.replaying.history import BrokerHistory, now_ns
-from services.cli.replaying.lifecycle import list_runs
-from services.cli.replaying.ordered_publish import OrderedPublisher
-from services.cli.replaying.planning import RunRequest, moment, plan, spec_in_run
 from services.cli.replaying.results import StoredCrossing, between
-from services.cli.replaying.runner import Replay
+from services.kit.local_time import moment
 from services.kit.nats.bus import Bus
+from services.kit.nats.run_entries import create_run, find_run, list_runs, read_progress
 from services.kit.settings import ServiceSettings
+from services.kit.tasks import cancel_and_wait
+from services.replay import backpressure
+from services.replay.app import ReplayService
+from services.replay.ordered_publish import OrderedPublisher
 from services.tracker.counting.camera_counter import CameraCounter
-from tests.cli.command import Outcome, metrica
+from tests.cli.command import METRICA, SETTINGS, Outcome, metrica, metrica_process
 from tests.support import hour
 from tests.support.at_work import counting
-from tests.support.broker import eventually
+from tests.support.broker import connected, eventually
 
 CAMERAS_SHOWN = ("door", "gate")
 SECONDS = 40
@@ -93,6 +96,11 @@ async def ended(connection: asyncpg.Connection, run: str, sessions: int) -> None
 
 async def say(*arguments: str | Path) -> Outcome:
     return await asyncio.to_thread(metrica, *arguments)
+
+
+async def process(*arguments: str | Path) -> Outcome:
+    """The same as a process of its own, beside which another command can be run."""
+    return await asyncio.to_thread(metrica_process, *arguments)
 
 
 async def sound(*arguments: str | Path) -> str:
@@ -200,22 +208,88 @@ class TestDetections:
         assert await crossings(connection, "shared") == live
 
 
+class TestService:
+    async def test_a_run_survives_its_terminal_which_is_told_how_to_go_on(
+        self, bus: Bus, connection: asyncpg.Connection
+    ) -> None:
+        live = await crossings(connection, LIVE)
+        pipe = asyncio.subprocess.PIPE
+        words = ("replay", "detections", "--as", "alone", "--speed", "8")
+        terminal = await asyncio.create_subprocess_exec(
+            METRICA, *words, env=os.environ | SETTINGS, stdout=pipe, stderr=pipe
+        )  # fmt: skip
+        await part_done(bus, "alone", 0.01)
+        terminal.send_signal(signal.SIGINT)
+        _, told = await terminal.communicate()
+
+        assert terminal.returncode == 130
+        assert "run alone goes on: `metrica runs watch alone` waits for it" in told.decode()
+        assert "run alone: finished" in await sound("runs", "watch", "alone")
+        assert await crossings(connection, "alone") == live
+
+    async def test_another_replica_goes_on_where_one_was_stopped(
+        self, settings: ServiceSettings, database_url: str, connection: asyncpg.Connection
+    ) -> None:
+        async with counting(settings, database_url, replays=0) as bus:
+            await show(bus, SCENES)
+            await ended(connection, LIVE, len(SCENES))
+            async with replaying(settings, "one"):
+                playing = asyncio.create_task(process("replay", "detections", "--as", "handed", "--speed", "5"))
+                await part_done(bus, "handed", 0.9)
+            assert not playing.done()
+            async with replaying(settings, "two"):
+                assert (await playing).code == 0
+
+            assert await crossings(connection, "handed") == await crossings(connection, LIVE)
+
+    async def test_two_replicas_carry_out_a_run_once(
+        self, settings: ServiceSettings, database_url: str, connection: asyncpg.Connection
+    ) -> None:
+        async with counting(settings, database_url, replays=2) as bus:
+            await show(bus, SCENES)
+            await ended(connection, LIVE, len(SCENES))
+            live = await crossings(connection, LIVE)
+            for name in ("first", "second"):
+                await sound("replay", "detections", "--as", name)
+                assert await crossings(connection, name) == live
+
+    async def test_where_no_replay_service_runs_it_says_so_and_leaves_nothing(
+        self, settings: ServiceSettings, database_url: str, connection: asyncpg.Connection
+    ) -> None:
+        async with counting(settings, database_url, replays=0) as bus:
+            await show(bus, SCENES)
+            outcome = await say("replay", "detections", "--as", "waits")
+
+            assert outcome.code == 2
+            assert "the replay service, which carries out runs, is not running: `./taskw up`" in outcome.err
+            assert await list_runs(bus) == []
+
+    async def test_what_cannot_be_carried_out_fails_with_a_reason_and_leaves_no_stream(self, bus: Bus) -> None:
+        missing = Run(
+            name="none", kind=RunKind.DETECTIONS, cameras=(RunCamera(camera="cellar", store="shop"),), since=1, until=2,
+            created_at=1, request=RunRequest(by="somebody"),
+        )  # fmt: skip
+        await create_run(bus, missing.in_phase(RunPhase.REQUESTED))
+
+        watched = await say("runs", "watch", "none")
+
+        assert watched.code == 2
+        assert "run none has failed: no detections of camera 'cellar' are there" in watched.err
+        assert "none  failed" in await sound("runs", "list")
+        names = {info.config.name for info in await bus.js.streams_info()}
+        assert not {name for name in names if name and name.startswith("RUN_")}
+
+
 class TestStopping:
     async def test_stopped_in_order_it_has_counted_what_it_was_fed(
         self, bus: Bus, connection: asyncpg.Connection
     ) -> None:
-        run = await a_run(bus, "stopped", speed=5)
-        replay = replay_of(bus, connection, run)
-        playing = asyncio.create_task(replay.play())
+        playing = asyncio.create_task(process("replay", "detections", "--as", "stopped", "--speed", "5"))
+        await part_done(bus, "stopped", 0.2)
 
-        async def some_way() -> bool:
-            return replay.progress > 0.2
+        assert await sound("runs", "stop", "stopped") == "run stopped: stopped\n"
 
-        await eventually(some_way)
-        replay.stop()
-        stopped = await playing
-
-        assert stopped.state is RunState.STOPPED
+        assert "run stopped: stopped" in (await playing).out
         live = {one.id for one in await crossings(connection, LIVE)}
         found = {one.id for one in await crossings(connection, "stopped")}
         assert found < live
@@ -227,7 +301,7 @@ class TestStopping:
         monkeypatch.setattr(backpressure, "MAX_AHEAD", 50)
         live = await crossings(connection, LIVE)
 
-        await replay_of(bus, connection, await a_run(bus, "near")).play()
+        await sound("replay", "detections", "--as", "near")
 
         assert await crossings(connection, "near") == live
 
@@ -244,20 +318,17 @@ class TestDropping:
         assert await list_runs(bus) == []
         assert len(await crossings(connection, LIVE)) > 20
 
-    async def test_a_run_that_nobody_ended_can_be_dropped(self, bus: Bus, connection: asyncpg.Connection) -> None:
-        replay = replay_of(bus, connection, await a_run(bus, "left", speed=1))
-        playing = asyncio.create_task(replay.play())
-
-        async def some_way() -> bool:
-            return replay.progress > 0
-
-        await eventually(some_way)
-        playing.cancel()
-        await asyncio.gather(playing, return_exceptions=True)
+    async def test_a_running_run_can_be_dropped_and_who_waits_for_it_is_told(
+        self, bus: Bus, connection: asyncpg.Connection
+    ) -> None:
+        playing = asyncio.create_task(process("replay", "detections", "--as", "left", "--speed", "1"))
+        await part_done(bus, "left", 0.01)
         assert "left  running" in await sound("runs", "list")
 
         assert await sound("runs", "drop", "left") == "run left: dropped\n"
 
+        waited = await playing
+        assert (waited.code, "run left was dropped while it was played" in waited.err) == (2, True)
         assert await left_of(bus, connection, "left") == 0
 
     async def test_what_ended_has_left_its_paths_its_rows_and_its_entry(
@@ -319,12 +390,22 @@ class TestRefusals:
         )  # fmt: skip
 
 
-async def a_run(bus: Bus, name: str, speed: float | None = None) -> Run:
-    return await plan(BrokerHistory(bus), RunRequest(name=name, kind=RunKind.DETECTIONS, speed=speed), now_ns())
+@asynccontextmanager
+async def replaying(settings: ServiceSettings, replica: str) -> AsyncIterator[None]:
+    """A replay service at work for as long as this lasts."""
+    async with connected(settings) as bus:
+        work = asyncio.create_task(ReplayService(bus, replica).run())
+        try:
+            yield
+        finally:
+            await cancel_and_wait(work)
 
 
-def replay_of(bus: Bus, connection: asyncpg.Connection, run: Run) -> Replay:
-    return Replay(bus, connection, run, BrokerHistory(bus), lambda spec: spec_in_run(run, spec), begin=0, tell=print)
+async def part_done(bus: Bus, run: str, part: float) -> None:
+    async def is_done() -> bool:
+        return await find_run(bus, run) is not None and (await read_progress(bus, run)).done > part
+
+    await eventually(is_done, within=30)
 
 
 async def keys(bus: Bus, bucket: str, run: str) -> int:

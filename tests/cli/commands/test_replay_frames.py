@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from contracts.events import Crossing, State
+from contracts.events import Crossing
 from contracts.frames import FrameHeader
 from contracts.identity import LIVE, Policy
 from contracts.spec import CameraSpec, Capture, current_key, spec_key
@@ -20,18 +20,18 @@ from contracts.subjects import frames as frames_subject
 from contracts.subjects import recorded
 from infra.local.processes.nats import DEVELOPER, NatsServer
 from services.cli.commands import record
-from services.cli.replaying.lifecycle import remove_run
 from services.cli.replaying.results import StoredCrossing, between
 from services.detector.inference import analyze
 from services.ingest.session import Frame, file_frames, session_of
 from services.ingest.sources.opening import open_source
 from services.ingest.sources.simulation import open_simulation
 from services.kit.nats.bus import Bus
+from services.kit.nats.run_entries import find_run, read_progress
 from services.kit.settings import ServiceSettings
 from services.tracker.counting.camera_counter import CameraCounter
-from tests.cli.command import Outcome, metrica
+from tests.cli.command import Outcome, metrica, metrica_process
 from tests.support.at_work import counting
-from tests.support.broker import connected
+from tests.support.broker import connected, eventually
 from tests.support.empty_door import EmptyDoor
 
 DOOR = "sim://door?people=3&pace=max&spacing=clear"
@@ -124,12 +124,16 @@ async def test_another_detector_looks_at_them_though_no_camera_asks_for_it(
 async def test_a_model_that_is_missing_is_told_to_who_waits_and_dropping_the_run_ends_the_wait(
     bus: Bus, connection: asyncpg.Connection
 ) -> None:
-    told = await bus.client.subscribe("metrica.blind.status.>")
-    waiting = asyncio.create_task(say("replay", "frames", "--as", "blind", "--detector", "no-such-model"))
-    while State.NO_MODEL.value.encode() not in (await told.next_msg(30)).data:
-        continue
+    words = ("replay", "frames", "--as", "blind", "--detector", "no-such-model")
+    waiting = asyncio.create_task(asyncio.to_thread(metrica_process, *words))
 
-    assert await remove_run(bus, connection, "blind")
+    async def is_noted() -> bool:
+        return await find_run(bus, "blind") is not None and bool((await read_progress(bus, "blind")).notes)
+
+    await eventually(is_noted, within=30)
+
+    dropped = await say("runs", "drop", "blind")
+    assert dropped.out == "run blind: dropped\n", dropped
     outcome = await asyncio.wait_for(waiting, 30)
 
     assert outcome.code == 2

@@ -12,7 +12,7 @@ import pytest
 
 from contracts.events import Crossing
 from contracts.identity import LIVE, Direction, to_datetime, to_ns
-from services.cli.replaying.promoting import PromotedPeriod, promote, revoke
+from services.api.promotions.repository import PromotedPeriod, promote, revoke
 from services.kit.database.promotions import EVERY_CORRECTION
 from services.kit.database.totals import totals
 from services.kit.local_time import local_day, time_zone_named

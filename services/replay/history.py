@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -69,13 +69,18 @@ class HistorySource(Protocol):
 
 
 class BrokerHistory:
-    """The broker's streams as a source of runs."""
+    """The broker's streams as a source of runs.
+
+    Args:
+        bus: the connection.
+        stores: the store of each camera of which only the data in that store are meant.
+    """
 
     since: int | None = None
     until: int | None = None
 
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
+    def __init__(self, bus: Bus, stores: Mapping[str, str] | None = None) -> None:
+        self._bus, self._stores = bus, stores or {}
 
     async def cameras(self, kind: RunKind) -> list[str]:
         """See `HistorySource`."""
@@ -83,7 +88,7 @@ class BrokerHistory:
 
     async def extent(self, kind: RunKind, camera: str) -> StoredExtent | None:
         """See `HistorySource`."""
-        stream, subjects = _stream(kind).name, await self._subjects(kind, _pattern(kind, camera))
+        stream, subjects = _stream(kind).name, await self._subjects(kind, self._pattern(kind, camera))
         if not subjects:
             return None
         ends = [
@@ -126,7 +131,7 @@ class BrokerHistory:
             yield header, msg.data
 
     async def _messages(self, kind: RunKind, camera: str, begin: int, *, follow: bool = False) -> AsyncIterator[Msg]:
-        stream, pattern = _stream(kind).name, _pattern(kind, camera)
+        stream, pattern = _stream(kind).name, self._pattern(kind, camera)
         try:
             last = await self._bus.js.get_last_msg(stream, pattern)
         except NotFoundError:
@@ -147,7 +152,7 @@ class BrokerHistory:
 
     async def _position(self, kind: RunKind, camera: str, captured_at: int, last: int) -> int:
         """Find the stream position of a camera's first message captured at this time or later, or of its last one."""
-        stream, pattern = _stream(kind).name, _pattern(kind, camera)
+        stream, pattern = _stream(kind).name, self._pattern(kind, camera)
         low, high = 1, last
         while low < high:
             middle = (low + high) // 2
@@ -158,6 +163,11 @@ class BrokerHistory:
                 high = middle
         return min(low, last)
 
+    def _pattern(self, kind: RunKind, camera: str) -> str:
+        """Return the filter for a camera's messages."""
+        store = self._stores.get(camera, "*")
+        return recorded(LIVE, store, camera) if kind is RunKind.FRAMES else detections(LIVE, store, camera)
+
     async def _subjects(self, kind: RunKind, pattern: str) -> dict[str, int]:
         """Return the subjects with messages, and their numbers of messages."""
         info = await self._bus.js.stream_info(_stream(kind).name, subjects_filter=pattern)
@@ -166,11 +176,6 @@ class BrokerHistory:
 
 def _stream(kind: RunKind) -> Stream:
     return RECORDED if kind is RunKind.FRAMES else DETECTIONS
-
-
-def _pattern(kind: RunKind, camera: str) -> str:
-    """Return the filter for a camera's messages in any store."""
-    return recorded(LIVE, "*", camera) if kind is RunKind.FRAMES else detections(LIVE, "*", camera)
 
 
 def _frame_of(kind: RunKind, msg: RawStreamMsg) -> FrameHeader | Detections:

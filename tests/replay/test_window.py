@@ -14,7 +14,7 @@ from contracts.events import Crossing, Detections
 from contracts.frames import EndReason, FrameHeader
 from contracts.identity import Policy
 from contracts.runs import Run, RunCamera, RunKind, Stretch
-from services.cli.replaying.window import AFTER, DetectionsWindow, FramesWindow
+from services.replay.window import AFTER, DetectionsWindow, FramesWindow
 from services.tracker.counting.camera_counter import CameraCounter
 from services.tracker.ordering import Arrival, Sequencer
 from tests.support.hour import seen, spec

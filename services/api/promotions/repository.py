@@ -9,10 +9,10 @@ from typing import NamedTuple
 import asyncpg
 
 from contracts.identity import to_datetime
-from contracts.runs import Run, RunState
+from contracts.runs import Run, RunPhase, RunState
+from services.api.promotions.refusal import PromotionRefused
 from services.api.transaction import CHANNEL
-from services.cli.console.errors import CommandError
-from services.cli.replaying.planning import moment
+from services.kit.local_time import moment
 
 QUARTER = 900_000_000_000
 """Nanoseconds of a quarter of an hour: counts are stored by quarters, and promoted by whole ones."""
@@ -33,7 +33,10 @@ ON CONFLICT (run, store) DO UPDATE SET version = v.version + 1
 _IN_FORCE = "SELECT id FROM promotion WHERE run = $1 AND revoked_at IS NULL ORDER BY id"
 _LIST = """
 SELECT id, store, camera, line, since, until, run, at, who, note, revoked_at, revoked_by
-FROM promotion WHERE $1::text IS NULL OR camera = $1 ORDER BY id
+FROM promotion WHERE ($1::text IS NULL OR camera = $1) AND ($2::text IS NULL OR run = $2) ORDER BY id
+"""
+_ONE = """
+SELECT id, store, camera, line, since, until, run, at, who, note, revoked_at, revoked_by FROM promotion WHERE id = $1
 """
 _COUNTED = """
 SELECT coalesce(sum(ins), 0) AS ins, coalesce(sum(outs), 0) AS outs FROM count_quarter
@@ -84,25 +87,26 @@ async def period_of(
     """Check and return the period to promote: all whole quarters of the run if `since` and `until` (ns UTC) are None.
 
     Raises:
-        CommandError: the run has not counted that, or is not finished, or the limits are no full quarters of an hour.
+        PromotionRefused: the run has not counted that, or is not finished, or the limits are no full quarters of an
+            hour.
     """
-    if run.state is not RunState.FINISHED:
-        raise CommandError(
-            f"run {run.name!r} is {run.state}, not finished: it may lack crossings that the live run has"
+    if run.state is not RunState.FINISHED or run.stands is RunPhase.DROPPING:
+        raise PromotionRefused(
+            f"run {run.name!r} is {run.stands}, not finished: it may lack crossings that the live run has"
         )
     stores = {covered.camera: covered.store for covered in run.cameras}
     if camera not in stores:
-        raise CommandError(f"run {run.name!r} has not counted camera {camera!r}, but: {', '.join(stores)}")
+        raise PromotionRefused(f"run {run.name!r} has not counted camera {camera!r}, but: {', '.join(stores)}")
     if run.lines is not None and line not in (lines := [counted.id for counted in run.lines]):
-        raise CommandError(f"run {run.name!r} has not counted over line {line!r}, but: {', '.join(lines)}")
+        raise PromotionRefused(f"run {run.name!r} has not counted over line {line!r}, but: {', '.join(lines)}")
     if not await connection.fetchval(_KNOWS_LINE, camera, line, run.name):
-        raise CommandError(f"camera {camera!r} has no line {line!r}")
+        raise PromotionRefused(f"camera {camera!r} has no line {line!r}")
     first, last = -(-run.since // QUARTER) * QUARTER, run.until // QUARTER * QUARTER
     begin = _quarter("--from", first if since is None else since)
     end = _quarter("--to", last if until is None else until)
     if begin < first or end > last or end <= begin:
         extent = f"from {moment(first)} to {moment(last)}" if first < last else "none"
-        raise CommandError(
+        raise PromotionRefused(
             f"from {moment(begin)} to {moment(end)} cannot be promoted: the whole quarters of an hour that run "
             f"{run.name!r} has counted are {extent}"
         )
@@ -112,7 +116,7 @@ async def period_of(
 def _quarter(option: str, ns: int) -> int:
     if ns % QUARTER:
         before = ns // QUARTER * QUARTER
-        raise CommandError(
+        raise PromotionRefused(
             f"{option} {moment(ns)}: counts are stored by quarters of an hour, so give a full hour or quarter, "
             f"as in {moment(before)} or {moment(before + QUARTER)}"
         )
@@ -137,29 +141,37 @@ async def revoke(connection: asyncpg.Connection, number: int, author: str) -> No
     """Revoke a promotion: the counts from before are shown again.
 
     Raises:
-        CommandError: there is no such promotion, or it was revoked before.
+        PromotionRefused: there is no such promotion, or it was revoked before.
     """
     async with connection.transaction():
         store = await connection.fetchval(_REVOKE, number, author)
         if store is None:
-            raise CommandError(f"there is no promotion {number} in force: `metrica promote --list` shows all")
+            raise PromotionRefused(f"there is no promotion {number} in force: `metrica promote --list` shows all")
         await _announce(connection, store)
 
 
-async def promotions(connection: asyncpg.Connection, camera: str | None = None) -> list[PromotionRow]:
-    """List all promotions, or those of a camera, revoked ones too, the oldest first."""
-    return [PromotionRow(*row) for row in await connection.fetch(_LIST, camera)]
+async def promotions(
+    connection: asyncpg.Connection, camera: str | None = None, run: str | None = None
+) -> list[PromotionRow]:
+    """List all promotions, or those of a camera or a run, revoked ones too, the oldest first."""
+    return [PromotionRow(*row) for row in await connection.fetch(_LIST, camera, run)]
+
+
+async def promotion(connection: asyncpg.Connection, number: int) -> PromotionRow | None:
+    """Return a promotion by its number; None if there is none."""
+    row = await connection.fetchrow(_ONE, number)
+    return None if row is None else PromotionRow(*row)
 
 
 async def check_not_promoted(connection: asyncpg.Connection, run: str) -> None:
     """Check that no promotion shows a run's counts.
 
     Raises:
-        CommandError: one does.
+        PromotionRefused: one does.
     """
     numbers = [str(row["id"]) for row in await connection.fetch(_IN_FORCE, run)]
     if numbers:
-        raise CommandError(
+        raise PromotionRefused(
             f"the counts of run {run!r} are shown in place of the live ones: "
             f"`metrica promote --revoke {numbers[0]}` revokes that (promotions {', '.join(numbers)})"
         )

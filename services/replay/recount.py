@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 
-import asyncpg
 from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
@@ -16,19 +15,17 @@ from pydantic import ValidationError
 from contracts.events import Crossing, Path, SessionEnd
 from contracts.frames import EndReason
 from contracts.identity import LIVE, Policy, to_datetime, to_ns
-from contracts.runs import Run, RunKind, RunState
+from contracts.runs import Run
 from contracts.spec import CameraSpec, CountingLine
 from contracts.streams import PATHS, run_streams
 from contracts.subjects import crossings, paths
-from services.cli.console.errors import CommandError
-from services.cli.console.options import LineWords
-from services.cli.replaying.history import AROUND
-from services.cli.replaying.lifecycle import close_run, open_run, remove_run
-from services.cli.replaying.ordered_publish import OrderedPublisher
-from services.cli.replaying.planning import moment, revised
-from services.cli.replaying.results import have_ended
+from services.kit.local_time import moment
 from services.kit.nats.bus import Bus
 from services.kit.nats.ordered_consumer import OrderedConsumer
+from services.replay.completion import wait_until_stored
+from services.replay.errors import RunError
+from services.replay.history import AROUND
+from services.replay.ordered_publish import OrderedPublisher
 from services.tracker.counting.recount import Recount
 
 MARGIN = 300_000_000_000
@@ -37,9 +34,6 @@ within this time, and crossings that begin in it are decided within this time.""
 UNPUBLISHED = 60_000_000_000
 """Nanoseconds before now whose paths may not be stored yet."""
 BATCH = 256
-POLL_INTERVAL = 0.1
-HINT_AFTER = 15.0
-"""Seconds in which persistence writes some weeks; after that, a hint is printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,39 +57,15 @@ class Recounted:
     unread: int = 0
 
 
-def lines_over(spec: CameraSpec, words: LineWords) -> tuple[CountingLine, ...]:
-    """Apply options to a camera's lines; without options, return them as they are.
-
-    Raises:
-        CommandError: the id of a line is ambiguous, or the IN side of a new one is missing.
-        pydantic.ValidationError: a line cannot count.
-    """
-    drawn = {line.id: line for line in spec.lines}
-    if not words.lines and not drawn:
-        raise CommandError(f"camera {spec.camera!r} has no line: draw one, as in --line door=0.5,0,0.5,1 --in left")
-    changes = _changes(words, drawn)
-    new = [str(fields["id"]) for fields in changes if fields["id"] not in drawn and "in_side" not in fields]
-    if new:
-        raise CommandError(f"camera {spec.camera!r} has no line {new[0]!r}: give the side of IN by --in left|right")
-    before = {name: line.model_dump() for name, line in drawn.items()}
-    lines = [CountingLine.model_validate({**before.get(str(fields["id"]), {}), **fields}) for fields in changes]
-    spec = CameraSpec.model_validate({**spec.model_dump(), "lines": lines})
-    return tuple(revised(line, drawn.get(line.id), spec.revision + 1) for line in spec.lines)
-
-
-def _changes(words: LineWords, drawn: dict[str, CountingLine]) -> tuple[dict[str, object], ...]:
-    if not words.lines:
-        return words.over([line.model_dump() for line in drawn.values()])
-    if all("=" in text for text in words.lines):
-        return words.read()
-    if len(words.lines) == len(drawn) == 1:
-        return replace(words, ids=tuple(drawn)).read()
-    known = ", ".join(drawn) or "none"
-    raise CommandError(f"--line {words.lines[0]}: name the line, as in --line door=…; the camera has: {known}")
-
-
 async def recount(
-    bus: Bus, run: str, spec: CameraSpec, lines: Sequence[CountingLine], since: int | None, until: int | None, now: int
+    bus: Bus,
+    run: str,
+    spec: CameraSpec,
+    lines: Sequence[CountingLine],
+    since: int | None,
+    until: int | None,
+    now: int,
+    store: str | None = None,
 ) -> Recounted:
     """Recount a camera.
 
@@ -107,9 +77,10 @@ async def recount(
         since: begin of the period, ns UTC; None for the begin of the stored paths.
         until: end of the period, exclusive; None for the end of the stored paths.
         now: the present time, ns UTC.
+        store: the store whose paths are meant; None for any.
 
     Raises:
-        CommandError: there is no path of the camera in that period.
+        RunError: there is no path of the camera in that period.
     """
     work, crossings, last = Recount(run, spec.camera, lines), list[Crossing](), dict[str, Path]()
     reader = _PathReader()
@@ -122,7 +93,7 @@ async def recount(
             last[path.session] = path
             crossings.extend(work.take(path))
 
-    async for msgs in _messages(bus, spec, since):
+    async for msgs in _messages(bus, spec, since, store or "*"):
         await asyncio.to_thread(take, msgs)
     crossings.extend(await asyncio.to_thread(work.finish))
     if not last:
@@ -131,12 +102,12 @@ async def recount(
             if reader.paths
             else "none is stored"
         )
-        raise CommandError(f"no paths of camera {spec.camera!r} in that period: {stored}")
+        raise RunError(f"no paths of camera {spec.camera!r} in that period: {stored}")
     begin = reader.first if since is None else max(since, await _complete_from(bus, spec, reader.first))
     known = now - UNPUBLISHED if spec.policy is Policy.LATEST else max(now - UNPUBLISHED, reader.end + 1)
     end = min(reader.end + 1 if until is None else until, known)
     if end <= begin:
-        raise CommandError(f"nothing to recount from {moment(begin)} to {moment(end)}: --until must come after --since")
+        raise RunError(f"nothing to recount from {moment(begin)} to {moment(end)}: --until must come after --since")
     within = tuple(crossing for crossing in crossings if begin <= crossing.at < end)
     return Recounted(begin, end, within, tuple(last.values()), reader.paths, reader.unread)
 
@@ -164,52 +135,33 @@ class _PathReader:
         return path
 
 
-async def write_run(
-    bus: Bus, database: asyncpg.Pool, run: Run, recounted: Recounted, tell: Callable[[str], None]
-) -> Run:
-    """Store a recount as a run, and wait until all of it is in the database. Returns the finished run.
+async def store_recount(bus: Bus, run: Run, recounted: Recounted) -> None:
+    """Store a recount as a run, and wait until all of it is in the database.
+
+    What an earlier try has stored is stored again, with the same ids: it adds nothing.
 
     Args:
         bus: the connection to NATS.
-        database: a pool, or a connection.
-        run: of the kind `paths`; its name must be free.
+        run: of the kind `paths`, with its streams.
         recounted: its crossings.
-        tell: prints a line for the waiting user.
 
     Raises:
-        CommandError: there is a run of that name, or it was dropped meanwhile.
+        RunError: the run was dropped meanwhile.
+        Superseded: another replica stores it now.
     """
-    assert run.kind is RunKind.PATHS
-    await open_run(bus, run)
-    try:
-        await _publish(bus, run, recounted)
-        await _wait_for_rows(database, run, recounted, tell)
-    except (CommandError, asyncio.CancelledError):
-        await remove_run(bus, database, run.name)
-        raise
-    ended = run.model_copy(update={"state": RunState.FINISHED})
-    await close_run(bus, ended)
-    return ended
+    await _publish(bus, run, recounted)
+    await wait_until_stored(bus, run, {(path.camera, path.session) for path in recounted.last})
 
 
 async def _publish(bus: Bus, run: Run, recounted: Recounted) -> None:
-    publisher = OrderedPublisher(bus, run_streams(run.name).crossings)
+    stream = run_streams(run.name).crossings
+    publisher = OrderedPublisher(bus, stream, (await bus.js.stream_info(stream.name)).state.last_seq)
     counts = Counter(crossing.session for crossing in recounted.crossings)
     ends = [_end(run.name, path, counts[path.session]) for path in recounted.last]
     events: list[Crossing | SessionEnd] = [*recounted.crossings, *ends]
     for event in events:
         await publisher.publish(crossings(run.name, event.store, event.camera), event.encode(), {})
     await publisher.flush()
-
-
-async def _wait_for_rows(database: asyncpg.Pool, run: Run, recounted: Recounted, tell: Callable[[str], None]) -> None:
-    sessions = {(path.camera, path.session) for path in recounted.last}
-    waited = 0.0
-    while not await have_ended(database, run.name, sessions):
-        await asyncio.sleep(POLL_INTERVAL)
-        waited += POLL_INTERVAL
-        if waited - POLL_INTERVAL < HINT_AFTER <= waited:
-            tell("the counts do not arrive: is persistence running? `./taskw up`, or `docker compose ps`")
 
 
 def _end(run: str, path: Path, count: int) -> SessionEnd:
@@ -228,9 +180,9 @@ def _end(run: str, path: Path, count: int) -> SessionEnd:
     )
 
 
-async def _messages(bus: Bus, spec: CameraSpec, since: int | None) -> AsyncIterator[list[Msg]]:
+async def _messages(bus: Bus, spec: CameraSpec, since: int | None, store: str) -> AsyncIterator[list[Msg]]:
     """Yield the messages of a camera's paths in stored order, from about `since` on."""
-    pattern = paths(LIVE, "*", spec.camera)
+    pattern = paths(LIVE, store, spec.camera)
     try:
         newest = await bus.js.get_last_msg(PATHS.name, pattern)
     except NotFoundError:

@@ -10,11 +10,11 @@ from nats.js.api import ConsumerConfig
 
 from contracts.streams import run_streams
 from infra.local.processes.nats import NatsServer
-from services.cli.console.errors import CommandError
-from services.cli.replaying.ordered_publish import WINDOW, OrderedPublisher
 from services.kit.nats.bus import Bus
 from services.kit.nats.ordered_consumer import OrderedConsumer
 from services.kit.settings import ServiceSettings
+from services.replay.errors import RunError
+from services.replay.ordered_publish import WINDOW, OrderedPublisher
 from tests.support.broker import connected, eventually
 
 STREAM = run_streams("night").paths
@@ -74,5 +74,5 @@ async def test_a_stream_that_is_gone_ends_it(bus: Bus) -> None:
     await publisher.flush()
     await bus.remove(STREAM)
 
-    with pytest.raises(CommandError, match="the run was dropped while it was fed"):
+    with pytest.raises(RunError, match="the run was dropped while it was fed"):
         await append(publisher, 1)

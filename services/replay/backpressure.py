@@ -1,7 +1,7 @@
 """Backpressure for replays: limits the number of frames by which the feeder runs ahead of the trackers.
 
-The trackers' progress is read from their checkpoints. Frames that are ahead wait in the run's stream; the limit keeps
-it small, and lets an interrupted run end soon.
+The trackers tell their progress by events, of which the run's stream keeps the last of each camera. Frames that are
+ahead wait in the run's stream; the limit keeps it small, and lets a stopped run end soon.
 """
 
 from __future__ import annotations
@@ -10,23 +10,22 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from nats.errors import Error as NatsError
-from nats.js.errors import KeyNotFoundError
-from nats.js.kv import KeyValue
+from nats.js.api import ConsumerConfig, DeliverPolicy
+from pydantic import ValidationError
 
-from contracts.checkpoints import checkpoint_key
-from contracts.identity import partition
+from contracts.events import TrackingProgress
 from contracts.runs import Run
-from contracts.streams import CHECKPOINTS
+from contracts.streams import run_streams
+from services.kit.logs import logger
 from services.kit.nats.bus import Bus
-from services.tracker.ordering import OrderState
-from services.tracker.state import Checkpoint
+from services.kit.nats.ordered_consumer import OrderedConsumer
 
 MAX_AHEAD, MAX_AHEAD_IN_ALL = 20_000, 400_000
 """Frames ahead, of a camera and of all cameras: as many as the run's stream has room for."""
 STUCK_TIMEOUT = 30.0
 """Seconds after which a camera is fed one more frame regardless: its tracker may wait for later frames to arrive."""
-POLL_INTERVAL = 0.25
+
+log = logger()
 
 
 @dataclass(slots=True)
@@ -37,8 +36,14 @@ class _CameraProgress:
     """Number of frames of each session, the newest last."""
     newest_seq: int = 0
     behind: int = 0
+    tracked: TrackingProgress | None = None
     at: int = 0
     """captured_at of the last frame that is known to be tracked, ns UTC."""
+
+    def count(self) -> None:
+        """Count the frames that the tracker has still to process."""
+        if self.tracked is not None:
+            self.behind = _behind(self, self.tracked)
 
 
 class Backpressure:
@@ -48,7 +53,7 @@ class Backpressure:
         self._bus, self._run = bus, run
         self._progress = {camera.camera: _CameraProgress() for camera in run.cameras}
         self._limit = min(MAX_AHEAD, MAX_AHEAD_IN_ALL // len(run.cameras))
-        self._polled = asyncio.Event()
+        self._told = asyncio.Event()
 
     def fed(self, camera: str, session: str, seq: int) -> None:
         """Record a frame that was fed."""
@@ -62,11 +67,12 @@ class Backpressure:
         progress = self._progress[camera]
         if progress.behind < self._limit:
             return
+        progress.count()  # after a take-over, the tracker may have told its progress before these frames were known
         with suppress(TimeoutError):
             async with asyncio.timeout(STUCK_TIMEOUT):
                 while progress.behind >= self._limit:
-                    self._polled.clear()
-                    await self._polled.wait()
+                    self._told.clear()
+                    await self._told.wait()
 
     @property
     def tracked_at(self) -> dict[str, int]:
@@ -74,33 +80,30 @@ class Backpressure:
         return {camera: progress.at for camera, progress in self._progress.items()}
 
     async def follow(self) -> None:
-        """Poll the checkpoints for ever."""
-        bucket = await self._bus.bucket(CHECKPOINTS)
-        while True:
-            for camera, progress in self._progress.items():
-                await self._poll(bucket, camera, progress)
-            self._polled.set()
-            await asyncio.sleep(POLL_INTERVAL)
-
-    async def _poll(self, bucket: KeyValue, camera: str, progress: _CameraProgress) -> None:
-        try:
-            entry = await bucket.get(checkpoint_key(self._run.name, partition(camera), camera))
-        except KeyNotFoundError:
-            return
-        except (NatsError, TimeoutError, OSError):
-            return  # the next poll tries again
-        checkpoint = Checkpoint.model_validate_json(entry.value or b"")
-        progress.behind = _behind(progress, checkpoint.order)
-        progress.at = max(progress.at, checkpoint.order.last.captured_at if checkpoint.order.last else 0)
+        """Read the trackers' progress for ever."""
+        stream = run_streams(self._run.name).progress
+        config = ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, filter_subject=stream.subjects[0])
+        async with OrderedConsumer(self._bus, stream.name, config) as reader:
+            async for msg in reader:
+                try:
+                    told = TrackingProgress.model_validate_json(msg.data)
+                except ValidationError as error:
+                    log.warning("a tracker's progress cannot be read", run=self._run.name, error=str(error))
+                    continue
+                if (progress := self._progress.get(told.camera)) is not None:
+                    progress.tracked = told
+                    progress.at = max(progress.at, told.captured_at or 0)
+                    progress.count()
+                    self._told.set()
 
 
-def _behind(progress: _CameraProgress, order: OrderState) -> int:
+def _behind(progress: _CameraProgress, tracked: TrackingProgress) -> int:
     """Estimate the number of frames that the tracker has still to process."""
     behind = 0
     for number, (session, frames) in enumerate(reversed(progress.sessions.items())):
-        if session in order.ended:
+        if session in tracked.ended:
             break
-        if order.last is not None and session == order.session:
-            return behind + (max(0, progress.newest_seq - order.last.seq) if number == 0 else 0)
+        if tracked.seq is not None and session == tracked.session:
+            return behind + (max(0, progress.newest_seq - tracked.seq) if number == 0 else 0)
         behind += frames
     return behind

@@ -1,0 +1,5 @@
+"""`python -m services.replay`."""
+
+from services.replay.app import main
+
+main()
