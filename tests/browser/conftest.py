@@ -208,9 +208,10 @@ def shop(
 
 @pytest.fixture
 def page(page: Page, shop: Shop) -> Iterator[Page]:
-    """The page, watched: its script fails nowhere, and nothing is asked of anybody but the API."""
+    """The page, watched: its script fails nowhere, keeps to its policy, and asks nobody but the API."""
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
     page.on("request", lambda request: wrong.append(request.url) if not _own(request.url, shop) else None)
     yield page
     assert not wrong

@@ -29,7 +29,7 @@ POSTGRES_ACCOUNTS = ("metrica", "nobody")
 """Accounts for Postgres, by preference."""
 NO_HOME = "/nonexistent"
 _ORDER: tuple[str, ...] = (*Owner, NATS)
-_SOURCES = ("contracts", "dashboards", "infra", "services", "tests")
+_SOURCES = ("contracts", "dashboards/live/dist", "infra", "services", "tests")
 _DEVICES = {Owner.INGEST: "video*", Owner.DETECTOR: "dri/renderD*"}
 """Devices in /dev: cameras and GPUs."""
 _ROOTS_OWN = ("USER", "LOGNAME", "MAIL", "TMPDIR", "PWD", "OLDPWD")
