@@ -88,6 +88,17 @@ class Shop:
         setup = CameraSetup.model_validate({"camera": camera, **fields, **said})
         _run(ensure_camera(self.environment["METRICA_DATABASE_URL"], setup, VAULT))
 
+    def remove_camera(self, camera: str) -> None:
+        """Take a camera out of its store; its counts stay."""
+
+        async def remove() -> None:
+            connection = await asyncpg.connect(self.database_url)
+            await connection.execute("DELETE FROM line WHERE camera = $1", camera)
+            await connection.execute("DELETE FROM camera WHERE id = $1", camera)
+            await connection.close()
+
+        _run(remove())
+
     def make_user(self, email: str, password: str) -> None:
         """Somebody who may see everything."""
         _run(set_password(self.environment["METRICA_DATABASE_URL"], email, password, superadmin=True))

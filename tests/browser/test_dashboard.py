@@ -183,6 +183,16 @@ def test_today_beside_the_same_weekday_last_week(shop: Shop, page: Page) -> None
     expect(page.get_by_test_id("demo")).to_be_hidden()
 
 
+def test_a_store_without_a_camera_has_no_numbers(shop: Shop, page: Page) -> None:
+    shop.set_up()
+    shop.set_up("gate", store="mall", store_name="A Mall")
+    shop.remove_camera("gate")
+    page.goto(f"{shop.url}/stores/mall")
+
+    expect(page.get_by_test_id("empty")).to_contain_text("No camera counts here yet", timeout=LONG)
+    expect(page.get_by_test_id("in")).to_have_count(0)
+
+
 def test_a_demonstration_is_marked(shop: Shop, page: Page) -> None:
     shop.set_up()
     shop.mark_as_demo()

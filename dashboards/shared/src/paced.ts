@@ -1,11 +1,13 @@
 /** Calls `work` at once, and then no more often than `every` ms; the last call always counts. */
 export function paced(work: () => void, every: number): () => void {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let planned = false;
   let last = Number.NEGATIVE_INFINITY;
   return () => {
-    timer ??= setTimeout(
+    if (planned) return;
+    planned = true;
+    setTimeout(
       () => {
-        timer = undefined;
+        planned = false;
         last = performance.now();
         work();
       },

@@ -90,7 +90,7 @@ function Who() {
     );
   }
   return (
-    <p class="who">
+    <p class="who long">
       <span data-testid="who">{who.name}</span>
       <a href={below("security.html")} data-other data-testid="account">
         {needsFactor(who) ? say.factorNeeded : say.signInSettings}

@@ -246,6 +246,8 @@ const upright = (x: number, y1: number, y2: number) => ({ x1: x, x2: x, y1, y2 }
 const passed = (slot: Slot, now: number): number =>
   (now - Date.parse(slot.start)) / (Date.parse(slot.end) - Date.parse(slot.start));
 
+const isPast = (slot: Slot): boolean => Date.parse(slot.start) <= second.peek();
+
 const isOpen = (slot: Slot, spans: [string, string][]): boolean =>
   spans.some(([opens, closes]) => slot.from < closes && (slot.to > opens || slot.to === "00:00"));
 
@@ -314,8 +316,8 @@ function DayTable({ slots, weekday }: { slots: Slot[]; weekday: string }) {
           {slots.map((slot) => (
             <tr key={slot.start}>
               <th scope="row">{`${slot.from}–${slot.to}`}</th>
-              <td class="number">{sayNumber(slot.in)}</td>
-              <td class="number">{sayNumber(slot.out)}</td>
+              <td class="number">{isPast(slot) && sayNumber(slot.in)}</td>
+              <td class="number">{isPast(slot) && sayNumber(slot.out)}</td>
               {weekday && <td class="number">{slot.then ? sayNumber(slot.then.in) : ""}</td>}
             </tr>
           ))}

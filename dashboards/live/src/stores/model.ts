@@ -38,7 +38,7 @@ export class StoresModel {
     if (stores) this.stores.value = new Map((stores as Store[]).map((store) => [store.id, store]));
     if (stores?.length) {
       const { data } = await api
-        .GET("/v1/organizations", { params: { query: { limit: 500 } } })
+        .GET("/v1/organizations", { params: { query: { limit: 200 } } })
         .catch(() => ({ data: undefined }));
       if (data) {
         this.organizations = data.items.map(({ id }) => id);

@@ -71,15 +71,15 @@ export const en = {
   full: "full",
   peak: (inside: string, time: string) => `peak ${inside} at ${time}`,
   meanStay: "Mean stay",
-  minutes: (n: number) => `${n} min`,
-  estimate: "an estimate, from who is inside and who comes in",
+  minutes: (n: number) => (n < 90 ? `${n} min` : `${Math.floor(n / 60)} h ${n % 60}`),
+  estimate: "estimated",
   thisHour: (n: string) => `${n} this hour`,
   spoken: (inside: number, ins: number, outs: number) => `${inside} inside, ${ins} in, ${outs} out today`,
   more: (percent: number, weekday: string) => `${percent} % more than last ${weekday} by now`,
   fewer: (percent: number, weekday: string) => `${percent} % fewer than last ${weekday} by now`,
   asMany: (weekday: string) => `as many as last ${weekday} by now`,
   notCounted: (away: number, all: number) =>
-    `${away} of ${many(all, "camera does", "cameras do")} not count now: people there are missing here.`,
+    `${away} of ${many(all, "camera", "cameras")} ${away === 1 ? "does" : "do"} not count now: people there are missing here.`,
 
   correct: "Correct",
   correctTitle: "How many people are inside?",
