@@ -12,7 +12,7 @@ import { Empty } from "../stores/empty.tsx";
 import { health } from "../stores/health.tsx";
 import { CameraCard } from "./camera.tsx";
 import { Correction } from "./correction.tsx";
-import { meanStay } from "./counts.ts";
+import { comparable, meanStay } from "./counts.ts";
 import { DayChart } from "./day-chart.tsx";
 import { LinesTable } from "./lines-table.tsx";
 import { StoreModel } from "./model.ts";
@@ -90,7 +90,8 @@ function Numbers({ model }: { model: StoreModel }) {
   );
   if (!counts || !store) return null;
   const then = model.then.value;
-  const change = then?.so_far ? sayChange(then.so_far.now.in, then.so_far.then.in, then.from) : "";
+  const fair = then !== null && comparable(model.quarters.value, then.buckets, serverNow());
+  const change = fair && then.so_far ? sayChange(then.so_far.now.in, then.so_far.then.in, then.from) : "";
   const { lostAt, state } = connection.value;
   const asOf = state === "away" && lostAt !== null ? say.asOf(saySeconds(lostAt)) : "";
   const notes = [thisHour && thisHour.in > 0 ? say.thisHour(sayNumber(thisHour.in)) : "", change];
