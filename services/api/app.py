@@ -47,6 +47,7 @@ from services.api.mail.outbox import Outbox
 from services.api.members.endpoints import router as members
 from services.api.occupancy.endpoints import router as occupancy
 from services.api.organizations.endpoints import router as organizations
+from services.api.pages.app import AppPages
 from services.api.projection import Projection
 from services.api.promotions.endpoints import router as promotions
 from services.api.resets.endpoints import router as resets
@@ -63,8 +64,6 @@ from services.kit.service import Health, working
 
 log = logger()
 
-DASHBOARD = Path(__file__).parents[2] / "dashboards" / "live"
-"""Beside `services`, both in a checkout and in an installation."""
 DOCS = Path(__file__).parent / "docs"
 EVENTS = Path(__file__).parents[2] / "contracts" / "asyncapi.json"
 """Written by `infra.nats.asyncapi`."""
@@ -149,9 +148,9 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
     app.include_router(well_known)
     app.include_router(health.router)
     app.add_route("/asyncapi.json", lambda _request: FileResponse(EVENTS), include_in_schema=False)
-    app.add_route("/docs", lambda _request: RedirectResponse("/docs/"), include_in_schema=False)
+    app.add_route("/docs", lambda _request: RedirectResponse("docs/"), include_in_schema=False)
     app.mount("/docs/", StaticFiles(directory=DOCS, html=True), name="docs")
-    app.mount("/", StaticFiles(directory=DASHBOARD, html=True), name="dashboard")
+    app.mount("/", AppPages(), name="dashboard")
     return app
 
 

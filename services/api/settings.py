@@ -57,7 +57,7 @@ class ApiSettings(DatabaseSettings, MailSettings):
     recheck_seconds: Annotated[float, Field(gt=0)] = 10.0
     """Interval for checking the rights of each live stream's reader: a sign-out ends the stream within it."""
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 5.0
-    """Interval of heartbeats in live streams. The dashboard reconnects after 3 without an event."""
+    """Interval of heartbeats in live streams. The dashboard reconnects after 7 s without an event."""
 
     @field_validator("source_networks")
     @classmethod

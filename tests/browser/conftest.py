@@ -89,6 +89,17 @@ class Shop:
         setup = CameraSetup.model_validate({"camera": camera, **fields, **said})
         _run(ensure_camera(self.environment["METRICA_DATABASE_URL"], setup, VAULT))
 
+    def remove_camera(self, camera: str) -> None:
+        """Take a camera out of its store; its counts stay."""
+
+        async def remove() -> None:
+            connection = await asyncpg.connect(self.database_url)
+            await connection.execute("DELETE FROM line WHERE camera = $1", camera)
+            await connection.execute("DELETE FROM camera WHERE id = $1", camera)
+            await connection.close()
+
+        _run(remove())
+
     def make_user(self, email: str, password: str) -> None:
         """Somebody who may see everything."""
         _run(set_password(self.environment["METRICA_DATABASE_URL"], email, password, superadmin=True))
@@ -209,9 +220,10 @@ def shop(
 
 @pytest.fixture
 def page(page: Page, shop: Shop) -> Iterator[Page]:
-    """The page, watched: its script fails nowhere, and nothing is asked of anybody but the API."""
+    """The page, watched: its script fails nowhere, keeps to its policy, and asks nobody but the API."""
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
     page.on("request", lambda request: wrong.append(request.url) if not _own(request.url, shop) else None)
     yield page
     assert not wrong

@@ -183,6 +183,16 @@ def test_today_beside_the_same_weekday_last_week(shop: Shop, page: Page) -> None
     expect(page.get_by_test_id("demo")).to_be_hidden()
 
 
+def test_a_store_without_a_camera_has_no_numbers(shop: Shop, page: Page) -> None:
+    shop.set_up()
+    shop.set_up("gate", store="mall", store_name="A Mall")
+    shop.remove_camera("gate")
+    page.goto(f"{shop.url}/stores/mall")
+
+    expect(page.get_by_test_id("empty")).to_contain_text("No camera counts here yet", timeout=LONG)
+    expect(page.get_by_test_id("in")).to_have_count(0)
+
+
 def test_a_demonstration_is_marked(shop: Shop, page: Page) -> None:
     shop.set_up()
     shop.mark_as_demo()
@@ -213,6 +223,55 @@ def test_without_a_camera_the_page_says_how_to_begin_and_fills_by_itself(shop: S
     expect(page.get_by_test_id("empty")).to_be_hidden()
 
 
+def test_all_stores_are_seen_at_a_glance_and_live(shop: Shop, page: Page) -> None:
+    shop.set_up()
+    shop.cross(5)
+    shop.set_up("gate", store="mall", store_name="A Mall")
+    page.goto(shop.url)
+    rows = page.get_by_test_id("store-row")
+    expect(rows).to_have_count(2, timeout=LONG)
+    expect(rows.first).to_contain_text("A Mall")
+    is_live(page)
+
+    shop.cross(2)
+    shop.cross(1, Direction.OUT)
+
+    expect(page.get_by_test_id("total-in")).to_have_text("7", timeout=LONG)
+    expect(rows.nth(1)).to_contain_text("6")  # inside
+    page.get_by_role("button", name="In today").click()
+    expect(rows.first).to_contain_text("The Shop")
+    page.get_by_role("link", name="The Shop").click()
+    shows(page, ins=7, out=1, inside=6)
+
+
+def test_an_unknown_store_is_said_and_never_replaced(shop: Shop, page: Page) -> None:
+    shop.set_up()
+    page.goto(f"{shop.url}/stores/nowhere")
+
+    expect(page.get_by_test_id("nothing-here")).to_contain_text("no store “nowhere”", timeout=LONG)
+    page.get_by_role("link", name="To the stores").click()
+    expect(page.get_by_test_id("store")).to_have_text("The Shop", timeout=LONG)
+
+
+def test_the_day_is_read_by_keys_and_as_a_table(shop: Shop, page: Page) -> None:
+    shop.set_up()
+    shop.cross(3)
+    page.goto(shop.url)
+    chart = page.get_by_test_id("chart")
+    expect(chart.locator("[data-in='3']")).to_have_count(1, timeout=LONG)
+    told = page.locator(".chart .value")
+    expect(told).to_contain_text("3 in, 0 out")
+
+    chart.focus()
+    page.keyboard.press("Home")
+    expect(told).to_have_text(re.compile("^00:00–01:00: "))
+    page.keyboard.press("ArrowRight")
+    expect(told).to_have_text(re.compile("^01:00–02:00: "))
+
+    page.get_by_test_id("as-table").click()
+    expect(page.get_by_test_id("day-table").locator("tbody tr")).to_have_count(24)
+
+
 def test_several_stores_can_be_chosen_from(shop: Shop, page: Page) -> None:
     shop.set_up()
     shop.cross(5)
@@ -220,11 +279,18 @@ def test_several_stores_can_be_chosen_from(shop: Shop, page: Page) -> None:
     page.goto(f"{shop.url}/?store=shop")
     shows(page, ins=5, out=0, inside=5)
 
-    page.get_by_test_id("store-picker").select_option("A Mall")
+    assert page.url.endswith("/stores/shop"), "an old address leads to today's"
+    page.get_by_test_id("store-picker").click()
+    page.get_by_label("Search").fill("mall")
+    expect(page.get_by_role("link", name="The Shop")).to_have_count(0)
+    page.keyboard.press("Enter")
 
     shows(page, ins=0, out=0, inside=0)
     expect(page.get_by_test_id("camera")).to_have_attribute("data-camera", "gate")
-    assert page.url.endswith("?store=mall")
+    expect(page.get_by_test_id("store")).to_be_focused()
+    assert page.url.endswith("/stores/mall")
+    page.go_back()
+    shows(page, ins=5, out=0, inside=5)
     page.goto(f"{shop.url}/docs")
     described = page.get_by_test_id("route").filter(has_text="/v1/stores/{store}/events")
     expect(described).to_contain_text("Follow a store live")

@@ -15,8 +15,8 @@ from contracts.events import Counts
 from tests.api.served import BROWSER
 
 RETRY: Final = 1.0
-SILENCE: Final = 16.0
-"""Seconds; as `dashboards/live/stream.js` has them."""
+SILENCE: Final = 7.0
+"""Seconds; as `dashboards/shared/src/live/stream.ts` has them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -38,6 +39,7 @@ def commands(text: str) -> list[str]:
 
 def test_there_is_a_lock_for_each_installation() -> None:
     assert [lock.name for lock in LOCKS] == [
+        "requirements-node.lock",
         "requirements-taskw.lock",
         "requirements-ultralytics.lock",
         "requirements.lock",
@@ -114,6 +116,24 @@ def test_taskw_checks_the_tool_that_it_fetches() -> None:
     version = re.search(r"^GO_TASK=(\S+)$", script, re.MULTILINE)
     assert version
     assert requirements(ROOT / "requirements-taskw.lock")[0].startswith(f"go-task-bin=={version[1]} ")
+
+
+def test_node_is_checked_by_hash_before_it_builds_the_dashboards() -> None:
+    installing = [line for line in commands((ROOT / "dashboards/npmw").read_text()) if INSTALLATION.search(line)]
+    assert len(installing) == 1
+    assert {"--require-hashes", "--no-deps", "--only-binary"} <= set(installing[0].split())
+
+
+def test_the_lock_of_the_dashboards_has_hashes_and_no_addresses() -> None:
+    lock = json.loads((ROOT / "dashboards/package-lock.json").read_text())
+    for path, package in lock["packages"].items():
+        assert "://" not in package.get("resolved", ""), path
+        if path.startswith("node_modules/") and not package.get("link"):
+            assert package["integrity"].startswith("sha512-"), path
+    settings = (ROOT / "dashboards/.npmrc").read_text()
+    assert "omit-lockfile-registry-resolved=true" in settings
+    assert "ignore-scripts=true" in settings
+    assert "://" not in settings
 
 
 def test_what_the_project_asks_for_is_locked() -> None:

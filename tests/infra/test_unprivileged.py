@@ -209,7 +209,7 @@ class TestRefusals:
 
     def test_programs_that_only_root_may_read_are_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in unprivileged._SOURCES:
-            (tmp_path / name).mkdir()
+            (tmp_path / name).mkdir(parents=True)
         (tmp_path / "services" / "secret.py").touch(mode=0o600)
         monkeypatch.setattr(unprivileged, "ROOT", tmp_path)
         with pytest.raises(LocalError, match=rf"closed to everybody but root.*chmod -R go\+rX {tmp_path}/services$"):

@@ -11,29 +11,36 @@ from tests.api.served import Served
 
 
 async def test_every_answer_forbids_what_is_not_our_own(served: Served) -> None:
-    for path in ("/", "/app.js", "/docs/", "/v1/stores", "/openapi.json", "/nothing", "/v1/stores/%00", "/livez"):
+    for path in ("/", "/account.js", "/docs/", "/v1/stores", "/openapi.json", "/nothing", "/v1/stores/%00", "/livez"):
         for host in ("localhost", "evil.example"):
             headers = (await served.client.get(path, headers={"Host": host})).headers
             policy = dict(part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";"))
             assert (policy["default-src"], policy["script-src"], policy["base-uri"]) == ("'none'", "'self'", "'none'")
             assert (policy["frame-ancestors"], policy["form-action"]) == ("'none'", "'none'")
+            assert (policy["worker-src"], policy["require-trusted-types-for"]) == ("'self'", "'script'")
             assert not re.search("unsafe|http:|https:|\\*|data:", policy["script-src"] + policy["style-src"])
             assert headers["x-content-type-options"] == "nosniff"
             assert headers["referrer-policy"] == "no-referrer"
 
 
 async def test_an_error_is_json_whatever_it_repeats(guarded: Served, seed: Seed) -> None:
-    for path in ("/v1/stores/<script>", "/%3Cscript%3Ealert(1)%3C/script%3E", "/v1/cameras/%22%3E"):
+    for path in ("/v1/stores/<script>", "/v1/%3Cscript%3Ealert(1)%3C/script%3E", "/v1/cameras/%22%3E", "/%3Ca%3E.html"):
         answer = await guarded.client.get(path, headers={**seed.headers("admin@acme"), "Accept": "text/html"})
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.status_code in {404, 422}
+
+
+async def test_a_page_repeats_nothing_of_its_address(served: Served) -> None:
+    answer = await served.client.get("/stores/%3Cscript%3Ealert(1)%3Cscript%3E?store=%3Cscript%3E")
+    assert answer.status_code == 200
+    assert "alert" not in answer.text
 
 
 async def test_every_answer_says_what_it_is_and_text_in_which_encoding(served: Served) -> None:
     """JSON is UTF-8 and says no charset (RFC 8259)."""
     for path in (
         "/",
-        "/app.js",
+        "/account.js",
         "/style.css",
         "/docs/",
         "/v1/stores",

@@ -30,7 +30,7 @@ POSTGRES_ACCOUNTS = ("metrica", "nobody")
 NO_HOME = "/nonexistent"
 _ORDER: tuple[str, ...] = (*(owner for owner in Owner if owner is not Owner.REPLAY), NATS, Owner.REPLAY)
 """A service that is new comes last: the others keep their ids, and so their files."""
-_SOURCES = ("contracts", "dashboards", "infra", "services", "tests")
+_SOURCES = ("contracts", "dashboards/live/dist", "infra", "services", "tests")
 _DEVICES = {Owner.INGEST: "video*", Owner.DETECTOR: "dri/renderD*"}
 """Devices in /dev: cameras and GPUs."""
 _ROOTS_OWN = ("USER", "LOGNAME", "MAIL", "TMPDIR", "PWD", "OLDPWD")

@@ -20,13 +20,13 @@ function route(path, method, operation) {
     return [code(status), description, kind ? code(kind) : "", media ? inWords(media.schema) : ""];
   });
   body.append(make("h4", { text: "Answers" }), table(["Status", "What", "Media type", "Schema"], answers));
-  if (method === "get" && !path.includes("{")) body.append(make("p", {}, make("a", { text: `Open ${path}`, href: path })));
+  if (method === "get" && !path.includes("{")) body.append(make("p", {}, make("a", { text: `Open ${path}`, href: `..${path}` })));
   const head = make("summary", {}, make("span", { className: "method", text: method.toUpperCase() }), code(path), make("span", { className: "said", text: operation.summary }));
   return make("details", { id: operation.operationId, "data-testid": "route" }, head, body);
 }
 
 async function show() {
-  const api = await (await fetch("/openapi.json")).json();
+  const api = await (await fetch("../openapi.json")).json();
   document.getElementById("title").textContent = `${api.info.title} API, version ${api.info.version}`;
   document.getElementById("summary").textContent = api.info.summary;
   const groups = new Map();

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.api.http.compression import CompressedJson
 from services.api.http.framing import OneFraming
 
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
@@ -24,7 +25,8 @@ LARGEST_BODY = 1024 * 1024
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-        "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "manifest-src 'self'; worker-src 'self'; require-trusted-types-for 'script'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -107,5 +109,6 @@ def install(app: FastAPI, other_hosts: Sequence[str]) -> None:
     """
     app.add_middleware(BodyLimit)
     app.add_middleware(OneFraming)
+    app.add_middleware(CompressedJson)
     app.add_middleware(KnownHosts, allowed_hosts=[*HOSTS, *other_hosts], www_redirect=False)
     app.add_middleware(SecurityHeaders)

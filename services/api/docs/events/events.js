@@ -48,7 +48,7 @@ function channel(name, one, operations, messages) {
 }
 
 async function show() {
-  const bus = await (await fetch("/asyncapi.json")).json();
+  const bus = await (await fetch("../../asyncapi.json")).json();
   document.getElementById("title").textContent = `${bus.info.title} events, version ${bus.info.version}`;
   document.getElementById("summary").textContent = bus.info.description;
   const operations = Object.values(bus.operations);

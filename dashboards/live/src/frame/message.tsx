@@ -1,0 +1,17 @@
+import { say } from "@metrica/shared/say/index.ts";
+import type { ComponentChildren } from "preact";
+import { addressOf } from "../router.ts";
+import { Title } from "./title.tsx";
+
+/** A page that has nothing to show but why, and the way out. */
+export function Message({ title, children }: { title: string; children?: ComponentChildren }) {
+  return (
+    <section class="card message-page" data-testid="nothing-here">
+      <Title tab={`${title} · Metrica`}>{title}</Title>
+      {children}
+      <p>
+        <a href={addressOf({ page: "stores" })}>{say.toStores}</a>
+      </p>
+    </section>
+  );
+}

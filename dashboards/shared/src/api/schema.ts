@@ -1,0 +1,1 @@
+export type { components } from "../../generated/schema.d.ts";
