@@ -1,4 +1,4 @@
-"""How the API serves an app: hashed files for ever, compressed for who takes that, and its page for every address."""
+"""The serving of an app: hashed files for ever, compressed for clients that take it, and its page for every address."""
 
 from __future__ import annotations
 
