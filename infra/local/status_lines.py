@@ -14,7 +14,7 @@ from contracts.streams import STATUS
 from contracts.subjects import status as status_subject
 from services.kit.logs import configure
 from services.kit.nats.bus import Bus
-from services.kit.nats.ordered_consumer import OrderedConsumer
+from services.kit.nats.consumers.ordered_consumer import OrderedConsumer
 from services.kit.settings import ServiceSettings
 
 

@@ -33,7 +33,7 @@ from services.kit.database.tables import Camera, Line
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
 from services.kit.nats.status_reporter import ON_CHANGE, StatusReporter
-from services.kit.retry import retry
+from services.kit.retry import retry, stay_cancelled
 from services.kit.vault import Vault
 
 SERVICE = "api"
@@ -138,6 +138,7 @@ class Projection:
 
     async def _project(self) -> None:
         while True:
+            stay_cancelled()
             with suppress(TimeoutError):
                 async with asyncio.timeout(RECONCILE_SECONDS):
                     await self._due.wait()

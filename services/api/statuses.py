@@ -11,7 +11,7 @@ from contracts.events import State, Status
 from contracts.streams import STATUS
 from services.kit.nats.bus import Bus
 from services.kit.nats.camera_status import EVERY_STATUS, read_status
-from services.kit.nats.ordered_consumer import OrderedConsumer
+from services.kit.nats.consumers.ordered_consumer import OrderedConsumer
 from services.kit.nats.subscribers import jetstream_subscriber, subscribed
 
 BATCH = 256

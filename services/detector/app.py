@@ -18,7 +18,7 @@ from services.detector.settings import DetectorSettings
 from services.detector.worker import PoolWorker
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
-from services.kit.nats.lease import hold
+from services.kit.nats.leases.lease import hold
 from services.kit.nats.runs import Runs
 from services.kit.service import Health, serve
 from services.kit.tasks import until

@@ -17,8 +17,8 @@ from contracts.subjects import Kind, parse, pool_filter
 from services.detector.inference import FrameInput
 from services.kit.nats.bus import Bus
 from services.kit.nats.camera_specs import Specs
+from services.kit.nats.consumers.durable_consumer import DurableConsumer
 from services.kit.nats.dead_letters import dead_letter
-from services.kit.nats.durable_consumer import DurableConsumer
 from services.kit.nats.subscribers import jetstream_subscriber
 
 ACK_WAIT = 5.0

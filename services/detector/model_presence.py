@@ -14,7 +14,7 @@ from nats.js.errors import NotFoundError
 
 from contracts.streams import LEASES
 from services.kit.nats.bus import Bus
-from services.kit.nats.lease import hold
+from services.kit.nats.leases.lease import hold
 
 
 class ModelPresence:

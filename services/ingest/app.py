@@ -19,10 +19,10 @@ from services.ingest.probing.probe import Prober
 from services.ingest.progress import ProgressStore
 from services.ingest.settings import IngestSettings
 from services.kit.logs import logger
-from services.kit.nats.assignment import Assignment
 from services.kit.nats.bus import Bus
 from services.kit.nats.kv_watch import watch
-from services.kit.nats.lease import Lease
+from services.kit.nats.leases.assignment import Assignment
+from services.kit.nats.leases.lease import Lease
 from services.kit.service import Health, serve
 from services.kit.tasks import cancel_and_wait
 from services.kit.vault import CannotOpen

@@ -22,7 +22,7 @@ from services.ingest.status import CameraStatus
 from services.ingest.threads import in_thread
 from services.kit.logs import bound_contextvars, logger
 from services.kit.nats.bus import Bus
-from services.kit.nats.lease import Lease
+from services.kit.nats.leases.lease import Lease
 from services.kit.vault import CannotOpen
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 30.0

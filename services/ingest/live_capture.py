@@ -18,7 +18,7 @@ from services.ingest.sources.dating import WallClock
 from services.ingest.status import CameraStatus, notes_as_message
 from services.ingest.threads import in_thread
 from services.kit.codec import Encoded, encode
-from services.kit.nats.lease import Lease
+from services.kit.nats.leases.lease import Lease
 from services.kit.tasks import finish
 
 Picture = tuple[int, Encoded]

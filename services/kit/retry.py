@@ -77,9 +77,11 @@ async def retry(
 
 
 def stay_cancelled() -> None:
-    """Raise the cancellation that a caught error may have replaced.
+    """Raise the cancellation that a caught error may have replaced, or that was lost.
 
-    If a task is cancelled while its connection breaks, asyncpg raises its own error in place of the cancellation.
+    If a task is cancelled while its connection breaks, asyncpg raises its own error in place of the cancellation; and in
+    Python 3.11 `asyncio.wait_for`, which libraries use, loses one that comes together with the result (gh-86296). So
+    loops without end ask here, too: a task that goes on keeps the process from ending.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():

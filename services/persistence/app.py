@@ -26,8 +26,8 @@ from contracts.subjects import counts
 from services.kit.database.totals import Key, all_totals
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
+from services.kit.nats.consumers.durable_consumer import DurableConsumer
 from services.kit.nats.dead_letters import dead_letter
-from services.kit.nats.durable_consumer import DurableConsumer
 from services.kit.nats.runs import Runs
 from services.kit.nats.subscribers import jetstream_subscriber
 from services.kit.retry import retry, stay_cancelled

@@ -20,7 +20,7 @@ from contracts.streams import STATUS
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
 from services.kit.nats.camera_status import EVERY_STATUS, read_status
-from services.kit.nats.ordered_consumer import OrderedConsumer
+from services.kit.nats.consumers.ordered_consumer import OrderedConsumer
 from services.kit.nats.subscribers import jetstream_subscriber
 from services.persistence.database_errors import in_words, write_all
 

@@ -19,10 +19,10 @@ from pydantic import ValidationError
 from contracts.runs import RUN_ENTRIES, Run, RunKind, RunPhase, RunProgress
 from contracts.streams import DETECTIONS, PATHS, RECORDED, RUNS, Owner
 from services.kit.logs import bound_contextvars, logger
-from services.kit.nats.assignment import Assignment
 from services.kit.nats.bus import Bus
 from services.kit.nats.kv_watch import watch
-from services.kit.nats.lease import Lease
+from services.kit.nats.leases.assignment import Assignment
+from services.kit.nats.leases.lease import Lease
 from services.kit.nats.run_entries import change_run, find_run, has_ended, read_progress, write_progress
 from services.kit.retry import BROKER_AWAY, retry
 from services.kit.service import Health, serve

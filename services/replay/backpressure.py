@@ -18,7 +18,7 @@ from contracts.runs import Run
 from contracts.streams import run_streams
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
-from services.kit.nats.ordered_consumer import OrderedConsumer
+from services.kit.nats.consumers.ordered_consumer import OrderedConsumer
 
 MAX_AHEAD, MAX_AHEAD_IN_ALL = 20_000, 400_000
 """Frames ahead, of a camera and of all cameras: as many as the run's stream has room for."""

@@ -17,7 +17,7 @@ from contracts.events import CROSSING_EVENT, SessionEnd
 from contracts.runs import Run
 from contracts.streams import Owner, run_streams
 from services.kit.nats.bus import Bus
-from services.kit.nats.ordered_consumer import OrderedConsumer
+from services.kit.nats.consumers.ordered_consumer import OrderedConsumer
 
 POLL_INTERVAL = 0.1
 """Seconds between questions for the last ack: the broker has no event for it."""

@@ -19,7 +19,7 @@ from contracts.spec import CameraSpec, current_key, spec_key
 from contracts.streams import CAMERAS, DETECTIONS, RECORDED, Stream
 from contracts.subjects import detections, parse, recorded
 from services.kit.nats.bus import Bus
-from services.kit.nats.ordered_consumer import OrderedConsumer
+from services.kit.nats.consumers.ordered_consumer import OrderedConsumer
 
 AROUND = 60_000_000_000
 """Nanoseconds before and after a period that are searched, too: detections may be late."""

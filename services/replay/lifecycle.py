@@ -9,8 +9,8 @@ from contracts.runs import Run, RunPhase, run_key, run_spec_key
 from contracts.spec import CameraSpec
 from contracts.streams import CHECKPOINTS, DLQ, RUNS, Owner, run_streams
 from contracts.subjects import dead_letter
-from services.kit.nats.assignment import at_work
 from services.kit.nats.bus import Bus
+from services.kit.nats.leases.assignment import at_work
 from services.kit.nats.run_entries import change_run
 from services.kit.retry import Backoff
 

@@ -21,7 +21,7 @@ from contracts.streams import PATHS, run_streams
 from contracts.subjects import crossings, paths
 from services.kit.local_time import moment
 from services.kit.nats.bus import Bus
-from services.kit.nats.ordered_consumer import OrderedConsumer
+from services.kit.nats.consumers.ordered_consumer import OrderedConsumer
 from services.replay.completion import wait_until_stored
 from services.replay.errors import RunError
 from services.replay.history import AROUND

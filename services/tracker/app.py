@@ -12,9 +12,9 @@ from contracts.identity import PARTITIONS
 from contracts.runs import Run, RunKind
 from contracts.streams import CROSSINGS, DETECTIONS, PATHS, Owner
 from services.kit.logs import logger
-from services.kit.nats.assignment import Assignment
 from services.kit.nats.bus import Bus
-from services.kit.nats.lease import Lease
+from services.kit.nats.leases.assignment import Assignment
+from services.kit.nats.leases.lease import Lease
 from services.kit.nats.runs import Runs
 from services.kit.service import Health, serve
 from services.kit.settings import ServiceSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from services.kit.nats.bus import Bus
-from services.kit.nats.stream_position import StreamPosition
+from services.kit.nats.consumers.stream_position import StreamPosition
 from services.tracker.checkpoint import CheckpointEntry, publish
 from services.tracker.progress import publish_progress
 from services.tracker.source import DetectionSource

@@ -19,7 +19,7 @@ from contracts.checkpoints import checkpoint_key
 from contracts.streams import CHECKPOINTS
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
-from services.kit.nats.stream_position import StreamPosition, newest_valid
+from services.kit.nats.consumers.stream_position import StreamPosition, newest_valid
 from services.kit.retry import retry
 from services.tracker.state import Checkpoint, OutboxEvent
 

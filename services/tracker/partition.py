@@ -20,9 +20,9 @@ from contracts.streams import CHECKPOINTS
 from contracts.subjects import parse, partition_filter
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
+from services.kit.nats.consumers.ordered_consumer import OrderedConsumer
+from services.kit.nats.consumers.stream_position import StreamPosition
 from services.kit.nats.dead_letters import dead_letter
-from services.kit.nats.ordered_consumer import OrderedConsumer
-from services.kit.nats.stream_position import StreamPosition
 from services.kit.nats.subscribers import jetstream_subscriber
 from services.kit.retry import Backoff
 from services.tracker.camera import Camera

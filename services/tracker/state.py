@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from contracts.events import Coverage, Crossing, Detections, Path, SessionEnd
 from contracts.spec import CameraSpec
 from contracts.subjects import Kind, coverage, crossings, parse, paths
-from services.kit.nats.stream_position import StreamPosition, remember
+from services.kit.nats.consumers.stream_position import StreamPosition, remember
 from services.tracker.counting.camera_counter import CameraCounter, CounterState, Step
 from services.tracker.counting.coverage import OpenInterval, close, extend
 from services.tracker.ordering import Arrival, OrderState, Sequencer

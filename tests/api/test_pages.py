@@ -20,7 +20,7 @@ HTML = '<!doctype html><link rel="icon" href="./icon.svg"><script type="module" 
 
 @pytest.fixture
 def dist(tmp_path: Path) -> Path:
-    """What a build leaves behind."""
+    """The files that a build leaves behind."""
     (tmp_path / "assets").mkdir()
     (tmp_path / "index.html").write_text(HTML)
     (tmp_path / "icon.svg").write_text("<svg/>")

@@ -39,7 +39,7 @@ from contracts.subjects import Kind
 from infra.local.stack import Stack
 from services.ingest.publishing import Publisher
 from services.kit.nats.bus import Bus
-from services.kit.nats.ordered_consumer import OrderedConsumer
+from services.kit.nats.consumers.ordered_consumer import OrderedConsumer
 from tests.support.broker import connected, eventually, settings_of, stored
 from tests.support.processor import Processor
 

@@ -18,7 +18,7 @@ PREFIX = "/metrica"
 
 
 def proxy(to: int) -> type[BaseHTTPRequestHandler]:
-    """What takes the prefix off and hands everything on as it comes, live streams too."""
+    """A proxy that takes the prefix off and hands everything on as it comes, live streams too."""
 
     class Proxy(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

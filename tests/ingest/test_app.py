@@ -27,7 +27,7 @@ from services.ingest.session import Frame, file_frames, session_of
 from services.ingest.settings import IngestSettings
 from services.ingest.sources.simulation import open_simulation
 from services.kit.nats.bus import Bus
-from services.kit.nats.durable_consumer import DurableConsumer
+from services.kit.nats.consumers.durable_consumer import DurableConsumer
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually
 from tests.support.deaf import Line

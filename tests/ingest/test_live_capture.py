@@ -13,7 +13,7 @@ from contracts.spec import CameraSpec, Capture
 from services.ingest.live_capture import LiveCapture
 from services.ingest.publishing import Publisher
 from services.ingest.sources.opening import open_source
-from services.kit.nats.lease import Lease
+from services.kit.nats.leases.lease import Lease
 
 SPEC = CameraSpec(store="shop", camera="door", policy=Policy.LATEST, capture=Capture(width=64))
 

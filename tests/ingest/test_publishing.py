@@ -16,7 +16,7 @@ from contracts.streams import KEPT, PREVIEW, Owner
 from infra.local.processes.nats import NatsServer
 from services.ingest.publishing import Publisher
 from services.kit.nats.bus import Bus
-from services.kit.nats.durable_consumer import DurableConsumer
+from services.kit.nats.consumers.durable_consumer import DurableConsumer
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually, stored
 

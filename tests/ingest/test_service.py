@@ -12,7 +12,7 @@ from services.ingest.app import IngestService
 from services.ingest.progress import ProgressStore
 from services.ingest.settings import IngestSettings
 from services.kit.nats.bus import Bus
-from services.kit.nats.lease import Lease
+from services.kit.nats.leases.lease import Lease
 
 
 class SlowWorker:

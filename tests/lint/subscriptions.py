@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.lint.measurements import ROOT, Module, modules
 
 ALLOWED = {
-    "services/kit/nats/pull_subscription.py": "pulls from streams; the batches are delivered to subscribers",
+    "services/kit/nats/consumers/pull_subscription.py": "pulls from streams; the batches are delivered to subscribers",
     "services/kit/nats/subscribers.py": "is the adapter",
 }
 """Modules and folders that may subscribe, and the reason."""

@@ -11,7 +11,7 @@ from nats.js.api import ConsumerConfig
 from contracts.streams import run_streams
 from infra.local.processes.nats import NatsServer
 from services.kit.nats.bus import Bus
-from services.kit.nats.ordered_consumer import OrderedConsumer
+from services.kit.nats.consumers.ordered_consumer import OrderedConsumer
 from services.kit.settings import ServiceSettings
 from services.replay.errors import RunError
 from services.replay.ordered_publish import WINDOW, OrderedPublisher

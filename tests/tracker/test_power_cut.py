@@ -15,7 +15,7 @@ from contracts.streams import CHECKPOINTS, CROSSINGS, DETECTIONS
 from contracts.subjects import Kind, parse
 from infra.local.processes.nats import NatsServer
 from services.kit.nats.bus import Bus
-from services.kit.nats.stream_position import MOST, StreamPosition, newest_valid, remember
+from services.kit.nats.consumers.stream_position import MOST, StreamPosition, newest_valid, remember
 from services.kit.settings import ServiceSettings
 from services.tracker.checkpoint import rewind_if_restored
 from services.tracker.state import Checkpoint

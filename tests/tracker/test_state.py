@@ -13,7 +13,7 @@ from contracts.frames import EndReason
 from contracts.identity import Policy
 from contracts.spec import CameraSpec
 from contracts.subjects import Kind, parse
-from services.kit.nats.stream_position import StreamPosition
+from services.kit.nats.consumers.stream_position import StreamPosition
 from services.tracker.ordering import SILENCE, Arrival
 from services.tracker.state import CameraState, Checkpoint
 from tests.tracker.scenes import film, seen, spec, walk

@@ -32,6 +32,7 @@ from services.kit.database.occupancy import resets_around
 from services.kit.local_time import DAY, instant, local_day, time_zone_named
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
+from services.kit.retry import stay_cancelled
 from services.kit.nats.subscribers import subscribed_in_batches
 
 TRACKS_PER_SECOND = 10.0
@@ -74,6 +75,7 @@ class LiveFeed:
                 try:
                     await self.look()
                 except DATABASE_ERRORS as error:
+                    stay_cancelled()
                     if not warned:
                         log.warning("the database is away; live counts wait for it", error=str(error))
                     warned = True

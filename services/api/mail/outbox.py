@@ -25,7 +25,7 @@ from services.api.mail.smtp import TIMEOUT, Away, Rejected, Send, sender
 from services.api.transaction import committing
 from services.kit.database.account_tables import OutgoingMail
 from services.kit.logs import logger
-from services.kit.retry import retry
+from services.kit.retry import retry, stay_cancelled
 from services.kit.vault import CannotOpen, Vault
 
 POLL_SECONDS = 5.0
@@ -88,12 +88,14 @@ class Outbox:
             return
         send = self._send
         while True:
+            stay_cancelled()
             self._wake.clear()
             await retry(
                 lambda: self._send_due(send), "mail waits for the database", on=DATABASE_ERRORS, report=log.info
             )
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._wake.wait()
 
     async def _send_due(self, send: Send) -> None:
         while await self._send_next(send):

@@ -22,8 +22,8 @@ from contracts.subjects import DEAD_LETTERS
 from services.cli.console.broker import running_bus
 from services.cli.console.errors import CommandError
 from services.kit.nats.bus import Bus
+from services.kit.nats.consumers.ordered_consumer import OrderedConsumer
 from services.kit.nats.dead_letters import HEADER
-from services.kit.nats.ordered_consumer import OrderedConsumer
 
 app = typer.Typer(help="List the dead letters of the services, and retry or delete them.", no_args_is_help=True)
 

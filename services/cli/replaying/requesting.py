@@ -16,8 +16,8 @@ from contracts.streams import RUNS, Owner
 from services.cli.console.errors import CommandError
 from services.cli.console.signals import on_interrupt
 from services.cli.replaying.results import holds
-from services.kit.nats.assignment import is_present
 from services.kit.nats.bus import Bus
+from services.kit.nats.leases.assignment import is_present
 from services.kit.nats.run_entries import NameTaken, ask_to_drop, create_run, find_run, follow_run
 from services.kit.retry import BROKER_AWAY, Backoff
 from services.kit.tasks import cancel_and_wait

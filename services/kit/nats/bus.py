@@ -1,7 +1,7 @@
 """The connection of a service to NATS.
 
 It reconnects for ever; a service that owns streams declares them again after a restart of the server lost them;
-publishing waits through an outage, without loss and without spinning. Reading is in `services.kit.nats.consumer`.
+publishing waits through an outage, without loss and without spinning. Reading is in `services.kit.nats.consumers`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from contracts.streams import Bucket
 from services.kit.nats.bus import Bus
-from services.kit.nats.ordered_consumer import OrderedConsumer
+from services.kit.nats.consumers.ordered_consumer import OrderedConsumer
 
 
 @dataclass(frozen=True, slots=True)

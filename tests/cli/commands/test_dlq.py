@@ -14,8 +14,8 @@ from contracts.events import DeadLetter
 from contracts.subjects import crossings, detections
 from infra.local.processes.nats import DEVELOPER, NatsServer
 from services.kit.nats.bus import Bus
+from services.kit.nats.consumers.ordered_consumer import OrderedConsumer
 from services.kit.nats.dead_letters import dead_letter
-from services.kit.nats.ordered_consumer import OrderedConsumer
 from services.kit.settings import ServiceSettings
 from tests.cli.command import METRICA, SETTINGS, Outcome, metrica
 from tests.support.broker import connected, eventually, stored

@@ -13,8 +13,8 @@ from nats.js.api import ConsumerConfig, RawStreamMsg
 from contracts.events import DeadLetter
 from contracts.subjects import crossings
 from services.kit.nats.bus import Bus
+from services.kit.nats.consumers.ordered_consumer import OrderedConsumer
 from services.kit.nats.dead_letters import HEADER, dead_letter
-from services.kit.nats.ordered_consumer import OrderedConsumer
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected
 

@@ -19,7 +19,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from contracts.streams import CROSSINGS, run_streams
 from contracts.subjects import crossings, tracks
 from services.kit.nats.bus import Bus
-from services.kit.nats.durable_consumer import DurableConsumer
+from services.kit.nats.consumers.durable_consumer import DurableConsumer
 from services.kit.nats.subscribers import (
     MOST_AHEAD,
     BatchSubscriber,

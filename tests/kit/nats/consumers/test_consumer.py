@@ -9,9 +9,9 @@ import pytest
 
 from contracts.streams import CROSSINGS, Owner
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Consumer
+from services.kit.nats.consumers.consumer import Consumer
 from services.kit.settings import ServiceSettings
-from tests.kit.nats.numbers import as_seen, durable, name_of, number_of, ordered, publish, read
+from tests.kit.nats.consumers.numbers import as_seen, durable, name_of, number_of, ordered, publish, read
 from tests.support.broker import connected, eventually
 
 Open = Callable[[Bus], Consumer]

@@ -12,8 +12,8 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Consumer
-from services.kit.nats.stream_position import StreamPosition, newest_valid, remember
+from services.kit.nats.consumers.consumer import Consumer
+from services.kit.nats.consumers.stream_position import StreamPosition, newest_valid, remember
 
 REMEMBER_EVERY = 1.0
 """Seconds between stream positions that are remembered, besides the last one."""

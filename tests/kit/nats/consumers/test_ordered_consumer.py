@@ -13,11 +13,11 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from contracts.streams import CROSSINGS, Owner
 from infra.local.processes.nats import NatsServer
-from services.kit.nats import pull_subscription
 from services.kit.nats.bus import Bus
-from services.kit.nats.ordered_consumer import OrderedConsumer
+from services.kit.nats.consumers import pull_subscription
+from services.kit.nats.consumers.ordered_consumer import OrderedConsumer
 from services.kit.settings import ServiceSettings
-from tests.kit.nats.numbers import FROM_THE_START, as_seen, name_of, number_of, publish, read
+from tests.kit.nats.consumers.numbers import FROM_THE_START, as_seen, name_of, number_of, publish, read
 from tests.support.broker import connected, eventually
 
 

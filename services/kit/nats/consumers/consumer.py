@@ -20,8 +20,8 @@ from nats.js.errors import NotFoundError
 
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
-from services.kit.nats.pull_subscription import PullSubscription
-from services.kit.retry import Backoff
+from services.kit.nats.consumers.pull_subscription import PullSubscription
+from services.kit.retry import Backoff, stay_cancelled
 from services.kit.tasks import cancel_and_wait
 
 log = logger()
@@ -63,6 +63,7 @@ class Consumer(ABC):
             most: messages to return at most.
             linger: seconds to wait for more after the first one.
         """
+        stay_cancelled()
         msgs = [await self.next()]
         deadline = time.monotonic() + linger
         try:

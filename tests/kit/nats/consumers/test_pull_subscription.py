@@ -14,11 +14,11 @@ from nats.js.api import AckPolicy, ConsumerConfig
 
 from contracts.streams import Owner
 from infra.local.processes.nats import NatsServer
-from services.kit.nats import pull_subscription
 from services.kit.nats.bus import Bus
-from services.kit.nats.pull_subscription import PullSubscription
+from services.kit.nats.consumers import pull_subscription
+from services.kit.nats.consumers.pull_subscription import PullSubscription
 from services.kit.settings import ServiceSettings
-from tests.kit.nats.numbers import as_seen, number_of, publish
+from tests.kit.nats.consumers.numbers import as_seen, number_of, publish
 from tests.support.broker import connected, eventually
 
 

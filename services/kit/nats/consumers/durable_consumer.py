@@ -6,9 +6,9 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.api import ConsumerConfig
 
-from services.kit.nats.ack_progress import AckProgress
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Consumer
+from services.kit.nats.consumers.ack_progress import AckProgress
+from services.kit.nats.consumers.consumer import Consumer
 
 ACK_WAIT = 30.0
 """The server's default."""

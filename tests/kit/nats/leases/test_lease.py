@@ -13,7 +13,7 @@ from nats.js.errors import KeyNotFoundError
 from contracts.streams import Bucket, Owner
 from infra.local.processes.nats import NatsServer
 from services.kit.nats.bus import Bus
-from services.kit.nats.lease import Lease, hold
+from services.kit.nats.leases.lease import Lease, hold
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually
 from tests.support.deaf import Line

@@ -11,9 +11,9 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from contracts.streams import Owner
 from infra.local.processes.nats import NatsServer
 from services.kit.nats.bus import Bus
-from services.kit.nats.durable_consumer import DurableConsumer
+from services.kit.nats.consumers.durable_consumer import DurableConsumer
 from services.kit.settings import ServiceSettings
-from tests.kit.nats.numbers import SHARED, as_seen, number_of, publish, read
+from tests.kit.nats.consumers.numbers import SHARED, as_seen, number_of, publish, read
 from tests.support.broker import connected, eventually
 
 

@@ -28,7 +28,7 @@ from contracts.streams import LEASES, Bucket
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
 from services.kit.nats.kv_watch import watch
-from services.kit.nats.lease import RENEWALS, Lease
+from services.kit.nats.leases.lease import RENEWALS, Lease
 
 HELD = Gauge("metrica_share_pieces", "Pieces of work that this replica has taken", ["group"])
 

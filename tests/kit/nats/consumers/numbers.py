@@ -9,9 +9,9 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from contracts.subjects import crossings
 from services.kit.nats.bus import Bus
-from services.kit.nats.consumer import Consumer
-from services.kit.nats.durable_consumer import DurableConsumer
-from services.kit.nats.ordered_consumer import OrderedConsumer
+from services.kit.nats.consumers.consumer import Consumer
+from services.kit.nats.consumers.durable_consumer import DurableConsumer
+from services.kit.nats.consumers.ordered_consumer import OrderedConsumer
 
 SUBJECT = crossings("live", "shop", "door")
 FROM_THE_START = ConsumerConfig(deliver_policy=DeliverPolicy.ALL)

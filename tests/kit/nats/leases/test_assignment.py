@@ -12,9 +12,9 @@ import pytest
 
 from contracts.streams import Bucket, Owner
 from infra.local.processes.nats import NatsServer
-from services.kit.nats.assignment import Assignment
 from services.kit.nats.bus import Bus
-from services.kit.nats.lease import Lease
+from services.kit.nats.leases.assignment import Assignment
+from services.kit.nats.leases.lease import Lease
 from services.kit.settings import ServiceSettings
 from tests.support.broker import connected, eventually
 

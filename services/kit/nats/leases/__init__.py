@@ -1,0 +1,1 @@
+"""Leases: which replica works on what, and the assignment of items to replicas."""
