@@ -79,7 +79,7 @@ async def retry(
 def stay_cancelled() -> None:
     """Raise the cancellation that a caught error may have replaced, or that was lost.
 
-    If a task is cancelled while its connection breaks, asyncpg raises its own error in place of the cancellation; and in
+    If a task is cancelled while its connection breaks, asyncpg raises its own error in place of the cancellation. In
     Python 3.11 `asyncio.wait_for`, which libraries use, loses one that comes together with the result (gh-86296). So
     loops without end ask here, too: a task that goes on keeps the process from ending.
     """

@@ -32,8 +32,8 @@ from services.kit.database.occupancy import resets_around
 from services.kit.local_time import DAY, instant, local_day, time_zone_named
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
-from services.kit.retry import stay_cancelled
 from services.kit.nats.subscribers import subscribed_in_batches
+from services.kit.retry import stay_cancelled
 
 TRACKS_PER_SECOND = 10.0
 TRACKS_PAUSE = 0.05
