@@ -126,6 +126,19 @@ async def test_midnight_in_the_store_begins_a_new_day(served: Served) -> None:
     assert [one.data["store"]["counts"]["in"] for one in (evening, night)] == [2, 0]
 
 
+async def test_a_store_that_opens_sends_a_snapshot(served: Served) -> None:
+    await served.set_up(time_zone="Africa/Tunis")
+    await served.pool.execute("""UPDATE store SET opening_hours = '{"monday": [["10:00", "19:00"]]}'""")
+    served.clock.now = datetime(2026, 11, 23, 8, 59, 59, tzinfo=UTC)  # 09:59:59 in Tunis
+    async with served.follow() as stream:
+        before = await stream.next("snapshot")
+        served.clock.now += timedelta(seconds=1)
+        after = await stream.next("snapshot")
+
+    assert [each.data["store"]["open_now"] for each in (before, after)] == [False, True]
+    assert after.data["store"]["closes_at"] == "2026-11-23T19:00:00+01:00"
+
+
 async def test_a_status_is_pushed_and_kept(served: Served) -> None:
     await served.set_up()
     async with served.follow() as stream:

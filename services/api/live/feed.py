@@ -118,7 +118,7 @@ class LiveFeed:
             store
             for store in before
             if (room := rooms.get(store)) is not None
-            and (store in self._stale or versions[store] != before[store] or _has_new_day(room, now))
+            and (store in self._stale or versions[store] != before[store] or _has_turned(room, now))
         ]
         records = await self._read(differing)
         for store in differing:
@@ -139,7 +139,7 @@ class LiveFeed:
         if mended:
             MENDED.inc()
             room.revision = revision
-        if anew or _has_new_day(room, self._clock()) or record.configuration != room.configuration:
+        if anew or _has_turned(room, self._clock()) or record.configuration != room.configuration:
             self._note(room, record)
             self._hub.broadcast(store, self._encode(record))
         elif mended:
@@ -166,7 +166,7 @@ class LiveFeed:
         room.revision = max(room.revision, record.counts.revision)
         room.day = datetime.fromisoformat(record.counts.day).date()
         room.time_zone, room.reset = record.store.time_zone, record.store.occupancy_reset
-        room.since = record.since
+        room.since, room.changes_at = record.since, record.opening.changes_at
         room.configuration = record.configuration
 
     async def _pause(self) -> None:
@@ -230,14 +230,16 @@ def _present(now: datetime, room: Room) -> tuple[date, datetime]:
     return local_day(now, where), resets_around(now, room.reset, where)[0]
 
 
-def _has_new_day(room: Room, now: datetime) -> bool:
-    """Tell whether the store's day, or its last reset, differs from the one that its listeners see."""
-    return (room.day, room.since) != _present(now, room)
+def _has_turned(room: Room, now: datetime) -> bool:
+    """Tell whether the store's day or last reset differs from what its listeners see, or it has opened or closed."""
+    opened_or_closed = room.changes_at is not None and now >= room.changes_at
+    return opened_or_closed or (room.day, room.since) != _present(now, room)
 
 
 def _until_new_day(now: datetime, room: Room) -> Iterator[float]:
-    """Seconds to the store's midnight, and to its next reset."""
+    """Seconds to the store's midnight, to its next reset, and to its next opening or closing."""
     if room.day is not None:
         where = time_zone_named(room.time_zone)
-        for turn in (instant(room.day + DAY, time(), where), resets_around(now, room.reset, where)[1]):
-            yield (turn - now) / timedelta(seconds=1)
+        for turn in (instant(room.day + DAY, time(), where), resets_around(now, room.reset, where)[1], room.changes_at):
+            if turn is not None:
+                yield (turn - now) / timedelta(seconds=1)

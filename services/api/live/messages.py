@@ -27,7 +27,7 @@ class Stores(BaseModel):
 
 
 class Snapshot(BaseModel):
-    """A store as a whole: at the stream's start, at midnight, at a reset, and when the configuration changes."""
+    """A store as a whole: at the stream's start, at midnight, at a reset, on opening and closing, and on changes."""
 
     now: int = Field(description="Time by the API's clock, ns UTC: browsers with a wrong clock compute ages from it.")
     store: StoreOut
