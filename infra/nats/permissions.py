@@ -53,8 +53,9 @@ READERS: dict[Stream | Bucket, tuple[Owner, ...]] = {
 AT_MOST_ONCE = {Kind.TRACKS: (Owner.TRACKER, Owner.API), Kind.COUNTS: (Owner.PERSISTENCE, Owner.API)}
 """Publisher and subscriber of events without a stream (core NATS)."""
 
-SUBSCRIBERS = {Kind.STATUS: Owner.API}
-"""Core subscribers of events with a stream: the API reports a camera's trouble even if the stream is unavailable."""
+SUBSCRIBERS = {Kind.STATUS: Owner.API, Kind.CROSSINGS: Owner.API, Kind.EDGE: Owner.API}
+"""Core subscribers of events with a stream: the API reports a camera's trouble even if the stream is unavailable, and
+shows crossings at once, which may be lost there: persistence counts them from the stream."""
 
 PUBLISHERS = {Kind.EDGE: Owner.API}
 """Publishers into a stream of another owner: crossings that edge workers in stores send over HTTP."""

@@ -1,17 +1,20 @@
-"""The server-sent events of a live stream: stores, snapshot, counts, status, tracks, heartbeat."""
+"""The server-sent events of a live stream: stores, snapshot, counts, status, crossing, tracks, heartbeat."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from contracts.events import Counts, Status
-from contracts.identity import to_ns
+from contracts.events import Counts, Crossing, Status
+from contracts.identity import Direction, to_ns
 from services.api.live.mailbox import Message
 from services.api.stores.schemas import StoreOut
 
+LATEST_CROSSINGS = 16
+"""Crossings of a camera that wait for a slow browser at most; later ones replace the oldest."""
 RETRY = b"retry: 1000\n"
 """Milliseconds until a browser reconnects. Sent before the first event."""
 
@@ -31,6 +34,22 @@ class Snapshot(BaseModel):
 
     now: int = Field(description="Time by the API's clock, ns UTC: browsers with a wrong clock compute ages from it.")
     store: StoreOut
+
+
+class LiveCrossing(BaseModel):
+    """A person who crossed a line, as soon as it was decided: before it is counted, and at most once.
+
+    A crossing may be missing here; `counts` and the list of crossings have them all.
+    """
+
+    id: UUID = Field(description="The same as in the list of crossings.")
+    store: str
+    camera: str
+    line: str
+    direction: Direction
+    at: int = Field(description="Time at which the path met the line, ns UTC.")
+    seq: int = Field(description="The frame that decided it, in its session; 0 of an edge device.")
+    session: str
 
 
 class Heartbeat(BaseModel):
@@ -69,6 +88,17 @@ def counts(event: Counts) -> Message:
 def status(event: Status) -> Message:
     """A camera's status."""
     return Message(("status", event.camera, event.service), encode("status", event.encode()), event.store)
+
+
+def crossing(event: Crossing, number: int) -> Message:
+    """A crossing.
+
+    Args:
+        number: counts crossings. Of those that a browser has not taken, `LATEST_CROSSINGS` of each camera are kept.
+    """
+    data = LiveCrossing.model_validate(event.model_dump(include=set(LiveCrossing.model_fields))).model_dump_json()
+    key = ("crossing", event.camera, str(number % LATEST_CROSSINGS))
+    return Message(key, encode("crossing", data), event.store)
 
 
 def tracks(camera: str, data: bytes) -> Message:
