@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from contracts.events import Counts, Crossing, Status
+from contracts.events import Counts, Crossing, Event, Status, Tracks
 from contracts.identity import Direction, to_ns
 from services.api.live.mailbox import Message
 from services.api.stores.schemas import StoreOut
@@ -59,6 +59,18 @@ class Heartbeat(BaseModel):
     bus: bool = Field(description="Whether the API is connected to NATS; if not, counts come late, from the database.")
 
 
+EVENTS: dict[str, type[BaseModel]] = {
+    "stores": Stores,
+    "snapshot": Snapshot,
+    "counts": Counts,
+    "status": Status,
+    "crossing": LiveCrossing,
+    "tracks": Tracks,
+    "heartbeat": Heartbeat,
+}
+"""The schema of each event."""
+
+
 def encode(event: str, data: str | bytes, *, id: int | None = None) -> bytes:  # noqa: A002  # the field's name
     """A server-sent event. `data` is JSON on one line."""
     body = data.encode() if isinstance(data, str) else data
@@ -81,13 +93,13 @@ def snapshot(store: StoreOut, now: datetime) -> Message:
 
 def counts(event: Counts) -> Message:
     """A store's totals. The event's id is the store's version."""
-    body = encode("counts", event.encode(), id=event.revision)
+    body = encode("counts", _whole(event), id=event.revision)
     return Message(("counts", event.store), body, event.store, event.revision)
 
 
 def status(event: Status) -> Message:
     """A camera's status."""
-    return Message(("status", event.camera, event.service), encode("status", event.encode()), event.store)
+    return Message(("status", event.camera, event.service), encode("status", _whole(event)), event.store)
 
 
 def crossing(event: Crossing, number: int) -> Message:
@@ -104,6 +116,11 @@ def crossing(event: Crossing, number: int) -> Message:
 def tracks(camera: str, data: bytes) -> Message:
     """The tracks in one frame, as the tracker encoded them."""
     return Message(("tracks", camera), encode("tracks", data))
+
+
+def _whole(event: Event) -> str:
+    """An event of the bus with all fields of its schema, also those that are null."""
+    return event.model_dump_json(by_alias=True)
 
 
 def heartbeat(now: datetime, *, bus: bool) -> bytes:
