@@ -57,9 +57,14 @@ READERS: dict[Stream | Bucket, tuple[Owner, ...]] = {
 AT_MOST_ONCE = {Kind.TRACKS: (Owner.TRACKER, Owner.API), Kind.COUNTS: (Owner.PERSISTENCE, Owner.API)}
 """Publisher and subscriber of events without a stream (core NATS)."""
 
-SUBSCRIBERS = {Kind.STATUS: (Owner.API, Owner.REPLAY)}
+SUBSCRIBERS = {
+    Kind.STATUS: (Owner.API, Owner.REPLAY),
+    Kind.CROSSINGS: (Owner.API,),
+    Kind.EDGE: (Owner.API,),
+}
 """Core subscribers of events with a stream: the API reports a camera's trouble even if the stream is unavailable, and
-no stream keeps the statuses of runs, which replay passes on."""
+shows crossings at once, which may be lost there: persistence counts them from the stream. No stream keeps the statuses
+of runs, which replay passes on."""
 
 TO_RUNS = {
     Kind.KEPT: (Owner.REPLAY, Owner.DETECTOR),

@@ -43,6 +43,7 @@ from services.api.keys.endpoints import router as keys
 from services.api.live.endpoints import router as live
 from services.api.live.feed import LiveFeed
 from services.api.live.hub import Hub
+from services.api.live.messages import EVENTS as EVENTS_OF_STREAMS
 from services.api.mail.outbox import Outbox
 from services.api.members.endpoints import router as members
 from services.api.occupancy.endpoints import router as occupancy
@@ -140,7 +141,7 @@ def create_app(settings: ApiSettings, clock: Clock = utc_now, engine: AsyncEngin
     )
     problems.install(app)
     security.install(app, settings.other_hosts)
-    openapi.install(app)
+    openapi.install(app, EVENTS_OF_STREAMS.values())
     accounts = (auth, sign_ins, second_factors, invitation_links, resets)
     configured = (*accounts, organizations, members, invitations, keys, changes, stores, cameras)
     for router in (*configured, counts, history, exports, occupancy, live, runs, promotions, edge):

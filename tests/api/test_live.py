@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 
 import httpx
 
 from contracts import subjects
-from contracts.events import State, Status
+from contracts.events import Crossing, State, Status
 from contracts.identity import LIVE, Direction, to_ns
 from contracts.streams import STATUS
 from infra.local.processes.nats import NatsServer
 from infra.local.processes.postgres import PostgresServer
+from services.api.live import messages
+from services.api.live.mailbox import Mailbox
+from services.api.live.messages import LATEST_CROSSINGS
 from services.kit.settings import ServiceSettings
 from tests.api.served import BROWSER, FakeClock, Served, boxes, serving, until_ready
+from tests.persistence.builders import crossing, end
 
 NO_MODEL = Status(
     run=LIVE,
@@ -126,6 +131,19 @@ async def test_midnight_in_the_store_begins_a_new_day(served: Served) -> None:
     assert [one.data["store"]["counts"]["in"] for one in (evening, night)] == [2, 0]
 
 
+async def test_a_store_that_opens_sends_a_snapshot(served: Served) -> None:
+    await served.set_up(time_zone="Africa/Tunis")
+    await served.pool.execute("""UPDATE store SET opening_hours = '{"monday": [["10:00", "19:00"]]}'""")
+    served.clock.now = datetime(2026, 11, 23, 8, 59, 59, tzinfo=UTC)  # 09:59:59 in Tunis
+    async with served.follow() as stream:
+        before = await stream.next("snapshot")
+        served.clock.now += timedelta(seconds=1)
+        after = await stream.next("snapshot")
+
+    assert [each.data["store"]["open_now"] for each in (before, after)] == [False, True]
+    assert after.data["store"]["closes_at"] == "2026-11-23T19:00:00+01:00"
+
+
 async def test_a_status_is_pushed_and_kept(served: Served) -> None:
     await served.set_up()
     async with served.follow() as stream:
@@ -138,6 +156,72 @@ async def test_a_status_is_pushed_and_kept(served: Served) -> None:
     assert told.data["message"] == NO_MODEL.message
     assert kept["state"] == "no_model"
     assert [one["service"] for one in kept["statuses"]] == ["detector"]
+
+
+class TestCrossings:
+    """Shown at once, for display; `counts` follows when they are committed."""
+
+    async def test_a_crossing_is_shown_before_it_is_counted(self, served: Served) -> None:
+        await served.set_up()
+        event = crossing(412, at=served.clock())
+        async with served.follow() as stream:
+            await stream.next("snapshot")
+            await publish(served, event)
+            shown = await stream.next("crossing")
+
+        assert shown.id is None
+        assert shown.data == {
+            "id": str(event.id),
+            "store": "shop",
+            "camera": "door",
+            "line": "entrance",
+            "direction": "in",
+            "at": event.at,
+            "seq": 412,
+            "session": "s1",
+        }
+
+    async def test_one_that_is_published_again_is_shown_once(self, served: Served) -> None:
+        await served.set_up()
+        async with served.follow() as stream:
+            await stream.next("snapshot")
+            for seq in (1, 1, 2):
+                await publish(served, crossing(seq))
+            shown = [(await stream.next("crossing")).data["seq"] for _ in range(2)]
+
+        assert shown == [1, 2]
+
+    async def test_one_of_an_edge_device_is_shown_too(self, served: Served) -> None:
+        await served.set_up()
+        async with served.follow() as stream:
+            await stream.next("snapshot")
+            await publish(served, crossing(1), subjects.edge(LIVE, "shop", "door"))
+
+            assert (await stream.next("crossing")).data["seq"] == 1
+
+    async def test_ends_of_sessions_and_what_cannot_be_read_are_not_shown(self, served: Served) -> None:
+        await served.set_up()
+        async with served.follow() as stream:
+            await stream.next("snapshot")
+            for data in (end(1).encode(), b"{", crossing(1, store="other").encode(), crossing(2).encode()):
+                await served.bus.client.publish(subjects.crossings(LIVE, "shop", "door"), data)
+
+            assert (await stream.next()).data["seq"] == 2
+
+    async def test_of_a_slow_reader_the_newest_wait(self) -> None:
+        mailbox = Mailbox()
+        for number in range(LATEST_CROSSINGS + 3):
+            mailbox.put(messages.crossing(crossing(number), number))
+        bodies = [(await mailbox.take()).body for _ in range(len(mailbox))]
+
+        kept = [json.loads(body.partition(b"data: ")[2])["seq"] for body in bodies]
+        assert sorted(kept) == list(range(3, LATEST_CROSSINGS + 3))
+
+
+async def publish(served: Served, event: Crossing, subject: str = "") -> None:
+    """Publish a crossing as the tracker does, or on another subject."""
+    await served.bus.client.publish(subject or subjects.crossings(LIVE, event.store, event.camera), event.encode())
+    await served.bus.client.flush()
 
 
 async def test_a_status_that_cannot_be_stored_is_heard_even_so(served: Served) -> None:

@@ -124,6 +124,17 @@ async def test_statuses_of_all_cameras_are_pushed_and_no_boxes(guarded: Served, 
             assert (told.kind, told.data["store"], told.data["camera"]) == ("status", store, camera)
 
 
+async def test_crossings_in_its_stores_are_pushed_and_none_of_others(guarded: Served, seed: Seed) -> None:
+    async with listen(guarded, seed) as stream:
+        await begin(stream, "shop", "tunis")
+        for store, camera in (("rival", "rival-door"), ("tunis", "souk")):
+            event = crossing(1, store=store, camera=camera)
+            await guarded.bus.client.publish(subjects.crossings(LIVE, store, camera), event.encode())
+        told = await stream.next()
+
+    assert (told.kind, told.data["store"], told.data["camera"]) == ("crossing", "tunis", "souk")
+
+
 async def test_midnight_in_one_store_is_a_snapshot_of_that_one(guarded: Served, seed: Seed) -> None:
     await guarded.pool.execute("UPDATE store SET time_zone = 'Asia/Tokyo' WHERE id = 'tunis'")
     guarded.clock.now = datetime(2026, 11, 23, 14, 59, 59, tzinfo=UTC)  # 23:59:59 there, 15:59:59 in Paris

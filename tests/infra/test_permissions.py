@@ -156,12 +156,16 @@ def publishing() -> Iterator[tuple[str, set[str]]]:
     yield from ((subject, set[str]()) for subject in NOBODYS)
 
 
+SHOWN_LIVE = {"tracks", "counts", "status", "crossings", "edge"}
+"""Kinds that the API may subscribe to."""
+
+
 def listening() -> Iterator[tuple[str, set[str]]]:
     """Every kind of subject that can be listened to, and the services that may."""
     for service in (*SERVICES, DEVELOPER):
         yield f"_INBOX_{service}.>", {service} & set(SERVICES)
     for kind in (*PUBLISHERS, "status", "progress"):
-        listeners = {"api", "replay"} if kind == "status" else {"api"} if kind in {"tracks", "counts"} else set()
+        listeners = {"api", "replay"} if kind == "status" else {"api"} if kind in SHOWN_LIVE else set()
         yield f"metrica.live.{kind}.>", listeners
     yield from (("metrica.probe", {"ingest"}), ("metrica.probe.cancel", {"ingest"}))
     everything = (">", "_INBOX.>", "*.>", "metrica.>", "metrica.dlq.>", "$JS.>", "$JS.API.>", "$JS.ACK.>", "$SYS.>")

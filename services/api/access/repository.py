@@ -34,6 +34,21 @@ async def readable_stores(
     return (await session.exec(query.order_by(col(Store.name), col(Store.id)))).all()
 
 
+async def readable_stores_page(
+    session: AsyncSession, principal: Principal, page: PageRequest, organization: str | None
+) -> Rows[Store]:
+    """A page of the stores that the principal may see, ordered by id: of one organization, if given.
+
+    Raises:
+        NotFound: there is no such organization, or the principal may not see it.
+    """
+    query = _stores(principal)
+    if organization is not None:
+        await present_stores_of(session, principal, organization)
+        query = query.where(Store.organization == organization)
+    return await read_page(session, page, query, col(Store.id), str)
+
+
 async def readable_store(session: AsyncSession, principal: Principal, store: str, role: Role = Role.VIEWER) -> Store:
     """A store; NotFound or Forbidden as above."""
     row = (await session.exec(_stores(principal).where(Store.id == store))).first()

@@ -10,20 +10,17 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 from itertools import accumulate
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.api.stores.opening_hours import OpeningHours
-from services.kit.local_time import DAY, instant
+from services.api.stores.opening_hours import Interval
 
 GRACE = 150.0
 """Seconds before now at which an interval may end and still go on: its end is reported about every minute."""
 ENOUGH = 0.9
 """Least coverage of a time whose counts may be compared."""
-
-Interval = tuple[float, float]
 
 
 class Share(NamedTuple):
@@ -157,22 +154,6 @@ def _joined(intervals: Iterable[Interval], now: float) -> Iterator[Interval]:
             begin, end = start, stop
     if begin is not None:
         yield begin, end
-
-
-def opening_intervals(hours: OpeningHours, zone: ZoneInfo, first: date, last: date) -> list[Interval] | None:
-    """The times in which a store is open on local dates; None if it always is."""
-    if not hours.restricted:
-        return None
-    return [
-        (_moment(day, opens, zone), _moment(day, closes, zone))
-        for day in (first + n * DAY for n in range((last - first).days + 1))
-        for opens, closes in hours.of(day.weekday())
-    ]
-
-
-def _moment(day: date, at: str, zone: ZoneInfo) -> float:
-    hour, minute = int(at[:2]), int(at[3:])
-    return instant(day + timedelta(days=hour // 24), time(hour % 24, minute), zone).timestamp()
 
 
 class CoverageOfStores:

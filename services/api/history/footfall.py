@@ -20,7 +20,7 @@ from services.api.history.comparison import (
     fine_size,
     history_before,
 )
-from services.api.history.coverage import UNKNOWN, CoverageOfStores, opening_intervals
+from services.api.history.coverage import UNKNOWN, CoverageOfStores
 from services.api.history.period import Against, DateRange, Size, TimeSlot, hour_of, slots, wall_clock
 from services.api.history.repository import (
     SERIES,
@@ -44,7 +44,7 @@ from services.api.history.schemas import (
     SoFarOut,
     UntilOut,
 )
-from services.api.stores.opening_hours import OpeningHours
+from services.api.stores.opening_hours import OpeningHours, opening_intervals
 from services.kit.database.tables import Store
 from services.kit.local_time import DAY, instant, quarter_of, time_zone_named
 

@@ -22,6 +22,7 @@ from services.api.database import CONNECT_TIMEOUT
 from services.api.history.coverage import LineCoverage
 from services.api.history.period import DateRange, Key, Size
 from services.api.stores.opening_hours import OpeningHours
+from services.api.stores.repository import read_counted_lines
 from services.kit.database.effective_counts import effective_counts
 from services.kit.database.tables import Store
 from services.kit.local_time import DAY, OffsetPeriod, instant, next_quarter, offset_periods, time_zone_named
@@ -142,12 +143,6 @@ FROM promotion p JOIN coverage c ON c.run = p.run AND c.store = p.store AND c.ca
 WHERE $1 = 'live' AND p.store = ANY($2::text[]) AND p.revoked_at IS NULL
   AND c.until > GREATEST(p.since, $3) AND c.start < LEAST(p.until, $4)
 """
-_COVERED_LINES = """
-SELECT c.store, c.camera, c.line, min(c.start) AS since, max(c.until) AS until,
-       EXISTS (SELECT FROM line l JOIN camera k ON k.id = l.camera
-               WHERE l.camera = c.camera AND l.id = c.line AND k.store = c.store) AS is_configured
-FROM coverage c WHERE c.run = $1 AND c.store = ANY($2::text[]) GROUP BY c.store, c.camera, c.line
-"""
 _LISTED = """
 SELECT at, id, camera, line, direction, place, model
 FROM {crossings} c
@@ -230,14 +225,14 @@ async def read_coverage(
         intervals[row["camera"], row["line"]].append((row["start"].timestamp(), row["until"].timestamp()))
     return [
         LineCoverage(
-            store=row["store"],
-            camera=row["camera"],
-            line=row["line"],
-            since=row["since"].timestamp(),
-            until=inf if row["is_configured"] else row["until"].timestamp(),
-            intervals=intervals[row["camera"], row["line"]],
+            store=each.store,
+            camera=each.camera,
+            line=each.line,
+            since=each.since.timestamp(),
+            until=inf if each.is_configured else each.until.timestamp(),
+            intervals=intervals[each.camera, each.line],
         )
-        for row in await connection.fetch(_COVERED_LINES, reading.run, stores)
+        for each in await read_counted_lines(connection, reading.run, reading.stores)
     ]
 
 

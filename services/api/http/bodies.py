@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import time
 from typing import Annotated, Any, Self
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from services.api.http.texts import checked, is_storable, tidy, tidy_name
 
-__all__ = ["Incoming", "Label", "Name", "Patch", "RowOut", "TimeZone", "is_storable"]
+__all__ = ["Incoming", "Label", "Name", "Patch", "RowOut", "TimeZone", "WallTime", "is_storable"]
 
 LONGEST_NAME = 100
 
@@ -82,6 +92,9 @@ def _known(name: str) -> str:
 TimeZone = Annotated[
     str, AfterValidator(_known), Field(description="IANA name.", examples=["Africa/Tunis", "Europe/Paris"])
 ]
+
+# JSON Schema's "time" has an offset; this is a wall-clock time.
+WallTime = Annotated[time, WithJsonSchema({"type": "string", "pattern": r"^\d\d:\d\d:\d\d", "examples": ["04:00:00"]})]
 
 
 def _check(body: object) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from services.api.http.problems import Invalid
 
 LARGEST = 200
+DEFAULT = 50
 
 Row = TypeVar("Row")
 Item = TypeVar("Item", bound=BaseModel)
@@ -47,7 +48,7 @@ class PageRequest:
 
 
 def page_request(
-    limit: Annotated[int, Query(ge=1, le=LARGEST, description="Largest number of items in a page.")] = 50,
+    limit: Annotated[int, Query(ge=1, le=LARGEST, description="Largest number of items in a page.")] = DEFAULT,
     cursor: Annotated[str | None, Query(max_length=200, description="`next` of the previous page.")] = None,
 ) -> PageRequest:
     """The page of a request."""
@@ -55,6 +56,19 @@ def page_request(
 
 
 PageDep = Annotated[PageRequest, Depends(page_request)]
+
+
+def optional_page_request(
+    limit: Annotated[int | None, Query(ge=1, le=LARGEST, description="Largest number of items in a page.")] = None,
+    cursor: Annotated[str | None, Query(max_length=200, description="`next` of the previous page.")] = None,
+) -> PageRequest | None:
+    """The page of a request to a list that is whole where neither is given; then None."""
+    if limit is None and cursor is None:
+        return None
+    return page_request(limit or DEFAULT, cursor)
+
+
+OptionalPageDep = Annotated[PageRequest | None, Depends(optional_page_request)]
 
 
 def encode_cursor(value: str) -> str:

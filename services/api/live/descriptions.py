@@ -7,11 +7,14 @@ A server-sent event stream. The first event is `snapshot`, which contains everyt
 
 - `counts`: the store's totals after a commit; the event's `id` is the store's version,
 - `status`: the status of a camera, from one service,
+- `crossing`: a person crossed a line: as soon as it was decided, before it is counted, and at most once,
 - `tracks`: the tracked people in a frame, at most 10 a second for each camera,
-- `snapshot` again at the store's midnight, at the reset of its occupancy and when its configuration changes,
+- `snapshot` again at the store's midnight, at the reset of its occupancy, when it opens or closes and when its
+  configuration changes,
 - `heartbeat`: every few seconds.
 
-Each event is absolute: it replaces older ones of its kind, and a slow reader skips those.
+Each event but `crossing` is absolute: it replaces older ones of its kind, and a slow reader skips those. A crossing is
+for display: add nothing up, `counts` follows.
 """
 
 ORGANIZATION = """
@@ -20,12 +23,14 @@ them; then comes a `snapshot` of each, and changes follow:
 
 - `counts`: the totals of the store `store` after a commit; the event's `id` is that store's version,
 - `status`: the status of a camera, from one service,
-- `snapshot` of a store again at its midnight, at the reset of its occupancy and when its configuration changes,
+- `crossing`: a person crossed a line: as soon as it was decided, before it is counted, and at most once,
+- `snapshot` of a store again at its midnight, at the reset of its occupancy, when it opens or closes and when its
+  configuration changes,
 - `stores` again when the list changes: a `snapshot` of each new store follows, and missing stores can be forgotten,
 - `heartbeat`: every few seconds.
 
-Each event is absolute: it replaces older ones of its kind and store, and a slow reader skips those. Tracks are in the
-streams of stores and cameras.
+Each event but `crossing` is absolute: it replaces older ones of its kind and store, and a slow reader skips those. A
+crossing is for display: add nothing up, `counts` follows. Tracks are in the streams of stores and cameras.
 """
 
 TRACKS = """

@@ -11,8 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.api.access.principal import Principal
 from services.api.access.repository import readable_camera, readable_store
 from services.api.dependencies import CameraID, OrganizationID, StoreID
+from services.api.http.openapi import refer
 from services.api.http.problems import NotFound, describe
-from services.api.live import descriptions
+from services.api.live import descriptions, messages
 from services.api.live.dependencies import StreamOpenerDep
 from services.api.live.hub import EVERY
 from services.api.live.organization import OrganizationView
@@ -31,13 +32,21 @@ def _answers(example: str) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def _events(*names: str) -> dict[str, dict[str, str]]:
+    """The events of a stream, each with its schema; an extension of OpenAPI, which has no word for them."""
+    return {name: refer(messages.EVENTS[name]) for name in names}
+
+
 @router.get(
     "/stores/{store}/events",
     summary="Follow a store live",
     description=descriptions.STORE,
     status_code=HTTPStatus.OK,
     response_class=LiveStream,
-    openapi_extra={"parameters": [descriptions.LAST_EVENT_ID]},
+    openapi_extra={
+        "parameters": [descriptions.LAST_EVENT_ID],
+        "x-events": _events("snapshot", "counts", "status", "crossing", "tracks", "heartbeat"),
+    },
     responses=_answers(descriptions.STORE_EXAMPLE),
 )
 async def follow_store(store: StoreID, opener: StreamOpenerDep) -> LiveStream:
@@ -63,7 +72,10 @@ async def follow_store(store: StoreID, opener: StreamOpenerDep) -> LiveStream:
     description=descriptions.ORGANIZATION,
     status_code=HTTPStatus.OK,
     response_class=LiveStream,
-    openapi_extra={"parameters": [descriptions.LAST_EVENT_ID]},
+    openapi_extra={
+        "parameters": [descriptions.LAST_EVENT_ID],
+        "x-events": _events("stores", "snapshot", "counts", "status", "crossing", "heartbeat"),
+    },
     responses=_answers(descriptions.ORGANIZATION_EXAMPLE),
 )
 async def follow_organization(organization: OrganizationID, opener: StreamOpenerDep) -> LiveStream:
@@ -82,6 +94,7 @@ async def follow_organization(organization: OrganizationID, opener: StreamOpener
     description=descriptions.TRACKS,
     status_code=HTTPStatus.OK,
     response_class=LiveStream,
+    openapi_extra={"x-events": _events("tracks", "heartbeat")},
     responses=_answers(descriptions.TRACKS_EXAMPLE),
 )
 async def follow_tracks(camera: CameraID, opener: StreamOpenerDep) -> LiveStream:

@@ -1,4 +1,4 @@
-"""Feeds the hub with counts, statuses and tracks from NATS, and corrects counts from the database.
+"""Feeds the hub with counts, statuses, crossings and tracks from NATS, and corrects counts from the database.
 
 A message can be lost, NATS can be unreachable, and a day can end without a crossing. Every few seconds the versions of
 the watched stores are read from the database; if one differs from the version that was broadcast, so are its totals.
@@ -7,15 +7,17 @@ the watched stores are read from the database; if one differs from the version t
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
+from uuid import UUID
 
 from nats.aio.msg import Msg
 from prometheus_client import Counter
 from pydantic import ValidationError
 
 from contracts import subjects
-from contracts.events import Counts, Status, Tracks
+from contracts.events import CROSSING_EVENT, Counts, Crossing, Status, Tracks
 from contracts.identity import LIVE
 from services.api.access.principal import SERVICE
 from services.api.access.repository import readable_stores
@@ -39,6 +41,9 @@ TRACKS_PER_SECOND = 10.0
 TRACKS_PAUSE = 0.05
 """Seconds in which tracks wait for their next batch: half the time between two frames that a listener gets."""
 
+REMEMBERED = 10_000
+"""Ids of crossings that are kept, so that one that is published again is not shown again."""
+
 MENDED = Counter("metrica_api_notices_mended", "Totals that were read from the database because no notice had come.")
 
 log = logger()
@@ -55,6 +60,8 @@ class LiveFeed:
         self._throttle = Throttle(TRACKS_PER_SECOND)
         self._look = asyncio.Event()
         self._stale: set[str] = set()
+        self._crossings = 0
+        self._shown: OrderedDict[UUID, None] = OrderedDict()
         statuses.on_change(self._on_status)
 
     async def run(self) -> None:
@@ -62,6 +69,8 @@ class LiveFeed:
         broker = self._bus.broker
         async with (
             subscribed_in_batches(broker, subjects.counts(LIVE, "*"), self._on_counts),
+            subscribed_in_batches(broker, subjects.crossings(LIVE, "*", "*"), self._on_crossings),
+            subscribed_in_batches(broker, subjects.edge(LIVE, "*", "*"), self._on_crossings),
             subscribed_in_batches(broker, subjects.tracks(LIVE, "*", "*"), self._on_tracks, pause=TRACKS_PAUSE),
         ):
             await self._keep_looking()
@@ -120,7 +129,7 @@ class LiveFeed:
             store
             for store in before
             if (room := rooms.get(store)) is not None
-            and (store in self._stale or versions[store] != before[store] or _has_new_day(room, now))
+            and (store in self._stale or versions[store] != before[store] or _has_turned(room, now))
         ]
         records = await self._read(differing)
         for store in differing:
@@ -141,7 +150,7 @@ class LiveFeed:
         if mended:
             MENDED.inc()
             room.revision = revision
-        if anew or _has_new_day(room, self._clock()) or record.configuration != room.configuration:
+        if anew or _has_turned(room, self._clock()) or record.configuration != room.configuration:
             self._note(room, record)
             self._hub.broadcast(store, self._encode(record))
         elif mended:
@@ -168,7 +177,7 @@ class LiveFeed:
         room.revision = max(room.revision, record.counts.revision)
         room.day = datetime.fromisoformat(record.counts.day).date()
         room.time_zone, room.reset = record.store.time_zone, record.store.occupancy_reset
-        room.since = record.since
+        room.since, room.changes_at = record.since, record.opening.changes_at
         room.configuration = record.configuration
 
     async def _pause(self) -> None:
@@ -205,6 +214,29 @@ class LiveFeed:
         room.revision = event.revision
         self._hub.broadcast(event.store, messages.counts(event))
 
+    async def _on_crossings(self, batch: Sequence[Msg]) -> None:
+        for msg in batch:
+            self._show_crossing(msg)
+
+    def _show_crossing(self, msg: Msg) -> None:
+        *_, store, camera = msg.subject.split(".")
+        if store not in self._hub.rooms:
+            return  # no listeners
+        try:
+            event = CROSSING_EVENT.validate_json(msg.data)
+        except ValidationError as error:
+            log.warning("a crossing cannot be read", subject=msg.subject, error=str(error))
+            return
+        if not isinstance(event, Crossing) or (event.run, event.store, event.camera) != (LIVE, store, camera):
+            return  # the end of a session
+        if event.id in self._shown:
+            return  # the outbox of a tracker that crashed is published again, and so is an edge device's batch
+        self._shown[event.id] = None
+        if len(self._shown) > REMEMBERED:
+            self._shown.popitem(last=False)
+        self._crossings += 1
+        self._hub.broadcast(store, messages.crossing(event, self._crossings))
+
     async def _on_tracks(self, batch: Sequence[Msg]) -> None:
         for msg in batch:
             self._show_tracks(msg)
@@ -232,14 +264,16 @@ def _present(now: datetime, room: Room) -> tuple[date, datetime]:
     return local_day(now, where), resets_around(now, room.reset, where)[0]
 
 
-def _has_new_day(room: Room, now: datetime) -> bool:
-    """Tell whether the store's day, or its last reset, differs from the one that its listeners see."""
-    return (room.day, room.since) != _present(now, room)
+def _has_turned(room: Room, now: datetime) -> bool:
+    """Tell whether the store's day or last reset differs from what its listeners see, or it has opened or closed."""
+    opened_or_closed = room.changes_at is not None and now >= room.changes_at
+    return opened_or_closed or (room.day, room.since) != _present(now, room)
 
 
 def _until_new_day(now: datetime, room: Room) -> Iterator[float]:
-    """Seconds to the store's midnight, and to its next reset."""
+    """Seconds to the store's midnight, to its next reset, and to its next opening or closing."""
     if room.day is not None:
         where = time_zone_named(room.time_zone)
-        for turn in (instant(room.day + DAY, time(), where), resets_around(now, room.reset, where)[1]):
-            yield (turn - now) / timedelta(seconds=1)
+        for turn in (instant(room.day + DAY, time(), where), resets_around(now, room.reset, where)[1], room.changes_at):
+            if turn is not None:
+                yield (turn - now) / timedelta(seconds=1)

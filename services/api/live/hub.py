@@ -53,6 +53,8 @@ class Room:
     reset: time = RESET
     since: datetime | None = None
     """The last reset of the store's occupancy as its listeners see it."""
+    changes_at: datetime | None = None
+    """When the store opens or closes next, as its listeners see it."""
     configuration: str = ""
     """The store's configuration as its listeners see it."""
 

@@ -1,7 +1,8 @@
 """Mailbox of a listener: its unread messages, at most one of each key, always the newest.
 
-All events of live streams are absolute (totals, a status, the tracks in a frame): a newer one replaces an older one. A
-slow browser therefore skips events, and neither its memory here nor its delay grows.
+All events of live streams but crossings are absolute (totals, a status, the tracks in a frame): a newer one replaces an
+older one. A slow browser therefore skips events, and neither its memory here nor its delay grows. Of crossings, the
+newest few of each camera are kept.
 """
 
 from __future__ import annotations

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.api.history.schemas import InOutCounts
-from services.api.http.bodies import Incoming
-
-# JSON Schema's "time" has an offset; this is a wall-clock time.
-WallTime = Annotated[time, WithJsonSchema({"type": "string", "pattern": r"^\d\d:\d\d:\d\d", "examples": ["04:00:00"]})]
+from services.api.http.bodies import Incoming, WallTime
 
 
 class InsideNow(BaseModel):

@@ -2,34 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
+from contracts.identity import TOKEN_PATTERN
 from services.api.access.principal import Role
-from services.api.access.repository import readable_organization, readable_store, readable_stores
+from services.api.access.repository import (
+    present_stores_of,
+    readable_organization,
+    readable_store,
+    readable_stores,
+    readable_stores_page,
+)
 from services.api.auth.dependencies import PrincipalDep
 from services.api.auth.writing import EditDep
 from services.api.dependencies import ClockDep, SessionDep, StatusesDep, StoreID
 from services.api.http.etags import tagged
+from services.api.http.pagination import OptionalPageDep, Page
 from services.api.http.problems import CHANGING, CREATING, READING, describe
 from services.api.idempotency.creation import CreationDep
 from services.api.stores import service
 from services.api.stores.repository import read_stores
 from services.api.stores.schemas import StoreIn, StoreOut, StorePatch, StoreSettings
+from services.kit.database.tables import Store
 
 router = APIRouter(tags=["stores"])
 
 
 @router.get(
-    "/stores", summary="List stores", responses=describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE)
+    "/stores",
+    summary="List stores",
+    responses=describe(HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 async def list_stores(
-    session: SessionDep, principal: PrincipalDep, statuses: StatusesDep, clock: ClockDep
-) -> list[StoreOut]:
-    """All stores that you may see, with their cameras, lines, states and present totals."""
-    records = await read_stores(session, await readable_stores(session, principal), clock())
-    return [record.show(statuses.of_store(record.store.id)) for record in records]
+    session: SessionDep,
+    principal: PrincipalDep,
+    known: StatusesDep,
+    clock: ClockDep,
+    page: OptionalPageDep,
+    organization: Annotated[
+        str | None, Query(pattern=TOKEN_PATTERN, description="Only the stores of this organization.")
+    ] = None,
+    statuses: Annotated[bool, Query(description="`false` leaves out each camera's `statuses`; `state` stays.")] = True,
+) -> list[StoreOut] | Page[StoreOut]:
+    """Stores that you may see, with their cameras, lines, states and present totals.
+
+    Without `limit` and `cursor` it is the plain list of all, ordered by name; with either it is a page, ordered by id.
+    """
+
+    async def show(rows: Sequence[Store]) -> list[StoreOut]:
+        records = await read_stores(session, rows, clock())
+        return [record.show(known.of_store(record.store.id), with_statuses=statuses) for record in records]
+
+    if page is not None:
+        rows = await readable_stores_page(session, principal, page, organization)
+        return Page(items=await show(rows.rows), next=rows.next)
+    if organization is not None:
+        return await show(await present_stores_of(session, principal, organization))
+    return await show(await readable_stores(session, principal))
 
 
 @router.post(

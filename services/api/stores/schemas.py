@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -9,7 +10,7 @@ from pydantic import BaseModel, Field
 from contracts.events import Counts, State, Status
 from contracts.identity import Policy, Token
 from contracts.spec import Anchor, Side
-from services.api.http.bodies import Incoming, Name, Patch, RowOut, TimeZone
+from services.api.http.bodies import Incoming, Name, Patch, RowOut, TimeZone, WallTime
 from services.api.stores.opening_hours import OpeningHours
 
 Capacity = Annotated[
@@ -32,6 +33,14 @@ class LineOut(RowOut):
     anchor: Anchor
     in_name: str = Field(description="Display name of the side where an IN ends.")
     out_name: str = Field(description="Display name of the other side.")
+
+
+class CountedLineOut(LineOut):
+    """A counting line, and since when it is counted."""
+
+    counted_since: datetime | None = Field(
+        description="The first moment that was counted, ever; null if none was, and for lines of edge devices."
+    )
 
 
 class AreaOut(BaseModel):
@@ -63,20 +72,36 @@ class CameraOut(BaseModel):
     policy: Policy
     paused: bool
     model: str = Field(description="The detection model in the camera's configuration.")
-    lines: list[LineOut]
+    lines: list[CountedLineOut]
     zones: list[ZoneOut]
     detection: AreaOut = Field(description="Region filter.")
     state: State | None = Field(description="State over all services: the most severe of `statuses`; null without one.")
-    statuses: list[Status] = Field(description="The latest status from each service.")
+    statuses: list[Status] = Field(
+        description="The latest status from each service; empty in a list without statuses (`statuses=false`)."
+    )
 
 
 class StoreOut(BaseModel):
     """A store with its cameras and present totals."""
 
     id: str
+    organization: str
     name: str
     time_zone: str
     demo: bool = Field(description="Whether its counts are invented demo data.")
+    capacity: int | None = Field(description="The most people that may be inside at a time; null for no limit.")
+    opening_hours: OpeningHours = Field(description="Local times of each weekday; always open if no weekday has any.")
+    open_now: bool | None = Field(description="Whether it is open by its opening hours; null where it has none.")
+    opens_at: datetime | None = Field(
+        description="When it opens next, with the store's offset then; null if it never does, or is always open."
+    )
+    closes_at: datetime | None = Field(
+        description="When it closes next, with the store's offset then; null if it never does."
+    )
+    occupancy_reset: WallTime = Field(description="Local time at which occupancy is reset to 0.")
+    counted_since: datetime | None = Field(
+        description="The first moment that was counted by any line, ever; null if none was."
+    )
     counts: Counts
     cameras: list[CameraOut]
 
