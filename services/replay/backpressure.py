@@ -10,6 +10,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from pydantic import ValidationError
 
@@ -19,6 +20,7 @@ from contracts.streams import run_streams
 from services.kit.logs import logger
 from services.kit.nats.bus import Bus
 from services.kit.nats.consumers.ordered_consumer import OrderedConsumer
+from services.kit.nats.subscribers import jetstream_subscriber
 
 MAX_AHEAD, MAX_AHEAD_IN_ALL = 20_000, 400_000
 """Frames ahead, of a camera and of all cameras: as many as the run's stream has room for."""
@@ -83,18 +85,28 @@ class Backpressure:
         """Read the trackers' progress for ever."""
         stream = run_streams(self._run.name).progress
         config = ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, filter_subject=stream.subjects[0])
-        async with OrderedConsumer(self._bus, stream.name, config) as reader:
-            async for msg in reader:
-                try:
-                    told = TrackingProgress.model_validate_json(msg.data)
-                except ValidationError as error:
-                    log.warning("a tracker's progress cannot be read", run=self._run.name, error=str(error))
-                    continue
-                if (progress := self._progress.get(told.camera)) is not None:
-                    progress.tracked = told
-                    progress.at = max(progress.at, told.captured_at or 0)
-                    progress.count()
-                    self._told.set()
+        subscriber = jetstream_subscriber(self._bus.broker, stream)
+
+        @subscriber
+        async def take(messages: list[Msg]) -> None:
+            for msg in messages:
+                self._take(msg.data)
+
+        async with subscriber, OrderedConsumer(self._bus, stream.name, config) as consumer:
+            while True:
+                await subscriber.deliver(await consumer.batch(len(self._run.cameras)))
+
+    def _take(self, data: bytes) -> None:
+        try:
+            event = TrackingProgress.model_validate_json(data)
+        except ValidationError as error:
+            log.warning("a tracker's progress cannot be read", run=self._run.name, error=str(error))
+            return
+        if (progress := self._progress.get(event.camera)) is not None:
+            progress.tracked = event
+            progress.at = max(progress.at, event.captured_at or 0)
+            progress.count()
+            self._told.set()
 
 
 def _behind(progress: _CameraProgress, tracked: TrackingProgress) -> int:

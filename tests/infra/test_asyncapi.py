@@ -97,8 +97,6 @@ NO_CODE = {
     "ingest.send.dlq": "it has permission, as every service",
     "api.send.dlq": "it has permission, as every service",
     "tracker.send.status": "it has permission, as every service",
-    "api.send.kv_runs": "it declares the bucket; the command line writes it",
-    "api.receive.kv_runs": "it declares the bucket; the command line writes it",
 }
 """Operations without code, and the reason."""
 MODULES = {module.name: module for module in modules(ROOT, ("services",))}
