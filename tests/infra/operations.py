@@ -110,7 +110,13 @@ def _named(nodes: Iterable[ast.AST]) -> frozenset[str]:
     for node in nodes:
         for part in ast.walk(node):
             name = _name(part)
-            if name in _OF_CONSTANTS:
+            if (
+                isinstance(part, ast.Attribute)
+                and isinstance(part.value, ast.Call)
+                and _name(part.value.func) == "run_streams"
+            ):
+                names.add(part.attr)  # the streams of a run have the names of their kinds
+            elif name in _OF_CONSTANTS:
                 names |= _channels_of(_OF_CONSTANTS[name])
             elif name in _SUBJECTS:
                 names.add(_SUBJECTS[name])
