@@ -36,7 +36,7 @@ from services.kit.settings import ServiceSettings
 from services.persistence.health import write_health
 from services.persistence.writer import Writer
 from tests.api.served import SECRET_KEY, VAULT
-from tests.persistence.builders import crossing
+from tests.persistence.builders import coverage, crossing
 
 LINE = {"id": "entrance", "x1": 0.2, "y1": 0.5, "x2": 0.8, "y2": 0.5, "in_side": "right"}
 WIDTH, HEIGHT = 640, 360
@@ -117,6 +117,16 @@ class Shop:
             await bus.client.publish(subjects.counts(LIVE, "shop"), counts.encode())
 
         self._on_bus(commit)
+
+    def cover(self, start: datetime, until: datetime) -> None:
+        """Report that the door was counted between two moments, as the tracker does."""
+        interval = coverage(0, 0).model_copy(update={"start": to_ns(start), "until": to_ns(until)})
+
+        async def commit() -> None:
+            async with asyncpg.create_pool(self.database_url, min_size=1, max_size=1) as pool:
+                await Writer(pool).write([interval])
+
+        _run(commit())
 
     def mark_as_demo(self) -> None:
         """Say that what is counted here is invented."""

@@ -168,7 +168,7 @@ def test_the_day_in_bars(shop: Shop, page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == 360, "a phone needs no sideways scrolling"
 
 
-def test_today_beside_the_same_weekday_last_week(shop: Shop, page: Page) -> None:
+def test_today_beside_a_usual_day_of_its_weekday(shop: Shop, page: Page) -> None:
     shop.set_up()
     shop.cross(7, ago=timedelta(days=7))
     shop.cross(3)
@@ -178,9 +178,41 @@ def test_today_beside_the_same_weekday_last_week(shop: Shop, page: Page) -> None
     expect(mark).to_have_count(1, timeout=LONG)
     page.get_by_test_id("by-quarter").click()
     expect(mark).to_have_count(1)
-    a_week_ago = datetime.now(UTC) - timedelta(days=7)
-    expect(page.locator("#then")).to_have_text(f"In last {a_week_ago:%A}")
+    expect(page.locator("#then")).to_have_text(f"In, usual {datetime.now(UTC):%A}")
     expect(page.get_by_test_id("demo")).to_be_hidden()
+
+
+def where_it_is_noon() -> str:
+    """A time zone in which the present hour is the thirteenth of the day."""
+    ahead = 12 - datetime.now(UTC).hour
+    return f"Etc/GMT{-ahead:+d}"  # the sign of POSIX: west is positive
+
+
+def test_what_was_not_counted_is_a_gap_and_never_a_zero(shop: Shop, page: Page) -> None:
+    shop.set_up(time_zone=where_it_is_noon())
+    shop.cross(7, ago=timedelta(days=7))
+    now = datetime.now(UTC)
+    shop.cover(now - timedelta(minutes=40), now)
+    page.goto(shop.url)
+
+    chart = page.get_by_test_id("chart")
+    expect(chart.locator("[data-gap] .gap").first).to_be_visible(timeout=LONG)
+    expect(page.get_by_test_id("gaps")).to_be_visible()
+    page.get_by_test_id("by-quarter").click()
+    page.get_by_test_id("as-table").click()
+    expect(page.get_by_test_id("day-table")).to_contain_text("not counted")
+
+
+def test_a_system_of_ten_minutes_compares_with_nothing(shop: Shop, page: Page) -> None:
+    shop.set_up(time_zone=where_it_is_noon())
+    shop.cross(70, ago=timedelta(days=7))
+    now = datetime.now(UTC)
+    shop.cover(now - timedelta(minutes=10), now)
+    shop.cross(3)
+    page.goto(shop.url)
+
+    expect(page.locator(".tile.in")).to_contain_text("counted since", timeout=LONG)
+    expect(page.locator(".tile.in")).not_to_contain_text("%")
 
 
 def test_a_store_without_a_camera_has_no_numbers(shop: Shop, page: Page) -> None:
@@ -300,7 +332,7 @@ def test_every_subject_is_shown_with_its_senders_and_receivers(shop: Shop, page:
     page.goto(f"{shop.url}/docs/events")
 
     crossings = page.get_by_test_id("channel").filter(has_text="metrica.{run}.crossings.{store}.{camera}")
-    expect(crossings).to_contain_text("tracker → persistence")
+    expect(crossings).to_contain_text("tracker, replay → persistence, api")
     crossings.locator("summary").click()
     expect(crossings).to_contain_text("RUN_{run}_CROSSINGS")
     expect(page.get_by_test_id("channel").filter(has_text="$KV.checkpoints.")).to_have_count(1)

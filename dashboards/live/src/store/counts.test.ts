@@ -1,6 +1,6 @@
 import type { Counts } from "@metrica/shared/api/client.ts";
 import { expect, test } from "vitest";
-import { carriedOn, comparable, newer } from "./counts.ts";
+import { carriedOn, newer } from "./counts.ts";
 
 const DAY = "2026-11-27";
 const counts = (more: Partial<Counts>): Counts => ({
@@ -47,14 +47,4 @@ test("buckets that know more than the totals stay as they are", () => {
 test("another day's totals are not put into this one's buckets", () => {
   const day = [bucket("10:00", "10:15", 7, 3)];
   expect(carriedOn(day, counts({ day: "2026-11-28", in: 9 }), ten)).toEqual(day);
-});
-
-test("a system of ten minutes compares with nothing", () => {
-  const then = ["08", "09", "10", "11"].map((hour) => bucket(`${hour}:00`, `${hour}:15`, 20));
-  const began = ["08", "09", "10", "11"].map((hour) => bucket(`${hour}:00`, `${hour}:15`, hour === "11" ? 3 : 0));
-  const all = then.map((one) => ({ ...one, in: 1 }));
-  const noon = Date.parse(`${DAY}T12:00:00+01:00`);
-  expect(comparable(began, then, noon)).toBe(false);
-  expect(comparable(all, then, noon)).toBe(true);
-  expect(comparable(all, [], noon)).toBe(false);
 });

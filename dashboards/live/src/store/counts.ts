@@ -1,7 +1,7 @@
 // The arithmetic of a day's numbers.
 
 import type { Counts, Occupancy } from "@metrica/shared/api/client.ts";
-import { type Bucket, besideThen, holds, hours } from "@metrica/shared/chart/day.ts";
+import { type Bucket, holds } from "@metrica/shared/chart/day.ts";
 
 /** The newer of two totals: an older revision that comes later is ignored. */
 export function newer(present: Counts | null, next: Counts): Counts {
@@ -17,14 +17,6 @@ export function carriedOn(buckets: readonly Bucket[], counts: Counts, now: numbe
   const at = counts.last_at ? counts.last_at / 1e6 : now;
   const last = buckets.findIndex((bucket) => holds(bucket, at));
   return buckets.map((bucket, n) => (n === last ? { ...bucket, in: bucket.in + ins, out: bucket.out + outs } : bucket));
-}
-
-/** Whether a day until now can be compared with another: somebody crossed in half of the hours in which people did then.
- *  Otherwise Metrica was probably not counting, and a percentage would be of its absence. */
-export function comparable(quarters: readonly Bucket[], then: readonly Bucket[], now: number): boolean {
-  const passed = quarters.filter((bucket) => Date.parse(bucket.end) <= now);
-  const busy = besideThen(hours(passed), then).filter((hour) => hour.then && hour.then.in + hour.then.out > 0);
-  return busy.length > 0 && busy.filter((hour) => hour.in + hour.out > 0).length * 2 >= busy.length;
 }
 
 export const ENOUGH_FOR_STAY = 20; // INs: below, one person who stays long is the whole of it

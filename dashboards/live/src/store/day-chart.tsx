@@ -1,8 +1,8 @@
 import "./day-chart.css";
-import { besideThen, holds, hours, type Slot } from "@metrica/shared/chart/day.ts";
+import { besideThen, holds, hours, isGap, type Slot } from "@metrica/shared/chart/day.ts";
 import { ticks } from "@metrica/shared/chart/scale.ts";
 import { second } from "@metrica/shared/live/clock.ts";
-import { say, sayNumber, sayWeekday } from "@metrica/shared/say/index.ts";
+import { say, sayNumber, sayShare, sayWeekday } from "@metrica/shared/say/index.ts";
 import { useComputed } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { StoreModel } from "./model.ts";
@@ -13,20 +13,18 @@ type Period = "hour" | "quarter";
 
 const MARGIN = { start: 40, end: 4, top: 10, bottom: 24 };
 
-/** The day in bars, beside the same weekday of last week; as a table for who asks. */
+/** The day in bars, beside a usual one of its weekday; as a table for who asks. */
 export function DayChart({ model }: { model: StoreModel }) {
   const [period, setPeriod] = useState<Period>("hour");
   const [direction, setDirection] = useState<Direction>("in");
   const [table, setTable] = useState(false);
-  const slots = useComputed(() => {
-    const then = model.then.value;
-    const quarters = model.quarters.value;
-    return { then: then?.in || then?.out ? then : null, quarters };
-  }).value;
+  const usual = period === "hour" ? model.usualByHour.value : model.usual.value;
+  const quarters = model.quarters.value;
   const spans = openSpans(model.settings.value, model.counts.value?.day);
-  const buckets = period === "hour" ? hours(slots.quarters) : slots.quarters;
-  const shown = within(besideThen(buckets, slots.then?.buckets ?? []), spans);
-  const weekday = slots.then ? sayWeekday(slots.then.from) : "";
+  const buckets = period === "hour" ? hours(quarters) : quarters;
+  const shown = within(besideThen(buckets, usual?.buckets ?? []), spans);
+  const day = model.counts.value?.day;
+  const weekday = usual && day ? sayWeekday(day) : "";
   return (
     <section class="card chart" aria-labelledby="chart-title">
       <header>
@@ -57,7 +55,10 @@ export function DayChart({ model }: { model: StoreModel }) {
       <p class="legend" aria-hidden="true" hidden={table}>
         <span class={`swatch ${direction}`}>{direction === "in" ? say.in : say.out}</span>
         <span class="swatch then" id="then" hidden={!weekday}>
-          {direction === "in" ? say.inLast(weekday) : say.outLast(weekday)}
+          {direction === "in" ? say.inUsual(weekday) : say.outUsual(weekday)}
+        </span>
+        <span class="swatch gap" data-testid="gaps" hidden={!shown.some(isGap)}>
+          {say.gaps}
         </span>
       </p>
       {table ? (
@@ -184,6 +185,9 @@ function Drawing({ slots, direction, spans, width, height, chosen, now, present,
           <rect class="hatch-ground" width="6" height="6" />
           <rect class="hatch" width="3" height="6" />
         </pattern>
+        <pattern id="gap" width="8" height="8" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+          <rect class="gap-hatch" width="1.5" height="8" />
+        </pattern>
       </defs>
       {values.map((value) => (
         <line
@@ -206,6 +210,7 @@ function Drawing({ slots, direction, spans, width, height, chosen, now, present,
           data-in={slot.in}
           data-out={slot.out}
           data-then={slot.then?.[direction] || undefined}
+          data-gap={isGap(slot) || undefined}
           data-chosen={n === chosen || undefined}
           onPointerEnter={() => onChoose(n)}
           onPointerDown={() => onChoose(n)}
@@ -217,6 +222,10 @@ function Drawing({ slots, direction, spans, width, height, chosen, now, present,
             y={MARGIN.top}
             height={inner}
           />
+          {isGap(slot) && <rect class="gap" x={x(n)} width={wide} y={MARGIN.top} height={inner} />}
+          {direction === "in" && band(slot) && (
+            <rect class="usual" x={x(n)} width={wide} y={y(slot.then?.high ?? 0)} height={spread(slot, y)} />
+          )}
           {slot[direction] > 0 && (
             <rect
               class={`bar-${direction}`}
@@ -239,6 +248,11 @@ function Drawing({ slots, direction, spans, width, height, chosen, now, present,
     </svg>
   );
 }
+
+/** Whether there is something between the quartiles of a usual day. */
+const band = ({ then }: Slot): boolean => then?.low != null && then.high != null && then.high > then.low;
+
+const spread = ({ then }: Slot, y: (value: number) => number): number => y(then?.low ?? 0) - y(then?.high ?? 0);
 
 const upright = (x: number, y1: number, y2: number) => ({ x1: x, x2: x, y1, y2 });
 
@@ -278,8 +292,17 @@ function hasLabel(slots: Slot[], n: number, wide: number): boolean {
 }
 
 function inWords(slot: Slot, direction: Direction, weekday: string): string {
-  const value = say.chartValue(`${slot.from}–${slot.to}`, sayNumber(slot.in), sayNumber(slot.out));
-  return slot.then && weekday ? `${value} · ${say.chartThen(weekday, sayNumber(slot.then[direction]))}` : value;
+  const time = `${slot.from}–${slot.to}`;
+  const value = slot.covered === 0 ? say.notCountedThen(time) : say.chartValue(time, ...marked(slot));
+  const usual = slot.then && weekday ? say.chartThen(weekday, sayNumber(slot.then[direction])) : "";
+  const gap = slot.covered && isGap(slot) ? say.partly(sayShare(slot.covered)) : "";
+  return [value, gap, usual].filter(Boolean).join(" · ");
+}
+
+/** INs and OUTs, with a mark where people are missing in them. */
+function marked(slot: Slot): [string, string] {
+  const mark = isGap(slot) ? "~" : "";
+  return [mark + sayNumber(slot.in), mark + sayNumber(slot.out)];
 }
 
 function summary(slots: Slot[], direction: Direction): string {
@@ -307,7 +330,7 @@ function DayTable({ slots, weekday }: { slots: Slot[]; weekday: string }) {
             </th>
             {weekday && (
               <th scope="col" class="number">
-                {say.inLast(weekday)}
+                {say.inUsual(weekday)}
               </th>
             )}
           </tr>
@@ -316,8 +339,17 @@ function DayTable({ slots, weekday }: { slots: Slot[]; weekday: string }) {
           {slots.map((slot) => (
             <tr key={slot.start}>
               <th scope="row">{`${slot.from}–${slot.to}`}</th>
-              <td class="number">{isPast(slot) && sayNumber(slot.in)}</td>
-              <td class="number">{isPast(slot) && sayNumber(slot.out)}</td>
+              {isPast(slot) && slot.covered === 0 ? (
+                <td class="number quiet" colSpan={2}>
+                  {say.notCountedShort}
+                </td>
+              ) : (
+                marked(slot).map((value, n) => (
+                  <td key={n ? "out" : "in"} class="number">
+                    {isPast(slot) && value}
+                  </td>
+                ))
+              )}
               {weekday && <td class="number">{slot.then ? sayNumber(slot.then.in) : ""}</td>}
             </tr>
           ))}

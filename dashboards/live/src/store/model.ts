@@ -4,6 +4,7 @@ import {
   api,
   type Compared,
   type Counts,
+  type Footfall,
   type Occupancy,
   type Status,
   type Store,
@@ -31,7 +32,7 @@ export interface Tracks {
 
 type Hear = (tracks: Tracks) => void;
 
-const REFRESH_EVERY = 60_000; // ms: the day anew, with what a week ago was by then
+const REFRESH_EVERY = 60_000; // ms: the day anew, with what is usual by then
 const SOON = 2_000;
 const AGAIN_AFTER = 3_000;
 
@@ -46,8 +47,11 @@ export class StoreModel {
   readonly counts = signal<Counts | null>(null);
   readonly settings = signal<Settings | null>(null);
   readonly occupancy = signal<Occupancy | null>(null);
-  /** The same weekday of last week, as the API compares today with it. */
-  readonly then = signal<Compared | null>(null);
+  /** What is usual on such a weekday, by quarter hours and by hours: medians do not add up. */
+  readonly usual = signal<Compared | null>(null);
+  readonly usualByHour = signal<Compared | null>(null);
+  /** The first moment that was counted, ever, ms. */
+  readonly countedSince = signal<number | null>(null);
   /** Whether there is no such store for who has signed in. */
   readonly missing = signal(false);
   /** The day by quarter hours, until now. */
@@ -143,12 +147,19 @@ export class StoreModel {
   }
 
   private async loadDay(): Promise<void> {
-    const query = { bucket: "15m", compare: ["weekday"] } as const;
-    const params = { path: { store: this.id }, query: { ...query, compare: [...query.compare] } };
+    const [quarters, byHour] = await Promise.all([this.ask("15m"), this.ask("hour")]);
+    if (!quarters || !byHour) return;
+    this.counted.value = quarters.series[0]?.buckets ?? [];
+    this.countedSince.value = quarters.counted_since ? Date.parse(quarters.counted_since) : null;
+    const known = (day: Compared | undefined) => (day?.days ? day : null);
+    this.usual.value = known(quarters.compared[0]);
+    this.usualByHour.value = known(byHour.compared[0]);
+  }
+
+  private async ask(bucket: "15m" | "hour"): Promise<Footfall | undefined> {
+    const params = { path: { store: this.id }, query: { bucket, compare: ["typical"] } };
     const { data } = await api.GET("/v1/stores/{store}/footfall", { params }).catch(() => ({ data: undefined }));
-    if (!data) return;
-    this.counted.value = data.series[0]?.buckets ?? [];
-    this.then.value = data.compared[0] ?? null;
+    return data;
   }
 
   private async loadOccupancy(): Promise<void> {

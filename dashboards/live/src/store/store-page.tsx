@@ -2,7 +2,17 @@ import "./store-page.css";
 import { holds, hours } from "@metrica/shared/chart/day.ts";
 import { second, serverNow } from "@metrica/shared/live/clock.ts";
 import { paced } from "@metrica/shared/paced.ts";
-import { say, sayChange, sayDay, sayNumber, saySeconds, sayTime, sayZone } from "@metrica/shared/say/index.ts";
+import {
+  say,
+  sayChange,
+  sayDate,
+  sayDay,
+  sayNumber,
+  saySeconds,
+  sayTenths,
+  sayTime,
+  sayZone,
+} from "@metrica/shared/say/index.ts";
 import { effect, signal, useComputed } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { connection } from "../frame/connection.ts";
@@ -12,12 +22,13 @@ import { Empty } from "../stores/empty.tsx";
 import { health } from "../stores/health.tsx";
 import { CameraCard } from "./camera.tsx";
 import { Correction } from "./correction.tsx";
-import { comparable, meanStay } from "./counts.ts";
+import { meanStay } from "./counts.ts";
 import { DayChart } from "./day-chart.tsx";
 import { LinesTable } from "./lines-table.tsx";
 import { StoreModel } from "./model.ts";
 import { Ticking } from "./ticking.tsx";
 
+const WHOLE = 0.98; // the share of a day until now from which on it is not said how much of it is compared
 const SPEAK_EVERY = 5_000; // ms: a screen reader is told no more often
 
 /** A store as it is now. */
@@ -89,9 +100,7 @@ function Numbers({ model }: { model: StoreModel }) {
     [model.quarters.value, minute],
   );
   if (!counts || !store) return null;
-  const then = model.then.value;
-  const fair = then !== null && comparable(model.quarters.value, then.buckets, serverNow());
-  const change = fair && then.so_far ? sayChange(then.so_far.now.in, then.so_far.then.in, then.from) : "";
+  const change = sayUsual(model, counts.day, store.time_zone);
   const { lostAt, state } = connection.value;
   const asOf = state === "away" && lostAt !== null ? say.asOf(saySeconds(lostAt)) : "";
   const notes = [thisHour && thisHour.in > 0 ? say.thisHour(sayNumber(thisHour.in)) : "", change];
@@ -119,6 +128,17 @@ function Numbers({ model }: { model: StoreModel }) {
       <Spoken model={model} />
     </section>
   );
+}
+
+/** Today beside a usual day, of the time that both counted; or since when there is anything to compare. */
+function sayUsual(model: StoreModel, day: string, timeZone: string): string {
+  const usual = model.usual.value;
+  const since = model.countedSince.value;
+  if (since !== null && sayDate(since, timeZone) === day) return say.countedSince(sayTime(since, timeZone));
+  if (!usual?.comparable.hours) return "";
+  const { now, then, hours: compared, share } = usual.comparable;
+  const change = sayChange(now.in, then.in, day);
+  return change && share < WHOLE ? `${change} · ${say.ofHours(sayTenths(compared))}` : change;
 }
 
 function Inside({ model }: { model: StoreModel }) {

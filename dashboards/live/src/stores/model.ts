@@ -34,7 +34,8 @@ export class StoresModel {
 
   // What there is, and then what changes in it. With no store there is nothing to follow: it is looked for again.
   private async look(): Promise<void> {
-    const { data: stores } = await api.GET("/v1/stores").catch(() => ({ data: undefined }));
+    const { data } = await api.GET("/v1/stores").catch(() => ({ data: undefined }));
+    const stores = Array.isArray(data) ? data : data?.items; // a page comes only to who asks for one
     if (stores) this.stores.value = new Map((stores as Store[]).map((store) => [store.id, store]));
     if (stores?.length) {
       const { data } = await api

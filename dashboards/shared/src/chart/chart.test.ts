@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Bucket, besideThen, hours } from "./day.ts";
+import { type Bucket, besideThen, hours, isGap } from "./day.ts";
 import { niceStep, ticks } from "./scale.ts";
 
 test.each([
@@ -25,19 +25,31 @@ test("the repeated hour at the end of summer time is two", () => {
   expect(hours(night).map((hour) => hour.in)).toEqual([3, 4]);
 });
 
-test("an hour stands beside the quarter hours of another day", () => {
+test("an hour stands beside the same hour of a usual day", () => {
   const today = [quarter("2026-11-27T10:00:00+01:00", "2026-11-27T11:00:00+01:00", 9)];
-  const before = [
-    quarter("2026-11-20T10:00:00+01:00", "2026-11-20T10:15:00+01:00", 3),
-    quarter("2026-11-20T10:45:00+01:00", "2026-11-20T11:00:00+01:00", 4),
-    quarter("2026-11-20T11:00:00+01:00", "2026-11-20T11:15:00+01:00", 8),
+  const usual = [
+    { ...quarter("2026-11-27T10:00:00+01:00", "2026-11-27T11:00:00+01:00", 7), low: 5, high: 8 },
+    { ...quarter("2026-11-27T11:00:00+01:00", "2026-11-27T12:00:00+01:00", 8), low: 6, high: 9 },
   ];
-  expect(besideThen(today, before)[0]?.then).toEqual({ in: 7, out: 0 });
+  expect(besideThen(today, usual)[0]?.then).toEqual({ in: 7, out: 0, low: 5, high: 8 });
   expect(besideThen(today, [])[0]?.then).toBeNull();
 });
 
-test("the last hour of a day ends at midnight", () => {
-  const last = [quarter("2026-11-27T23:00:00+01:00", "2026-11-28T00:00:00+01:00", 1)];
-  const before = [quarter("2026-11-20T23:45:00+01:00", "2026-11-21T00:00:00+01:00", 2)];
-  expect(besideThen(last, before)[0]?.then?.in).toBe(2);
+test("an hour is covered by the mean of its quarters that are known", () => {
+  const day = [1, 0.5, null, null].map((covered, n) => ({
+    ...quarter(`2026-11-27T10:${15 * n || "00"}:00+01:00`, "", 1),
+    covered,
+  }));
+  expect(hours(day)).toMatchObject([{ in: 4, covered: 0.75 }]);
+  expect(hours([{ ...quarter("2026-11-27T10:00:00+01:00", ""), covered: null }])[0]?.covered).toBeNull();
+});
+
+test.each([
+  [0, true],
+  [0.89, true],
+  [0.9, false],
+  [1, false],
+  [null, false],
+])("a bucket of which %s was counted is a gap: %s", (covered, gap) => {
+  expect(isGap({ ...quarter("", ""), covered })).toBe(gap);
 });

@@ -54,10 +54,16 @@ export function sayZone(timeZone: string): string {
   return timeZone.split("/").pop()?.replaceAll("_", " ") ?? timeZone;
 }
 
-/** Today beside the same weekday a week ago, each until the same time. */
+/** Today beside a usual day of its weekday, each until the same time. */
 export function sayChange(now: number, then: number, day: string): string {
   if (!then) return "";
   const percent = Math.round((100 * (now - then)) / then);
   if (!percent) return say.asMany(sayWeekday(day));
-  return percent > 0 ? say.more(percent, sayWeekday(day)) : say.fewer(-percent, sayWeekday(day));
+  const words = percent > 0 ? say.more : say.fewer;
+  return words(Math.abs(percent), sayWeekday(day), sayNumber(then));
+}
+
+/** The local date of a moment, 2026-11-27. */
+export function sayDate(ms: number, timeZone: string): string {
+  return new Intl.DateTimeFormat("sv-SE", { timeZone }).format(ms);
 }
