@@ -282,6 +282,10 @@ class Status(Event):
     state: State
     message: str = ""
     """The problem and its remedy, for the reader of a dashboard. Never contains a password."""
+    code: str | None = None
+    """Name of the kind of message, for programs and translations; None without a message, and of earlier releases."""
+    params: dict[str, str] | None = None
+    """The values in the message, by name."""
     at: Nanoseconds
     session: Token | None = None
     model: Model | None = None

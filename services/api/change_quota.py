@@ -42,7 +42,10 @@ class ChangeQuota:
             left = int((made[0] + WINDOW - now).total_seconds()) + 1
             minutes = int(WINDOW.total_seconds()) // 60
             raise TooMany(
-                f"You made {len(made)} changes within {minutes} minutes, the most that one may (METRICA_MAX_CHANGES).",
+                "You made {changes} changes within {minutes} minutes, the most that one may (METRICA_MAX_CHANGES).",
                 retry_after=left,
+                code="too-many-changes",
+                changes=len(made),
+                minutes=minutes,
             )
         made.append(now)

@@ -52,7 +52,7 @@ async def readyz(request: Request, health: HealthDep, settings: SettingsDep) -> 
 async def metrics(request: Request, settings: SettingsDep) -> Response:
     """Metrics in Prometheus's text format, for this machine and holders of METRICA_METRICS_KEY as a bearer token."""
     if not _is_inside(request, settings):
-        raise Unauthorized(NOT_SHOWN)
+        raise Unauthorized(NOT_SHOWN, code="health-not-shown")
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

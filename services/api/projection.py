@@ -187,6 +187,8 @@ class Projection:
                     camera.id,
                     state,
                     message,
+                    code="setup-cannot-work" if problem else None,
+                    params={"problem": problem} if problem else None,
                     publish=self._bus.try_publish,
                     earlier=(known.state, known.message) if known else (State.RUNNING, ""),
                 )

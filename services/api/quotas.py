@@ -44,10 +44,13 @@ class Shares:
 class UsedUp(TooMany):
     """429: the principal's or the organization's limit is reached."""
 
+    code = "quota-used-up"
+
 
 class AllTaken(Unavailable):
     """503: the total is reached."""
 
+    code = "all-taken"
     retry_after = RETRY_AFTER
 
 
@@ -78,13 +81,19 @@ class Quotas:
         shares, held = self._shares[kind], self._held[kind]
         mine, theirs = holder(principal, address), f"organization {organization}"
         if held[mine] >= shares.principal:
-            raise _used_up(kind, "principal", f"You have {held[mine]} {kind} open, the most at a time.")
+            raise _used_up(kind, "principal", "You have {held} {kind} open, the most at a time.", held=held[mine])
         if held[theirs] >= shares.organization:
-            raise _used_up(kind, "organization", f"{organization} has {held[theirs]} {kind} open, the most at a time.")
+            sentence = "{organization} has {held} {kind} open, the most at a time."
+            raise _used_up(kind, "organization", sentence, organization=organization, held=held[theirs])
         if held[_ALL] >= shares.total:
             REFUSED.labels(kind.name.lower(), "total").inc()
             setting = f"METRICA_MAX_{kind.name}S"
-            raise AllTaken(f"{held[_ALL]} {kind} are open, the most that this API serves at a time ({setting}).")
+            raise AllTaken(
+                "{held} {kind} are open, the most that this API serves at a time ({setting}).",
+                held=held[_ALL],
+                kind=kind,
+                setting=setting,
+            )
         names = (mine, theirs, _ALL)
         held.update(names)
         try:
@@ -108,6 +117,13 @@ def holder(principal: Principal, address: str = "") -> str:
     return f"address {address} {principal.name}"
 
 
-def _used_up(kind: QuotaKind, share: str, detail: str) -> UsedUp:
+def _used_up(kind: QuotaKind, share: str, detail: str, **values: object) -> UsedUp:
     REFUSED.labels(kind.name.lower(), share).inc()
-    return UsedUp(f"{detail} End one, or try again in {RETRY_AFTER} seconds.", retry_after=RETRY_AFTER)
+    return UsedUp(
+        detail + " End one, or try again in {seconds} seconds.",
+        retry_after=RETRY_AFTER,
+        code=f"quota-of-{share}-used-up",
+        kind=kind,
+        seconds=RETRY_AFTER,
+        **values,
+    )

@@ -84,20 +84,22 @@ class DetectorService:
                 backends=self._backends,
             )
 
-        await self._status.report_unless_served(pool, State.STARTING, f"Opening the model {model}.")
+        await self._status.report_unless_served(
+            pool, State.STARTING, f"Opening the model {model}.", code="opening-model", model=model
+        )
         while True:
             try:
                 detector = await asyncio.get_running_loop().run_in_executor(thread, open_it)
             except ModelUnavailable as error:
-                problem = str(error)
+                problem, code = str(error), error.code
                 log.error("no model", pool=pool, reason=problem)
             except Exception as error:  # a backend may raise anything; the other pools must go on
-                problem = f"The model {model} cannot be opened: {error!r}"
+                problem, code = f"The model {model} cannot be opened: {error!r}", "model-cannot-be-opened"
                 log.exception("a model cannot be opened", pool=pool)
             else:
                 log.info("model open", pool=pool, model=detector.model.model_dump())
                 return detector
-            await self._status.report_unless_served(pool, State.NO_MODEL, problem)
+            await self._status.report_unless_served(pool, State.NO_MODEL, problem, code=code, model=model)
             await asyncio.sleep(RETRY_MODEL)
 
     async def _report_unserved_pools(self) -> None:
@@ -107,7 +109,9 @@ class DetectorService:
             for pool, model in self._demand.models().items():
                 if pool not in self._settings.pools:
                     reason = f"No detector has the model {model}: let one take it (METRICA_POOLS), or choose another."
-                    await self._status.report_unless_served(pool, State.NO_MODEL, reason)
+                    await self._status.report_unless_served(
+                        pool, State.NO_MODEL, reason, code="model-without-detector", model=model
+                    )
 
 
 def _load_backends(names: Mapping[str, str]) -> dict[str, Callable[[], Detector]]:

@@ -21,8 +21,16 @@ class PoolStatus:
     def __init__(self, bus: Bus, demand: Demand, presence: ModelPresence) -> None:
         self._bus, self._demand, self._presence = bus, demand, presence
 
-    async def report_unless_served(self, pool: str, state: State, message: str) -> None:
-        """Report a state for each camera of the pool, unless another replica has its model open."""
+    async def report_unless_served(self, pool: str, state: State, message: str, *, code: str, model: str) -> None:
+        """Report a state for each camera of the pool, unless another replica has its model open.
+
+        Args:
+            pool: its name.
+            state: of its cameras.
+            message: the problem and its remedy.
+            code: name of the kind of message.
+            model: named in the message.
+        """
         try:
             served = await self._presence.anywhere(pool)
         except (NatsError, TimeoutError, OSError):
@@ -34,10 +42,17 @@ class PoolStatus:
             for camera in run.cameras:
                 with suppress(NatsError):  # core NATS, at most once: no stream keeps the statuses of runs
                     await reporter.report(
-                        camera.store, camera.camera, state, message, run=run.name, publish=self._bus.send
+                        camera.store,
+                        camera.camera,
+                        state,
+                        message,
+                        code=code,
+                        params={"model": model},
+                        run=run.name,
+                        publish=self._bus.send,
                     )
         for spec in self._demand.cameras(pool):
-            await reporter.report(spec.store, spec.camera, state, message)
+            await reporter.report(spec.store, spec.camera, state, message, code=code, params={"model": model})
 
     async def report_changes(self, pool: str, model: Model) -> None:
         """Report that each live camera of an open pool is running, or why it waits: at once, and at every change."""
@@ -52,6 +67,8 @@ class PoolStatus:
                     camera,
                     State.RETRYING if problem else State.RUNNING,
                     problem,
+                    code="not-stored" if problem else None,
+                    params={"reason": problem} if problem else None,
                     # JetStream may be the problem: by core NATS the API hears it even if it is not stored.
                     publish=self._bus.send if problem else self._bus.publish,
                     model=model,

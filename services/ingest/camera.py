@@ -73,22 +73,26 @@ class CameraWorker:
             try:
                 await self._connect_and_publish()
             except SourceRefused as error:
-                await self._status.report(State.REFUSED, str(error))
+                await self._status.report(State.REFUSED, str(error), code=error.code, params=error.params)
                 retry = LONGEST_RETRY
             except SourceLost as error:
-                await self._status.report(State.RETRYING, f"{error}. Trying again.")
+                await self._status.report(
+                    State.RETRYING, f"{error}. Trying again.", code=error.code, params=error.params
+                )
                 if time.monotonic() - started > STEADY:
                     retry = FIRST_RETRY
             except Exception as error:  # noqa: BLE001  # any failure of one camera is reported there, and tried again
                 # An error's text may repeat the address; where it was raised does not.
                 where = traceback.format_tb(error.__traceback__)
                 log.error("a camera's work failed", error=type(error).__name__, where=where)
-                await self._status.report(State.RETRYING, f"Unexpected: {type(error).__name__}. Trying again.")
+                kind = type(error).__name__
+                message = f"Unexpected: {kind}. Trying again."
+                await self._status.report(State.RETRYING, message, code="unexpected-error", params={"error": kind})
             await asyncio.sleep(retry * random.uniform(0.5, 1.0))  # noqa: S311  # jitter, no secret
             retry = min(retry * 2, LONGEST_RETRY)
 
     async def _connect_and_publish(self) -> None:
-        await self._status.report(State.STARTING, "Opening the source.")
+        await self._status.report(State.STARTING, "Opening the source.", code="opening-source")
         source = await self._open()
         try:
             if source.policy is Policy.EVERY:
@@ -105,7 +109,9 @@ class CameraWorker:
         try:
             address = self._settings.vault.open(self._source.address)
         except CannotOpen as error:
-            raise SourceRefused(f"the camera's address cannot be read: {error}") from error
+            raise SourceRefused(
+                f"the camera's address cannot be read: {error}", code="address-unreadable", error=error
+            ) from error
         return await in_thread(
             lambda: open_source(
                 address,

@@ -65,12 +65,17 @@ class FilePlayback:
         progress = await self._resume(source)
         if not progress.finished:
             await self.publish(source, progress)
-            message = f"Read to its end. {notes_as_message(source)}".rstrip()
-            await self._status.report(State.FINISHED, message, session=progress.session)
+            notes = {"notes": notes_as_message(source)}
+            message = f"Read to its end. {notes['notes']}".rstrip()
+            await self._status.report(
+                State.FINISHED, message, code="read-to-its-end", params=notes, session=progress.session
+            )
         else:
             await self._status.report(
                 State.ALREADY_COUNTED,
                 f"{source.name} is already counted; AGAIN=yes, or `metrica camera set … --again`, counts it anew.",
+                code="already-counted",
+                params={"source": source.name},
                 session=progress.session,
             )
         await asyncio.Event().wait()

@@ -63,10 +63,17 @@ class LiveCapture:
                     # Another replica may have published meanwhile, at which the tracker ended this session.
                     session, epoch = _LiveSession(), self._epoch
                 await self._offer(session, picture)
-                await self._status.report(State.RUNNING, notes_as_message(source), session=session.id)
+                notes = notes_as_message(source)
+                await self._status.report(
+                    State.RUNNING,
+                    notes,
+                    code="notes" if notes else None,
+                    params={"notes": notes} if notes else None,
+                    session=session.id,
+                )
             reason = EndReason.LOST
             await reading
-            raise SourceLost(f"{source.name} ended the stream")
+            raise SourceLost(f"{source.name} ended the stream", code="stream-ended", source=source.name)
         finally:
             if (end := session.end(self._spec(), reason)) is not None:
                 await self._publisher.offer(end, b"", self._spec())

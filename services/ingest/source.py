@@ -24,15 +24,31 @@ READ_TIMEOUT = 10.0
 
 
 class SourceError(Exception):
-    """A source gives no frames. The text is shown in the dashboard and says why; it never holds a password."""
+    """A source gives no frames. The text is shown in the dashboard and says why; it never holds a password.
+
+    Args:
+        text: the sentence.
+        code: name of the kind of error; by default that of the class.
+        params: the values in the sentence, by name.
+    """
+
+    code = "source-failed"
+
+    def __init__(self, text: str = "", *, code: str | None = None, **params: object) -> None:
+        super().__init__(text)
+        self.code, self.params = code or self.code, params
 
 
 class SourceRefused(SourceError):
     """The source cannot work until its user changes something: no such file, no video, a wrong password."""
 
+    code = "source-refused"
+
 
 class SourceLost(SourceError):
     """The source gives no frames now, and may later: connection refused, time-out, broken stream. Try again."""
+
+    code = "source-lost"
 
 
 class SourceClosed(SourceError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from contracts.events import State
 from contracts.spec import CameraSpec
 from services.ingest.publishing import Publisher
@@ -24,13 +26,23 @@ class CameraStatus:
         self._reporter = StatusReporter(bus, SERVICE, every=REPEAT, log_change=log.info)
         self._spec, self._publisher = spec, publisher
 
-    async def report(self, state: State, message: str = "", *, session: str | None = None) -> None:
-        """Publish a status if it is due."""
+    async def report(
+        self,
+        state: State,
+        message: str = "",
+        *,
+        code: str | None = None,
+        params: Mapping[str, object] | None = None,
+        session: str | None = None,
+    ) -> None:
+        """Publish a status if it is due; see `StatusReporter.report`."""
         await self._reporter.report(
             self._spec.store,
             self._spec.camera,
             state,
             message,
+            code=code,
+            params=params,
             session=session,
             frames=self._publisher.frames,
             dropped=self._publisher.dropped,

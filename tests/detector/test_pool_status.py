@@ -70,7 +70,9 @@ async def test_a_missing_model_is_reported_to_live_cameras_and_to_whoever_waits_
     status = PoolStatus(bus, demand, ModelPresence(bus, "replica"))
     async with heard(bus, "night") as statuses:
         for _ in range(2):
-            await status.report_unless_served("stand-in", State.NO_MODEL, "put it there")
+            await status.report_unless_served(
+                "stand-in", State.NO_MODEL, "put it there", code="model-unavailable", model="stand-in"
+            )
 
         async def both() -> bool:
             return len(statuses) == 2
@@ -80,6 +82,9 @@ async def test_a_missing_model_is_reported_to_live_cameras_and_to_whoever_waits_
         ("night", "door", "put it there")
     ] * 2
     assert [(status.run, status.state) for status in await kept(bus)] == [("live", State.NO_MODEL)] * 2
+    assert {(status.code, str(status.params)) for status in await kept(bus)} == {
+        ("model-unavailable", "{'model': 'stand-in'}")
+    }
 
 
 async def test_where_another_replica_has_the_model_nothing_is_reported(bus: Bus, demand: Demand) -> None:
@@ -87,7 +92,8 @@ async def test_where_another_replica_has_the_model_nothing_is_reported(bus: Bus,
     announcing = asyncio.create_task(presence.announce("stand-in"))
     await eventually(lambda: presence.anywhere("stand-in"))
 
-    await PoolStatus(bus, demand, ModelPresence(bus, "replica")).report_unless_served("stand-in", State.NO_MODEL, "")
+    status = PoolStatus(bus, demand, ModelPresence(bus, "replica"))
+    await status.report_unless_served("stand-in", State.NO_MODEL, "", code="model-unavailable", model="stand-in")
 
     assert await kept(bus) == []
     await cancel_and_wait(announcing)

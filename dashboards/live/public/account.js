@@ -134,9 +134,9 @@ async function signInAndJoin(organization) {
   const answer = await post("sign-in", body);
   if (!answer.ok) {
     const first = answer.said.code === "second_factor_needed" && form.code.disabled;
-    if (answer.said.code) showField("code", true);
+    if (answer.said.code?.startsWith("second_factor_")) showField("code", true);
     if (!first) sayWrong(answer.said.detail ?? AWAY);
-    return (answer.said.code ? form.code : form.present).select();
+    return (answer.said.code?.startsWith("second_factor_") ? form.code : form.present).select();
   }
   return join(organization);
 }

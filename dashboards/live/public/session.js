@@ -50,10 +50,10 @@ function askWho() {
       event.preventDefault();
       const problem = await signIn();
       const asked = problem?.code === "second_factor_needed" && codeField.hidden;
-      if (problem?.code) showCode(true);
+      if (problem?.code?.startsWith("second_factor_")) showCode(true);
       error.textContent = problem && !asked ? problem.detail : "";
       error.hidden = !error.textContent;
-      if (problem) return (problem.code ? form.code : form.password).select();
+      if (problem) return (problem.code?.startsWith("second_factor_") ? form.code : form.password).select();
       form.reset();
       showCode(false);
       form.hidden = true;

@@ -68,8 +68,15 @@ def require(principal: Principal, organization: str, role: Role) -> None:
     if held is not None and held.allows(role):
         return
     if principal is LOCAL:
-        raise Unauthorized("Sign in: without, this machine only looks.")
-    raise Forbidden(f"This takes the role {role} in the organization {organization}; {principal.name} is {held}.")
+        raise Unauthorized("Sign in: without, this machine only looks.", code="sign-in-to-change")
+    raise Forbidden(
+        "This takes the role {role} in the organization {organization}; {name} is {held}.",
+        code="role-needed",
+        role=role,
+        organization=organization,
+        name=principal.name,
+        held=held,
+    )
 
 
 def require_superadmin(principal: Principal) -> None:
@@ -77,8 +84,8 @@ def require_superadmin(principal: Principal) -> None:
     if principal.superadmin:
         return
     if principal is LOCAL:
-        raise Unauthorized("Sign in: without, this machine only looks.")
-    raise Forbidden(f"This takes a superadmin, and {principal.name} is none.")
+        raise Unauthorized("Sign in: without, this machine only looks.", code="sign-in-to-change")
+    raise Forbidden("This takes a superadmin, and {name} is none.", code="superadmin-needed", name=principal.name)
 
 
 async def superadmins_only(principal: Principal) -> None:

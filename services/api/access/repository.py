@@ -53,7 +53,7 @@ async def readable_store(session: AsyncSession, principal: Principal, store: str
     """A store; NotFound or Forbidden as above."""
     row = (await session.exec(_stores(principal).where(Store.id == store))).first()
     if row is None:
-        raise NotFound(f"There is no store {store!r}. GET /v1/stores lists them.")
+        raise NotFound("There is no store {store!r}. GET /v1/stores lists them.", code="no-such-store", store=store)
     require(principal, row.organization, role)
     return row
 
@@ -66,7 +66,11 @@ async def readable_stores_of(session: AsyncSession, principal: Principal, organi
     """
     stores = await _stores_of(session, principal, organization)
     if not stores:
-        raise NotFound(f"There is no organization {organization!r} with a store. GET /v1/stores lists all stores.")
+        raise NotFound(
+            "There is no organization {organization!r} with a store. GET /v1/stores lists all stores.",
+            code="no-such-organization-with-stores",
+            organization=organization,
+        )
     return stores
 
 
@@ -87,7 +91,9 @@ async def readable_camera(session: AsyncSession, principal: Principal, camera: s
     query = select(Camera, Store.organization).where(Camera.store == Store.id, Camera.id == camera, _reached(principal))
     match = (await session.exec(query)).first()
     if match is None:
-        raise NotFound(f"There is no camera {camera!r}. GET /v1/stores lists them.")
+        raise NotFound(
+            "There is no camera {camera!r}. GET /v1/stores lists them.", code="no-such-camera", camera=camera
+        )
     row, organization = match
     require(principal, organization, role)
     return row
@@ -105,7 +111,11 @@ async def readable_organization(
     query = select(Organization).where(_known(principal), Organization.id == organization)
     row = (await session.exec(query)).first()
     if row is None:
-        raise NotFound(f"There is no organization {organization!r}. GET /v1/organizations lists them.")
+        raise NotFound(
+            "There is no organization {organization!r}. GET /v1/organizations lists them.",
+            code="no-such-organization",
+            organization=organization,
+        )
     require(principal, organization, role)
     return row
 

@@ -58,10 +58,14 @@ class Authenticator:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme:
             if scheme.lower() != "bearer" or not token.strip():
-                raise Unauthorized(f"`Authorization: {scheme}` is not understood. {SIGN_IN}")
+                raise Unauthorized(
+                    "`Authorization: {scheme}` is not understood. " + SIGN_IN,
+                    code="unknown-authorization",
+                    scheme=scheme,
+                )
             return await self._of_bearer(token.strip())
         cookie = cookies.read(request, cookies.ACCESS)
-        refused = Unauthorized(SIGN_IN)
+        refused = Unauthorized(SIGN_IN, code="sign-in-needed")
         if cookie is not None:
             cookies.refuse_other_sites(request)
             try:
@@ -72,7 +76,7 @@ class Authenticator:
             if is_browsers(request.scope):
                 return LOCAL
             if cookie is None:
-                refused = Unauthorized(f"{SIGN_IN} {BROWSERS_ONLY}")
+                refused = Unauthorized(f"{SIGN_IN} {BROWSERS_ONLY}", code="local-access-for-browsers-only")
         raise refused
 
     async def of_token(self, token: str) -> Principal:
@@ -89,7 +93,9 @@ class Authenticator:
             else:
                 user = await repository.find_user_of_issuer(session, claims.subject, claims.email)
             if user is None:
-                raise Unauthorized("The token is good, but of nobody who has an account here.")
+                raise Unauthorized(
+                    "The token is good, but of nobody who has an account here.", code="no-account-for-token"
+                )
             rights = await rights_of(session, user, self.settings, signed_in_here=sign_in is not None)
         if sign_in is not None:
             await sign_ins.note_use(self.writable, sign_in, self.clock())
@@ -114,7 +120,9 @@ class Authenticator:
         async with self.sessions() as session:
             now = await self._as_of_now(session, principal)
             if now is None:
-                raise Unauthorized(f"{principal.name} is not let in any more. {SIGN_IN}")
+                raise Unauthorized(
+                    "{name} is not let in any more. " + SIGN_IN, code="not-let-in-any-more", name=principal.name
+                )
             return await question(session, now)
 
     async def identify_worker(self, key: str | None) -> EdgeWorker:
@@ -124,7 +132,7 @@ class Authenticator:
             Unauthorized: no key was sent, or it is not a valid worker's key.
         """
         if not key:
-            raise Unauthorized("Send the worker's key in X-EdgeWorker-Key.")
+            raise Unauthorized("Send the worker's key in X-EdgeWorker-Key.", code="edge-key-needed")
         return await worker_of_key(self.writable, key, self.clock())
 
     async def _as_of_now(self, session: AsyncSession, principal: Principal) -> Principal | None:
@@ -153,5 +161,5 @@ class Authenticator:
         assert claims.sign_in is not None
         sign_in = await sign_ins.find(session, claims.sign_in, user.id, self.clock())
         if sign_in is None:
-            raise Unauthorized("This sign-in has ended: sign in again.")
+            raise Unauthorized("This sign-in has ended: sign in again.", code="sign-in-ended")
         return user, sign_in

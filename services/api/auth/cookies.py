@@ -74,7 +74,10 @@ def refuse_other_sites(request: Request) -> None:
     else:
         ours = origin is not None and origin.partition("://")[2] == request.headers.get("host")
     if not ours:
-        raise Forbidden("Another site's page asks for this. Programs send `Authorization: Bearer`, and no cookie.")
+        raise Forbidden(
+            "Another site's page asks for this. Programs send `Authorization: Bearer`, and no cookie.",
+            code="request-of-another-site",
+        )
 
 
 def _set(request: Request, response: Response, name: str, value: str, life: timedelta) -> None:

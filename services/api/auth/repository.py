@@ -35,7 +35,9 @@ async def find_user_of_issuer(session: AsyncSession, subject: str, email: str | 
         user_row = (await session.exec(enabled.where(User.email == email, col(User.subject).is_(None)))).first()
         if user_row is not None and user_row.verified_at is None and user_row.password_hash is not None:
             raise Unauthorized(
-                f"Nobody has shown yet that the account {email} is theirs: ask for a new password for it."
+                "Nobody has shown yet that the account {email} is theirs: ask for a new password for it.",
+                code="address-not-verified",
+                email=email,
             )
     return user_row
 

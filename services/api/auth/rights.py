@@ -53,10 +53,10 @@ async def person_of(session: AsyncSession, principal: Principal, only_people: st
         Unauthorized: the account is disabled.
     """
     if principal.user is None:
-        raise Forbidden(only_people)
+        raise Forbidden(only_people, code="only-people")
     user = await repository.find_user(session, principal.user)
     if user is None:
-        raise Unauthorized("This account is disabled.")
+        raise Unauthorized("This account is disabled.", code="account-disabled")
     return user
 
 

@@ -118,8 +118,8 @@ class SignIns:
                         return await self._tokens(sign_in, following)
         if stolen:
             log.warning("a refresh token was used twice; its sign-in is ended")
-            raise Unauthorized("This sign-in was used by two: it is ended. Sign in again.")
-        raise Unauthorized("This sign-in has ended: sign in again.")
+            raise Unauthorized("This sign-in was used by two: it is ended. Sign in again.", code="sign-in-used-by-two")
+        raise Unauthorized("This sign-in has ended: sign in again.", code="sign-in-ended")
 
     async def sign_out(self, token: str | None, sign_in: UUID | None) -> None:
         """End a sign-in, given by its refresh token or its id. Succeeds if it has ended already."""
@@ -145,7 +145,7 @@ class SignIns:
         await self._count(counters, Visitor(address), user.id)
         if not await self._passwords.matches(password, user.password_hash):
             _log_refused(user.id, Visitor(address), "a wrong password of somebody who is signed in")
-            raise Unauthorized("That is not your present password.")
+            raise Unauthorized("That is not your present password.", code="wrong-present-password")
 
     async def forget_tries(self, sign_in: UUID) -> None:
         """Reset the attempts of a sign-in, after a right answer."""
@@ -177,7 +177,7 @@ class SignIns:
         if user is None or not right or user.disabled:
             reason = "no such account" if user is None else "a wrong password" if not right else "a disabled account"
             _log_refused(None if user is None else user.id, visitor, reason)
-            raise Unauthorized(WRONG)
+            raise Unauthorized(WRONG, code="wrong-password")
         return Known(user, visitor, counters, trusted=own is not None)
 
     async def _enter(self, known: Known, code: str | None) -> Entered:
@@ -187,7 +187,7 @@ class SignIns:
         async with committing(self._sessions) as session:
             user = await repository.lock_user(session, known.user.id)
             if user is None or user.password_hash != known.user.password_hash:
-                raise Unauthorized(WRONG)
+                raise Unauthorized(WRONG, code="wrong-password")
             if await second_factors.find(session, user.id) is not None:
                 if not code:
                     raise SecondFactorNeeded(NEEDED)

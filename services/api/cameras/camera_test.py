@@ -83,16 +83,23 @@ def _sealed_in_transit(address: str, vault: Vault) -> str:
     try:
         return sealed(address, vault)
     except CannotOpen as error:
-        raise Unavailable(f"This address cannot be tried out: {error}.") from error
+        raise Unavailable(
+            "This address cannot be tried out: {error}.", code="address-test-impossible", error=error
+        ) from error
 
 
 async def _ask(bus: Bus, probe: Probe) -> Probed:
     try:
         reply = await bus.client.request(PROBE, probe.model_dump_json().encode(), timeout=SECONDS)
     except NoRespondersError:
-        raise Unavailable("No ingest runs that could look: start it, then try again.") from None
+        raise Unavailable("No ingest runs that could look: start it, then try again.", code="no-ingest") from None
     except (NatsError, TimeoutError) as error:
-        raise Unavailable(f"Ingest did not answer within {SECONDS:.0f} s: {error or 'time-out'}.") from error
+        raise Unavailable(
+            "Ingest did not answer within {seconds:.0f} s: {reason}.",
+            code="ingest-timed-out",
+            seconds=SECONDS,
+            reason=error or "time-out",
+        ) from error
     return Probed.model_validate_json(reply.data)
 
 

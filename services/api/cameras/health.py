@@ -71,9 +71,11 @@ def period(start: datetime | None, end: datetime | None, now: datetime) -> tuple
     until = now if end is None else min(end, now)
     since = max(until, EARLIEST + WEEK) - WEEK if start is None else start
     if not EARLIEST <= since < until:
-        raise Invalid("must be before `to` and before now, and not before the year 2000", "from")
+        raise Invalid(
+            "must be before `to` and before now, and not before the year 2000", "from", code="period-out-of-order"
+        )
     if until - since > LONGEST:
-        raise Invalid(f"must be at most {LONGEST.days} days before `to`", "from")
+        raise Invalid("must be at most {days} days before `to`", "from", code="period-too-long", days=LONGEST.days)
     return since, until
 
 

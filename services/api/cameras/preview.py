@@ -38,18 +38,20 @@ async def newest_picture(bus: Bus, camera: Camera) -> Picture:
         Unavailable: NATS cannot be reached.
     """
     if not bus.connected:
-        raise Unavailable("NATS is away, and the pictures with it; it is tried again all the time.")
+        raise Unavailable(
+            "NATS is away, and the pictures with it; it is tried again all the time.", code="pictures-away"
+        )
     subject = subjects.preview(LIVE, camera.store, camera.id)
     try:
         msg = await bus.js.get_last_msg(PREVIEW.name, subject, direct=True)
         header = FrameHeader.from_headers(msg.headers)
     except (NotFoundError, NoRespondersError, MalformedFrame) as error:
         # No responders: ingest has not created the stream yet.
-        raise NotFound(_reason_for_none(camera)) from error
+        raise NotFound(_reason_for_none(camera), code="no-picture") from error
     except (NatsError, TimeoutError) as error:
-        raise Unavailable(f"NATS did not give the picture: {error}") from error
+        raise Unavailable("NATS did not give the picture: {error}", code="picture-unreadable", error=error) from error
     if not msg.data:
-        raise NotFound(_reason_for_none(camera))
+        raise NotFound(_reason_for_none(camera), code="no-picture")
     return Picture(msg.data, header)
 
 

@@ -116,10 +116,13 @@ def check_address(principal: Principal, address: str, networks: SourceNetworks) 
         Invalid: the address takes a superadmin, is sealed, or contains the mask of a secret.
     """
     if is_sealed(address):
-        raise Invalid("say the address in the clear", "address")
+        raise Invalid("say the address in the clear", "address", code="address-sealed")
     if HIDDEN in address:
         raise Invalid(
-            f"this is how an address is shown, with {HIDDEN} for its secrets: say it whole, or not", "address"
+            "this is how an address is shown, with {hidden} for its secrets: say it whole, or not",
+            "address",
+            code="address-hidden",
+            hidden=HIDDEN,
         )
     if principal.superadmin:
         return
@@ -128,9 +131,15 @@ def check_address(principal: Principal, address: str, networks: SourceNetworks) 
             "give an rtsp://, rtsps://, rtspu://, http:// or https:// address, or sim://door; "
             "files and devices of the machine take a superadmin",
             "address",
+            code="address-scheme",
         )
     if (why := literal_hosts.refusal(address, networks)) is not None:
-        raise Invalid(f"a camera there takes a superadmin: {why}. Give the address of the camera itself", "address")
+        raise Invalid(
+            "a camera there takes a superadmin: {why}. Give the address of the camera itself",
+            "address",
+            code="address-takes-superadmin",
+            why=why,
+        )
 
 
 async def _find(
@@ -159,5 +168,7 @@ async def _write(
     try:
         await write_camera(session, setup, vault, trusted=trusted)
     except CannotOpen as error:
-        raise Unavailable(f"This camera's address cannot be kept: {error}.") from error
+        raise Unavailable(
+            "This camera's address cannot be kept: {error}.", code="address-cannot-be-sealed", error=error
+        ) from error
     return await show(session, principal, setup.camera, vault)

@@ -127,7 +127,10 @@ def _as_stored(crossing: Crossing | None) -> Stored | None:
 
 async def _publish(bus: Bus, crossings: Iterable[Crossing]) -> None:
     if not bus.connected:
-        raise Unavailable("NATS is away: nothing was taken. Send the batch again; what is sent twice counts once.")
+        raise Unavailable(
+            "NATS is away: nothing was taken. Send the batch again; what is sent twice counts once.",
+            code="crossings-not-taken",
+        )
     turn = asyncio.Semaphore(AT_ONCE)
 
     async def publish(crossing: Crossing) -> None:
@@ -140,7 +143,8 @@ async def _publish(bus: Bus, crossings: Iterable[Crossing]) -> None:
     for failure in done:
         if isinstance(failure, NatsError | StreamFull | TimeoutError):
             raise Unavailable(
-                "NATS did not take all of it. Send the batch again; what is sent twice counts once."
+                "NATS did not take all of it. Send the batch again; what is sent twice counts once.",
+                code="crossings-not-all-taken",
             ) from failure
         if failure is not None:
             raise failure

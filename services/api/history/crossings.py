@@ -56,5 +56,5 @@ def _position(cursor: str) -> Position:
     except ValueError:
         at, id_ = datetime.min, UUID(int=0)  # noqa: DTZ901  # as one without a time zone, it is refused
     if at.tzinfo is None:
-        raise Invalid("This is no cursor of this list.", "cursor")
+        raise Invalid("This is no cursor of this list.", "cursor", code="wrong-cursor")
     return at, id_

@@ -82,7 +82,12 @@ async def store_profile(
     now = clock().astimezone(UTC)
     period = period_of(query, [row], now)
     if period.days > MOST_PROFILE_DAYS:
-        raise Invalid(f"{period.days} days are too many for a profile; at most {MOST_PROFILE_DAYS}.")
+        raise Invalid(
+            "{days} days are too many for a profile; at most {most}.",
+            code="profile-too-long",
+            days=period.days,
+            most=MOST_PROFILE_DAYS,
+        )
     reading = CountSelection(query.run, [row], query.open_only)
     answer = await read_profile(await driver(session), reading, period, now)
     return answer.model_copy(update={"store": store})
@@ -112,10 +117,17 @@ def period_of(query: DatesQuery, stores: Sequence[Store], now: datetime) -> Date
     last = query.to or max(local_day(now, time_zone_named(store.time_zone)) for store in stores)
     first = query.from_ or last
     if first > last:
-        raise Invalid(f"from {first} is after to {last}.")
+        raise Invalid("from {first} is after to {last}.", code="dates-out-of-order", first=first, last=last)
     period = DateRange(first, last)
     if period.days > MOST_DAYS:
-        raise Invalid(f"{first} to {last} are {period.days} days; at most {MOST_DAYS} are told at once.")
+        raise Invalid(
+            "{first} to {last} are {days} days; at most {most} are told at once.",
+            code="too-many-days",
+            first=first,
+            last=last,
+            days=period.days,
+            most=MOST_DAYS,
+        )
     return period
 
 
@@ -124,7 +136,7 @@ def _check_comparisons(query: FootfallQuery, period: DateRange) -> None:
         try:
             _ = choice == Against.TYPICAL or period.before(choice)
         except ValueError as error:
-            raise Invalid(str(error), "compare") from error
+            raise Invalid(str(error), "compare", code="comparison-invalid") from error
 
 
 async def _answer(
@@ -142,7 +154,13 @@ def _period(query: FootfallQuery, stores: Sequence[Store], now: datetime) -> Dat
     _check_comparisons(query, period)
     if (count := bucket_count(period, query.bucket)) > MOST_BUCKETS:
         raise Invalid(
-            f"{period.first} to {period.last} are {count} buckets of {query.bucket}; at most {MOST_BUCKETS} are told "
-            "at once: ask for longer buckets or fewer days, or take footfall.csv."
+            "{first} to {last} are {count} buckets of {bucket}; at most {most} are told "
+            "at once: ask for longer buckets or fewer days, or take footfall.csv.",
+            code="too-many-buckets",
+            first=period.first,
+            last=period.last,
+            count=count,
+            bucket=query.bucket,
+            most=MOST_BUCKETS,
         )
     return period

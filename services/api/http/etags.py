@@ -54,4 +54,6 @@ def check(if_match: str | None, present: BaseModel) -> None:
     if if_match is None or if_match.strip() == "*":
         return
     if etag(present) not in [tag.removeprefix("W/") for tag in _ETAG.findall(if_match)]:
-        raise ChangedMeanwhile("Somebody has changed it since you read it: read it again, and decide anew.")
+        raise ChangedMeanwhile(
+            "Somebody has changed it since you read it: read it again, and decide anew.", code="changed-meanwhile"
+        )

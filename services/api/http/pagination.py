@@ -87,5 +87,5 @@ def read_cursor(cursor: str) -> str:
     except (binascii.Error, ValueError):
         value = "\x00"
     if "\x00" in value:
-        raise Invalid("This is no cursor of this list.", "cursor")
+        raise Invalid("This is no cursor of this list.", "cursor", code="wrong-cursor")
     return value

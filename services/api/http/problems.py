@@ -9,7 +9,7 @@ import asyncpg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -27,38 +27,52 @@ _REFUSING = ("22", "23", "54")
 log = logger()
 
 
+Params = dict[str, str | int | float | bool]
+"""The values in a sentence, by name."""
+
+
 class InvalidParameter(BaseModel):
     """An invalid parameter or field of a request."""
 
     parameter: str
     detail: str
+    code: str = Field(description="Name of the rule, for programs and translations.")
+    params: Params = Field(default={}, description="The values in `detail`, by name.")
 
 
 class ProblemDetails(BaseModel):
     """An error: its cause, its place and the remedy (RFC 9457)."""
 
-    type: str = "about:blank"
+    type: str = Field(description="The code as a URN: `urn:metrica:problem:no-such-store`.")
     title: str
     status: int
     detail: str
     instance: str = ""
-    code: str | None = None
-    """Identifier of the error for programs, where the status is not specific enough."""
+    code: str = Field(description="Name of the kind of error, for programs and translations. It does not change.")
+    params: Params = Field(default={}, description="The values in `detail`, by name.")
     invalid: list[InvalidParameter] = []
 
 
 class Problem(Exception):
-    """An error with a response of its own. Subclasses define the status."""
+    """An error with a response of its own. Subclasses define the status.
+
+    Args:
+        detail: the sentence, with its values in braces if there are any: `There is no store {store!r}.`
+        code: name of the kind of error; by default that of the class. docs/problems.md lists them.
+        params: the values.
+    """
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
-    code: str | None = None
-    """Identifier of the error for programs, where the status is not specific enough."""
+    code: str = "internal-error"
+    """Name of the kind of error, for programs and translations."""
     retry_after: int | None = None
     """Seconds after which the client may try again."""
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
+    def __init__(self, detail: str, *, code: str | None = None, **params: object) -> None:
+        self.detail = detail.format(**params) if params else detail
+        super().__init__(self.detail)
+        self.code = code or self.code
+        self.params = {name: _plain(value) for name, value in params.items()}
         self.invalid: list[InvalidParameter] = []
 
     @property
@@ -71,12 +85,14 @@ class NotFound(Problem):
     """404: the object does not exist, or is hidden from the caller; both look alike."""
 
     status = HTTPStatus.NOT_FOUND
+    code = "not-found"
 
 
 class Unauthorized(Problem):
     """401: the caller is not authenticated."""
 
     status = HTTPStatus.UNAUTHORIZED
+    code = "unauthorized"
 
     @property
     def headers(self) -> dict[str, str]:
@@ -88,24 +104,28 @@ class Forbidden(Problem):
     """403: the caller may see the object but lacks the right to do this."""
 
     status = HTTPStatus.FORBIDDEN
+    code = "forbidden"
 
 
 class Conflict(Problem):
     """409: the request conflicts with the present state."""
 
     status = HTTPStatus.CONFLICT
+    code = "conflict"
 
 
 class Gone(Problem):
     """410: the object existed and is no longer valid."""
 
     status = HTTPStatus.GONE
+    code = "gone"
 
 
 class ChangedMeanwhile(Problem):
     """412: the object has changed since the caller read it."""
 
     status = HTTPStatus.PRECONDITION_FAILED
+    code = "precondition-failed"
 
 
 class Invalid(Problem):
@@ -117,10 +137,12 @@ class Invalid(Problem):
     """
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "invalid"
 
-    def __init__(self, detail: str, where: str = "") -> None:
-        super().__init__(detail)
-        self.invalid = [InvalidParameter(parameter=where, detail=detail)] if where else []
+    def __init__(self, detail: str, where: str = "", *, code: str | None = None, **params: object) -> None:
+        super().__init__(detail, code=code, **params)
+        if where:
+            self.invalid = [InvalidParameter(parameter=where, detail=self.detail, code=self.code, params=self.params)]
 
     @classmethod
     def of(cls, error: ValidationError | RequestValidationError) -> Invalid:
@@ -130,6 +152,8 @@ class Invalid(Problem):
             InvalidParameter(
                 parameter=".".join(str(part) for part in cause["loc"][begin:]),
                 detail=cause["msg"].removeprefix("Value error, "),
+                code=cause["type"].replace("_", "-"),
+                params={name: _plain(value) for name, value in cause.get("ctx", {}).items() if name != "error"},
             )
             for cause in error.errors()
         ]
@@ -144,9 +168,10 @@ class TooMany(Problem):
     """429: too many requests, or a quota of the caller is used up."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "too-many"
 
-    def __init__(self, detail: str, retry_after: int) -> None:
-        super().__init__(detail)
+    def __init__(self, detail: str, retry_after: int, *, code: str | None = None, **params: object) -> None:
+        super().__init__(detail, code=code, **params)
         self.retry_after = retry_after
 
 
@@ -154,7 +179,17 @@ class Unavailable(Problem):
     """503: a temporary failure."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "unavailable"
     retry_after = 2
+
+
+def _plain(value: object) -> str | int | float | bool:
+    return value if isinstance(value, str | int | float | bool) else str(value)
+
+
+def code_of(status: int) -> str:
+    """The code of an error that has none but its status: `method-not-allowed`."""
+    return HTTPStatus(status).phrase.lower().replace(" ", "-").replace("'", "")
 
 
 def _is_refusal(error: Exception) -> bool:
@@ -184,19 +219,22 @@ def answer(
     invalid: list[InvalidParameter] | None = None,
     headers: dict[str, str] | None = None,
     code: str | None = None,
+    params: Params | None = None,
 ) -> JSONResponse:
-    """The response of a problem."""
+    """The response of a problem; by default, its code is that of its status."""
+    code = code or code_of(status)
     problem = ProblemDetails(
+        type=f"urn:metrica:problem:{code}",
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
         instance=request.url.path,
         code=code,
+        params=params or {},
         invalid=invalid or [],
     )
-    omitted = {name for name, value in (("invalid", invalid), ("code", code)) if not value}
     return JSONResponse(
-        problem.model_dump(exclude_defaults=False, exclude=omitted),
+        problem.model_dump(exclude=None if invalid else {"invalid"}),
         status,
         headers={"Cache-Control": "no-store", **(headers or {})},
         media_type=MEDIA_TYPE,
@@ -209,14 +247,21 @@ def install(app: FastAPI) -> None:
     async def on_problem(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Problem)
         return answer(
-            request, error.status, error.detail, invalid=error.invalid, headers=error.headers, code=error.code
+            request,
+            error.status,
+            error.detail,
+            invalid=error.invalid,
+            headers=error.headers,
+            code=error.code,
+            params=error.params,
         )
 
     async def on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         no_path = f"No such path: {request.url.path}. See /docs for the API."
         detail = no_path if error.status_code == HTTPStatus.NOT_FOUND else str(error.detail)
-        return answer(request, error.status_code, detail, headers=dict(error.headers or {}))
+        code = "no-such-path" if error.status_code == HTTPStatus.NOT_FOUND else None
+        return answer(request, error.status_code, detail, headers=dict(error.headers or {}), code=code)
 
     async def on_invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
@@ -227,11 +272,14 @@ def install(app: FastAPI) -> None:
             return await on_bug(request, error)
         log.warning("the database did not answer", path=request.url.path, error=f"{type(error).__name__}: {error}")
         detail = "The database is away. Counting goes on and nothing is lost; try again in a moment."
-        return answer(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "2"})
+        return answer(
+            request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "2"}, code="database-away"
+        )
 
     async def on_bug(request: Request, error: Exception) -> JSONResponse:
         log.error("a request failed", path=request.url.path, exc_info=error)
-        return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "An error of the API's own; its log has the details.")
+        detail = "An error of the API's own; its log has the details."
+        return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail, code="internal-error")
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(HTTPException, on_http)

@@ -47,7 +47,7 @@ async def read_page(
         try:
             bound = _bound(page.after, columns, read)
         except ValueError:
-            raise Invalid("This is no cursor of this list.", "cursor") from None
+            raise Invalid("This is no cursor of this list.", "cursor", code="wrong-cursor") from None
         query = query.where(tuple_(*columns) < bound if newest_first else tuple_(*columns) > bound)
     query = query.order_by(*[part.desc() if newest_first else part for part in columns]).limit(page.limit + 1)
     rows = (await session.exec(query)).all()
@@ -73,7 +73,7 @@ async def free_id(
     """
     if requested is not None:
         if await session.get(kind, requested) is not None:
-            raise Conflict(f"The id {requested!r} is taken: choose another, or leave it out.")
+            raise Conflict("The id {id!r} is taken: choose another, or leave it out.", code="id-taken", id=requested)
         return requested
     try:
         stem = token(name)[:56]

@@ -83,18 +83,25 @@ class Creation:
         if self.idempotency_key is None:
             return None
         if not self.vault.usable:
-            raise Unavailable("Idempotency-Key takes METRICA_SECRET_KEY, which is not set: leave it out.")
+            raise Unavailable(
+                "Idempotency-Key takes METRICA_SECRET_KEY, which is not set: leave it out.",
+                code="idempotency-without-secret-key",
+            )
         await repository.forget_answers(session, self.writing.clock() - REMEMBERED)
         row = await repository.find_answer(session, holder(self.writing.principal), self.idempotency_key)
         if row is None:
             return None
         if not self.vault.is_marked(self._request_text(body), row.fingerprint):
-            raise Invalid("This Idempotency-Key came before, with another request: take a new one.")
+            raise Invalid(
+                "This Idempotency-Key came before, with another request: take a new one.", code="idempotency-key-reused"
+            )
         try:
             text = self.vault.open(row.sealed)
         except CannotOpen:
             raise Conflict(
-                "This was made before, and its answer is sealed with another METRICA_SECRET_KEY: look at what there is."
+                "This was made before, and its answer is sealed with another METRICA_SECRET_KEY: "
+                "look at what there is.",
+                code="idempotent-answer-unreadable",
             ) from None
         return Response(text, row.status, {"Idempotency-Replayed": "true"}, JSONResponse.media_type)
 

@@ -79,15 +79,24 @@ async def valid_invitation(session: AsyncSession, token: str, now: datetime, *, 
     """
     row = await repository.find_by_token(session, token, lock=lock)
     if row is None:
-        raise NotFound("This link is of no invitation: open it as it stands in the mail.")
+        raise NotFound(
+            "This link is of no invitation: open it as it stands in the mail.", code="no-such-invitation-link"
+        )
     if row.accepted_at is not None:
-        raise Gone("This invitation was accepted already: sign in.")
+        raise Gone("This invitation was accepted already: sign in.", code="invitation-accepted")
     if row.revoked_at is not None:
-        raise Gone("This invitation was taken back, or replaced by a newer one: look for a later mail.")
+        raise Gone(
+            "This invitation was taken back, or replaced by a newer one: look for a later mail.",
+            code="invitation-revoked",
+        )
     if row.expires_at <= now:
-        raise Gone("This invitation has expired: ask for a new one.")
+        raise Gone("This invitation has expired: ask for a new one.", code="invitation-expired")
     if not await repository.may_still_invite(session, row):
-        raise Gone(f"{row.invited_by}, who invited you, may not do so any more: ask for a new invitation.")
+        raise Gone(
+            "{inviter}, who invited you, may not do so any more: ask for a new invitation.",
+            code="inviter-lost-right",
+            inviter=row.invited_by,
+        )
     return row
 
 
@@ -102,11 +111,15 @@ async def _accept(
         user = User(email=row.email, name=row.name, created_at=now)
     if needs is Needs.PASSWORD:
         if hashed is None:
-            raise Conflict("The account has changed meanwhile: open the link once more.")
+            raise Conflict(
+                "The account has changed meanwhile: open the link once more.", code="account-changed-meanwhile"
+            )
         user.name = name or user.name
         await prove(session, user, hashed, now)
     if await repository.has_joined(session, row, user):
-        raise Conflict(f"You are a member of {row.organization} already.")
+        raise Conflict(
+            "You are a member of {organization} already.", code="you-are-a-member", organization=row.organization
+        )
     session.add(Membership(user=user.id, organization=row.organization, role=row.role))
     row.accepted_at = now
     session.add(row)
@@ -122,7 +135,9 @@ def _needs(user: User | None, principal: Principal | None) -> Needs:
     if user is None:
         return Needs.PASSWORD
     if user.disabled:
-        raise Forbidden("The account of this address is disabled: ask who runs this Metrica.")
+        raise Forbidden(
+            "The account of this address is disabled: ask who runs this Metrica.", code="invited-account-disabled"
+        )
     signed_in = principal is not None and principal.user == user.id
     if user.verified_at is None:
         return Needs.NOTHING if signed_in and user.password_hash is None else Needs.PASSWORD
@@ -134,5 +149,12 @@ def _check_needs(user: User | None, principal: Principal | None, row: Invitation
     if needs is not Needs.SIGN_IN:
         return needs
     if principal is None:
-        raise Unauthorized(f"{row.email} has an account: sign in as {row.email}, and accept then.")
-    raise Forbidden(f"You are signed in as {principal.name}, and {row.email} is invited: sign in as {row.email}.")
+        raise Unauthorized(
+            "{email} has an account: sign in as {email}, and accept then.", code="sign-in-to-accept", email=row.email
+        )
+    raise Forbidden(
+        "You are signed in as {name}, and {email} is invited: sign in as {email}.",
+        code="signed-in-as-another",
+        name=principal.name,
+        email=row.email,
+    )

@@ -70,7 +70,12 @@ async def make(
         Conflict: the address is a member's.
     """
     if await repository.is_member(session, organization, body.email):
-        raise Conflict(f"{body.email} is a member of {organization.id} already: change their role.")
+        raise Conflict(
+            "{email} is a member of {organization} already: change their role.",
+            code="member-already",
+            email=body.email,
+            organization=organization.id,
+        )
     earlier = await repository.find_pending(session, organization, body.email)
     if earlier is not None:
         await _revoke(session, earlier, now)
@@ -111,9 +116,16 @@ async def revoke(
     organization_row = await readable_organization(session, principal, organization, Role.ADMIN)
     row = await repository.lock(session, organization_row, invitation)
     if row is None:
-        raise NotFound(f"There is no invitation {invitation} of {organization_row.id}.")
+        raise NotFound(
+            "There is no invitation {invitation} of {organization}.",
+            code="no-such-invitation",
+            invitation=invitation,
+            organization=organization_row.id,
+        )
     if row.accepted_at is not None:
-        raise Conflict(f"{row.email} has accepted it: let the member go.")
+        raise Conflict(
+            "{email} has accepted it: let the member go.", code="invitation-accepted-by-member", email=row.email
+        )
     await _revoke(session, row, now)
 
 
@@ -135,4 +147,10 @@ async def _refuse_floods(
         (await repository.count_of(session, organization, since, email), PER_ADDRESS, f"of {email}"),
     ):
         if made >= most:
-            raise TooMany(f"{most} invitations {subject} within a day are the most. Try again tomorrow.", 3600)
+            raise TooMany(
+                "{most} invitations {subject} within a day are the most. Try again tomorrow.",
+                3600,
+                code="too-many-invitations",
+                most=most,
+                subject=subject,
+            )

@@ -28,7 +28,12 @@ async def create(
     if body.store is not None:
         store = await readable_store(session, principal, body.store)
         if store.organization != organization.id:
-            raise Invalid(f"The store {body.store} is of another organization.", "store")
+            raise Invalid(
+                "The store {store} is of another organization.",
+                "store",
+                code="store-of-another-organization",
+                store=body.store,
+            )
     drawn = draw_key(body.role)
     key = ApiKey(
         organization=organization.id,
@@ -53,6 +58,8 @@ async def revoke(session: AsyncSession, principal: Principal, organization: str,
     organization_row = await readable_organization(session, principal, organization, Role.ADMIN)
     row = await repository.find_key(session, organization_row, key)
     if row is None:
-        raise NotFound(f"{organization_row.id} has no key {key}.")
+        raise NotFound(
+            "{organization} has no key {key}.", code="no-such-key", organization=organization_row.id, key=key
+        )
     row.revoked_at = row.revoked_at or clock()
     session.add(row)

@@ -105,7 +105,7 @@ async def follow_tracks(camera: CameraID, opener: StreamOpenerDep) -> LiveStream
 
     async def check(session: AsyncSession, caller: Principal) -> None:
         if (await readable_camera(session, caller, camera)).store != store:
-            raise NotFound(f"The camera {camera!r} is another store's now.")
+            raise NotFound("The camera {camera!r} is another store's now.", code="camera-moved", camera=camera)
 
     with opener.share(organization) as share:
         listener = opener.hub.join(camera, view=(store, camera))

@@ -53,7 +53,7 @@ async def find_user(session: AsyncSession, principal: Principal, user: UUID) -> 
     require_superadmin(principal)
     row = await repository.find_user(session, user)
     if row is None:
-        raise NotFound(f"There is no user {user}. GET /v1/users lists them.")
+        raise NotFound("There is no user {user}. GET /v1/users lists them.", code="no-such-user", user=user)
     return row
 
 
@@ -66,16 +66,18 @@ async def change_user(session: AsyncSession, edit: Edit, user: UUID, body: UserP
     row = await find_user(session, edit.principal, user)
     edit.check(UserOut.of(row))
     if row.id == edit.principal.user and (body.disabled or body.changes.get("superadmin") is False):
-        raise Conflict("You would lock yourself out: let another superadmin do it.")
+        raise Conflict("You would lock yourself out: let another superadmin do it.", code="would-lock-yourself-out")
     unproven = row.verified_at is None and row.password_hash is not None
     if unproven and (body.superadmin or body.subject is not None):
         raise Conflict(
-            f"Nobody has shown yet that {row.email} is theirs, and somebody else may know the password: "
-            "let a new one be chosen first (`metrica user reset`, or the mail for a forgotten password)."
+            "Nobody has shown yet that {email} is theirs, and somebody else may know the password: "
+            "let a new one be chosen first (`metrica user reset`, or the mail for a forgotten password).",
+            code="ownership-not-shown",
+            email=row.email,
         )
     subject = body.changes.get("subject")
     if subject is not None and await repository.is_subject_taken(session, subject, row.id):
-        raise Conflict("Another user has this subject.")
+        raise Conflict("Another user has this subject.", code="subject-taken")
     for name, value in body.changes.items():
         setattr(row, name, value)
     session.add(row)
@@ -96,7 +98,9 @@ async def _to_change(
     organization_row = await readable_organization(session, edit.principal, organization, Role.ADMIN)
     member = await repository.find_member(session, organization_row, user)
     if member is None:
-        raise NotFound(f"{user} is no member of {organization_row.id}.")
+        raise NotFound(
+            "{user} is no member of {organization}.", code="not-a-member", user=user, organization=organization_row.id
+        )
     edit.check(MemberOut.of(*member))
     return organization_row, *member
 
@@ -107,4 +111,8 @@ async def _keep_an_admin(
     if leaving.role != Role.ADMIN or principal.superadmin:
         return
     if not await repository.has_other_admin(session, organization, leaving.user):
-        raise Conflict(f"{organization.id} would have no admin left: make another one first.")
+        raise Conflict(
+            "{organization} would have no admin left: make another one first.",
+            code="last-admin",
+            organization=organization.id,
+        )

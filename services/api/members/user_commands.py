@@ -49,10 +49,20 @@ async def invite(database_url: str, email: str, organization: str, role: Role | 
         organization_row = await members.find_organization(session, organization)
         if organization_row is None:
             known = await members.read_organization_ids(session)
-            raise NotFound(f"there is no organization {organization!r}; there are: {', '.join(known) or 'none'}")
+            raise NotFound(
+                "there is no organization {organization!r}; there are: {known}",
+                code="command-no-such-organization",
+                organization=organization,
+                known=", ".join(known) or "none",
+            )
         pending = await repository.find_pending(session, organization_row, email)
         if role is None and pending is None:
-            raise Conflict(f"say in which --role {email} is to join {organization_row.id}: viewer, manager or admin")
+            raise Conflict(
+                "say in which --role {email} is to join {organization}: viewer, manager or admin",
+                code="command-role-needed",
+                email=email,
+                organization=organization_row.id,
+            )
         body = InvitationIn(
             email=email,
             name=name or (pending.name if pending else ""),
@@ -74,9 +84,17 @@ async def reset(database_url: str, email: str) -> IssuedLink:
     async with writing_at(database_url) as session:
         user = await find_user_by_email(session, email)
         if user is None:
-            raise NotFound(f"there is no user {email.lower()}: `metrica user list` shows them")
+            raise NotFound(
+                "there is no user {email}: `metrica user list` shows them",
+                code="command-no-such-user",
+                email=email.lower(),
+            )
         if user.disabled:
-            raise Conflict(f"{user.email} is disabled: `metrica user set {user.email}` lets them in again")
+            raise Conflict(
+                "{email} is disabled: `metrica user set {email}` lets them in again",
+                code="command-user-disabled",
+                email=user.email,
+            )
         return _reset(session, user)
 
 
@@ -89,7 +107,11 @@ async def create(database_url: str, email: str, *, superadmin: bool) -> IssuedLi
     email = plain_address(email)
     async with writing_at(database_url) as session:
         if await find_user_by_email(session, email) is not None:
-            raise Conflict(f"there is a user {email} already: `metrica user reset {email}` prints a link")
+            raise Conflict(
+                "there is a user {email} already: `metrica user reset {email}` prints a link",
+                code="command-user-exists",
+                email=email,
+            )
         user = User(email=email, superadmin=superadmin, created_at=utc_now())
         session.add(user)
         await session.flush()

@@ -42,10 +42,16 @@ async def change(session: AsyncSession, edit: Edit, organization: str, body: Org
 
 async def _may_change_second_factor(session: AsyncSession, principal: Principal, on: bool) -> None:
     if principal.user is None:
-        raise Forbidden("Whether members need a second factor is said by people, and by no key.")
+        raise Forbidden(
+            "Whether members need a second factor is said by people, and by no key.",
+            code="second-factor-rule-by-people",
+        )
     signed_in_here = principal.sign_in is not None
     if on and signed_in_here and await second_factors.find(session, principal.user) is None:
-        raise Conflict("Set up a second factor of your own first: without, you would have no role here any more.")
+        raise Conflict(
+            "Set up a second factor of your own first: without, you would have no role here any more.",
+            code="second-factor-of-your-own-first",
+        )
 
 
 async def remove(session: AsyncSession, edit: Edit, organization: str) -> None:
@@ -58,5 +64,9 @@ async def remove(session: AsyncSession, edit: Edit, organization: str) -> None:
     require_superadmin(edit.principal)
     edit.check(OrganizationOut.of(row))
     if await repository.has_stores(session, row):
-        raise Conflict(f"The organization {row.id} has stores: remove those first.")
+        raise Conflict(
+            "The organization {organization} has stores: remove those first.",
+            code="organization-has-stores",
+            organization=row.id,
+        )
     await repository.delete_organization(session, row)

@@ -109,7 +109,12 @@ class PasswordResets:
             about = await _known_of(session, token, now)
             allowed = await take(session, f"estimates by {digest(token)}", LOOKS, HOUR, now)
         if not allowed:
-            raise TooMany(f"{LOOKS} passwords an hour are estimated at most. Choose one, or come back later.", 600)
+            raise TooMany(
+                "{looks} passwords an hour are estimated at most. Choose one, or come back later.",
+                600,
+                code="too-many-estimates",
+                looks=LOOKS,
+            )
         return await self.judge.judge(body.password.get_secret_value(), about)
 
 
@@ -163,10 +168,10 @@ async def _valid_reset(
 ) -> tuple[PasswordReset, User]:
     row = await repository.find_by_token(session, token, lock=lock)
     if row is None:
-        raise NotFound("This link sets no password: open it as it stands in the mail.")
+        raise NotFound("This link sets no password: open it as it stands in the mail.", code="no-such-reset-link")
     user = await find_user(session, row.user)
     if row.used_at is not None or user is None:
-        raise Gone("This link was used already, or a later one was: ask for a new one.")
+        raise Gone("This link was used already, or a later one was: ask for a new one.", code="reset-link-used")
     if row.expires_at <= now:
-        raise Gone("This link has expired: ask for a new one.")
+        raise Gone("This link has expired: ask for a new one.", code="reset-link-expired")
     return row, user

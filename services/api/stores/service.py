@@ -46,7 +46,7 @@ async def remove(session: AsyncSession, edit: Edit, store: str) -> None:
     row = await readable_store(session, edit.principal, store, Role.ADMIN)
     edit.check(StoreSettings.of(row))
     if await repository.has_cameras(session, row):
-        raise Conflict(f"The store {row.id} has cameras: remove those first.")
+        raise Conflict("The store {store} has cameras: remove those first.", code="store-has-cameras", store=row.id)
     await repository.delete_store(session, row)
 
 

@@ -22,6 +22,9 @@ LOWEST_SCORE = 0.1
 class ModelUnavailable(Exception):
     """A model cannot be used. The message, shown on the dashboard, gives the problem and the remedy."""
 
+    code = "model-unavailable"
+    """Name of the kind of problem."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:

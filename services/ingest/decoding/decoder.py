@@ -208,7 +208,9 @@ class Decoder:
         try:
             chosen = choose_track(container, packets, track)
         except SourceRefused as error:
-            raise SourceRefused(f"{self._name} {error}") from None
+            raise SourceRefused(
+                f"{self._name} {error}", code=error.code, **(error.params | {"source": self._name})
+            ) from None
         context = chosen.codec_context
         context.thread_count = 1
         context.options = {"max_pixels": str(MAX_PIXELS), **self._codecs}
@@ -283,7 +285,12 @@ class Decoder:
         if width * height > MAX_PIXELS:
             raise SourceRefused(
                 f"{self._name} has pictures of {width}×{height} pixels: more than the {MAX_PIXELS // 1_000_000} "
-                "megapixels that are read; make them smaller, a camera's in its own settings"
+                "megapixels that are read; make them smaller, a camera's in its own settings",
+                code="pictures-too-large",
+                source=self._name,
+                width=width,
+                height=height,
+                megapixels=MAX_PIXELS // 1000000,
             )
 
 

@@ -108,14 +108,20 @@ def choose_track(
     if number is not None:
         if not 1 <= number <= len(videos):
             there = ", ".join(map(str, tracks_of(container))) or "none"
-            raise SourceRefused(f"has no video track {number}: there is {there}")
+            raise SourceRefused(
+                f"has no video track {number}: there is {there}", code="no-such-track", number=number, there=there
+            )
         chosen = videos[number - 1]
         if chosen.codec_context is None:
-            raise SourceRefused(f"has a track {number} in a coding that this build cannot decode")
+            raise SourceRefused(
+                f"has a track {number} in a coding that this build cannot decode",
+                code="track-undecodable",
+                number=number,
+            )
         return chosen
     candidates = _candidates(container)
     if not candidates:
-        raise SourceRefused("holds no video, only still pictures" if videos else "holds no video")
+        raise SourceRefused("holds no video, only still pictures" if videos else "holds no video", code="no-video")
     if packets:
         moving = [stream for stream in candidates if len(packets[stream.index]) > 1]
         candidates = moving or candidates

@@ -38,12 +38,14 @@ def dial(name: str, host: str, port: int, egress: Egress, *, secure: bool, timeo
     try:
         addresses = resolve(host, timeout)
     except UnknownHost:
-        raise SourceLost(f"no machine named {name} is known") from None
+        raise SourceLost(f"no machine named {name} is known", code="unknown-host", source=name) from None
     allowed = [address for address in addresses if egress.allows(address, port)]
     if not allowed:
         raise SourceRefused(
             f"{name}: a camera may not be there. That address belongs to the machine or the network that Metrica "
-            "itself runs on, or METRICA_SOURCE_NETWORKS leaves it out"
+            "itself runs on, or METRICA_SOURCE_NETWORKS leaves it out",
+            code="address-not-allowed",
+            source=name,
         )
     failure: OSError = TimeoutError()
     for address in allowed[:MOST_ADDRESSES]:
@@ -53,7 +55,7 @@ def dial(name: str, host: str, port: int, egress: Egress, *, secure: bool, timeo
             failure = error
         else:
             return _encrypted(name, connection, host, timeout) if secure else connection
-    raise SourceLost(_explain(name, failure, timeout)) from failure
+    raise SourceLost(_explain(name, failure, timeout), code="not-connected", source=name) from failure
 
 
 def _connect(address: IPAddress, port: int, timeout: float) -> socket.socket:
@@ -74,7 +76,7 @@ def _encrypted(name: str, connection: socket.socket, host: str, timeout: float) 
     try:
         return encrypt(connection, host, timeout=timeout)
     except OSError as error:
-        raise SourceLost(f"{name} does not answer in TLS") from error
+        raise SourceLost(f"{name} does not answer in TLS", code="no-tls", source=name) from error
 
 
 def _explain(name: str, error: OSError, timeout: float) -> str:

@@ -74,7 +74,9 @@ class Fetcher(Connections):
             if not isinstance(resource, str):
                 return resource
             url = urljoin(url, resource)
-        raise SourceLost(f"{self.name}: the camera redirects again and again")
+        raise SourceLost(
+            f"{self.name}: the camera redirects again and again", code="redirects-again-and-again", source=self.name
+        )
 
     def io_open(self, url: str, flags: int, options: object) -> Resource | io.BytesIO:  # noqa: ARG002  # PyAV's call
         """Open a further address for FFmpeg.
@@ -125,7 +127,9 @@ class Fetcher(Connections):
         except ValueError:
             pass
         raise SourceRefused(
-            f"{self.name} redirects to an address that is neither http:// nor https://: that is not followed"
+            f"{self.name} redirects to an address that is neither http:// nor https://: that is not followed",
+            code="redirect-not-followed",
+            source=self.name,
         )
 
     def _login_of(self, parts: SplitResult) -> Login | None:
@@ -137,7 +141,11 @@ class Fetcher(Connections):
     def _request(self, parts: SplitResult, url: str, target: str, at: int, authorization: str | None) -> Resource:
         self._requests += 1
         if self._requests > MOST_REQUESTS:
-            raise SourceLost(f"{self.name} leads from address to address, and to no picture")
+            raise SourceLost(
+                f"{self.name} leads from address to address, and to no picture",
+                code="redirects-without-end",
+                source=self.name,
+            )
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         left = min(self._timeout, self._deadline - time.monotonic())
         secure = parts.scheme == "https"
@@ -157,10 +165,12 @@ class Fetcher(Connections):
             return Resource(self, url, connection, exchange.getresponse())
         except TimeoutError as error:
             self.drop(connection)
-            raise SourceLost(f"{self.name} did not answer in time") from error
+            raise SourceLost(
+                f"{self.name} did not answer in time", code="no-answer-in-time", source=self.name
+            ) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.drop(connection)
-            raise SourceLost(f"{self.name} answers, but not in HTTP") from error
+            raise SourceLost(f"{self.name} answers, but not in HTTP", code="no-http", source=self.name) from error
 
     def receive(self, connection: socket.socket, buffer: memoryview) -> int:
         """Receive bytes within the limits of time and size.
@@ -245,7 +255,9 @@ class Resource:
             taken = self._response.read1(count)
         except Exhausted:
             name = self._fetcher.name
-            self._fetcher.failure = SourceLost(f"{name} sends more data than a picture takes, and no picture")
+            self._fetcher.failure = SourceLost(
+                f"{name} sends more data than a picture takes, and no picture", code="more-than-a-picture", source=name
+            )
             return b""
         except SourceError as error:
             self._fetcher.failure = error
@@ -337,13 +349,28 @@ def status_error(name: str, status: int, *, logged_in: bool) -> SourceError:
     match status:
         case 401 | 403 if logged_in:
             # A camera that has no such stream answers 401 too, when it asks for the password first.
-            return SourceRefused(f"{name} did not let us in, or has no such stream: are user name and password right?")
+            return SourceRefused(
+                f"{name} did not let us in, or has no such stream: are user name and password right?",
+                code="not-let-in",
+                source=name,
+            )
         case 401 | 403:
-            return SourceRefused(f"{name} asks for a user name and password: write rtsp://user:password@host/…")
+            return SourceRefused(
+                f"{name} asks for a user name and password: write rtsp://user:password@host/…",
+                code="password-needed",
+                source=name,
+            )
         case 404 | 454:
-            return SourceLost(f"{name}: the camera answers, but has no stream at this path")
+            return SourceLost(
+                f"{name}: the camera answers, but has no stream at this path", code="no-stream-at-path", source=name
+            )
         case _:
-            return SourceLost(f"{name}: the camera answers with status {status} instead of a stream")
+            return SourceLost(
+                f"{name}: the camera answers with status {status} instead of a stream",
+                code="wrong-status",
+                source=name,
+                status=status,
+            )
 
 
 def _began(response: http.client.HTTPResponse) -> int:

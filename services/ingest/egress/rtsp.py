@@ -62,11 +62,22 @@ class RtspRelay(Connections):
         try:
             self._relay()
         except Exhausted:
-            self.failure = SourceLost(f"{self.name} sends more data than a picture takes, and no picture")
+            self.failure = SourceLost(
+                f"{self.name} sends more data than a picture takes, and no picture",
+                code="more-than-a-picture",
+                source=self.name,
+            )
         except Malformed as error:
-            self.failure = SourceLost(f"{self.name} does not speak RTSP properly: {error}")
+            self.failure = SourceLost(
+                f"{self.name} does not speak RTSP properly: {error}",
+                code="no-proper-rtsp",
+                source=self.name,
+                error=error,
+            )
         except UdpRefused:
-            self.failure = SourceRefused(f"{self.name} does not send by UDP: write rtsp:// instead of rtspu://")
+            self.failure = SourceRefused(
+                f"{self.name} does not send by UDP: write rtsp:// instead of rtspu://", code="no-udp", source=self.name
+            )
         except (OSError, EOFError):  # either side may close at any time, and `close` ends both
             pass
         finally:
@@ -125,7 +136,11 @@ class RtspRelay(Connections):
     def _refuse_transport(self) -> None:
         if self._udp is not None:
             raise UdpRefused
-        self.failure = SourceRefused(f"{self.name} does not send over TCP: write rtspu:// instead of rtsp://, for UDP")
+        self.failure = SourceRefused(
+            f"{self.name} does not send over TCP: write rtspu:// instead of rtsp://, for UDP",
+            code="no-tcp",
+            source=self.name,
+        )
 
     def _answer(self, reader: Wire, camera: Wire) -> tuple[MessageHead, bytes]:
         """Read the camera's next message, head and body. Packets before it are passed on to FFmpeg."""

@@ -22,4 +22,4 @@ def opening_error(name: str, connections: Connections, *, logged_in: bool) -> So
         return connections.failure
     if connections.status is not None and connections.status >= 300:
         return status_error(name, connections.status, logged_in=logged_in)
-    return SourceLost(f"{name} answers, but sends no video that can be read")
+    return SourceLost(f"{name} answers, but sends no video that can be read", code="no-readable-video", source=name)

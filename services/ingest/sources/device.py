@@ -92,7 +92,12 @@ def open_device(
     """
     path, name = folder / f"video{number}", f"camera {number}"
     if not path.exists():
-        raise SourceLost(f"there is no {name} on this machine ({path} is missing): plug it in")
+        raise SourceLost(
+            f"there is no {name} on this machine ({path} is missing): plug it in",
+            code="no-such-device",
+            source=name,
+            path=path,
+        )
     opening: Future[Decoder] = Future()
 
     def open_stream() -> None:
@@ -115,8 +120,15 @@ def open_device(
         stream = opening.result(open_timeout)
     except (TimeoutError, FFmpegError) as error:
         if opening.cancel():
-            raise SourceLost(f"{name} ({path}) sends no picture") from error
-        raise SourceLost(f"{name} ({path}) will not open: another program uses it, or it may not be read") from error
+            raise SourceLost(
+                f"{name} ({path}) sends no picture", code="no-picture-from-device", source=name, path=path
+            ) from error
+        raise SourceLost(
+            f"{name} ({path}) will not open: another program uses it, or it may not be read",
+            code="device-in-use",
+            source=name,
+            path=path,
+        ) from error
     return LiveCamera(name, Device(stream, path, read_timeout), read_timeout)
 
 

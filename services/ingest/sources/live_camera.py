@@ -85,11 +85,20 @@ class LiveCamera:
         self._read_timeout = read_timeout
         if not stream.grab():
             stream.close()
-            raise SourceLost(f"{name} answers, but sent no picture within {read_timeout:g} s")
+            raise SourceLost(
+                f"{name} answers, but sent no picture within {read_timeout:g} s",
+                code="no-first-picture",
+                source=name,
+                read_timeout=read_timeout,
+            )
         image = stream.retrieve()
         if image is None:
             stream.close()
-            raise SourceRefused(f"{name} sends pictures in a form that cannot be unpacked: set it to H.264 or MJPEG")
+            raise SourceRefused(
+                f"{name} sends pictures in a form that cannot be unpacked: set it to H.264 or MJPEG",
+                code="form-of-pictures",
+                source=name,
+            )
         self.size = (image.shape[1], image.shape[0])
         # The first frame is as old as the opening took: it is not published.
         self._last_arrival = time.monotonic_ns()
@@ -132,12 +141,16 @@ class LiveCamera:
         image = self._stream.retrieve()
         if image is None:
             self._stream.stop_if_closed()
-            raise SourceLost(f"{self.name} sent a picture that cannot be unpacked")
+            raise SourceLost(
+                f"{self.name} sent a picture that cannot be unpacked", code="broken-picture", source=self.name
+            )
         return image
 
     def content_sha256(self) -> str:
         """Raise SourceRefused: a camera's content is not known beforehand."""
-        raise SourceRefused(f"{self.name} is live: it cannot be read twice")
+        raise SourceRefused(
+            f"{self.name} is live: it cannot be read twice", code="live-not-read-twice", source=self.name
+        )
 
     def close(self) -> None:
         """Hang up."""
@@ -146,5 +159,7 @@ class LiveCamera:
     def _broken(self, waited: float) -> SourceLost:
         # FFmpeg gives up a little early or late, by its own clock.
         if waited >= self._read_timeout * 0.9:
-            return SourceLost(f"{self.name} sent no picture for {waited:.0f} s")
-        return SourceLost(f"{self.name} ended the stream")
+            return SourceLost(
+                f"{self.name} sent no picture for {waited:.0f} s", code="no-picture", source=self.name, waited=waited
+            )
+        return SourceLost(f"{self.name} ended the stream", code="stream-ended", source=self.name)

@@ -41,17 +41,23 @@ class Location:
             SourceRefused: it is no address of a host; the text says how to write it.
         """
         if unescaped := unescaped_login(address):
-            raise SourceRefused(f"{name} {unescaped}")
+            raise SourceRefused(f"{name} {unescaped}", code="address-needs-escaping", source=name, unescaped=unescaped)
         try:
             parts = urlsplit(_quote(address))
             scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
         except ValueError:
             # The error would repeat the text in the port's place, which may be a password.
             raise SourceRefused(
-                f"{name} is no address: its port must be a number, as in rtsp://10.0.0.5:554/stream"
+                f"{name} is no address: its port must be a number, as in rtsp://10.0.0.5:554/stream",
+                code="address-without-port-number",
+                source=name,
             ) from None
         if not host:
-            raise SourceRefused(f"{name} names no host: write it as rtsp://10.0.0.5:554/stream")
+            raise SourceRefused(
+                f"{name} names no host: write it as rtsp://10.0.0.5:554/stream",
+                code="address-without-host",
+                source=name,
+            )
         return cls(name, scheme, _ascii(host), port or _PORTS[scheme], _login(parts), _rest(parts))
 
     def at(self, scheme: str, host: str, port: int, *, login: str) -> str:
@@ -74,7 +80,11 @@ class Location:
         except ValueError:
             scheme, host, port = "", None, None
         if scheme not in ("rtsp", "rtspu", "rtsps") or not host or not location:
-            raise SourceLost(f"{self.name}: the camera redirects to an address that is not RTSP")
+            raise SourceLost(
+                f"{self.name}: the camera redirects to an address that is not RTSP",
+                code="redirect-to-no-rtsp",
+                source=self.name,
+            )
         if self.scheme == "rtspu" and scheme == "rtsp":
             scheme = "rtspu"  # an answer names the server; the transport stays the user's choice
         login = _login(there) or (self.login if host == self.host else "")

@@ -193,7 +193,9 @@ class _Opening:
                 if relay.moved is None:
                     raise
                 camera = camera.moved(relay.moved)
-        raise SourceLost(f"{camera.name}: the camera redirects again and again")
+        raise SourceLost(
+            f"{camera.name}: the camera redirects again and again", code="redirects-again-and-again", source=camera.name
+        )
 
     @property
     def _left(self) -> float:
@@ -223,9 +225,17 @@ class _Opening:
             if connections.failure is None and self._left <= self._seconds * 0.1:
                 within = f"within {self._seconds:g} s"
                 if connections.status is None:
-                    raise SourceLost(f"{camera.name} did not answer {within}") from None
+                    raise SourceLost(
+                        f"{camera.name} did not answer {within}", code="no-answer", source=camera.name, within=within
+                    ) from None
                 if unanswered := connections.unanswered:
-                    raise SourceLost(f"{camera.name} answers, but not to {unanswered}: nothing came {within}") from None
+                    raise SourceLost(
+                        f"{camera.name} answers, but not to {unanswered}: nothing came {within}",
+                        code="no-further-answer",
+                        source=camera.name,
+                        unanswered=unanswered,
+                        within=within,
+                    ) from None
             raise opening_error(camera.name, connections, logged_in=bool(camera.login)) from None
 
 

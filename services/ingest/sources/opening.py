@@ -52,9 +52,14 @@ def open_source(
         device = None
     kind = "device" if device else scheme[1].lower() if scheme else "file"
     if rate is not None and kind != "file":
-        raise SourceRefused("a rate is for video files: a camera and a simulation have their own; leave it out")
+        raise SourceRefused(
+            "a rate is for video files: a camera and a simulation have their own; leave it out",
+            code="rate-not-for-source",
+        )
     if track is not None and kind in ("device", "sim"):
-        raise SourceRefused("a track is for files and streams: this source has one alone; leave it out")
+        raise SourceRefused(
+            "a track is for files and streams: this source has one alone; leave it out", code="track-not-for-source"
+        )
     if scheme:
         match scheme[1].lower():
             case "sim":
@@ -72,20 +77,22 @@ def open_source(
             case "file":
                 return video_file.open_video(_path_of(address), track=track, rate=rate)
             case other:
-                raise SourceRefused(unknown_scheme(other))
+                raise SourceRefused(unknown_scheme(other), code="unknown-scheme", scheme=other)
     if device:
         return devices.open_device(int(device[1]))
     if not address:
         raise SourceRefused(
-            "the source is empty: give a video file, an rtsp:// address, a camera's number or sim://door"
+            "the source is empty: give a video file, an rtsp:// address, a camera's number or sim://door",
+            code="source-empty",
         )
     if address == "-":
         raise SourceRefused(
-            "- is standard input, which can be read only once: save the video as a file first, and give its name"
+            "- is standard input, which can be read only once: save the video as a file first, and give its name",
+            code="source-is-standard-input",
         )
     path = Path(address)
     if (camera := meant_camera(address)) and not path.exists():
-        raise SourceRefused(camera)
+        raise SourceRefused(camera, code="unknown-source")
     return video_file.open_video(path, track=track, rate=rate)
 
 

@@ -216,21 +216,30 @@ def open_simulation(address: str) -> SimulatedDoor:
     try:
         parts = urlsplit(address)
     except ValueError:
-        raise SourceRefused(unknown) from None
+        raise SourceRefused(unknown, code="unknown-simulation") from None
     if parts.netloc != "door" or parts.path not in ("", "/"):
-        raise SourceRefused(unknown)
+        raise SourceRefused(unknown, code="unknown-simulation")
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     given = dict(pairs)
     if len(given) != len(pairs):
-        raise SourceRefused(f"{scene}: a parameter is given twice")
+        raise SourceRefused(f"{scene}: a parameter is given twice", code="parameter-twice", source=scene)
     try:
         return SimulatedDoor(DoorParameters.model_validate(given))
     except ValidationError as error:
         problem = error.errors()[0]
         if not problem["loc"]:
-            raise SourceRefused(f"{scene}: {problem['msg'].removeprefix('Value error, ')}") from error
+            raise SourceRefused(
+                f"{scene}: {problem['msg'].removeprefix('Value error, ')}", code="wrong-simulation", source=scene
+            ) from error
         name = str(problem["loc"][0])
         if problem["type"] == "extra_forbidden":
             known = ", ".join(DoorParameters.model_fields)
-            raise SourceRefused(f"{scene}: a parameter is unknown; there are {known}") from error
-        raise SourceRefused(f"{scene}: {name}: {problem['msg'].lower()}") from error
+            raise SourceRefused(
+                f"{scene}: a parameter is unknown; there are {known}",
+                code="unknown-parameter",
+                source=scene,
+                known=known,
+            ) from error
+        raise SourceRefused(
+            f"{scene}: {name}: {problem['msg'].lower()}", code="wrong-parameter", source=scene, name=name
+        ) from error

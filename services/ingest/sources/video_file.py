@@ -74,12 +74,18 @@ class VideoFile:
             decoder.close()
             raise SourceRefused(
                 f"{self.name} holds no frame that can be read: it is empty, cut off, damaged or encrypted; copy it "
-                "again from where it comes"
+                "again from where it comes",
+                code="file-without-frames",
+                source=self.name,
             )
         image = decoder.retrieve()
         if image is None:
             decoder.close()
-            raise SourceRefused(f"{self.name}: its frames cannot be unpacked into 8-bit pictures")
+            raise SourceRefused(
+                f"{self.name}: its frames cannot be unpacked into 8-bit pictures",
+                code="frames-undecodable",
+                source=self.name,
+            )
         self.size = (image.shape[1], image.shape[0])
 
     @property
@@ -128,7 +134,7 @@ class VideoFile:
         try:
             return facts_of(self._path, self._decoder.track, self.fps or 0.0, begin=begin)
         except FFmpegError as error:
-            raise SourceLost(f"{self.name} cannot be opened any more") from error
+            raise SourceLost(f"{self.name} cannot be opened any more", code="file-gone", source=self.name) from error
 
     def grab(self) -> int | None:
         """Go to the next frame. Returns its time, ns; None at the end."""
@@ -146,7 +152,11 @@ class VideoFile:
         image = self._decoder.retrieve()
         if image is None:
             self._decoder.stop_if_closed()
-            raise SourceLost(f"{self.name}: the frame at {(self._last_pts or 0) / SECOND:.2f} s cannot be unpacked")
+            raise SourceLost(
+                f"{self.name}: the frame at {(self._last_pts or 0) / SECOND:.2f} s cannot be unpacked",
+                code="broken-frame",
+                source=self.name,
+            )
         return image
 
     def content_sha256(self) -> str:
@@ -162,7 +172,12 @@ class VideoFile:
             with self._path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            raise SourceRefused(f"{self.name} cannot be read: {error.strerror}") from error
+            raise SourceRefused(
+                f"{self.name} cannot be read: {error.strerror}",
+                code="file-not-readable",
+                source=self.name,
+                strerror=error.strerror,
+            ) from error
 
     def close(self) -> None:
         """Close the file."""
@@ -187,35 +202,49 @@ def open_video(path: Path, *, track: int | None = None, rate: float | None = Non
     try:
         tracks, packets, has_sound = _inspect(absolute)
         if not tracks:
-            raise SourceRefused(f"{name} {'has sound and no video' if has_sound else 'holds no video'}")
+            raise SourceRefused(
+                f"{name} {'has sound and no video' if has_sound else 'holds no video'}",
+                code="file-without-video",
+                source=name,
+            )
         if not any(known.codec for known in tracks):
-            raise SourceRefused(reason_unreadable(path, name, undecodable=True))
+            raise SourceRefused(reason_unreadable(path, name, undecodable=True), code="file-unreadable", source=name)
         if is_encrypted(path):  # FFmpeg may decode some of its pictures all the same
-            raise SourceRefused(reason_unreadable(path, name))
+            raise SourceRefused(reason_unreadable(path, name), code="file-unreadable", source=name)
         if is_picture(path) and all(len(times) <= 1 for times in packets.values()):
-            raise SourceRefused(reason_unreadable(path, name))
+            raise SourceRefused(reason_unreadable(path, name), code="file-unreadable", source=name)
         decoder = Decoder(name, absolute, FILE_OPTIONS, track=track, packets=packets, damage_tolerated=DAMAGE_TOLERATED)
     except (FFmpegError, MemoryError):
-        raise SourceRefused(reason_unreadable(path, name)) from None
+        raise SourceRefused(reason_unreadable(path, name), code="file-unreadable", source=name) from None
     return VideoFile(path, decoder, track=track, rate=rate)
 
 
 def _refuse_unless_file(path: Path, name: str) -> None:
     try:
         if path.is_dir():
-            raise SourceRefused(f"{name} is a folder: give one video file in it")
+            raise SourceRefused(f"{name} is a folder: give one video file in it", code="file-is-folder", source=name)
         if not path.exists():
-            raise SourceRefused(f"{name}: there is no such file")
+            raise SourceRefused(f"{name}: there is no such file", code="no-such-file", source=name)
         if path.is_fifo():
-            raise SourceRefused(f"{name} is a pipe, which can be read only once: save it as a file first")
+            raise SourceRefused(
+                f"{name} is a pipe, which can be read only once: save it as a file first",
+                code="file-is-pipe",
+                source=name,
+            )
         if not path.is_file():
-            raise SourceRefused(f"{name} is a device and no file: give a video file, or a camera's number as in 0")
+            raise SourceRefused(
+                f"{name} is a device and no file: give a video file, or a camera's number as in 0",
+                code="file-is-device",
+                source=name,
+            )
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:
-        raise SourceRefused(f"{name} cannot be read: {error.strerror}") from error
+        raise SourceRefused(
+            f"{name} cannot be read: {error.strerror}", code="file-not-readable", source=name, strerror=error.strerror
+        ) from error
     if empty:
-        raise SourceRefused(f"{name} is an empty file: it holds no video")
+        raise SourceRefused(f"{name} is an empty file: it holds no video", code="file-empty", source=name)
 
 
 def _inspect(path: str) -> tuple[list[Track], PacketTimes, bool]:

@@ -251,7 +251,16 @@ def guarded(guard: Guard, proxies: TrustedProxies) -> type[asyncio.Protocol]:
 
 
 def _answer(status: HTTPStatus, detail: str) -> bytes:
-    problem = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail, "instance": ""}
+    code = status.phrase.lower().replace(" ", "-")
+    problem = {
+        "type": f"urn:metrica:problem:{code}",
+        "title": status.phrase,
+        "status": status,
+        "detail": detail,
+        "instance": "",
+        "code": code,
+        "params": {},
+    }
     body = json.dumps(problem).encode()
     head = (
         f"HTTP/1.1 {status} {status.phrase}\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass
 from time import monotonic
 
@@ -58,6 +58,8 @@ class StatusReporter:
         state: State,
         message: str = "",
         *,
+        code: str | None = None,
+        params: Mapping[str, object] | None = None,
         run: str = LIVE,
         publish: Callable[[str, bytes], Awaitable[object]] | None = None,
         earlier: tuple[State, str] | None = None,
@@ -76,6 +78,8 @@ class StatusReporter:
             camera: its id.
             state: its state, as the service sees it.
             message: the problem and its remedy.
+            code: name of the kind of message, in kebab-case.
+            params: the values in the message, by name.
             run: the run that is reported about.
             publish: takes subject and payload; by default `Bus.publish`, which waits through an outage.
             earlier: state and message that count as reported where this reporter has reported nothing yet.
@@ -105,6 +109,8 @@ class StatusReporter:
             service=self._service,
             state=state,
             message=message,
+            code=code,
+            params={name: str(value) for name, value in params.items()} if params else None,
             at=self._clock(),
             session=session,
             model=model,

@@ -170,6 +170,20 @@ async def test_a_repeat_has_the_frames_per_second_since_the_last_report(bus: Bus
     assert {status.dropped for status in wire.statuses} == {3}
 
 
+async def test_a_message_has_its_code_and_values_for_programs(bus: Bus, wire: Wire) -> None:
+    reporter = StatusReporter(bus, "detector")
+    params = {"model": "stand-in", "seconds": 3}
+    await reporter.report(
+        "shop", "door", State.NO_MODEL, "No.", code="model-unavailable", params=params, publish=wire.publish
+    )
+    await reporter.report("shop", "door", State.RUNNING, publish=wire.publish)
+
+    assert [(status.code, status.params) for status in wire.statuses] == [
+        ("model-unavailable", {"model": "stand-in", "seconds": "3"}),
+        (None, None),
+    ]
+
+
 async def test_each_change_is_logged_once(bus: Bus, wire: Wire, clock: Clock) -> None:
     lines: list[tuple[State, str]] = []
     reporter = StatusReporter(

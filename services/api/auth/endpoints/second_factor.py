@@ -60,7 +60,9 @@ class Reauthentication:
         async with self.sessions() as session:
             user = await person_of(session, self.principal, _ONLY_PEOPLE)
         if self.principal.sign_in is None:
-            raise Forbidden("You sign in elsewhere: a second factor is set up there.")
+            raise Forbidden(
+                "You sign in elsewhere: a second factor is set up there.", code="second-factor-is-elsewhere"
+            )
         return user
 
     async def prove(self, user: User, password: str | None) -> None:
@@ -74,7 +76,9 @@ class Reauthentication:
         async with self.sessions() as session:
             row = await sign_ins.find(session, sign_in, user.id, self.clock())
         if row is None or self.clock() > row.began_at + FRESH:
-            raise Invalid("You signed in a while ago: say your password once more.", "password")
+            raise Invalid(
+                "You signed in a while ago: say your password once more.", "password", code="password-needed-again"
+            )
 
     async def count_code(self, user: User) -> None:
         """Count an attempt to confirm a code."""
@@ -83,7 +87,7 @@ class Reauthentication:
     async def take(self, session: AsyncSession, user: User, code: str) -> None:
         """Use up a code of the present second factor, within a transaction."""
         if await repository.find(session, user.id) is None:
-            raise Conflict("You have no second factor.")
+            raise Conflict("You have no second factor.", code="no-second-factor")
         try:
             await self.factors.take(session, user.id, code, self.clock())
         except factors.WrongCode:
@@ -126,7 +130,9 @@ async def begin_second_factor(
         if await repository.find(session, user.id) is not None:
             if body.code is None:
                 raise Invalid(
-                    "You have a second factor already: to put another in its place, send a code of it.", "code"
+                    "You have a second factor already: to put another in its place, send a code of it.",
+                    "code",
+                    code="code-of-second-factor-needed",
                 )
             await owner.take(session, user, body.code)
         secret = await second_factors.begin(session, user.id, clock())
@@ -183,7 +189,9 @@ async def remove_second_factor(
         if requirements:
             who = ", ".join(requirements.organizations) or "METRICA_ADMIN_SECOND_FACTOR, as a superadmin,"
             raise Conflict(
-                f"{who} asks you for a second factor: you may put another in its place, and not turn it off."
+                "{who} asks you for a second factor: you may put another in its place, and not turn it off.",
+                code="second-factor-is-required",
+                who=who,
             )
         await owner.take(session, user, body.code)
         await repository.remove(session, user.id)
@@ -203,7 +211,11 @@ async def remove_lost_second_factor(
     """Requires a superadmin, who has made sure of the person's identity. Ends all sign-ins of the user; is logged."""
     require_superadmin(principal)
     if user == principal.user:
-        raise Conflict(f"Turn off your own by password and code, at /v1{MINE}/remove; or let another superadmin do it.")
+        raise Conflict(
+            "Turn off your own by password and code, at /v1{path}/remove; or let another superadmin do it.",
+            code="own-second-factor",
+            path=MINE,
+        )
     async with writing.transaction() as session:
         if not await remove_and_sign_out(session, user):
-            raise NotFound(f"The user {user} has no second factor.")
+            raise NotFound("The user {user} has no second factor.", code="user-has-no-second-factor", user=user)

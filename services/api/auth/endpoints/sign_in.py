@@ -68,7 +68,7 @@ async def refresh(
         return _tokens_out(await sign_ins.refresh(body.refresh_token), clock)
     cookie = cookies.read(request, cookies.REFRESH)
     if cookie is None:
-        raise Unauthorized("Send a refresh token, or sign in.")
+        raise Unauthorized("Send a refresh token, or sign in.", code="refresh-token-needed")
     cookies.refuse_other_sites(request)
     cookies.put(request, response, await sign_ins.refresh(cookie), clock())
     return None
@@ -92,7 +92,7 @@ async def sign_out_everywhere(
 ) -> None:
     """Ends all of your sign-ins at once, and removes all of your trusted browsers."""
     if principal.user is None:
-        raise Forbidden("Only people sign out. A key is revoked.")
+        raise Forbidden("Only people sign out. A key is revoked.", code="only-people-sign-out")
     await sign_ins.sign_out_everywhere(principal.user)
     cookies.drop(request, response, trust=True)
 

@@ -22,7 +22,7 @@ router = APIRouter(prefix="/auth/sign-ins", tags=["sign-in"])
 async def list_sign_ins(principal: PrincipalDep, session: SessionDep, clock: ClockDep) -> list[SignInOut]:
     """Your current sign-ins, most recently used first."""
     if principal.user is None:
-        raise Forbidden("Only people sign in.")
+        raise Forbidden("Only people sign in.", code="only-people-sign-in")
     rows = await sign_ins.list_of(session, principal.user, clock())
     return [SignInOut.of(row, principal.sign_in) for row in rows]
 
@@ -33,8 +33,8 @@ async def end_sign_in(
 ) -> None:
     """Ends a sign-in of yours at once, and its live streams within seconds."""
     if principal.user is None:
-        raise Forbidden("Only people sign in.")
+        raise Forbidden("Only people sign in.", code="only-people-sign-in")
     async with committing(writable) as session:
         ended = await sign_ins.end(session, sign_in, principal.user, "ended by its owner")
     if not ended:
-        raise NotFound("You have no such sign-in. GET /v1/auth/sign-ins lists them.")
+        raise NotFound("You have no such sign-in. GET /v1/auth/sign-ins lists them.", code="no-such-sign-in")

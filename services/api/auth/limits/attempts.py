@@ -70,7 +70,12 @@ async def count(session: AsyncSession, counters: Sequence[Counter], now: datetim
         times, begun = await repository.count_up(session, SignInAttempts, counter.key, counter.window, now)
         if times > counter.most:
             left = int((begun + counter.window - now).total_seconds()) + 1
-            raise TooMany(f"That was tried too often. Try again in {left // 60 + 1} minutes.", retry_after=left)
+            raise TooMany(
+                "That was tried too often. Try again in {minutes} minutes.",
+                retry_after=left,
+                code="tried-too-often",
+                minutes=left // 60 + 1,
+            )
 
 
 async def forget(session: AsyncSession, counters: Sequence[Counter]) -> None:

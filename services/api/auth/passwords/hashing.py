@@ -59,5 +59,11 @@ def checked_length(password: SecretStr | None, where: str = "password") -> str:
     """
     chosen = "" if password is None else password.get_secret_value()
     if not SHORTEST <= len(chosen) <= LONGEST:
-        raise Invalid(f"Choose a password of {SHORTEST} to {LONGEST} characters.", where)
+        raise Invalid(
+            "Choose a password of {shortest} to {longest} characters.",
+            where,
+            code="password-length",
+            shortest=SHORTEST,
+            longest=LONGEST,
+        )
     return chosen

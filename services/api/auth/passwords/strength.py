@@ -72,7 +72,7 @@ class Judge:
         """
         strength = await self.judge(password, about)
         if not strength.enough:
-            raise Invalid(strength.says, where)
+            raise Invalid(strength.says, where, code="weak-password")
 
 
 def judge(password: str, words: Sequence[str]) -> Strength:

@@ -84,7 +84,9 @@ class SecondFactors:
         """
         row = await repository.lock(session, user)
         if row is None or row.pending is None or row.pending_at is None or now > row.pending_at + PENDING_LIFE:
-            raise Conflict("No second factor was begun in the last quarter of an hour: begin anew.")
+            raise Conflict(
+                "No second factor was begun in the last quarter of an hour: begin anew.", code="second-factor-not-begun"
+            )
         step = _step_of(self._open(row.pending), code, now)
         if step is None:
             raise WrongCode
@@ -120,15 +122,19 @@ class SecondFactors:
         try:
             return self._vault.seal(secret)
         except CannotOpen as error:
-            raise Unavailable(f"There are no second factors here: {error}.") from error
+            raise Unavailable(
+                "There are no second factors here: {error}.", code="no-second-factors-here", error=error
+            ) from error
 
     def _open(self, sealed: str) -> str:
         try:
             return self._vault.open(sealed)
         except CannotOpen as error:
             raise Unavailable(
-                f"Your authenticator app's secret cannot be read: {error}. A recovery code works; or whoever runs "
-                "Metrica removes the second factor: `metrica user reset-second-factor`."
+                "Your authenticator app's secret cannot be read: {error}. A recovery code works; or whoever runs "
+                "Metrica removes the second factor: `metrica user reset-second-factor`.",
+                code="second-factor-unreadable",
+                error=error,
             ) from error
 
 

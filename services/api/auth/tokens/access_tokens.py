@@ -79,7 +79,11 @@ class Verifier:
             kid, issuer = self._read_unverified(token)
             key = await issuer.keys.find(kid)
             if key is None:
-                raise Unauthorized(f"The token is signed with a key that {issuer.name} does not have.")
+                raise Unauthorized(
+                    "The token is signed with a key that {issuer} does not have.",
+                    code="token-of-unknown-key",
+                    issuer=issuer.name,
+                )
             claims = jwt.decode(
                 token,
                 key,
@@ -96,29 +100,34 @@ class Verifier:
             self._check_times(claims)
             return _claims(issuer.name, claims)
         except (jwt.PyJWTError, ValueError) as error:
-            raise Unauthorized(f"The token is not valid: {error}.") from error
+            raise Unauthorized("The token is not valid: {error}.", code="token-invalid", error=error) from error
 
     def _read_unverified(self, token: str) -> tuple[str, Issuer]:
         """The key id and issuer of a token, whose signature is not verified yet."""
         header = jwt.get_unverified_header(token)
         if header.get("alg") != ALGORITHM:
-            raise Unauthorized(f"The token is signed with {header.get('alg')}; only {ALGORITHM} is believed.")
+            raise Unauthorized(
+                "The token is signed with {algorithm}; only {believed} is believed.",
+                code="token-algorithm",
+                algorithm=header.get("alg"),
+                believed=ALGORITHM,
+            )
         kid = header.get("kid")
         if not isinstance(kid, str):
-            raise Unauthorized("The token does not say which key it is signed with (kid).")
+            raise Unauthorized("The token does not say which key it is signed with (kid).", code="token-without-key-id")
         name = jwt.decode(token, options={"verify_signature": False}).get("iss")
         issuer = self._issuers.get(name) if isinstance(name, str) else None
         if issuer is None:
-            raise Unauthorized("The token is of an issuer that is not believed here.")
+            raise Unauthorized("The token is of an issuer that is not believed here.", code="token-of-unknown-issuer")
         return kid, issuer
 
     def _check_times(self, claims: Mapping[str, Any]) -> None:
         now = self._clock()
         if now - LEEWAY >= _moment(claims["exp"]):
-            raise Unauthorized("The token has expired: refresh it, or sign in again.")
+            raise Unauthorized("The token has expired: refresh it, or sign in again.", code="token-expired")
         for name in ("nbf", "iat"):
             if name in claims and now + LEEWAY < _moment(claims[name]):
-                raise Unauthorized("The token is not valid yet: is a clock wrong?")
+                raise Unauthorized("The token is not valid yet: is a clock wrong?", code="token-not-valid-yet")
 
 
 def own_claims(user: UUID, sign_in: UUID, now: datetime, until: datetime | None = None) -> dict[str, object]:

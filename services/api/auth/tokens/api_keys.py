@@ -59,7 +59,10 @@ async def principal_of_key(sessions: Sessions, text: str, now: datetime) -> Prin
     """
     key = await _use(sessions, text, now)
     if key.role == WORKER:
-        raise Unauthorized("This is a worker's key: it goes into X-EdgeWorker-Key, and sends crossings.")
+        raise Unauthorized(
+            "This is a worker's key: it goes into X-EdgeWorker-Key, and sends crossings.",
+            code="edge-key-in-wrong-header",
+        )
     return _principal(key)
 
 
@@ -77,7 +80,9 @@ async def worker_of_key(sessions: Sessions, text: str, now: datetime) -> EdgeWor
     """
     key = await _use(sessions, text, now)
     if key.role != WORKER or key.store is None:
-        raise Unauthorized("This is no worker's key: make one of the role worker for the store.")
+        raise Unauthorized(
+            "This is no worker's key: make one of the role worker for the store.", code="not-an-edge-key"
+        )
     return EdgeWorker(key.id, key.store)
 
 
@@ -86,7 +91,7 @@ async def _use(sessions: Sessions, text: str, now: datetime) -> ApiKey:
     async with sessions() as session:
         key = await repository.find_key_by_prefix(session, prefix)
     if key is None or not hmac.compare_digest(key.hash, digest(text)) or key.revoked_at is not None:
-        raise Unauthorized("There is no such key, or it was revoked.")
+        raise Unauthorized("There is no such key, or it was revoked.", code="no-such-key-or-revoked")
     if key.last_used_at is None or now - key.last_used_at >= _NOTED_EVERY:
         async with committing(sessions) as session:
             await repository.note_key_use(session, key.id, now, _NOTED_EVERY)

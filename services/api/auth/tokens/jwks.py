@@ -48,7 +48,11 @@ class RemoteKeys:
                 if self._monotonic() - self._asked_at >= PAUSE_SECONDS:
                     await self._ask()
         if self._keys is None:
-            raise Unavailable(f"The keys that tokens are judged by cannot be had from {self._url} now.")
+            raise Unavailable(
+                "The keys that tokens are judged by cannot be had from {url} now.",
+                code="issuer-keys-away",
+                url=self._url,
+            )
         return self._keys.get(kid)
 
     async def _ask(self) -> None:

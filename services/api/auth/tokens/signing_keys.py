@@ -81,7 +81,10 @@ class SigningKeys:
 
     async def _find_or_make(self) -> tuple[str, str]:
         if not self._vault.usable:
-            raise Unavailable("Nobody can sign in here: METRICA_SECRET_KEY, which seals what signs, is not set.")
+            raise Unavailable(
+                "Nobody can sign in here: METRICA_SECRET_KEY, which seals what signs, is not set.",
+                code="signing-without-secret-key",
+            )
         async with committing(self._sessions) as session:
             await repository.lock_signing_keys(session)
             await self._read()
