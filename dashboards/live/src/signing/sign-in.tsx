@@ -50,9 +50,10 @@ function SignInForm({ onCancel }: { onCancel?: (() => void) | undefined }) {
     setBusy(false);
     if (!problem) return;
     const askedNow = problem.code === "second_factor_needed" && !withCode;
-    if (problem.code) setWithCode(true);
+    const ofCode = problem.code?.startsWith("second_factor_");
+    if (ofCode) setWithCode(true);
     setWrong(askedNow ? "" : (problem.detail ?? say.noAnswer));
-    const again = problem.code ? code.current : form.querySelector<HTMLInputElement>("[name=password]");
+    const again = ofCode ? code.current : form.querySelector<HTMLInputElement>("[name=password]");
     again?.select();
   };
 
