@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from contracts.streams import Owner
 from infra.local.ports import free_port
 
 
@@ -74,7 +75,7 @@ def test_however_it_ends_it_leaves_no_process(home: Path, how: signal.Signals) -
         assert f"http://localhost:{port}" in running.said
         _check_admin(home, port, running.said, first=first)
         everything = running.everything()
-        assert sum("services." in " ".join(process.cmdline()) for process in everything) == 5
+        assert sum("services." in " ".join(process.cmdline()) for process in everything) == len(Owner)
         listening = {
             connection.laddr.ip
             for process in everything
