@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -69,7 +71,7 @@ class Problem(Exception):
     """Seconds after which the client may try again."""
 
     def __init__(self, detail: str, *, code: str | None = None, **params: object) -> None:
-        self.detail = detail.format(**params) if params else detail
+        self.detail = _filled(detail, params)
         super().__init__(self.detail)
         self.code = code or self.code
         self.params = {name: _plain(value) for name, value in params.items()}
@@ -79,6 +81,21 @@ class Problem(Exception):
     def headers(self) -> dict[str, str]:
         """Headers of the response."""
         return {"Retry-After": str(self.retry_after)} if self.retry_after else {}
+
+
+_VALUE = re.compile(r"\{(\w+)(!r)?\}")
+
+
+def _filled(detail: str, params: Mapping[str, object]) -> str:
+    """A sentence with its values. Only names are filled in, so that a text with braces reads no attribute of a value."""
+
+    def value(found: re.Match[str]) -> str:
+        name, as_literal = found.groups()
+        if name not in params:
+            return found[0]
+        return repr(params[name]) if as_literal else str(params[name])
+
+    return _VALUE.sub(value, detail)
 
 
 class NotFound(Problem):
