@@ -87,7 +87,7 @@ _VALUE = re.compile(r"\{(\w+)(!r)?\}")
 
 
 def _filled(detail: str, params: Mapping[str, object]) -> str:
-    """A sentence with its values. Only names are filled in, so that a text with braces reads no attribute of a value."""
+    """A sentence with its values. Names alone are filled in, so that no text with braces reads a value's attributes."""
 
     def value(found: re.Match[str]) -> str:
         name, as_literal = found.groups()

@@ -33,7 +33,7 @@ async def create(
     try:
         period = await repository.period_of(connection, entry, body.camera, body.line, since, until)
     except PromotionRefused as reason:
-        raise Invalid(str(reason)) from None
+        raise Invalid("{reason}", code="promotion-refused", reason=reason) from None
     store = await readable_store(session, principal, period.store, Role.MANAGER)
     number = await repository.promote(connection, run, period, principal.name, body.note)
     row = await repository.promotion(connection, number)
@@ -71,7 +71,11 @@ async def revoke(session: AsyncSession, principal: Principal, number: int, now: 
 
 
 def _unknown(number: int) -> NotFound:
-    return NotFound(f"There is no promotion {number} in force. GET /v1/runs/{{run}}/promotions lists a run's.")
+    return NotFound(
+        "There is no promotion {promotion} in force. GET /v1/runs/{run}/promotions lists a run's.",
+        code="no-such-promotion",
+        promotion=number,
+    )
 
 
 def _entry(action: str, principal: Principal, organization: str, promotion: PromotionOut, now: datetime) -> AuditEntry:

@@ -76,7 +76,9 @@ async def check(session: AsyncSession, principal: Principal, body: RunIn) -> tup
     cameras = [await readable_camera(session, principal, camera, Role.MANAGER) for camera in body.cameras]
     stores = [await readable_store(session, principal, camera.store, Role.MANAGER) for camera in cameras]
     if len({store.organization for store in stores}) > 1:
-        raise Invalid("The cameras are of several organizations: ask for a run in each.", "cameras")
+        raise Invalid(
+            "The cameras are of several organizations: ask for a run in each.", "cameras", code="several-organizations"
+        )
     return cameras, stores[0]
 
 
@@ -102,7 +104,7 @@ async def remove(session: AsyncSession, bus: Bus, principal: Principal, name: st
     names = dict.fromkeys(camera.store for camera in run.cameras)
     stores = [await readable_store(session, principal, store, Role.MANAGER) for store in names]
     if any([await is_promoted(session, store, name) for store in stores]):
-        raise Conflict(f"The counts of the run {name} are promoted: revoke that first.")
+        raise Conflict("The counts of the run {run} are promoted: revoke that first.", code="run-is-promoted", run=name)
     session.add(_entry("removed", principal, stores[0].organization, run, now))
     await session.flush()
     return RunOut.of(await ask_to_drop(bus, name) or run, RunProgress())
@@ -120,7 +122,7 @@ async def readable_run(
     run = await find_run(bus, name)
     visible = [] if run is None else await _visible(session, principal, [run])
     if not visible:
-        raise NotFound(f"There is no run {name!r}. GET /v1/runs lists them.")
+        raise NotFound("There is no run {run!r}. GET /v1/runs lists them.", code="no-such-run", run=name)
     for store in {camera.store for camera in visible[0].cameras}:
         await readable_store(session, principal, store, role)
     return visible[0]
@@ -136,9 +138,20 @@ async def _check_number(session: AsyncSession, bus: Bus, principal: Principal, s
     stores = {each.id for each in await readable_stores(session, principal) if each.organization == store.organization}
     runs = [run for run in await list_runs(bus) if any(camera.store in stores for camera in run.cameras)]
     if sum(not has_ended(run) for run in runs) >= MAX_UNENDED:
-        raise TooMany(f"{MAX_UNENDED} runs of {store.organization} are at work, the most at a time.", RETRY_AFTER)
+        raise TooMany(
+            "{most} runs of {organization} are at work, the most at a time.",
+            RETRY_AFTER,
+            code="too-many-runs-at-work",
+            most=MAX_UNENDED,
+            organization=store.organization,
+        )
     if len(runs) >= MAX_KEPT:
-        raise Conflict(f"{store.organization} has {len(runs)} runs, the most that are kept: remove some.")
+        raise Conflict(
+            "{organization} has {runs} runs, the most that are kept: remove some.",
+            code="too-many-runs-kept",
+            organization=store.organization,
+            runs=len(runs),
+        )
 
 
 def _lines(body: RunIn, camera: Camera) -> tuple[CountingLine, ...] | None:
