@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from stat import S_ISREG
 from typing import Final
@@ -25,6 +26,7 @@ ENCODED: Final = {"br": ".br", "gzip": ".gz"}
 """Suffixes of precompressed files by content coding, the smaller first."""
 HASHED: Final = "assets/"
 """Files there have a hash of their content in their names."""
+_PLAIN_ADDRESS = re.compile(rb"(/[A-Za-z0-9_-]+)+/?")
 FOREVER: Final = "public, max-age=31536000, immutable"
 
 
@@ -56,7 +58,7 @@ class AppPages(StaticFiles):
         if path in {".", "index.html"}:
             return self._page(0, scope)
         response = self._file(path, scope) if not path.endswith(tuple(ENCODED.values())) else None
-        return response or self._page(_depth(path), scope)
+        return response or self._page(_depth(path), scope, 200 if _is_plain(scope) else 404)
 
     def _file(self, path: str, scope: Scope) -> Response | None:
         codings = accepted(Headers(scope=scope).get("accept-encoding", ""))
@@ -75,12 +77,17 @@ class AppPages(StaticFiles):
             return response
         return None
 
-    def _page(self, depth: int, scope: Scope) -> Response:
+    def _page(self, depth: int, scope: Scope, status: int = 200) -> Response:
         html = self._html.replace('="./', f'="{"../" * depth}') if depth else self._html
-        response = HTMLResponse(html, headers={"ETag": f'"{hashlib.sha256(html.encode()).hexdigest()[:16]}"'})
+        response = HTMLResponse(html, status, headers={"ETag": f'"{hashlib.sha256(html.encode()).hexdigest()[:16]}"'})
         if self.is_not_modified(response.headers, Headers(scope=scope)):
             return NotModifiedResponse(response.headers)
         return response
+
+
+def _is_plain(scope: Scope) -> bool:
+    """Tell whether an address is written as the app writes its own; the page says of others that there is nothing."""
+    return _PLAIN_ADDRESS.fullmatch(scope.get("raw_path") or scope["path"].encode()) is not None
 
 
 def _depth(path: str) -> int:
@@ -90,6 +97,6 @@ def _depth(path: str) -> int:
         HTTPException: 404; a page has no dot in its address, as files have, and is not of the API.
     """
     parts = path.split("/")
-    if parts[0] == "v1" or len(parts) > DEEPEST or "." in path:
+    if parts[0].casefold() == "v1" or len(parts) > DEEPEST or "." in path:
         raise HTTPException(404)
     return len(parts) - 1
