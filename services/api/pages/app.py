@@ -27,6 +27,8 @@ ENCODED: Final = {"br": ".br", "gzip": ".gz"}
 HASHED: Final = "assets/"
 """Files there have a hash of their content in their names."""
 _PLAIN_ADDRESS = re.compile(rb"(/[A-Za-z0-9_-]+)+/?")
+_NO_NAME = re.compile("[\0\ufffd\ud800-\udfff]")
+"""Characters that no file's name has: NUL, and what was no UTF-8."""
 FOREVER: Final = "public, max-age=31536000, immutable"
 
 
@@ -53,7 +55,7 @@ class AppPages(StaticFiles):
         """
         if scope["method"] not in {"GET", "HEAD"}:
             raise HTTPException(405)
-        if "\0" in path:  # no file system takes such a name
+        if _NO_NAME.search(path):
             raise HTTPException(404)
         if path in {".", "index.html"}:
             return self._page(0, scope)
@@ -65,7 +67,10 @@ class AppPages(StaticFiles):
         for coding, suffix in [*ENCODED.items(), ("identity", "")]:
             if suffix and coding not in codings:
                 continue
-            file, status = self.lookup_path(path + suffix)
+            try:
+                file, status = self.lookup_path(path + suffix)
+            except OSError as error:  # the name is too long for the file system
+                raise HTTPException(404) from error
             if status is None or not S_ISREG(status.st_mode):
                 continue
             response = self.file_response(file, status, scope)
