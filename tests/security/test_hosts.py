@@ -84,7 +84,7 @@ async def test_a_refusal_repeats_no_name_and_sends_nobody_anywhere(served: Serve
 
 async def test_only_what_comes_from_this_machine_looks_without_signing_in(served: Served) -> None:
     """A proxy on this machine passes others' requests on: it says from where."""
-    looks = await send(port(served), request("/v1/stores", *BROWSER))
+    looks = await send(port(served), request("/v1/stores", *BROWSER), silence=10)
     assert looks.status == 200, looks.raw[:300]
     for foreign in ("203.0.113.7", "203.0.113.7, 10.0.0.1", "::ffff:203.0.113.7", "2001:db8::1", "unknown"):
         told = await send(port(served), request("/v1/stores", *BROWSER, f"X-Forwarded-For: {foreign}"))
