@@ -145,7 +145,7 @@ export const en = {
   lineIn: "IN",
 
   demo: "Demo.",
-  demoAbout: "A simulated door: nobody is real, and what was before today is invented.",
+  demoAbout: "A simulated door: nobody is real, and what was counted before the first start is invented.",
   emptyTitle: "No camera yet",
   emptyAbout: "Say where the pictures come from and where people cross. The page fills by itself.",
   emptyViewer: (who: string) => `You are ${who}. Ask an admin to give you a store.`,
