@@ -51,7 +51,11 @@ def load(verb: str) -> Any:  # noqa: ANN401  # typer's own click has no types to
 class Verbs(TyperGroup):
     """Imports the module of the verb that is called, and none for the list of all verbs."""
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:  # noqa: ANN401
+    def resolve_command(
+        self,
+        ctx: Any,  # noqa: ANN401  # as above
+        args: list[str],
+    ) -> tuple[str | None, Any, list[str]]:
         """Find the verb that is called."""
         name, known, rest = super().resolve_command(ctx, args)
         return name, known and load(str(name)), rest

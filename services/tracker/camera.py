@@ -19,7 +19,7 @@ UNSYNCED = 5.0
 """Seconds for which published crossings stay in the outbox, as JetStream syncs only every second."""
 
 
-class Camera:
+class CameraWork:
     """A camera's state and its checkpoint.
 
     Args:

@@ -25,7 +25,7 @@ from services.kit.nats.consumers.stream_position import StreamPosition
 from services.kit.nats.dead_letters import dead_letter
 from services.kit.nats.subscribers import jetstream_subscriber
 from services.kit.retry import Backoff
-from services.tracker.camera import Camera
+from services.tracker.camera import CameraWork
 from services.tracker.checkpoint import CheckpointEntry, Fenced, load, publish, rewind_if_restored
 from services.tracker.live_view import Held, LiveView
 from services.tracker.ordering import Arrival
@@ -57,7 +57,7 @@ class Partition:
         self._detections = jetstream_subscriber(bus.broker, source.stream)
         self._detections(self._handle)
         self._live = LiveView(bus, source, held)
-        self._cameras: dict[str, Camera] = {}
+        self._cameras: dict[str, CameraWork] = {}
         self._position = StreamPosition(seq=0)
         """Up to which the stream is in the cameras' states."""
         self._looked_at = time.monotonic()
@@ -118,7 +118,7 @@ class Partition:
         entry = CheckpointEntry(self._bucket, checkpoint_key(self._source.name, self._number, name), revision)
         await entry.store(owned)
         await publish(self._bus, owned.outbox)
-        self._cameras[name] = Camera(self._bus, self._source, entry, owned)
+        self._cameras[name] = CameraWork(self._bus, self._source, entry, owned)
         return owned.low_water
 
     async def _step(self, consumer: OrderedConsumer) -> None:
@@ -218,7 +218,7 @@ class Partition:
         )
         entry = CheckpointEntry(self._bucket, checkpoint_key(self._source.name, self._number, event.camera))
         await entry.store(checkpoint)
-        self._cameras[event.camera] = Camera(self._bus, self._source, entry, checkpoint)
+        self._cameras[event.camera] = CameraWork(self._bus, self._source, entry, checkpoint)
 
     async def _specs(self, name: str, arrived: Sequence[Arrival] = ()) -> dict[int, CameraSpec]:
         """The specs by which a camera's next events may have to be tracked; see `Specs.get` for missing ones."""

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.api.history.coverage import Coverage, LineCoverage
+from services.api.history.coverage import LineCoverage, StoreCoverage
 from tests.api.asked import Asked
 from tests.persistence.builders import crossing
 
@@ -41,7 +41,7 @@ class TestShares:
             until = rng.choice([10_000, max(end for _, end in intervals)])
             lines.append(LineCoverage("shop", "door", name, since, until, intervals))
         opening = rng.choice([None, [(100, 300), (420, 610)]])
-        coverage = Coverage(lines, now, opening)
+        coverage = StoreCoverage(lines, now, opening)
 
         for _ in range(30):
             start, end = _pair(rng, 1000)
@@ -50,8 +50,8 @@ class TestShares:
     def test_an_interval_whose_end_was_reported_a_moment_ago_still_goes_on(self) -> None:
         line = LineCoverage("shop", "door", "entrance", 0, 1e9, [(0, 900)])
 
-        assert Coverage([line], 1000).share(0, 1000).fraction == 1
-        assert Coverage([line], 1200).share(0, 1200).fraction == 0.75
+        assert StoreCoverage([line], 1000).share(0, 1000).fraction == 1
+        assert StoreCoverage([line], 1200).share(0, 1200).fraction == 0.75
 
 
 def _pair(rng: random.Random, before: int) -> tuple[int, int]:

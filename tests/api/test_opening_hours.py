@@ -66,7 +66,8 @@ ALL_DAY = [["00:00", "24:00"]]
 
 def opening_at(hours: dict[str, object], now: str) -> tuple[bool | None, str | None, str | None]:
     state = opening(OpeningHours.model_validate(hours), PARIS, datetime.fromisoformat(now).replace(tzinfo=PARIS))
-    return state.is_open, *(None if at is None else at.isoformat()[:16] for at in state[1:])  # type: ignore[return-value]
+    opens, closes = (None if at is None else at.isoformat()[:16] for at in state[1:])
+    return state.is_open, opens, closes
 
 
 class TestTheNextChange:

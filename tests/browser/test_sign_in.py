@@ -17,13 +17,18 @@ def sign_in(page: Page, password: str = PASSWORD) -> None:
     form.get_by_role("button", name="Sign in").click()
 
 
-def test_who_has_not_signed_in_is_asked_and_then_sees_the_store(shop: Shop, page: Page) -> None:
+def close_to_strangers(shop: Shop) -> None:
+    """Two people came in, and whoever wants to know has to sign in."""
     shop.set_up()
     shop.cross(2)
     shop.make_user(EMAIL, PASSWORD)
     shop.stop()
     shop.environment["METRICA_LOCAL_ACCESS"] = "none"
     shop.start()
+
+
+def test_who_has_not_signed_in_is_asked_and_then_sees_the_store(shop: Shop, page: Page) -> None:
+    close_to_strangers(shop)
     page.goto(shop.url)
     expect(page.get_by_test_id("sign-in")).to_be_visible(timeout=LONG)
     expect(page.get_by_test_id("in")).to_be_hidden()
@@ -54,12 +59,7 @@ def test_who_has_not_signed_in_is_asked_and_then_sees_the_store(shop: Shop, page
 
 
 def test_an_ended_sign_in_keeps_the_page_and_what_it_showed(shop: Shop, page: Page) -> None:
-    shop.set_up()
-    shop.cross(2)
-    shop.make_user(EMAIL, PASSWORD)
-    shop.stop()
-    shop.environment["METRICA_LOCAL_ACCESS"] = "none"
-    shop.start()
+    close_to_strangers(shop)
     page.goto(shop.url)
     sign_in(page)
     shows(page, ins=2, out=0, inside=2)

@@ -11,7 +11,7 @@ from services.ingest.source import SourceLost, SourceRefused
 
 INGEST = Path(__file__).parents[2] / "services" / "ingest"
 OF_A_TEST = {"probing/probe.py"}
-"""What refuses a test of an address, which is no status."""
+"""Codes of refused tests of an address, which are no statuses."""
 
 
 def raised() -> Iterator[tuple[str, str | None]]:

@@ -29,7 +29,7 @@ LineName = tuple[str, ...]
 """Camera and line."""
 
 
-class Counts(NamedTuple):
+class InsOuts(NamedTuple):
     """INs and OUTs."""
 
     ins: int = 0
@@ -39,8 +39,8 @@ class Counts(NamedTuple):
 class Comparable(NamedTuple):
     """Counts of the time that two periods have in common, and the seconds of it and of all the time up to now."""
 
-    now: Counts
-    then: Counts
+    now: InsOuts
+    then: InsOuts
     compared: float
     elapsed: float
 
@@ -80,10 +80,10 @@ class FineCounts:
         self._places: defaultdict[datetime, list[TimeSlot]] = defaultdict(list)
         for place in places:
             self._places[wall_clock(place.key, size)].append(place)
-        self._counts: defaultdict[LineName, defaultdict[datetime, Counts]] = defaultdict(lambda: defaultdict(Counts))
+        self._counts: defaultdict[LineName, defaultdict[datetime, InsOuts]] = defaultdict(lambda: defaultdict(InsOuts))
         for row in rows:
             counts, wall = self._counts[row.series], wall_clock(row.key, size)
-            counts[wall] = _sum((counts[wall], Counts(row.ins, row.outs)))
+            counts[wall] = _sum((counts[wall], InsOuts(row.ins, row.outs)))
         self._lines: dict[LineName, CoverageOfStores] = {
             (line.camera, line.line): coverage.of_lines([line]) for line in coverage.lines
         }
@@ -118,10 +118,10 @@ class FineCounts:
         starts = sorted((place.start, wall) for wall, places in self._places.items() for place in places)
         return [[wall for at, wall in starts[_first(starts, slot.start) : _first(starts, slot.end)]] for slot in larger]
 
-    def total(self, walls: Iterable[datetime], line: LineName | None = None) -> Counts:
+    def total(self, walls: Iterable[datetime], line: LineName | None = None) -> InsOuts:
         """The counts of a line, or None for all, in some buckets."""
         lines = self._counts if line is None else [line]
-        counted: list[Mapping[datetime, Counts]] = [self._counts[name] for name in lines if name in self._counts]
+        counted: list[Mapping[datetime, InsOuts]] = [self._counts[name] for name in lines if name in self._counts]
         return _sum(counts[wall] for wall in walls for counts in counted if wall in counts)
 
 
@@ -129,7 +129,7 @@ def compare(own: FineCounts, other: FineCounts) -> Comparable:
     """Compare two periods over the time that both covered, line by line."""
     elapsed = own.elapsed()
     counterparts = {wall: own.period.counterpart(wall, other.period) for wall in elapsed}
-    now, then, compared = Counts(), Counts(), set[datetime]()
+    now, then, compared = InsOuts(), InsOuts(), set[datetime]()
     for line in own.lines | other.lines:
         here, there = own.covered(line), other.covered(line)
         walls = [wall for wall in elapsed if wall in here and counterparts[wall] in there]
@@ -150,11 +150,11 @@ class TypicalDays:
     """
 
     def __init__(self, period: DateRange, size: Size, rows: Iterable[Row], covered: Container[date]) -> None:
-        self._counts: defaultdict[date, defaultdict[time, Counts]] = defaultdict(lambda: defaultdict(Counts))
+        self._counts: defaultdict[date, defaultdict[time, InsOuts]] = defaultdict(lambda: defaultdict(InsOuts))
         for row in rows:
             wall = wall_clock(row.key, size)
             counts = self._counts[wall.date()]
-            counts[wall.time()] = _sum((counts[wall.time()], Counts(row.ins, row.outs)))
+            counts[wall.time()] = _sum((counts[wall.time()], InsOuts(row.ins, row.outs)))
         weekdays = {(period.first + n * DAY).weekday() for n in range(min(period.days, 7))}
         self._days: dict[int, list[date]] = {weekday: [] for weekday in weekdays}
         before = history_before(period)
@@ -197,7 +197,7 @@ def compare_with_typical(own: FineCounts, typical: TypicalDays) -> Comparable:
     elapsed, covered = own.elapsed(), own.covered()
     compared = {wall for wall in elapsed if wall in covered and typical.has(wall.date())}
     spread = typical.spread(compared)
-    return _comparable(own.total(compared), Counts(spread.ins, spread.outs), compared, elapsed)
+    return _comparable(own.total(compared), InsOuts(spread.ins, spread.outs), compared, elapsed)
 
 
 def history_before(period: DateRange) -> DateRange:
@@ -214,7 +214,7 @@ def quartiles(values: Sequence[int]) -> tuple[float, float, float]:
     return low, middle, high
 
 
-def _comparable(now: Counts, then: Counts, compared: set[datetime], elapsed: Mapping[datetime, float]) -> Comparable:
+def _comparable(now: InsOuts, then: InsOuts, compared: set[datetime], elapsed: Mapping[datetime, float]) -> Comparable:
     return Comparable(now, then, sum(elapsed[wall] for wall in compared), sum(elapsed.values()))
 
 
@@ -228,12 +228,12 @@ def _first(starts: Sequence[tuple[datetime, datetime]], moment: datetime) -> int
     return bisect_left(starts, moment, key=lambda start: start[0])
 
 
-def _picked(counts: Mapping[time, Counts], times: Iterable[time]) -> Counts:
+def _picked(counts: Mapping[time, InsOuts], times: Iterable[time]) -> InsOuts:
     return _sum(counts[at] for at in times if at in counts)
 
 
-def _sum(several: Iterable[Counts]) -> Counts:
+def _sum(several: Iterable[InsOuts]) -> InsOuts:
     ins = outs = 0
     for counts in several:
         ins, outs = ins + counts.ins, outs + counts.outs
-    return Counts(ins, outs)
+    return InsOuts(ins, outs)

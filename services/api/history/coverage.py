@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import accumulate
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -43,7 +43,11 @@ class Share(NamedTuple):
     @property
     def suffices(self) -> bool:
         """Tell whether the counts of the time may be compared; also where it is not known."""
-        return not self.expected or self.covered >= ENOUGH * self.expected
+        return self.suffices_or(unknown=True)
+
+    def suffices_or(self, *, unknown: bool) -> bool:
+        """Tell whether the counts of the time may be compared; `unknown` where nothing was expected."""
+        return self.covered >= ENOUGH * self.expected if self.expected else unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class LineCoverage:
     intervals: Sequence[Interval]
 
 
-class Coverage:
+class StoreCoverage:
     """The coverage of some lines of one store.
 
     Args:
@@ -163,7 +167,7 @@ class CoverageOfStores:
         zones: of the stores, by their ids.
         lines: of the stores.
         now: the present moment.
-        opening: by store id, as for `Coverage`.
+        opening: by store id, as for `StoreCoverage`.
     """
 
     def __init__(
@@ -177,12 +181,12 @@ class CoverageOfStores:
         by_store: dict[str, list[LineCoverage]] = {store: [] for store in zones}
         for line in lines:
             by_store[line.store].append(line)
-        self._stores = [(Coverage(each, now, opening[store]), zones[store]) for store, each in by_store.items()]
+        self._stores = [(StoreCoverage(each, now, opening[store]), zones[store]) for store, each in by_store.items()]
 
     @property
-    def since(self) -> float | None:
-        """The first moment that was counted, ever."""
-        return min((line.since for line in self.lines), default=None)
+    def since(self) -> datetime | None:
+        """The first moment that was counted, ever, UTC."""
+        return min((datetime.fromtimestamp(line.since, UTC) for line in self.lines), default=None)
 
     @property
     def has_any(self) -> bool:
@@ -208,7 +212,7 @@ class CoverageOfStores:
         return sum((_share(coverage, start, end, zone) for coverage, zone in self._stores), Share())
 
 
-def _share(coverage: Coverage, start: datetime, end: datetime, zone: ZoneInfo) -> Share:
+def _share(coverage: StoreCoverage, start: datetime, end: datetime, zone: ZoneInfo) -> Share:
     first, last = (at if at.tzinfo else at.replace(tzinfo=zone) for at in (start, end))
     return coverage.share(first.timestamp(), last.timestamp())
 

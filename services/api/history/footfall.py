@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from itertools import chain
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -87,7 +87,7 @@ async def read_footfall(
         to=period.last,
         bucket=size,
         open_only=reading.open_only,
-        counted_since=None if coverage.since is None else datetime.fromtimestamp(coverage.since, UTC),
+        counted_since=coverage.since,
         covered=_covered(coverage, places),
         in_=sum(each.in_ for each in series),
         out=sum(each.out for each in series),
@@ -238,7 +238,7 @@ class _Comparing:
         shares = (
             (day.start.date(), self._coverage.share(day.start, day.end)) for day in slots(period, Size.DAY, self._zone)
         )
-        return {day for day, share in shares if (share.suffices if share.expected else day in counted)}
+        return {day for day, share in shares if share.suffices_or(unknown=day in counted)}
 
     def _so_far(self, then: UntilOut) -> SoFarOut | None:
         if self._own.until is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import datetime
 
 import asyncpg
 
@@ -37,13 +37,13 @@ async def read_profile(
         wall = wall_clock(place.key, Size.HOUR)
         share = coverage.share(place.start, place.end)
         is_over = place.end.tzinfo is None or place.end <= now
-        if is_over and (share.suffices if share.expected else wall.date() in dates):
+        if is_over and share.suffices_or(unknown=wall.date() in dates):
             hours[wall.isoweekday(), wall.hour][wall] = counted[wall]
     return ProfileOut(
         run=reading.run,
         from_=period.first,
         to=period.last,
-        counted_since=None if coverage.since is None else datetime.fromtimestamp(coverage.since, UTC),
+        counted_since=coverage.since,
         hours=[_hour(weekday, hour, list(counts.values())) for (weekday, hour), counts in sorted(hours.items())],
     )
 

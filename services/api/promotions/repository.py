@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 import asyncpg
 
@@ -12,6 +11,7 @@ from contracts.identity import to_datetime
 from contracts.runs import Run, RunPhase, RunState
 from services.api.promotions.refusal import PromotionRefused
 from services.api.transaction import CHANNEL
+from services.kit.database.tables import Promotion
 from services.kit.local_time import moment
 
 QUARTER = 900_000_000_000
@@ -46,23 +46,6 @@ _KNOWS_LINE = """
 SELECT EXISTS (SELECT 1 FROM line WHERE camera = $1 AND id = $2)
     OR EXISTS (SELECT 1 FROM count_quarter WHERE run IN ('live', $3) AND camera = $1 AND line = $2)
 """
-
-
-class PromotionRow(NamedTuple):
-    """A row of the table of promotions."""
-
-    id: int
-    store: str
-    camera: str
-    line: str
-    since: datetime
-    until: datetime
-    run: str
-    at: datetime
-    who: str
-    note: str
-    revoked_at: datetime | None
-    revoked_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +135,15 @@ async def revoke(connection: asyncpg.Connection, number: int, author: str) -> No
 
 async def promotions(
     connection: asyncpg.Connection, camera: str | None = None, run: str | None = None
-) -> list[PromotionRow]:
+) -> list[Promotion]:
     """List all promotions, or those of a camera or a run, revoked ones too, the oldest first."""
-    return [PromotionRow(*row) for row in await connection.fetch(_LIST, camera, run)]
+    return [Promotion(**row) for row in await connection.fetch(_LIST, camera, run)]
 
 
-async def promotion(connection: asyncpg.Connection, number: int) -> PromotionRow | None:
+async def promotion(connection: asyncpg.Connection, number: int) -> Promotion | None:
     """Return a promotion by its number; None if there is none."""
     row = await connection.fetchrow(_ONE, number)
-    return None if row is None else PromotionRow(*row)
+    return None if row is None else Promotion(**row)
 
 
 async def check_not_promoted(connection: asyncpg.Connection, run: str) -> None:

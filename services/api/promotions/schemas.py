@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from contracts.identity import Token
 from services.api.http.bodies import Incoming, Label
-from services.api.promotions.repository import PromotionRow
+from services.kit.database.tables import Promotion
 
 
 class PromotionIn(Incoming):
@@ -42,6 +42,6 @@ class PromotionOut(BaseModel):
     revoked_by: str | None
 
     @classmethod
-    def of(cls, row: PromotionRow) -> PromotionOut:
+    def of(cls, row: Promotion) -> PromotionOut:
         """The schema of a row."""
         return cls.model_validate(row)

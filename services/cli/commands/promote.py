@@ -15,7 +15,7 @@ from services.cli.console.errors import CommandError, plainly
 from services.cli.console.options import moment_ns
 
 if TYPE_CHECKING:
-    from services.api.promotions.repository import PromotionRow
+    from services.kit.database.tables import Promotion
 
 
 def promote(
@@ -109,7 +109,7 @@ async def _revoke(number: int, author: str, database_url: str) -> None:
     print(f"promotion {number}: revoked")
 
 
-async def _list(camera: str | None, database_url: str) -> list[PromotionRow]:
+async def _list(camera: str | None, database_url: str) -> list[Promotion]:
     from services.api.promotions.repository import promotions
     from services.cli.replaying.results import database
 
@@ -117,9 +117,9 @@ async def _list(camera: str | None, database_url: str) -> list[PromotionRow]:
         return await promotions(connection, camera)
 
 
-def _show(rows: list[PromotionRow], *, as_json: bool) -> None:
+def _show(rows: list[Promotion], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps([row._asdict() for row in rows], default=lambda moment: moment.isoformat(), indent=2))
+        print(json.dumps([row.model_dump() for row in rows], default=lambda moment: moment.isoformat(), indent=2))
         return
     for row in rows:
         since, until, at = (f"{moment:%Y-%m-%d %H:%M}Z" for moment in (row.since, row.until, row.at))

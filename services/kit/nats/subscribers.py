@@ -30,7 +30,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from faststream import AckPolicy, BaseMiddleware
 from faststream._internal.broker.registrator import Registrator
@@ -57,6 +57,8 @@ _NO_STREAM = "core"
 """In place of a stream's name: no stream keeps the messages."""
 
 log = logger()
+
+T = TypeVar("T")
 
 
 class BatchSubscriber(BatchPullStreamSubscriber):
@@ -90,7 +92,7 @@ class BatchSubscriber(BatchPullStreamSubscriber):
         """Nothing: the consumer is not FastStream's."""
 
 
-async def _within(middlewares: Sequence[BaseMiddleware], work: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401
+async def _within(middlewares: Sequence[BaseMiddleware], work: Callable[[], Awaitable[T]]) -> T:
     """Enter middlewares, the first one outermost, and do some work in them."""
     if not middlewares:
         return await work()

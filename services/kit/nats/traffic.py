@@ -50,7 +50,7 @@ class TrafficMetrics(BaseMiddleware[NatsPublishCommand, Any]):
         began = time.perf_counter()
         try:
             return await call_next(msg)
-        except Exception:
+        except Exception:  # whatever the handler raises: it is counted, and raised on
             failed.inc()
             raise
         finally:
@@ -61,7 +61,7 @@ class TrafficMetrics(BaseMiddleware[NatsPublishCommand, Any]):
         published, failed = _sending(kind_of(cmd.destination))
         try:
             result = await call_next(cmd)
-        except Exception:
+        except Exception:  # the same of a publication
             failed.inc()
             raise
         published.inc()
