@@ -281,6 +281,7 @@ def test_an_unknown_store_is_said_and_never_replaced(shop: Shop, page: Page) -> 
     page.goto(f"{shop.url}/stores/nowhere")
 
     expect(page.get_by_test_id("nothing-here")).to_contain_text("no store “nowhere”", timeout=LONG)
+    expect(page.get_by_test_id("connection")).to_have_count(0)
     page.get_by_role("link", name="To the stores").click()
     expect(page.get_by_test_id("store")).to_have_text("The Shop", timeout=LONG)
 

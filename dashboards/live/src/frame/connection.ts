@@ -7,7 +7,8 @@ import { loadMe } from "@metrica/shared/session.ts";
 import { effect, signal } from "@preact/signals";
 
 interface Shown {
-  state: Connection;
+  /** "none" on a page that follows nothing. */
+  state: Connection | "none";
   /** Since when nothing was heard, ms by the browser's clock; null while all is well, or where nothing ever was. */
   lostAt: number | null;
 }
@@ -32,6 +33,11 @@ export function follow(path: string, whole: string, on: Listeners["on"]): () => 
 
 export function forgetConnection(): void {
   connection.value = { state: "connecting", lostAt: null };
+}
+
+/** Say nothing of a connection, on a page that needs none. */
+export function needNoConnection(): void {
+  connection.value = { state: "none", lostAt: null };
 }
 
 /** Seconds without news. */

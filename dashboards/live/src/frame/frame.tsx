@@ -40,6 +40,7 @@ export function Frame({ children }: { children: ComponentChildren }) {
 
 function Connection() {
   const state = asking.value === "ended" ? "ended" : connection.value.state;
+  if (state === "none") return null;
   const { lostAt } = connection.value;
   const age = lostAt !== null && quietFor(lostAt) >= SAID_AFTER ? say.lastEvent(sayAge(quietFor(lostAt))) : "";
   return (
