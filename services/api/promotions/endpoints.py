@@ -46,7 +46,7 @@ async def create_promotion(
     return await creation.once(
         body,
         lambda session: readable_run(session, bus, principal, run, Role.MANAGER),
-        lambda session, _: service.create(session, bus, principal, run, body, clock()),
+        lambda session, entry: service.create(session, principal, entry, body, clock()),
         tagged=False,
     )
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.identity import to_ns
+from contracts.runs import Run
 from services.api.access.principal import Principal, Role
 from services.api.access.repository import readable_store
 from services.api.database import driver
@@ -20,22 +21,21 @@ from services.kit.nats.bus import Bus
 
 
 async def create(
-    session: AsyncSession, bus: Bus, principal: Principal, run: str, body: PromotionIn, now: datetime
+    session: AsyncSession, principal: Principal, run: Run, body: PromotionIn, now: datetime
 ) -> PromotionOut:
-    """Show a run's counts in place of the live ones; takes the manager role.
+    """Show the counts of a run, which the principal may manage, in place of the live ones.
 
     Raises:
         Invalid: the run has not counted that, or is not finished.
     """
-    entry = await readable_run(session, bus, principal, run, Role.MANAGER)
     connection = await driver(session)
     since, until = [None if moment is None else to_ns(moment) for moment in (body.since, body.until)]
     try:
-        period = await repository.period_of(connection, entry, body.camera, body.line, since, until)
+        period = await repository.period_of(connection, run, body.camera, body.line, since, until)
     except PromotionRefused as reason:
         raise Invalid("{reason}", code="promotion-refused", reason=reason) from None
     store = await readable_store(session, principal, period.store, Role.MANAGER)
-    number = await repository.promote(connection, run, period, principal.name, body.note)
+    number = await repository.promote(connection, run.name, period, principal.name, body.note)
     row = await repository.promotion(connection, number)
     assert row is not None
     made = PromotionOut.of(row)

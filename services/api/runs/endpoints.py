@@ -50,7 +50,7 @@ async def create_run(
     return await creation.once(
         body,
         lambda session: service.check(session, principal, body),
-        lambda session, _: service.create(session, bus, principal, body, clock()),
+        lambda session, place: service.create(session, bus, principal, body, place, clock()),
         tagged=False,
     )
 

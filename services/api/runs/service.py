@@ -32,15 +32,25 @@ RETRY_AFTER = 30
 _MINUTE = 60_000_000_000
 
 
-async def create(session: AsyncSession, bus: Bus, principal: Principal, body: RunIn, now: datetime) -> RunOut:
-    """Ask for a run; takes the manager role in the organization of its cameras.
+async def create(
+    session: AsyncSession,
+    bus: Bus,
+    principal: Principal,
+    body: RunIn,
+    place: tuple[Sequence[Camera], Store],
+    now: datetime,
+) -> RunOut:
+    """Ask for a run.
+
+    Args:
+        place: its cameras, and the store of the first, from `check`.
 
     Raises:
-        Invalid: the cameras are of several organizations, or a line cannot count.
+        Invalid: a line cannot count.
         TooMany: as many runs of the organization are at work as may be.
         Conflict: the organization has as many runs as may be kept.
     """
-    cameras, store = await check(session, principal, body)
+    cameras, store = place
     await _check_number(session, bus, principal, store)
     since = to_ns(body.since)
     run = Run(
